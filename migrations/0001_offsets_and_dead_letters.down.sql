@@ -1,0 +1,4 @@
+-- Drops positions and dead letters: they cannot be brought back.
+DROP FUNCTION penstock.advance(text, text[], integer[], bigint[], bigint[], bigint[]);
+DROP TABLE penstock.dead_letters;
+DROP TABLE penstock.offsets;

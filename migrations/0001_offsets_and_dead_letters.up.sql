@@ -1,0 +1,76 @@
+-- Penstock's own schema: positions with fencing, and dead letters.
+
+CREATE TABLE penstock.offsets (
+  pipeline    text        NOT NULL,
+  topic       text        NOT NULL,
+  partition   integer     NOT NULL,
+  next_offset bigint      NOT NULL,  -- first offset not yet applied
+  epoch       bigint      NOT NULL,  -- fencing token: grows with every claim
+  owner       text        NOT NULL,  -- who claimed last, for people
+  backend_pid integer     NOT NULL,  -- backend of the lane that writes it, for escalation
+  cluster_id  text        NOT NULL,  -- Kafka cluster and topic that the position belongs to
+  topic_id    text        NOT NULL,
+  claimed_at  timestamptz NOT NULL DEFAULT now(),
+  updated_at  timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (pipeline, topic, partition)
+) WITH (fillfactor = 50);  -- updated with every commit: leave room for HOT updates
+
+CREATE TABLE penstock.dead_letters (
+  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  pipeline      text        NOT NULL,
+  topic         text        NOT NULL,
+  partition     integer     NOT NULL,
+  "offset"      bigint      NOT NULL,
+  "timestamp"   timestamptz,          -- the record's own; NULL when it has none
+  key           bytea,
+  value         bytea,                -- the original bytes; NULL for a tombstone
+  headers       jsonb       NOT NULL, -- [{"name": …, "value": base64 or null}, …] in order
+  stage         text        NOT NULL, -- parse, compute, encode or write
+  reason        text        NOT NULL, -- short and stable, such as invalid_json
+  sqlstate      text,                 -- when PostgreSQL refused the row
+  message       text        NOT NULL,
+  first_seen_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX dead_letters_position ON penstock.dead_letters (pipeline, topic, partition, "offset");
+
+-- Moves positions forward inside the caller's transaction: the fence.
+--
+-- All arrays have one element per partition. A partition is advanced only if it still has the
+-- caller's epoch AND stands where the caller began; otherwise nothing is advanced and the statement
+-- fails with SQLSTATE PS001, whose DETAIL is a JSON array of what was found instead:
+-- [{"topic": …, "partition": …, "epoch": …, "next_offset": …}, …] (both null: no such row).
+-- Rows are locked in sorted order so that two lanes can never deadlock.
+CREATE FUNCTION penstock.advance(
+  a_pipeline text, a_topics text[], a_partitions integer[], a_epochs bigint[],
+  a_from bigint[], a_to bigint[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  step record;
+  found_epoch bigint;
+  found_offset bigint;
+  fenced jsonb := '[]';
+BEGIN
+  FOR step IN
+    SELECT u.topic, u.partition, u.epoch, u.from_offset, u.to_offset
+    FROM unnest(a_topics, a_partitions, a_epochs, a_from, a_to)
+      AS u(topic, partition, epoch, from_offset, to_offset)
+    ORDER BY u.topic, u.partition
+  LOOP
+    UPDATE penstock.offsets o
+      SET next_offset = step.to_offset, updated_at = now()
+      WHERE o.pipeline = a_pipeline AND o.topic = step.topic AND o.partition = step.partition
+        AND o.epoch = step.epoch
+        AND o.next_offset = step.from_offset;
+    IF NOT FOUND THEN
+      SELECT o.epoch, o.next_offset INTO found_epoch, found_offset
+        FROM penstock.offsets o
+        WHERE o.pipeline = a_pipeline AND o.topic = step.topic AND o.partition = step.partition;
+      fenced := fenced || jsonb_build_object(
+        'topic', step.topic, 'partition', step.partition,
+        'epoch', found_epoch, 'next_offset', found_offset);
+    END IF;
+  END LOOP;
+  IF fenced <> '[]' THEN
+    RAISE EXCEPTION 'penstock: fenced' USING ERRCODE = 'PS001', DETAIL = fenced::text;
+  END IF;
+END $$;

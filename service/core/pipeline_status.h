@@ -1,0 +1,123 @@
+// What a pipeline looks like from outside, and what can be asked of it.
+//
+// app/ implements PipelineControl; control/ (gRPC, HTTP) and telemetry/ (metrics) only read
+// snapshots and pass on requests. Threads: every member may be called from any thread; none blocks
+// for longer than a mutex, except drain().
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/ids.h"
+#include "core/row_batch.h"
+#include "core/stats.h"
+
+namespace penstock {
+
+enum class PipelineState : std::uint8_t {
+  starting,  // connecting, migrating, checking
+  running,
+  paused,    // by a person, or by a configuration error that appeared while running
+  backoff,   // PostgreSQL is away: the circuit breaker is open, ingest is paused
+  draining,  // no more input; what is in flight is being committed
+  stopped,
+  failed,    // cannot go on without a person: see last_error
+};
+
+[[nodiscard]] std::string_view to_string(PipelineState state);
+
+struct PartitionStatus {
+  std::string topic;
+  std::int32_t partition = 0;
+  Epoch epoch = Epoch::none;
+  Offset committed_offset = -1;  // next_offset in PostgreSQL; -1: not known yet
+  Offset high_watermark = -1;    // the log's end in Kafka; -1: not known yet
+  std::int64_t lag_records = -1; // high_watermark - committed_offset; -1: not known yet
+  std::int64_t in_flight_records = 0;
+  std::string blocked_reason;    // not empty: this partition has stopped; says why
+};
+
+// Counters since the process started; units in the names.
+struct PipelineCounters {
+  std::uint64_t records_polled = 0;
+  std::uint64_t bytes_polled = 0;
+  std::uint64_t records_filtered = 0;
+  std::uint64_t rows_committed = 0;
+  std::uint64_t dead_letters_committed = 0;
+  std::uint64_t transactions_committed = 0;
+  std::uint64_t transactions_by_copy = 0;      // the rest went by a pipelined round trip
+  std::uint64_t transactions_failed = 0;       // rolled back or broken, then tried again
+  std::uint64_t commits_unknown = 0;           // COMMIT's answer was lost; resolved by reading
+  std::uint64_t bisections = 0;
+  std::uint64_t fenced = 0;                    // partitions dropped by the fence
+  std::uint64_t rebalances = 0;
+  std::uint64_t batches_dropped = 0;           // of an old epoch, or of a lost partition
+  std::uint64_t breaker_opened = 0;
+  // Rejects by stage, in the order of `Stage`.
+  std::array<std::uint64_t, 4> rejects_by_stage{};
+};
+
+struct PipelineSnapshot {
+  std::string name;
+  std::string group;
+  std::string table;
+  PipelineState state = PipelineState::starting;
+  std::string state_reason;  // why it is paused, in backoff or failed
+  std::string last_error;
+  SystemTime last_error_at{};
+  std::vector<PartitionStatus> partitions;
+  PipelineCounters counters;
+
+  bool group_joined = false;
+  bool database_reachable = false;
+  bool schema_current = false;
+  bool breaker_open = false;
+  bool paused_by_user = false;
+
+  std::int64_t workers = 0;
+  double worker_utilisation = 0;  // 0..1
+  std::int64_t lanes = 0;
+  std::int64_t read_bytes_used = 0;
+  std::int64_t read_bytes_limit = 0;
+  std::int64_t write_bytes_used = 0;
+  std::int64_t write_bytes_limit = 0;
+
+  // Ages of the last heartbeat of every loop of this pipeline (poll loop, lanes, workers).
+  struct Heartbeat {
+    std::string loop;
+    std::chrono::milliseconds age{};
+  };
+  std::vector<Heartbeat> heartbeats;
+
+  LatencyHistogram::Snapshot poll_latency;     // first record taken → batch handed on
+  LatencyHistogram::Snapshot process_latency;  // per batch, in a worker
+  LatencyHistogram::Snapshot queue_latency;    // handed on → worker takes it
+  LatencyHistogram::Snapshot write_latency;    // per transaction, BEGIN → COMMIT answered
+  LatencyHistogram::Snapshot end_to_end_latency;  // per record: its Kafka timestamp → committed
+};
+
+class PipelineControl {
+ public:
+  virtual ~PipelineControl() = default;
+
+  [[nodiscard]] virtual std::vector<PipelineSnapshot> snapshots() const = 0;
+  [[nodiscard]] virtual std::optional<PipelineSnapshot> snapshot(std::string_view name) const = 0;
+  // The pipeline's spec as YAML with secrets masked.
+  [[nodiscard]] virtual Result<std::string> masked_spec(std::string_view name) const = 0;
+
+  // Stops fetching; what is in flight is committed. Idempotent.
+  virtual Result<void> pause(std::string_view name, std::string_view reason) = 0;
+  virtual Result<void> resume(std::string_view name) = 0;
+  // Stops fetching and waits until everything polled so far is committed. Leaves the pipeline
+  // paused. deadline_exceeded when `timeout` passes first (draining then goes on by itself).
+  virtual Result<void> drain(std::string_view name, std::chrono::milliseconds timeout) = 0;
+};
+
+}  // namespace penstock

@@ -1,0 +1,103 @@
+// RowBatch: what became of one RecordBatch: encoded rows and rejects, with their source.
+//
+// Place in the flow: a worker fills it (parse + compute), sequence puts it in offset order, a write
+// lane commits it. Every record of the source is exactly one of: a row, a reject, or filtered by
+// `where`; the whole range [from, to) is accounted for either way.
+// Threads: one owner at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/record_batch.h"
+
+namespace penstock {
+
+// The stage in which a record failed.
+enum class Stage : std::uint8_t { parse, compute, encode, write };
+
+[[nodiscard]] constexpr std::string_view to_string(Stage stage) {
+  switch (stage) {
+    case Stage::parse:
+      return "parse";
+    case Stage::compute:
+      return "compute";
+    case Stage::encode:
+      return "encode";
+    case Stage::write:
+      return "write";
+  }
+  return "write";
+}
+
+// A record that will not be a row; becomes a dead letter in the transaction of its neighbours.
+struct Reject {
+  std::uint32_t record = 0;  // index in the source batch
+  Stage stage = Stage::parse;
+  std::string reason;    // short and stable, snake_case: "invalid_json", "no_such_field", …
+  std::string message;   // for people: what, where, how to fix it
+  std::string sqlstate;  // when PostgreSQL refused the row
+};
+
+// The columns that a row carries, as ascending indexes into TableDescription::columns. Columns
+// that are left out take their DEFAULT.
+struct RowShape {
+  std::vector<std::uint16_t> columns;
+  friend bool operator==(const RowShape&, const RowShape&) = default;
+};
+
+// The rows of one table, in offset order. `bytes` holds them back to back as tuples of
+// PostgreSQL's binary COPY format (int16 field count, then int32 length and bytes per field;
+// PostgreSQL documentation, COPY, "Binary Format"), without the file header and trailer.
+struct TableRows {
+  struct Row {
+    std::uint32_t record;  // index in the source batch
+    std::uint32_t begin;   // where its tuple begins in `bytes`; it ends where the next one begins
+  };
+  // Rows from `first_row` to the next run (or the end) have the shape `shapes[shape]`.
+  struct ShapeRun {
+    std::uint32_t first_row;
+    std::uint16_t shape;
+  };
+
+  std::uint16_t table = 0;  // index of the target in the pipeline; 0 while it has one table
+  std::vector<char> bytes;
+  std::vector<Row> rows;
+  std::vector<RowShape> shapes;
+  std::vector<ShapeRun> runs;
+
+  [[nodiscard]] std::string_view tuple(std::size_t row) const {
+    const std::size_t begin = rows[row].begin;
+    const std::size_t end = row + 1 < rows.size() ? rows[row + 1].begin : bytes.size();
+    return {bytes.data() + begin, end - begin};
+  }
+};
+
+struct RowBatch {
+  std::unique_ptr<RecordBatch> source;  // never null; kept until the commit
+  std::vector<TableRows> tables;        // one per target table that got rows
+  std::vector<Reject> rejects;          // in offset order
+  std::uint32_t filtered = 0;           // records that `where` left out
+
+  [[nodiscard]] PartitionId partition() const { return source->partition(); }
+  [[nodiscard]] Epoch epoch() const { return source->epoch(); }
+  [[nodiscard]] OffsetRange range() const { return source->range(); }
+  [[nodiscard]] std::size_t row_count() const {
+    std::size_t count = 0;
+    for (const TableRows& table : tables) count += table.rows.size();
+    return count;
+  }
+  // Bytes of encoded rows and rejects (the source counts by itself), for the byte budget.
+  [[nodiscard]] std::size_t footprint_bytes() const {
+    std::size_t bytes = sizeof(RowBatch) + rejects.capacity() * sizeof(Reject);
+    for (const TableRows& table : tables) {
+      bytes += table.bytes.capacity() + table.rows.capacity() * sizeof(TableRows::Row);
+    }
+    return bytes;
+  }
+};
+
+}  // namespace penstock

@@ -1,0 +1,62 @@
+// What PostgreSQL's catalog says about a target table, read once at start.
+//
+// write/ reads it, compute/ binds expressions to it and encodes by it. Immutable after start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace penstock {
+
+// The column types that Penstock writes. A domain is its base type; enums are text.
+enum class ColumnType : std::uint8_t {
+  boolean,
+  int2,
+  int4,
+  int8,
+  float4,
+  float8,
+  numeric,
+  text,     // text, varchar(n), char(n), name, citext, enums: see ColumnDescription::max_length
+  bytea,
+  uuid,
+  date,
+  timestamp,
+  timestamptz,
+  json,
+  jsonb,
+  unsupported,
+};
+
+struct ColumnDescription {
+  std::string name;
+  ColumnType type = ColumnType::unsupported;  // of the element, for an array
+  bool is_array = false;                      // one dimension
+  std::string type_name;                      // as PostgreSQL spells it: "numeric(12,2)", "text[]"
+  std::uint32_t type_oid = 0;                 // of the column itself
+  std::uint32_t element_oid = 0;              // of the element, for an array
+  std::int32_t max_length = -1;               // characters, for varchar(n) and char(n); else -1
+  std::int32_t numeric_precision = -1;        // for numeric(p,s); else -1
+  std::int32_t numeric_scale = 0;
+  bool not_null = false;
+  bool has_default = false;     // a DEFAULT, an identity or a sequence
+  bool is_generated = false;    // GENERATED ALWAYS (stored or identity): cannot be written
+};
+
+struct TableDescription {
+  std::string schema;
+  std::string name;
+  std::vector<ColumnDescription> columns;  // in attnum order, dropped ones left out
+  std::vector<std::string> primary_key;    // column names, in key order
+
+  // "schema"."name", quoted for SQL.
+  [[nodiscard]] std::string quoted_name() const;
+  // Index of the column, or -1.
+  [[nodiscard]] int find_column(std::string_view column) const;
+};
+
+// "name" with quotes doubled, for SQL.
+[[nodiscard]] std::string quote_identifier(std::string_view name);
+
+}  // namespace penstock
