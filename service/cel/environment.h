@@ -1,0 +1,57 @@
+// What an expression may name: the declared variables and their types.
+//
+// Place in the flow: made once per pipeline from the spec, handed to every compile(). Functions are
+// not declared here: every environment has the whole library.
+//
+// Threads: immutable while compile() runs. Ownership: compile() keeps no reference to it.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cel/type.h"
+
+namespace penstock::cel {
+
+class Environment {
+ public:
+  struct Variable {
+    std::string name;
+    Type type;
+    // Selecting a constant part of it makes that part an input of its own (InputPath::segments).
+    bool is_document = false;
+  };
+
+  // A plain variable (a `let`): one slot, always read whole. Declaring a name again replaces it.
+  // A name may be qualified ("a.b.c").
+  void declare(std::string name, Type type);
+
+  // A variable read piece by piece: `msg`. Constant select chains (msg.a.b, msg["a"].b) become
+  // input paths; a use of the whole variable, or of an index that is not a constant string, is the
+  // path of the longest constant prefix. Of a record type, selects are checked and typed, and the
+  // path ends where the record's declared types end in something that is not a record or dyn.
+  void declare_document(std::string name, Type type = TypeKind::kDyn);
+
+  // A document with fixed fields: `record` {topic: string, partition: int, headers: map(…) …}.
+  // Each field is one input: {root: "record", segments: {"topic"}}.
+  void declare_record(std::string name, std::vector<Field> fields);
+
+  // Names are also looked up inside this namespace, the innermost first ("a.b": a.b.x, a.x, x).
+  void set_container(std::string name) { container_ = std::move(name); }
+  [[nodiscard]] const std::string& container() const noexcept { return container_; }
+
+  // nullptr: not declared.
+  [[nodiscard]] const Variable* find(std::string_view name) const;
+  [[nodiscard]] const std::map<std::string, Variable, std::less<>>& variables() const noexcept {
+    return variables_;
+  }
+
+ private:
+  std::map<std::string, Variable, std::less<>> variables_;
+  std::string container_;
+};
+
+}  // namespace penstock::cel

@@ -1,0 +1,247 @@
+// The values expressions work on: 16 bytes, trivially copyable, tagged.
+//
+// Place in the flow: the extractor fills input slots with Values, Program::evaluate() turns slots
+// into one Value, the column encoder reads that. Strings, bytes, lists and maps are *views*: they
+// point into the record's payload, an Arena or a Program's constants, which must outlive them.
+//
+// Threads: plain data. Failure: as_*() asserts the kind; ask kind() or is_*() first.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+namespace penstock::cel {
+
+struct EvalError;
+class Map;
+class Value;
+
+enum class Kind : std::uint8_t {
+  kNull,
+  kBool,
+  kInt,     // 64 bit, signed
+  kUint,    // 64 bit, unsigned
+  kDouble,
+  kString,  // UTF-8
+  kBytes,
+  kList,
+  kMap,
+  kTimestamp,
+  kDuration,
+  kType,
+  kOptional,  // a value that may be there: optional.of(x), optional.none(), msg.?field
+  kAddress,   // a network address or block: ip('…'), cidr('…')
+  kError,
+  kAbsent,  // an input that is not in the document; only in slots, never a result
+};
+
+// "int", "null_type" …: CEL's own name of the kind's type.
+[[nodiscard]] std::string_view to_string(Kind kind) noexcept;
+
+// Both timestamp (since 1970-01-01T00:00:00Z) and duration; nanos is 0 … 999,999,999 for a
+// timestamp and has the sign of seconds for a duration.
+struct Instant {
+  std::int64_t seconds = 0;
+  std::int32_t nanos = 0;
+  friend bool operator==(const Instant&, const Instant&) = default;
+  friend auto operator<=>(const Instant&, const Instant&) = default;
+};
+
+struct List {
+  const Value* items = nullptr;
+  std::uint32_t size = 0;
+  [[nodiscard]] const Value* begin() const noexcept { return items; }
+  [[nodiscard]] const Value* end() const noexcept;
+  [[nodiscard]] const Value& operator[](std::size_t i) const noexcept;
+};
+
+class Value {
+ public:
+  constexpr Value() noexcept : int_(0), aux_(0), kind_(Kind::kNull) {}
+
+  static constexpr Value null() noexcept { return {}; }
+  static constexpr Value of_bool(bool b) noexcept { return {Kind::kBool, std::int64_t{b}}; }
+  static constexpr Value of_int(std::int64_t i) noexcept { return {Kind::kInt, i}; }
+  static constexpr Value of_uint(std::uint64_t u) noexcept { return Value(u); }
+  static constexpr Value of_double(double d) noexcept { return Value(d); }
+  // Not copied, not owned; at most 4 GiB.
+  static constexpr Value of_string(std::string_view s) noexcept { return {Kind::kString, s}; }
+  static constexpr Value of_bytes(std::string_view b) noexcept { return {Kind::kBytes, b}; }
+  static Value of_bytes(std::span<const std::uint8_t> b) noexcept;
+  static constexpr Value of_list(List list) noexcept {
+    return {Kind::kList, list.items, list.size};
+  }
+  static constexpr Value of_map(const Map* map) noexcept { return {Kind::kMap, map, 0}; }
+  static constexpr Value of_timestamp(Instant t) noexcept { return {Kind::kTimestamp, t}; }
+  static constexpr Value of_duration(Instant d) noexcept { return {Kind::kDuration, d}; }
+  // `name` is CEL's name of the type ("int", "list"); static storage or an arena.
+  static constexpr Value of_type(std::string_view name) noexcept { return {Kind::kType, name}; }
+  // nullptr: the empty optional.
+  static constexpr Value of_optional(const Value* value) noexcept {
+    return {Kind::kOptional, value, 0};
+  }
+  // 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; `prefix` < 0: a single address.
+  static constexpr Value of_address(const std::uint8_t* octets, std::int32_t prefix,
+                                    bool is_v4) noexcept;
+  static constexpr Value error(const EvalError* error) noexcept {
+    return {Kind::kError, error, 0};
+  }
+
+  // An input that is not there. `depth`: how many segments of its path *are* there, all of them
+  // objects: depth = segments - 1 means the parent object lacks the leaf, so has() is false; less
+  // means that an ancestor is missing, so has() is an error, as CEL asks. When segment number
+  // `depth` cannot be looked up because what is there is not an object (msg.a.b where a is 5: one
+  // segment is there, depth 1), pass not_an_object: then has() is an error too.
+  static constexpr Value absent(std::uint32_t depth, bool not_an_object = false) noexcept {
+    Value v;
+    v.kind_ = Kind::kAbsent;
+    v.aux_ = depth;
+    v.flag_ = not_an_object ? std::uint8_t{1} : std::uint8_t{0};
+    return v;
+  }
+
+  [[nodiscard]] constexpr Kind kind() const noexcept { return kind_; }
+  [[nodiscard]] constexpr bool is(Kind kind) const noexcept { return kind_ == kind; }
+  [[nodiscard]] constexpr bool is_null() const noexcept { return is(Kind::kNull); }
+  [[nodiscard]] constexpr bool is_bool() const noexcept { return is(Kind::kBool); }
+  [[nodiscard]] constexpr bool is_int() const noexcept { return is(Kind::kInt); }
+  [[nodiscard]] constexpr bool is_uint() const noexcept { return is(Kind::kUint); }
+  [[nodiscard]] constexpr bool is_double() const noexcept { return is(Kind::kDouble); }
+  [[nodiscard]] constexpr bool is_string() const noexcept { return is(Kind::kString); }
+  [[nodiscard]] constexpr bool is_bytes() const noexcept { return is(Kind::kBytes); }
+  [[nodiscard]] constexpr bool is_list() const noexcept { return is(Kind::kList); }
+  [[nodiscard]] constexpr bool is_map() const noexcept { return is(Kind::kMap); }
+  [[nodiscard]] constexpr bool is_timestamp() const noexcept { return is(Kind::kTimestamp); }
+  [[nodiscard]] constexpr bool is_duration() const noexcept { return is(Kind::kDuration); }
+  [[nodiscard]] constexpr bool is_type() const noexcept { return is(Kind::kType); }
+  [[nodiscard]] constexpr bool is_optional() const noexcept { return is(Kind::kOptional); }
+  [[nodiscard]] constexpr bool is_address() const noexcept { return is(Kind::kAddress); }
+  [[nodiscard]] constexpr bool is_error() const noexcept { return is(Kind::kError); }
+  [[nodiscard]] constexpr bool is_absent() const noexcept { return is(Kind::kAbsent); }
+
+  [[nodiscard]] constexpr bool as_bool() const noexcept {
+    assert(is_bool());
+    return int_ != 0;
+  }
+  [[nodiscard]] constexpr std::int64_t as_int() const noexcept {
+    assert(is_int());
+    return int_;
+  }
+  [[nodiscard]] constexpr std::uint64_t as_uint() const noexcept {
+    assert(is_uint());
+    return uint_;
+  }
+  [[nodiscard]] constexpr double as_double() const noexcept {
+    assert(is_double());
+    return double_;
+  }
+  [[nodiscard]] constexpr std::string_view as_string() const noexcept {
+    assert(is_string());
+    return {chars_, aux_};
+  }
+  [[nodiscard]] constexpr std::string_view as_bytes() const noexcept {
+    assert(is_bytes());
+    return {chars_, aux_};
+  }
+  [[nodiscard]] List as_list() const noexcept {
+    assert(is_list());
+    return {static_cast<const Value*>(pointer_), aux_};
+  }
+  [[nodiscard]] const Map& as_map() const noexcept {
+    assert(is_map());
+    return *static_cast<const Map*>(pointer_);
+  }
+  [[nodiscard]] constexpr Instant as_timestamp() const noexcept {
+    assert(is_timestamp());
+    return instant();
+  }
+  [[nodiscard]] constexpr Instant as_duration() const noexcept {
+    assert(is_duration());
+    return instant();
+  }
+  [[nodiscard]] constexpr std::string_view as_type() const noexcept {
+    assert(is_type());
+    return {chars_, aux_};
+  }
+  // nullptr: empty.
+  [[nodiscard]] const Value* as_optional() const noexcept {
+    assert(is_optional());
+    return static_cast<const Value*>(pointer_);
+  }
+  [[nodiscard]] const EvalError& as_error() const noexcept {
+    assert(is_error());
+    return *static_cast<const EvalError*>(pointer_);
+  }
+  [[nodiscard]] constexpr std::uint32_t absent_depth() const noexcept {
+    assert(is_absent());
+    return aux_;
+  }
+  [[nodiscard]] constexpr bool absent_not_an_object() const noexcept {
+    assert(is_absent());
+    return flag_ != 0;
+  }
+  [[nodiscard]] const std::uint8_t* address_octets() const noexcept {
+    assert(is_address());
+    return static_cast<const std::uint8_t*>(pointer_);
+  }
+  [[nodiscard]] constexpr std::int32_t address_prefix() const noexcept {
+    assert(is_address());
+    return static_cast<std::int32_t>(aux_);
+  }
+  [[nodiscard]] constexpr bool address_is_v4() const noexcept {
+    assert(is_address());
+    return flag_ != 0;
+  }
+
+ private:
+  constexpr Value(Kind kind, std::int64_t i) noexcept : int_(i), aux_(0), kind_(kind) {}
+  constexpr explicit Value(std::uint64_t u) noexcept : uint_(u), aux_(0), kind_(Kind::kUint) {}
+  constexpr explicit Value(double d) noexcept : double_(d), aux_(0), kind_(Kind::kDouble) {}
+  constexpr Value(Kind kind, std::string_view s) noexcept
+      : chars_(s.data()), aux_(static_cast<std::uint32_t>(s.size())), kind_(kind) {}
+  constexpr Value(Kind kind, const void* pointer, std::uint32_t aux) noexcept
+      : pointer_(pointer), aux_(aux), kind_(kind) {}
+  constexpr Value(Kind kind, Instant at) noexcept
+      : int_(at.seconds), aux_(static_cast<std::uint32_t>(at.nanos)), kind_(kind) {}
+  [[nodiscard]] constexpr Instant instant() const noexcept {
+    return {int_, static_cast<std::int32_t>(aux_)};
+  }
+
+  union {
+    std::int64_t int_;  // also bool, and the seconds of a timestamp or duration
+    std::uint64_t uint_;
+    double double_;
+    const char* chars_;
+    const void* pointer_;
+  };
+  std::uint32_t aux_;  // a size, nanoseconds, a depth, a prefix length
+  Kind kind_;
+  std::uint8_t flag_ = 0;
+};
+
+static_assert(sizeof(Value) == 16 && std::is_trivially_copyable_v<Value>);
+
+constexpr Value Value::of_address(const std::uint8_t* octets, std::int32_t prefix,
+                                  bool is_v4) noexcept {
+  Value v(Kind::kAddress, octets, static_cast<std::uint32_t>(prefix));
+  v.flag_ = is_v4 ? std::uint8_t{1} : std::uint8_t{0};
+  return v;
+}
+inline Value Value::of_bytes(std::span<const std::uint8_t> b) noexcept {
+  return of_bytes(std::string_view(reinterpret_cast<const char*>(b.data()), b.size()));
+}
+inline const Value* List::end() const noexcept { return items + size; }
+inline const Value& List::operator[](std::size_t i) const noexcept {
+  assert(i < size);
+  return items[i];
+}
+
+// CEL's ==, for values that are not errors: numbers compare across int, uint and double; values of
+// different types are different; lists and maps compare deeply.
+[[nodiscard]] bool equal(const Value& a, const Value& b) noexcept;
+
+}  // namespace penstock::cel
