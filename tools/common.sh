@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# What ./dev and every script in tools/ share: messages, the cache directory, locks.
+
+# The path of the clone, the same inside and outside of the Debian root.
+PENSTOCK_REPO=${PENSTOCK_REPO:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)}
+# Everything that outlives a run: the Debian root, ccache, the Kafka kit, lint results.
+PENSTOCK_CACHE=${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/penstock}
+export PENSTOCK_REPO PENSTOCK_CACHE
+
+say() { printf 'dev: %s\n' "$*" >&2; }
+die() {
+  printf 'dev: %s\n' "$*" >&2
+  exit 1
+}
+
+# with_lock NAME COMMAND...: one at a time on this machine. The kernel lets go of the lock when
+# this process ends, however it ends; COMMAND's children do not inherit it.
+with_lock() {
+  local lock=$PENSTOCK_CACHE/$1.lock
+  shift
+  mkdir -p "$PENSTOCK_CACHE"
+  exec 9>"$lock"
+  if ! flock --nonblock 9; then
+    say "another ./dev is making this; waiting for it"
+    flock 9
+  fi
+  "$@" 9>&-
+  exec 9>&-
+}
+
+# packages GROUP...: the names in these groups of tools/packages.txt, one per line.
+packages() {
+  local group
+  for group in "$@"; do
+    awk -v group="# $group" '/^#/ { on = ($0 == group); next } on && NF { print $1 }' \
+      "$PENSTOCK_REPO/tools/packages.txt"
+  done
+}
+
+# short_hash: of standard input.
+short_hash() { sha256sum | cut -c1-12; }

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The first process of the private mount and pid namespace that ./dev opens: mounts what the
+# Debian root needs and becomes COMMAND in it. Mounts and processes end with the namespace.
+#   tools/enter_root.sh ROOT WORKDIR NAME=VALUE... -- COMMAND...
+set -euo pipefail
+root=$1 workdir=$2
+shift 2
+environment=()
+while [ "$1" != -- ]; do
+  environment+=("$1")
+  shift
+done
+shift
+
+bind() { # a directory of this machine, at the same path in the root
+  mkdir -p "$root$1"
+  mount --bind "$1" "$root$1"
+}
+
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+mkdir -p "$root/dev/shm"
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" # PostgreSQL's shared memory, gone with us
+mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
+mount --bind /etc/hosts "$root/etc/hosts"
+bind /tmp
+bind "$PENSTOCK_CACHE"
+bind "$PENSTOCK_REPO"
+
+# tini is process 1: it passes signals on to the command's process group and reaps orphans.
+# shellcheck disable=SC2016 # expanded by the inner shell
+exec chroot "$root" /usr/bin/env -i "${environment[@]}" \
+  /usr/bin/tini -g -- /bin/bash -c 'cd "$0" && exec "$@"' "$workdir" "$@"
