@@ -1,0 +1,59 @@
+// The whole task of a worker: one RecordBatch in, one RowBatch out.
+//
+// Place in the flow: app/ makes one BatchProcessor per worker with the reader of the pipeline's
+// format and calls process() for every batch; the RowBatch goes on to sequence/. A template, so
+// that compute/ does not know the formats and no record pays for a virtual call:
+//   BatchProcessor<parse::JsonReader> processor(projection, parse::JsonReader(options, tree));
+// A Reader has `read(payload, arena, slots)` and returns a verdict with ok(), reason and message.
+//
+// Threads: one thread at a time. The Projection must outlive it.
+// Failure: a record that cannot become a row becomes a reject; an exception from inside a record
+// becomes the reject `internal_error` of that record and does not touch its neighbours. Only
+// running out of memory for the batch itself leaves process().
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "compute/row_builder.h"
+
+namespace penstock::compute {
+
+template <typename Reader>
+class BatchProcessor {
+ public:
+  BatchProcessor(const Projection& projection, Reader reader)
+      : builder_(projection), reader_(std::move(reader)) {}
+
+  [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) {
+    builder_.start(std::move(batch));
+    const std::size_t count = builder_.source().size();
+    for (std::size_t i = 0; i < count; ++i) {
+      try {
+        process_record(static_cast<std::uint32_t>(i));
+      } catch (const std::exception& error) {
+        builder_.reject(Stage::compute, "internal_error",
+                        std::string("this is a bug in Penstock: ") + error.what());
+      }
+    }
+    return builder_.finish();
+  }
+
+ private:
+  void process_record(std::uint32_t index) {
+    const RecordView record = builder_.source().record(index);
+    if (!builder_.begin_record(index, record)) return;
+    auto verdict = reader_.read(*record.value, builder_.arena(), builder_.slots());
+    if (!verdict.ok()) [[unlikely]] {
+      builder_.reject(Stage::parse, verdict.reason, std::move(verdict.message));
+      return;
+    }
+    builder_.finish_record();
+  }
+
+  RowBuilder builder_;
+  Reader reader_;
+};
+
+}  // namespace penstock::compute

@@ -1,0 +1,79 @@
+// A pipeline's expressions, bound to its table: which rows a record becomes, and how.
+//
+// Place in the flow: compiled once at start from the spec and from what the catalog says about the
+// table; parse/ reads from inputs() which parts of a document are wanted; a RowBuilder per worker
+// evaluates it for every record.
+//
+// What expressions see: `msg`, the parsed value; `record` {topic: string, partition: int,
+// offset: int, timestamp: timestamp, key: bytes, headers: map(string, bytes or null)}, where a
+// record without key or timestamp lacks that field; every `let` by its name. A `let` is evaluated
+// at most once per record, and only if `where` or a column uses it. There is no clock and no
+// randomness, so that a replay gives the same rows.
+//
+// Threads: immutable after compile(); shared by all workers.
+// Failure: every problem of the spec at once, each with its place, so that one start shows them all.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cel/inputs.h"
+#include "core/table.h"
+
+namespace penstock::compute {
+
+// What becomes of a record without a payload.
+enum class Tombstones : std::uint8_t { reject, skip };
+
+struct ComputeOptions {
+  std::string where;                           // empty: every record
+  std::map<std::string, std::string> let;      // name → expression
+  std::map<std::string, std::string> columns;  // column → expression; empty: matched by name
+  Tombstones tombstones = Tombstones::reject;
+  std::vector<std::string> topics;  // their names, by TopicIndex, for `record.topic`
+};
+
+// What is wrong with the spec, and where.
+struct Problem {
+  std::string place;         // in the pipeline's spec: "compute.let.total", "sink.columns.id"
+  std::uint32_t line = 0;    // within the expression, 1-based; 0: not about a place in it
+  std::uint32_t column = 0;  // likewise, in code points
+  std::string message;
+  std::string hint;  // how to fix it; may be empty
+};
+using Problems = std::vector<Problem>;
+
+// Checks `where`, `let` and `columns` without a table: names, syntax, types, cycles.
+[[nodiscard]] Problems check_expressions(const ComputeOptions& options);
+
+class Projection {
+ public:
+  struct Plan;  // for RowBuilder
+
+  [[nodiscard]] static std::expected<Projection, Problems> compile(const ComputeOptions& options,
+                                                                   const TableDescription& table);
+  Projection(Projection&&) noexcept;
+  Projection& operator=(Projection&&) noexcept;
+  ~Projection();
+
+  // What the expressions read; index = slot. Those of root "msg" are the parser's to fill.
+  [[nodiscard]] std::span<const cel::InputPath> inputs() const;
+  // Columns that rows may carry, ascending indexes into TableDescription::columns.
+  [[nodiscard]] std::span<const std::uint16_t> columns() const;
+  [[nodiscard]] const TableDescription& table() const;
+
+  [[nodiscard]] const Plan& plan() const { return *plan_; }
+
+ private:
+  explicit Projection(std::unique_ptr<const Plan> plan);
+
+  std::unique_ptr<const Plan> plan_;
+};
+
+}  // namespace penstock::compute
