@@ -1,0 +1,39 @@
+// Environment variables in configuration values: `${VAR}`, `${VAR:-default}`, `$$` for a dollar.
+//
+// Only values are expanded, after YAML has been read, so that a variable can never change the
+// structure of the file. A dollar that is not followed by `{` or `$` stands for itself.
+// Threads: free functions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace penstock::config {
+
+// The value of a variable; nullopt when it is not set.
+using Environment = std::function<std::optional<std::string>(std::string_view name)>;
+
+// The process's own environment.
+[[nodiscard]] Environment process_environment();
+
+struct Expansion {
+  struct Mistake {
+    std::size_t offset = 0;  // byte in the original text
+    std::string message;     // "the environment variable 'KAFKA' is not set"
+    std::string hint;
+  };
+
+  std::string text;
+  // For every byte of `text`, and its end: the byte of the original that it came from.
+  std::vector<std::uint32_t> origin;
+  std::vector<Mistake> mistakes;
+};
+
+[[nodiscard]] Expansion expand(std::string_view text, const Environment& environment);
+
+}  // namespace penstock::config

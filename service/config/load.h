@@ -1,0 +1,38 @@
+// Loads a configuration file: YAML → penstock.v1.Config, strictly, with the place of every mistake.
+//
+// The message decides what the file may say: keys are field names, by reflection, so that a new
+// field needs no code here. What YAML adds: durations ("250ms", "30s", "5m"), sizes ("64MiB") in
+// fields that end in `_bytes`, enum values in lower case without their prefix ("earliest"),
+// `${VAR}` in values, anchors, aliases and merge keys (`<<`).
+//
+// Failure: everything that is wrong is reported at once, in the order of the file; nothing is
+// guessed. Limits: 1 MiB of text, 64 levels, 100,000 values after aliases are followed.
+// Threads: free functions, callable from any thread.
+#pragma once
+
+#include <expected>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "config/environment.h"
+#include "config/problem.h"
+#include "config/source_map.h"
+#include "penstock/v1/pipeline.pb.h"
+
+namespace penstock::config {
+
+struct Loaded {
+  penstock::v1::Config config;  // validated (validate.h), defaults filled in (with_defaults)
+  SourceMap places;             // of what the file says; what came from defaults is not in it
+};
+
+[[nodiscard]] std::expected<Loaded, Problems> load_file(
+    const std::filesystem::path& path, const Environment& environment = process_environment());
+
+// `file` is the name that problems carry.
+[[nodiscard]] std::expected<Loaded, Problems> load_text(
+    std::string_view text, std::string file,
+    const Environment& environment = process_environment());
+
+}  // namespace penstock::config
