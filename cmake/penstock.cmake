@@ -106,7 +106,7 @@ endfunction()
 
 # One source per header of this folder that includes it alone, and twice.
 function(penstock_header_check name)
-  file(GLOB headers RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.h)
+  file(GLOB_RECURSE headers RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.h)
   if(NOT headers)
     return()
   endif()
@@ -125,6 +125,11 @@ function(penstock_header_check name)
 endfunction()
 
 # ---- Tests ------------------------------------------------------------------------------------------
+
+# A target per layer, to build no more than it: ninja -C build/debug unit
+foreach(layer unit component integration faults)
+  add_custom_target(${layer})
+endforeach()
 
 # penstock_test(NAME LAYER unit|component|integration|faults SOURCES... [DEPS...]): one program of
 # GoogleTest cases, each of which ctest runs by itself under the layer's label.
@@ -148,10 +153,6 @@ function(penstock_test name)
   gtest_discover_tests(${name}
     DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${arg_LAYER} TIMEOUT ${seconds_${arg_LAYER}})
-  # For building one layer: ninja -C build/debug unit
-  if(NOT TARGET ${arg_LAYER})
-    add_custom_target(${arg_LAYER})
-  endif()
   add_dependencies(${arg_LAYER} ${name})
 endfunction()
 

@@ -1,16 +1,22 @@
 # shellcheck shell=bash
-# The commands of ./dev, as they run inside, where the tools are.
+# The commands of ./dev, as they run inside, where the tools are, in the clone's directory (a shell:
+# where it was asked for).
 
-export CCACHE_DIR=$PENSTOCK_CACHE/ccache
+export CCACHE_DIR=$PENSTOCK_CACHE/ccache CCACHE_MAXSIZE=10G
 export CCACHE_BASEDIR=$PENSTOCK_REPO CCACHE_NOHASHDIR=1 # clones in other places share results
 
 build() { # build PRESET [TARGET...]
   local preset=$1 started=$SECONDS
   shift
-  cd "$PENSTOCK_REPO"
-  cmake --preset "$preset" --log-level=WARNING >&2
-  cmake --build --preset "$preset" ${1:+--target "$@"} >&2
+  say "building $preset${1:+: $*}"
+  cmake --preset "$preset" >/dev/null </dev/null # warnings and errors are on stderr
+  cmake --build --preset "$preset" ${1:+--target "$@"} >&2 </dev/null
   say "built $preset in $((SECONDS - started)) s"
+}
+
+need_kafka_kit() { # exports its place, or ends with what is missing
+  PENSTOCK_KAFKA_KIT=$("$PENSTOCK_REPO/tools/kafka_kit.sh")
+  export PENSTOCK_KAFKA_KIT
 }
 
 command_build() { build "${1:-release}" "${@:2}"; }
@@ -18,10 +24,60 @@ command_build() { build "${1:-release}" "${@:2}"; }
 command_run() {
   [ "${1:-}" = -- ] && shift
   build release penstock
-  exec "$PENSTOCK_REPO/build/release/penstock" "$@"
+  "$PENSTOCK_REPO/build/release/penstock" "$@"
 }
 
-command_shell() { # the trap-free exec: the shell is on its own
+command_shell() { # exec: the shell takes signals itself
+  PENSTOCK_KAFKA_KIT=$("$PENSTOCK_REPO/tools/kafka_kit.sh" --if-there)
+  export PENSTOCK_KAFKA_KIT
   if [ "${1:-}" = -c ]; then exec bash -c "$2" bash "${@:3}"; fi
   exec bash "$@"
+}
+
+command_demo() {
+  build release penstock
+  # Without Java or network the demo goes on with the in-process mock cluster, and says so.
+  PENSTOCK_KAFKA_KIT=$("$PENSTOCK_REPO/tools/kafka_kit.sh") || {
+    say "going on without a real Kafka broker"
+    PENSTOCK_KAFKA_KIT=
+  }
+  export PENSTOCK_KAFKA_KIT
+  "$PENSTOCK_REPO/build/release/penstock" demo "$@"
+}
+
+command_bench() {
+  local bin=$PENSTOCK_REPO/build/release/bin name=${1:-} program
+  build release all
+  if [ -z "$name" ]; then
+    find "$bin" -name 'penstock_bench_*' -executable -printf '%f\n' | sed 's/^penstock_bench_//' | sort
+    return
+  fi
+  program=$bin/penstock_bench_$name
+  [ -x "$program" ] || die "there is no benchmark '$name'; ./dev bench lists them"
+  need_kafka_kit
+  "$program" "${@:2}"
+}
+
+command_fmt() {
+  # shellcheck source=tools/lint.sh
+  source "$PENSTOCK_REPO/tools/lint.sh"
+  cpp_files | xargs -r clang-format-19 -i
+}
+
+command_lint() {
+  # shellcheck source=tools/lint.sh
+  source "$PENSTOCK_REPO/tools/lint.sh"
+  lint
+}
+
+command_test() {
+  # shellcheck source=tools/test.sh
+  source "$PENSTOCK_REPO/tools/test.sh"
+  local layer=${1:-unit} filter=${2:-}
+  case $layer in
+    unit | component) test_layer debug "$layer" "$filter" ;;
+    integration | faults) test_layer release "$layer" "$filter" ;;
+    all) test_all ;;
+    *) die "there is no layer '$layer': unit, component, integration, faults or all" ;;
+  esac
 }

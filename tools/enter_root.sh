@@ -24,6 +24,11 @@ mkdir -p "$root/dev/shm"
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" # PostgreSQL's shared memory, gone with us
 mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 mount --bind /etc/hosts "$root/etc/hosts"
+if [ -f "$HOME/.m2/settings.xml" ]; then # a site's mirror of Maven Central
+  mkdir -p "$root/root/.m2"
+  touch "$root/root/.m2/settings.xml"
+  mount --bind "$HOME/.m2/settings.xml" "$root/root/.m2/settings.xml"
+fi
 bind /tmp
 bind "$PENSTOCK_CACHE"
 bind "$PENSTOCK_REPO"

@@ -14,16 +14,16 @@ debian_mirror() {
     echo "$PENSTOCK_DEBIAN_MIRROR"
     return
   fi
-  for uri in $(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
-    /etc/apt/sources.list.d/*.sources 2>/dev/null |
-    sed -nE -e 's/^URIs:[[:space:]]*//p' -e 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+).*/\2/p'); do
+  while read -r uri; do
     case ${uri%/} in
       http://*/debian | https://*/debian)
         echo "${uri%/}"
         return
         ;;
     esac
-  done
+  done < <(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
+    sed -nE -e 's/^URIs:[[:space:]]*([^[:space:]]+).*/\1/p' \
+      -e 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+).*/\2/p')
 }
 
 need_mmdebstrap() {

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""The dependency rule of service/, checked on the #include lines.
+
+1. A folder includes only the folders in MAY_INCLUDE; stages never include each other.
+2. A header includes no third-party header and no generated one, so no such type crosses a folder.
+3. "..." is for our own files, relative to service/, and the file is there; <...> is for the rest.
+4. cel/ stands alone: nothing of ours but cel/, and no third party but RE2.
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SERVICE = ROOT / "service"
+
+VOCABULARY = {"core", "concurrency", "config"}
+STAGES = {"ingest", "parse", "compute", "sequence", "write", "offsets"}
+BELOW_APP = VOCABULARY | STAGES | {"cel", "telemetry", "control"}
+MAY_INCLUDE = {
+    "core": set(),
+    "concurrency": {"core"},
+    "cel": set(),
+    "config": {"core", "concurrency", "cel"},
+    **{stage: VOCABULARY for stage in STAGES},
+    "parse": VOCABULARY | {"cel"},
+    "compute": VOCABULARY | {"cel"},
+    "telemetry": VOCABULARY,
+    "control": VOCABULARY | {"telemetry"},  # it calls app through an interface of its own
+    "app": BELOW_APP,
+    "demo": BELOW_APP | {"app"},
+    "cli": BELOW_APP | {"app", "demo"},
+    "": {"cli", "core"},  # main.cc
+}
+
+# The system's own headers that a header of ours may include beside the C++ standard library's.
+SYSTEM = re.compile(r"[a-z_]+|(unistd|poll|fcntl|signal|time|stdint|stddef|pthread)\.h|sys/[a-z]+\.h")
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+GENERATED = re.compile(r"\.pb\.h$")
+
+
+def check(path):
+    """Yields (line number, complaint) for one file."""
+    relative = path.relative_to(SERVICE)
+    folder = relative.parts[0] if len(relative.parts) > 1 else ""
+    allowed = MAY_INCLUDE.get(folder)
+    if allowed is None:
+        yield 0, f"the folder {folder}/ is not in the dependency rule (tools/check_includes.py)"
+        return
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        own, other = match.groups()
+        name = own or other
+        if GENERATED.search(name):
+            if path.suffix == ".h":
+                yield number, f"a header includes the generated {name}; forward-declare what it needs"
+        elif own:
+            target = own.split("/")[0] if "/" in own else None
+            if target is None or not (SERVICE / own).is_file():
+                yield number, f'"{own}" is not a file of service/; write "folder/file.h"'
+            elif target != folder and target not in allowed:
+                yield number, f"{folder or 'main.cc'} may not include {target}/: {own}"
+        elif path.suffix == ".h" and not SYSTEM.fullmatch(other):
+            yield number, f"a header includes the third-party <{other}>"
+        elif folder == "cel" and not SYSTEM.fullmatch(other) and not other.startswith("re2/"):
+            yield number, f"cel/ stands alone, but includes <{other}>"
+
+
+def main():
+    files = sorted(p for p in SERVICE.rglob("*") if p.suffix in (".h", ".cc"))
+    complaints = [(path, *complaint) for path in files for complaint in check(path)]
+    for path, number, complaint in complaints:
+        print(f"{path.relative_to(ROOT)}:{number}: {complaint}", file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

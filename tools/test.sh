@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# ./dev test: builds and runs one layer, or everything that CI runs.
+
+# run_layer PRESET LAYER [FILTER]: the tests of a layer in a build that is there. Integration and
+# fault tests need a real Kafka and PostgreSQL, and it is a failure if these cannot be had.
+run_layer() {
+  local preset=$1 layer=$2 filter=${3:-} jobs status=0
+  local build=$PENSTOCK_REPO/build/$preset
+  local results=$build/test-results/$layer.xml
+  local servers=()
+  jobs=$(nproc)
+  case $layer in
+    integration | faults)
+      need_kafka_kit
+      servers=("$build/bin/penstock_test_servers" --)
+      [ -x "${servers[0]}" ] || die "${servers[0]} is missing: it starts the servers"
+      ;;
+  esac
+  [ "$layer" = faults ] && jobs=1 # each has servers of its own to kill
+  mkdir -p "${results%/*}"
+  rm -f "$results"
+  "${servers[@]}" ctest --test-dir "$build" --label-regex "^$layer\$" ${filter:+--tests-regex "$filter"} \
+    --parallel "$jobs" --no-tests=error --output-on-failure --output-junit "$results" \
+    </dev/null || status=$?
+  return "$status"
+}
+
+test_layer() { # PRESET LAYER FILTER
+  local status=0
+  case $2 in
+    integration | faults) build "$1" "$2" penstock penstock_test_servers ;;
+    *) build "$1" "$2" ;;
+  esac
+  run_layer "$@" || status=$?
+  python3 "$PENSTOCK_REPO/tools/count_tests.py" "$PENSTOCK_REPO/build/$1/test-results/$2.xml" || status=1
+  return "$status"
+}
+
+failed_steps=()
+
+# step NAME COMMAND...: runs it, prints how long it took, remembers if it failed, and goes on.
+# COMMAND runs in its own shell, where its first error ends it.
+step() {
+  local name=$1 started=$SECONDS status=0
+  shift
+  say "== $name"
+  set +e
+  (
+    set -e
+    "$@"
+  )
+  status=$?
+  set -e
+  if [ "$status" = 0 ]; then
+    say "== $name: passed ($((SECONDS - started)) s)"
+  else
+    failed_steps+=("$name")
+    say "== $name: FAILED with status $status ($((SECONDS - started)) s)"
+  fi
+  return "$status"
+}
+
+test_all() {
+  local preset layer results=() started=$SECONDS count_status=0
+  # shellcheck source=tools/lint.sh
+  source "$PENSTOCK_REPO/tools/lint.sh"
+  step 'Kafka kit' need_kafka_kit || true
+  step lint lint || true
+  for preset in release asan-ubsan tsan; do
+    local layers=(unit component) targets=(unit component)
+    if [ "$preset" = release ]; then
+      layers=(unit component integration faults) targets=(all)
+    fi
+    for layer in "${layers[@]}"; do
+      results+=("$PENSTOCK_REPO/build/$preset/test-results/$layer.xml")
+      rm -f "${results[-1]}"
+    done
+    step "build $preset" build "$preset" "${targets[@]}" || continue
+    for layer in "${layers[@]}"; do
+      step "$layer tests, $preset" run_layer "$preset" "$layer" || true
+    done
+  done
+  if [ -x "$PENSTOCK_REPO/build/release/penstock" ]; then
+    step 'runtime packages' "$PENSTOCK_REPO/tools/check_runtime.sh" || true
+  fi
+  say "everything took $((SECONDS - started)) s"
+  [ "${#failed_steps[@]}" = 0 ] || say "failed: $(printf '%s; ' "${failed_steps[@]}")"
+  python3 "$PENSTOCK_REPO/tools/count_tests.py" "${results[@]}" || count_status=$?
+  [ "${#failed_steps[@]}" = 0 ] && [ "$count_status" = 0 ]
+}
