@@ -81,6 +81,7 @@ struct RowBatch {
   std::vector<TableRows> tables;        // one per target table that got rows
   std::vector<Reject> rejects;          // in offset order
   std::uint32_t filtered = 0;           // records that `where` left out
+  std::size_t charged_bytes = 0;        // counted against the write share of the byte budget
 
   [[nodiscard]] PartitionId partition() const { return source->partition(); }
   [[nodiscard]] Epoch epoch() const { return source->epoch(); }
