@@ -44,13 +44,11 @@ class LatencyHistogram {
   }
 
   void record(std::chrono::microseconds latency, std::uint64_t count = 1) {
-    add(bucket_of(latency.count()), count,
-        latency.count() > 0 ? static_cast<std::uint64_t>(latency.count()) * count : 0);
-  }
-  // Folds in `count` readings of one bucket, whose sum is `sum_us` (for loops that count locally).
-  void add(std::size_t bucket, std::uint64_t count, std::uint64_t sum_us) {
-    buckets_[bucket].fetch_add(count, std::memory_order_relaxed);
-    sum_us_.fetch_add(sum_us, std::memory_order_relaxed);
+    buckets_[bucket_of(latency.count())].fetch_add(count, std::memory_order_relaxed);
+    if (latency.count() > 0) {
+      sum_us_.fetch_add(static_cast<std::uint64_t>(latency.count()) * count,
+                        std::memory_order_relaxed);
+    }
   }
 
   struct Snapshot {
@@ -75,6 +73,15 @@ class LatencyHistogram {
       return upper_bound_us(kBuckets - 1);
     }
   };
+  // Folds in what a loop has counted locally.
+  void add(const Snapshot& counted) {
+    for (std::size_t i = 0; i < kBuckets; ++i) {
+      if (counted.counts[i] > 0) {
+        buckets_[i].fetch_add(counted.counts[i], std::memory_order_relaxed);
+      }
+    }
+    sum_us_.fetch_add(counted.sum_us, std::memory_order_relaxed);
+  }
   [[nodiscard]] Snapshot snapshot() const {
     Snapshot copy;
     for (std::size_t i = 0; i < kBuckets; ++i) {
