@@ -5,6 +5,7 @@
 // of it is masked. Threads: free functions.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,7 +25,12 @@ inline constexpr std::string_view kMask = "***";
 [[nodiscard]] std::string mask_uri(std::string_view text);
 // True when the value of this librdkafka property must not be shown.
 [[nodiscard]] bool is_secret_property(std::string_view name);
-// One line of a configuration file, for error messages; never shorter than what it hides suggests.
-[[nodiscard]] std::string mask_line(std::string_view line);
+// One line of a configuration file, for error messages, and where `column` (1-based, in code points)
+// has moved to. A column inside a secret points at its mask.
+struct MaskedLine {
+  std::string text;
+  std::uint32_t column = 1;
+};
+[[nodiscard]] MaskedLine mask_line(std::string_view line, std::uint32_t column = 1);
 
 }  // namespace penstock::config

@@ -20,6 +20,7 @@ struct Problem {
   std::string message;       // "unknown field 'lane'"
   std::string hint;          // "did you mean 'lanes'?"; may be empty
   std::string source_line;   // the line of the file, secrets masked; empty when there is none
+  std::uint32_t caret = 0;   // the place in `source_line`, which masking may have moved; 1-based
 };
 
 // In the order of the file.

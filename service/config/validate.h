@@ -33,8 +33,4 @@ struct Violation {
 [[nodiscard]] penstock::v1::Config with_defaults(penstock::v1::Config config);
 [[nodiscard]] penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec);
 
-// Why Penstock sets this librdkafka property itself, and what to use instead; empty when users may
-// set it.
-[[nodiscard]] std::string_view reserved_kafka_property(std::string_view name);
-
 }  // namespace penstock::config

@@ -1,0 +1,72 @@
+// The defaults (validate.h): every one with its reason, and nowhere else.
+#include "config/scalars.h"
+#include "config/validate.h"
+
+namespace penstock::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+
+template <typename Message, typename Value>
+void fill(Message& message, Value current, void (Message::*set)(Value), Value value) {
+  if (current == Value{}) (message.*set)(value);
+}
+
+}  // namespace
+
+penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
+  using namespace penstock::v1;
+
+  // Below Kubernetes' grace period of 30 s, with room for what comes after it.
+  if (!spec.has_drain_timeout()) set_duration(*spec.mutable_drain_timeout(), 10s);
+
+  // Nothing is left out: what came before the first start is wanted too, or the user says so.
+  SourceSpec& source = *spec.mutable_source();
+  if (source.start_at() == SourceSpec::START_AT_UNSPECIFIED) source.set_start_at(SourceSpec::EARLIEST);
+
+  // JSON is what most topics hold.
+  JsonSpec& json = *spec.mutable_parse()->mutable_json();
+  // Brokers take 1 MB by default; those that were told to take more rarely go beyond this.
+  fill(json, json.max_record_bytes(), &JsonSpec::set_max_record_bytes, std::uint64_t{16 * kMiB});
+  // Deeper than data that people design, shallow enough for any stack.
+  fill(json, json.max_depth(), &JsonSpec::set_max_depth, std::uint32_t{256});
+  // A table of rows has nothing to do with a tombstone: say so, rather than lose it without a word.
+  if (json.tombstones() == JsonSpec::TOMBSTONES_UNSPECIFIED) json.set_tombstones(JsonSpec::REJECT);
+
+  // One lane commits while the other fills; more only pays with more disks or a distant database.
+  SinkSpec& sink = *spec.mutable_sink();
+  fill(sink, sink.lanes(), &SinkSpec::set_lanes, std::uint32_t{2});
+
+  // Where the cost of a transaction no longer shows in the throughput of COPY.
+  BatchSpec& batch = *spec.mutable_batch();
+  fill(batch, batch.max_rows(), &BatchSpec::set_max_rows, std::uint32_t{50'000});
+  // Bounds what one transaction holds in memory and what a failed one has to send again.
+  fill(batch, batch.max_bytes(), &BatchSpec::set_max_bytes, 16 * kMiB);
+  // Latency first: a lane that is busy makes its next transaction larger by itself.
+  if (!batch.has_max_wait()) set_duration(*batch.mutable_max_wait(), 0s);
+
+  ResourceSpec& resources = *spec.mutable_resources();
+  fill(resources, resources.min_workers(), &ResourceSpec::set_min_workers, std::uint32_t{1});
+  // A few transactions of the largest size on either side, within a small container.
+  fill(resources, resources.memory_bytes(), &ResourceSpec::set_memory_bytes, 128 * kMiB);
+  return spec;
+}
+
+penstock::v1::Config with_defaults(penstock::v1::Config config) {
+  for (auto& pipeline : *config.mutable_pipelines()) pipeline = with_defaults(std::move(pipeline));
+  penstock::v1::ServerSpec& server = *config.mutable_server();
+  // The API can pause and drain: only from this machine, unless the user opens it.
+  if (server.grpc().empty()) server.set_grpc("127.0.0.1:7070");
+  // Probes and scrapers come from other machines, and can change nothing.
+  if (server.http().empty()) server.set_http("0.0.0.0:8080");
+  penstock::v1::LogSpec& log = *config.mutable_log();
+  // The format stays open: it depends on where the log goes.
+  if (log.level() == penstock::v1::LogSpec::LEVEL_UNSPECIFIED) {
+    log.set_level(penstock::v1::LogSpec::INFO);
+  }
+  return config;
+}
+
+}  // namespace penstock::config

@@ -1,0 +1,191 @@
+#include "config/document.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <sstream>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+namespace penstock::config {
+namespace {
+
+struct Refused {
+  YamlMistake mistake;
+};
+
+[[noreturn]] void refuse(std::size_t byte, std::string message, std::string hint) {
+  throw Refused{{byte, std::move(message), std::move(hint)}};
+}
+
+std::size_t byte_of(const YAML::Mark& mark) {
+  return mark.is_null() ? 0 : static_cast<std::size_t>(mark.pos);
+}
+
+std::string_view line_at(std::string_view text, std::size_t byte) {
+  byte = std::min(byte, text.size());
+  const std::size_t before = byte == 0 ? std::string_view::npos : text.rfind('\n', byte - 1);
+  const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
+  const std::size_t end = text.find('\n', byte);
+  return text.substr(begin, (end == std::string_view::npos ? text.size() : end) - begin);
+}
+
+bool indented_by_tab(std::string_view line) {
+  const std::size_t first = line.find_first_not_of(' ');
+  return first != std::string_view::npos && line[first] == '\t';
+}
+
+// yaml-cpp says what it expected; people need to know what they wrote.
+std::string hint_for(std::string_view text, std::size_t byte, std::string_view message) {
+  const std::string_view line = line_at(text, byte);
+  // The scanner often notices a tab one line late.
+  const std::size_t line_begin = static_cast<std::size_t>(line.data() - text.data());
+  const std::string_view previous = line_begin == 0 ? std::string_view() : line_at(text, line_begin - 1);
+  if (indented_by_tab(line) || indented_by_tab(previous)) {
+    return "YAML does not allow tabs for indentation; use spaces";
+  }
+  if (message.contains("flow")) return "a '[' or '{' is not closed";
+  if (message.contains("EOF in scalar")) return "a quote is not closed";
+  if (message.contains("map value") || message.contains("end of map")) {
+    return "check the indentation; a value that contains ': ' or begins with a quote and goes on "
+           "after it must be quoted as a whole, or written as a block after '|'";
+  }
+  if (message.contains("escape")) return "use single quotes to keep backslashes as they are";
+  return {};
+}
+
+}  // namespace
+
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(YamlDocument& document) : document_(document) {}
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    finish(make(YamlNode::Kind::null, mark, anchor));
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end() || open_anchors_.contains(found->second)) {
+      refuse(byte_of(mark), "an alias inside of what it stands for", "");
+    }
+    finish(found->second);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    YamlNode* node = make(YamlNode::Kind::scalar, mark, anchor);
+    node->plain = tag == "?";
+    set_tag(*node, tag);
+    node->text = value;
+    finish(node);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(YamlNode::Kind::sequence, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(YamlNode::Kind::mapping, mark, tag, anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    YamlNode* node;
+    const YamlNode* key = nullptr;  // of a mapping whose value comes next
+  };
+
+  static void set_tag(YamlNode& node, const std::string& tag) {
+    if (tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:")) return;
+    node.tag = tag;
+  }
+
+  YamlNode* make(YamlNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
+    YamlNode& node = document_.nodes_.emplace_back();
+    node.kind = kind;
+    node.byte = byte_of(mark);
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = &node;
+    return &node;
+  }
+
+  void open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor) {
+    if (stack_.size() >= YamlDocument::kMaxDepth) {
+      refuse(byte_of(mark),
+             "nested deeper than " + std::to_string(YamlDocument::kMaxDepth) + " levels", "");
+    }
+    YamlNode* node = make(kind, mark, anchor);
+    set_tag(*node, tag);
+    open_anchors_.insert(node);
+    stack_.push_back({node});
+  }
+
+  void close() {
+    const YamlNode* node = stack_.back().node;
+    stack_.pop_back();
+    open_anchors_.erase(node);
+    finish(node);
+  }
+
+  void finish(const YamlNode* node) {
+    if (stack_.empty()) {
+      document_.root_ = node;
+      return;
+    }
+    Open& parent = stack_.back();
+    if (parent.node->kind == YamlNode::Kind::sequence) {
+      parent.node->items.push_back(node);
+    } else if (parent.key == nullptr) {
+      if (node->kind != YamlNode::Kind::scalar) {
+        refuse(node->byte, "a key must be a word",
+               "quote it if it begins with one of { [ * & ! or is 'null'");
+      }
+      parent.key = node;
+    } else {
+      parent.node->members.push_back({parent.key, node});
+      parent.key = nullptr;
+    }
+  }
+
+  YamlDocument& document_;
+  std::vector<Open> stack_;
+  std::unordered_map<YAML::anchor_t, const YamlNode*> anchors_;
+  std::unordered_set<const YamlNode*> open_anchors_;
+};
+
+std::expected<YamlDocument, YamlMistake> YamlDocument::parse(std::string_view text) {
+  YamlDocument document;
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    TreeBuilder builder(document);
+    if (!parser.HandleNextDocument(builder)) document.root_ = &document.nodes_.emplace_back();
+    // A second document would be ignored without a word.
+    YamlDocument second;
+    TreeBuilder second_builder(second);
+    if (parser.HandleNextDocument(second_builder)) {
+      return std::unexpected(YamlMistake{second.root_ == nullptr ? 0 : second.root_->byte,
+                                         "a second document in the same file",
+                                         "remove the line '---'"});
+    }
+  } catch (const Refused& refused) {
+    return std::unexpected(refused.mistake);
+  } catch (const YAML::Exception& error) {
+    const std::size_t byte = byte_of(error.mark);
+    return std::unexpected(
+        YamlMistake{byte, "not valid YAML: " + error.msg, hint_for(text, byte, error.msg)});
+  }
+  return document;
+}
+
+}  // namespace penstock::config

@@ -1,0 +1,42 @@
+#include "config/enum_names.h"
+
+#include <google/protobuf/descriptor.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace penstock::config {
+namespace {
+
+bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+char lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// "StartAt" → "start_at_".
+std::string prefix_of(const google::protobuf::EnumDescriptor& type) {
+  std::string prefix;
+  for (const char c : std::string_view(type.name())) {
+    if (is_upper(c) && !prefix.empty()) prefix += '_';
+    prefix += lower(c);
+  }
+  return prefix + "_";
+}
+
+}  // namespace
+
+std::string enum_word(const google::protobuf::EnumValueDescriptor& value) {
+  std::string word(value.name());
+  std::ranges::transform(word, word.begin(), lower);
+  const std::string prefix = prefix_of(*value.type());
+  if (word.starts_with(prefix)) word.erase(0, prefix.size());
+  return word;
+}
+
+std::vector<std::string> enum_words(const google::protobuf::EnumDescriptor& type) {
+  std::vector<std::string> words;
+  for (int i = 0; i < type.value_count(); ++i) {
+    if (type.value(i)->number() != 0) words.push_back(enum_word(*type.value(i)));
+  }
+  return words;
+}
+
+}  // namespace penstock::config

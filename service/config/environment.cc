@@ -1,0 +1,79 @@
+#include "config/environment.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "config/scalars.h"
+
+namespace penstock::config {
+namespace {
+
+bool is_name(std::string_view name) {
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::ranges::all_of(name, is_word);
+}
+
+}  // namespace
+
+Environment process_environment() {
+  return [](std::string_view name) -> std::optional<std::string> {
+    const char* value = std::getenv(std::string(name).c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+}
+
+Expansion expand(std::string_view text, const Environment& environment) {
+  Expansion result;
+  const auto put = [&result](std::string_view piece, std::size_t from) {
+    result.text += piece;
+    result.origin.insert(result.origin.end(), piece.size(), static_cast<std::uint32_t>(from));
+  };
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (text[at] != '$' || at + 1 == text.size() || (text[at + 1] != '$' && text[at + 1] != '{')) {
+      put(text.substr(at, 1), at);
+      ++at;
+      continue;
+    }
+    if (text[at + 1] == '$') {
+      put("$", at);
+      at += 2;
+      continue;
+    }
+    const std::size_t close = text.find('}', at);
+    if (close == std::string_view::npos) {
+      result.mistakes.push_back({at, "'${' without '}'", "write $$ for a dollar sign"});
+      break;
+    }
+    const std::string_view inside = text.substr(at + 2, close - at - 2);
+    const std::size_t colon = inside.find(":-");
+    const std::string_view name = inside.substr(0, colon);
+    if (!is_name(name)) {
+      result.mistakes.push_back({at, "'${" + std::string(name) + "}' is not the name of a variable",
+                                 "write ${NAME} or ${NAME:-default}, and $$ for a dollar sign"});
+      at = close + 1;
+      continue;
+    }
+    const std::optional<std::string> value = environment(name);
+    if (value && !is_utf8(*value)) {
+      result.mistakes.push_back(
+          {at, "the environment variable '" + std::string(name) + "' is not valid UTF-8", ""});
+    } else if (value && (!value->empty() || colon == std::string_view::npos)) {
+      put(*value, at);
+    } else if (colon != std::string_view::npos) {  // unset or empty, as in a shell
+      put(inside.substr(colon + 2), at);
+    } else {
+      result.mistakes.push_back(
+          {at, "the environment variable '" + std::string(name) + "' is not set",
+           "set it, or give a default: ${" + std::string(name) + ":-…}"});
+    }
+    at = close + 1;
+  }
+  result.origin.push_back(static_cast<std::uint32_t>(text.size()));
+  return result;
+}
+
+}  // namespace penstock::config

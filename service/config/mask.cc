@@ -1,0 +1,255 @@
+#include "config/mask.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace penstock::config {
+namespace {
+
+// A run of bytes that must not be shown.
+struct Secret {
+  std::size_t begin;
+  std::size_t end;
+};
+using Secrets = std::vector<Secret>;
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return out;
+}
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '.' || c == '-';
+}
+
+// libpq's own: password, sslpassword, oauth_client_secret; "passfile" is only a path.
+bool is_secret_keyword(std::string_view name) {
+  const std::string folded = lower(name);
+  return folded.contains("password") || folded.contains("secret");
+}
+
+std::string percent_decoded(std::string_view text) {
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+// "user:secret@" and "?password=secret" of one URI in text[begin, end).
+void find_in_uri(std::string_view text, std::size_t begin, std::size_t end, Secrets& secrets) {
+  const std::size_t authority = text.find("://", begin) + 3;
+  const std::string_view rest = text.substr(0, end);
+  const std::size_t query = std::min(rest.find('?', authority), end);
+  // The last "@": one in a password that nobody escaped must not end it.
+  const std::size_t at = text.substr(0, query).rfind('@');
+  if (at != std::string_view::npos && at >= authority) {
+    const std::size_t colon = text.find(':', authority);
+    if (colon < at) secrets.push_back({colon + 1, at});
+  } else if (const std::size_t late = rest.rfind('@'); late != std::string_view::npos && late > query) {
+    // The "?" belongs to a password then.
+    const std::size_t colon = text.find(':', authority);
+    if (colon < query) secrets.push_back({colon + 1, late});
+  }
+  std::size_t parameter = query;
+  while (parameter < end) {
+    const std::size_t next = std::min(rest.find('&', parameter + 1), end);
+    const std::string_view pair = text.substr(parameter + 1, next - parameter - 1);
+    const std::size_t equals = pair.find('=');
+    if (equals != std::string_view::npos &&
+        is_secret_keyword(percent_decoded(pair.substr(0, equals)))) {
+      secrets.push_back({parameter + 1 + equals + 1, next});
+    }
+    parameter = next;
+  }
+}
+
+// Every URI in a text: a scheme, "://", and what follows without a space.
+void find_uris(std::string_view text, Secrets& secrets) {
+  std::size_t at = 0;
+  while ((at = text.find("://", at)) != std::string_view::npos) {
+    std::size_t end = at + 3;
+    while (end < text.size() && !is_space(text[end])) ++end;
+    find_in_uri(text, at, end, secrets);
+    at = end;
+  }
+}
+
+// Where a libpq value that begins at `at` ends: quoted, or up to a space; backslashes escape.
+std::size_t value_end(std::string_view text, std::size_t at) {
+  const bool quoted = at < text.size() && text[at] == '\'';
+  if (quoted) ++at;
+  while (at < text.size()) {
+    if (text[at] == '\\') {
+      at += 2;
+    } else if (quoted ? text[at] == '\'' : is_space(text[at])) {
+      return quoted ? at + 1 : at;
+    } else {
+      ++at;
+    }
+  }
+  return text.size();
+}
+
+// Every "password = secret" in a text.
+void find_keywords(std::string_view text, Secrets& secrets) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (!is_word(text[at])) {
+      ++at;
+      continue;
+    }
+    std::size_t end = at;
+    while (end < text.size() && is_word(text[end])) ++end;
+    const std::string_view word = text.substr(at, end - at);
+    at = end;
+    while (at < text.size() && is_space(text[at])) ++at;
+    if (at == text.size() || text[at] != '=' || !is_secret_keyword(word)) continue;
+    ++at;
+    while (at < text.size() && is_space(text[at])) ++at;
+    const std::size_t begin = at;
+    at = value_end(text, at);
+    secrets.push_back({begin, at});
+  }
+}
+
+// "sasl.password: secret" up to the end of the line, in block and in flow style.
+void find_properties(std::string_view line, Secrets& secrets) {
+  std::size_t at = 0;
+  while (at < line.size()) {
+    if (!is_word(line[at])) {
+      ++at;
+      continue;
+    }
+    std::size_t end = at;
+    while (end < line.size() && is_word(line[end])) ++end;
+    const std::string_view word = line.substr(at, end - at);
+    at = end;
+    while (at < line.size() && (line[at] == ' ' || line[at] == '"' || line[at] == '\'')) ++at;
+    if (at == line.size() || line[at] != ':' || !is_secret_property(word)) continue;
+    ++at;
+    while (at < line.size() && is_space(line[at])) ++at;
+    if (at < line.size()) secrets.push_back({at, line.size()});
+    return;
+  }
+}
+
+// Ascending and apart.
+Secrets merged(Secrets secrets) {
+  std::ranges::sort(secrets, {}, &Secret::begin);
+  Secrets out;
+  for (const Secret& secret : secrets) {
+    if (secret.begin >= secret.end) continue;
+    if (!out.empty() && secret.begin <= out.back().end) {
+      out.back().end = std::max(out.back().end, secret.end);
+    } else {
+      out.push_back(secret);
+    }
+  }
+  return out;
+}
+
+std::string without(std::string_view text, const Secrets& secrets) {
+  std::string out;
+  std::size_t at = 0;
+  for (const Secret& secret : secrets) {
+    out.append(text.substr(at, secret.begin - at)).append(kMask);
+    at = secret.end;
+  }
+  return out.append(text.substr(at));
+}
+
+// libpq: "keyword = value" pairs, nothing else.
+bool is_keyword_list(std::string_view text) {
+  std::size_t at = 0;
+  bool any = false;
+  while (true) {
+    while (at < text.size() && is_space(text[at])) ++at;
+    if (at == text.size()) return any;
+    const std::size_t begin = at;
+    while (at < text.size() && is_word(text[at])) ++at;
+    if (at == begin) return false;
+    while (at < text.size() && is_space(text[at])) ++at;
+    if (at == text.size() || text[at] != '=') return false;
+    ++at;
+    while (at < text.size() && is_space(text[at])) ++at;
+    at = std::min(value_end(text, at), text.size());
+    any = true;
+  }
+}
+
+std::size_t code_points(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+}  // namespace
+
+bool is_secret_property(std::string_view name) {
+  const std::string folded = lower(name);
+  if (folded.ends_with(".url") || folded.ends_with(".location")) return false;
+  for (const std::string_view part : {"password", "secret", "token", "key.pem", "jaas",
+                                      "oauthbearer.config", "private.key", "credential"}) {
+    if (folded.contains(part)) return true;
+  }
+  return false;
+}
+
+std::string mask_uri(std::string_view text) {
+  Secrets secrets;
+  find_uris(text, secrets);
+  return without(text, merged(std::move(secrets)));
+}
+
+std::string mask_conninfo(std::string_view conninfo) {
+  if (conninfo.empty()) return {};
+  if (conninfo.starts_with("postgres://") || conninfo.starts_with("postgresql://")) {
+    Secrets secrets;
+    find_in_uri(conninfo, 0, conninfo.size(), secrets);
+    return without(conninfo, merged(std::move(secrets)));
+  }
+  if (!is_keyword_list(conninfo)) return std::string(kMask);
+  Secrets secrets;
+  find_keywords(conninfo, secrets);
+  find_uris(conninfo, secrets);  // dbname may be a URI itself
+  return without(conninfo, merged(std::move(secrets)));
+}
+
+MaskedLine mask_line(std::string_view line, std::uint32_t column) {
+  Secrets secrets;
+  find_uris(line, secrets);
+  find_keywords(line, secrets);
+  find_properties(line, secrets);
+  secrets = merged(std::move(secrets));
+  MaskedLine masked{without(line, secrets), column};
+  std::size_t moved = column;
+  for (const Secret& secret : secrets) {
+    const std::size_t first = code_points(line.substr(0, secret.begin)) + 1;
+    const std::size_t length = code_points(line.substr(secret.begin, secret.end - secret.begin));
+    if (column < first) break;
+    if (column < first + length) {
+      moved -= column - first;
+      break;
+    }
+    moved = moved + kMask.size() - length;
+  }
+  masked.column = static_cast<std::uint32_t>(moved);
+  return masked;
+}
+
+}  // namespace penstock::config

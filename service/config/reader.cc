@@ -1,0 +1,411 @@
+#include "config/reader.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "config/enum_names.h"
+#include "config/scalars.h"
+#include "config/suggest.h"
+
+namespace penstock::config {
+namespace {
+
+namespace pb = google::protobuf;
+using Kind = YamlNode::Kind;
+
+std::string_view kind_name(const YamlNode& node) {
+  switch (node.kind) {
+    case Kind::null:
+      return "nothing";
+    case Kind::scalar:
+      return "text";
+    case Kind::sequence:
+      return "a list";
+    case Kind::mapping:
+      return "a mapping";
+  }
+  return "nothing";
+}
+
+bool is_duration(const pb::FieldDescriptor& field) {
+  return field.message_type() != nullptr &&
+         field.message_type()->full_name() == "google.protobuf.Duration";
+}
+
+bool holds_text(const pb::FieldDescriptor& field) {
+  return field.cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING;
+}
+
+std::vector<std::string_view> field_names(const pb::Descriptor& descriptor) {
+  std::vector<std::string_view> names;
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    names.emplace_back(descriptor.field(i)->name());
+  }
+  return names;
+}
+
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t kLongest = 40;
+  if (text.size() > kLongest) return "'" + std::string(text.substr(0, kLongest)) + "…'";
+  return "'" + std::string(text) + "'";
+}
+
+}  // namespace
+
+void Reader::read(const YamlNode& root, pb::Message& message) {
+  places_.add("", {0, 0, {}});
+  read_message(root, message, "");
+}
+
+void Reader::complain(std::size_t byte, std::string path, std::string message, std::string hint) {
+  problems_.push_back(places_.problem(places_.place_of_byte(byte), std::move(path),
+                                      std::move(message), std::move(hint)));
+}
+
+bool Reader::count_value(const YamlNode& node) {
+  if (++values_ == kMaxValues) {
+    complain(node.byte, "", "more than " + std::to_string(kMaxValues) + " values",
+             "aliases of aliases multiply; write less or use fewer aliases");
+  }
+  return values_ < kMaxValues;
+}
+
+void Reader::note_place(const std::string& path, std::size_t key_byte, const YamlNode& value) {
+  places_.add(path, {key_byte, value.byte, {}});
+}
+
+void Reader::read_message(const YamlNode& node, pb::Message& message, const std::string& path) {
+  if (!count_value(node)) return;
+  if (node.kind == Kind::null) return;
+  if (node.kind != Kind::mapping) {
+    std::string hint = "fields of it: ";
+    for (const std::string_view name : field_names(*message.GetDescriptor())) {
+      if (hint.size() > 14) hint += ", ";
+      hint += name;
+    }
+    if (node.kind == Kind::scalar && node.plain && node.text.contains(':')) {
+      hint = "a space is missing after ':'";
+    }
+    complain(node.byte, path,
+             std::string("expected a mapping, found ").append(kind_name(node)), hint);
+    return;
+  }
+  std::map<std::string_view, const YamlNode*> seen;
+  for (const YamlNode::Member& member : members_of(node, path)) {
+    const auto [first, is_new] = seen.emplace(member.key->text, member.key);
+    if (!is_new) {
+      complain(member.key->byte, child_path(path, member.key->text),
+               "'" + member.key->text + "' is here a second time",
+               "the first is in line " +
+                   std::to_string(places_.place_of_byte(first->second->byte).line));
+      continue;
+    }
+    read_member(*member.key, *member.value, message, path);
+  }
+}
+
+void Reader::read_member(const YamlNode& key, const YamlNode& value, pb::Message& message,
+                         const std::string& path) {
+  const pb::Descriptor& descriptor = *message.GetDescriptor();
+  const std::string child = child_path(path, key.text);
+  const pb::FieldDescriptor* field = descriptor.FindFieldByName(key.text);
+  if (field == nullptr) {
+    const std::vector<std::string_view> names = field_names(descriptor);
+    if (const std::string_view name = nearest(key.text, names); !name.empty()) {
+      meant_.insert(child_path(path, name));
+    }
+    std::string hint = suggest(key.text, names);
+    if (path.empty() && key.text.starts_with("x-")) hint += " (there are no extension fields)";
+    complain(key.byte, child, "unknown field '" + key.text + "'", hint);
+    return;
+  }
+  if (const pb::OneofDescriptor* oneof = field->real_containing_oneof()) {
+    const auto* other = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
+    if (other != nullptr && other != field) {
+      complain(key.byte, child,
+               "'" + key.text + "' and '" + std::string(other->name()) +
+                   "' exclude each other",
+               "keep one of them");
+      return;
+    }
+  }
+  note_place(child, key.byte, value);
+  read_field(value, message, *field, child);
+}
+
+void Reader::read_field(const YamlNode& value, pb::Message& message,
+                        const pb::FieldDescriptor& field, const std::string& path) {
+  if (!value.tag.empty() && value.kind != Kind::scalar) {
+    complain(value.byte, path, "the YAML tag " + in_quotes(value.tag) + " means nothing here",
+             "remove it, or quote the whole value if it is meant as text");
+    return;
+  }
+  if (field.is_map()) {
+    read_map(value, message, field, path);
+  } else if (field.is_repeated()) {
+    read_list(value, message, field, path);
+  } else {
+    read_single(value, message, field, path);
+  }
+}
+
+void Reader::read_single(const YamlNode& value, pb::Message& message,
+                         const pb::FieldDescriptor& field, const std::string& path) {
+  if (field.message_type() == nullptr) {
+    if (value.kind == Kind::null) {
+      if (!count_value(value)) return;
+      return;  // "key:" with nothing behind it: left out
+    }
+    read_scalar(value, message, field, /*repeated=*/false, path);
+    return;
+  }
+  if (is_duration(field)) {
+    if (value.kind == Kind::null) return;
+    read_duration(value, *message.GetReflection()->MutableMessage(&message, &field), path);
+    return;
+  }
+  // Also when there is nothing in it: `json:` chooses the format.
+  read_message(value, *message.GetReflection()->MutableMessage(&message, &field), path);
+}
+
+void Reader::read_list(const YamlNode& value, pb::Message& message,
+                       const pb::FieldDescriptor& field, const std::string& path) {
+  if (!count_value(value) || value.kind == Kind::null) return;
+  if (value.kind != Kind::sequence) {
+    complain(value.byte, path, std::string("expected a list, found ").append(kind_name(value)),
+             value.kind == Kind::scalar && value.plain ? "write [" + value.text + "]"
+                                                       : "write each item after '- '");
+    return;
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    const YamlNode& item = *value.items[i];
+    const std::string child = item_path(path, i);
+    note_place(child, item.byte, item);
+    if (field.message_type() != nullptr) {
+      read_message(item, *message.GetReflection()->AddMessage(&message, &field), child);
+    } else {
+      read_scalar(item, message, field, /*repeated=*/true, child);
+    }
+  }
+}
+
+void Reader::read_map(const YamlNode& value, pb::Message& message,
+                      const pb::FieldDescriptor& field, const std::string& path) {
+  if (!count_value(value) || value.kind == Kind::null) return;
+  if (value.kind != Kind::mapping) {
+    complain(value.byte, path, std::string("expected a mapping, found ").append(kind_name(value)),
+             "write 'name: value' lines");
+    return;
+  }
+  const pb::FieldDescriptor& key_field = *field.message_type()->map_key();
+  const pb::FieldDescriptor& value_field = *field.message_type()->map_value();
+  std::map<std::string_view, const YamlNode*> seen;
+  for (const YamlNode::Member& member : members_of(value, path)) {
+    const std::string child = child_path(path, member.key->text);
+    const auto [first, is_new] = seen.emplace(member.key->text, member.key);
+    if (!is_new) {
+      complain(member.key->byte, child, "'" + member.key->text + "' is here a second time",
+               "the first is in line " +
+                   std::to_string(places_.place_of_byte(first->second->byte).line));
+      continue;
+    }
+    note_place(child, member.key->byte, *member.value);
+    pb::Message* entry = message.GetReflection()->AddMessage(&message, &field);
+    entry->GetReflection()->SetString(entry, &key_field, member.key->text);
+    if (value_field.message_type() != nullptr) {
+      read_message(*member.value,
+                   *entry->GetReflection()->MutableMessage(entry, &value_field), child);
+    } else {
+      read_scalar(*member.value, *entry, value_field, /*repeated=*/false, child);
+    }
+  }
+}
+
+Reader::Text Reader::text_of(const YamlNode& node, const std::string& path,
+                             std::string_view expected) {
+  if (!count_value(node)) return {{}, false};
+  if (!node.tag.empty()) {
+    complain(node.byte, path, "the YAML tag " + in_quotes(node.tag) + " means nothing here",
+             "text that begins with '!' must be quoted");
+    return {{}, false};
+  }
+  if (node.kind != Kind::scalar) {
+    std::string hint;
+    if (node.kind == Kind::null) hint = "write \"\" for empty text";
+    if (node.kind == Kind::sequence || node.kind == Kind::mapping) {
+      hint = "text that begins with '[' or '{' must be quoted";
+    }
+    complain(node.byte, path,
+             std::string("expected ").append(expected).append(", found ").append(kind_name(node)),
+             hint);
+    return {{}, false};
+  }
+  const std::vector<std::uint32_t> bytes = trace_scalar(places_.text(), node.byte, node.text);
+  Expansion expansion = expand(node.text, environment_);
+  for (Expansion::Mistake& mistake : expansion.mistakes) {
+    complain(bytes[mistake.offset], path, std::move(mistake.message), std::move(mistake.hint));
+  }
+  if (const SourceMap::Entry* old = places_.find(path)) {
+    SourceMap::Entry entry{old->key, bytes.front(), {}};
+    entry.bytes.reserve(expansion.origin.size());
+    for (const std::uint32_t origin : expansion.origin) entry.bytes.push_back(bytes[origin]);
+    places_.add(path, std::move(entry));
+  }
+  return {std::move(expansion.text), expansion.mistakes.empty()};
+}
+
+void Reader::read_duration(const YamlNode& value, pb::Message& duration, const std::string& path) {
+  const Text text = text_of(value, path, "a duration such as 30s");
+  if (!text.ok) return;
+  const auto parsed = parse_duration(text.value);
+  if (!parsed) {
+    complain(value.byte, path, "expected a duration, found " + in_quotes(text.value),
+             parse_unsigned(text.value) ? "give the unit: " + text.value + "s or " + text.value + "ms"
+                                        : "write it like 250ms, 30s or 5m");
+    return;
+  }
+  set_duration(dynamic_cast<pb::Duration&>(duration), *parsed);
+}
+
+void Reader::read_scalar(const YamlNode& value, pb::Message& message,
+                         const pb::FieldDescriptor& field, bool repeated,
+                         const std::string& path) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  const bool is_size = field.name().ends_with("_bytes");
+  std::string_view expected = "text";
+  if (field.enum_type() != nullptr) {
+    expected = "a word";
+  } else if (!holds_text(field)) {
+    expected = is_size ? "a size such as 64MiB" : "a number";
+  }
+  const Text text = text_of(value, path, expected);
+  if (!text.ok) return;
+
+  const auto wrong = [&](std::string_view what, std::string hint = {}) {
+    complain(value.byte, path,
+             std::string("expected ").append(what).append(", found ").append(in_quotes(text.value)),
+             std::move(hint));
+  };
+  const auto set_number = [&](std::uint64_t number) {
+    using Type = pb::FieldDescriptor;
+    switch (field.cpp_type()) {
+      case Type::CPPTYPE_UINT64:
+        repeated ? reflection.AddUInt64(&message, &field, number)
+                 : reflection.SetUInt64(&message, &field, number);
+        return true;
+      case Type::CPPTYPE_INT64:
+        if (number > std::numeric_limits<std::int64_t>::max()) return false;
+        repeated ? reflection.AddInt64(&message, &field, static_cast<std::int64_t>(number))
+                 : reflection.SetInt64(&message, &field, static_cast<std::int64_t>(number));
+        return true;
+      case Type::CPPTYPE_UINT32:
+        if (number > std::numeric_limits<std::uint32_t>::max()) return false;
+        repeated ? reflection.AddUInt32(&message, &field, static_cast<std::uint32_t>(number))
+                 : reflection.SetUInt32(&message, &field, static_cast<std::uint32_t>(number));
+        return true;
+      default:
+        if (number > std::numeric_limits<std::int32_t>::max()) return false;
+        repeated ? reflection.AddInt32(&message, &field, static_cast<std::int32_t>(number))
+                 : reflection.SetInt32(&message, &field, static_cast<std::int32_t>(number));
+        return true;
+    }
+  };
+
+  switch (field.cpp_type()) {
+    case pb::FieldDescriptor::CPPTYPE_STRING:
+      repeated ? reflection.AddString(&message, &field, text.value)
+               : reflection.SetString(&message, &field, text.value);
+      return;
+    case pb::FieldDescriptor::CPPTYPE_BOOL: {
+      if (text.value != "true" && text.value != "false") return wrong("true or false");
+      const bool flag = text.value == "true";
+      repeated ? reflection.AddBool(&message, &field, flag)
+               : reflection.SetBool(&message, &field, flag);
+      return;
+    }
+    case pb::FieldDescriptor::CPPTYPE_ENUM: {
+      const pb::EnumValueDescriptor* found = nullptr;
+      const std::vector<std::string> words = enum_words(*field.enum_type());
+      for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+        const pb::EnumValueDescriptor& candidate = *field.enum_type()->value(i);
+        if (candidate.number() != 0 && enum_word(candidate) == text.value) found = &candidate;
+      }
+      if (found == nullptr) {
+        const std::vector<std::string_view> views(words.begin(), words.end());
+        return wrong("a known word", suggest(text.value, views));
+      }
+      repeated ? reflection.AddEnum(&message, &field, found)
+               : reflection.SetEnum(&message, &field, found);
+      return;
+    }
+    case pb::FieldDescriptor::CPPTYPE_DOUBLE:
+    case pb::FieldDescriptor::CPPTYPE_FLOAT: {
+      char* end = nullptr;
+      const double number = std::strtod(text.value.c_str(), &end);
+      if (text.value.empty() || *end != '\0' || !std::isfinite(number)) return wrong("a number");
+      if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_FLOAT) {
+        const auto single = static_cast<float>(number);
+        repeated ? reflection.AddFloat(&message, &field, single)
+                 : reflection.SetFloat(&message, &field, single);
+      } else {
+        repeated ? reflection.AddDouble(&message, &field, number)
+                 : reflection.SetDouble(&message, &field, number);
+      }
+      return;
+    }
+    default: {
+      const auto number = is_size ? parse_size_bytes(text.value) : parse_unsigned(text.value);
+      if (!number) {
+        if (is_size) return wrong("a size", "write a number of bytes, or like 64MiB");
+        return wrong("a whole number that is not negative");
+      }
+      if (!set_number(*number)) wrong("a smaller number");
+    }
+  }
+}
+
+std::vector<YamlNode::Member> Reader::members_of(const YamlNode& mapping,
+                                                 const std::string& path) {
+  std::vector<YamlNode::Member> members;
+  std::vector<const YamlNode*> merged;
+  for (const YamlNode::Member& member : mapping.members) {
+    if (member.key->plain && member.key->text == "<<") {
+      merged.push_back(member.value);
+    } else {
+      members.push_back(member);
+    }
+  }
+  for (const YamlNode* source : merged) add_merged(*source, members, path, 0);
+  return members;
+}
+
+void Reader::add_merged(const YamlNode& source, std::vector<YamlNode::Member>& members,
+                        const std::string& path, std::size_t depth) {
+  if (!count_value(source)) return;
+  if (source.kind == Kind::sequence && depth == 0) {
+    for (const YamlNode* item : source.items) add_merged(*item, members, path, depth + 1);
+    return;
+  }
+  if (source.kind != Kind::mapping) {
+    complain(source.byte, path, "'<<' merges mappings only", "give it an alias: <<: *name");
+    return;
+  }
+  for (const YamlNode::Member& member : members_of(source, path)) {
+    if (!count_value(*member.value)) return;
+    const bool there = std::ranges::any_of(members, [&](const YamlNode::Member& own) {
+      return own.key->text == member.key->text;
+    });
+    if (!there) members.push_back(member);
+  }
+}
+
+}  // namespace penstock::config

@@ -1,0 +1,82 @@
+// Turns a YAML tree into a message, driven by the message's own description.
+//
+// Between document.h and load.cc. Collects every problem and goes on; notes the place of everything
+// it reads. Not thread-safe: one reader per load.
+#pragma once
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/document.h"
+#include "config/environment.h"
+#include "config/problem.h"
+#include "config/source_map.h"
+
+namespace google::protobuf {
+class FieldDescriptor;
+class Message;
+}  // namespace google::protobuf
+
+namespace penstock::config {
+
+class Reader {
+ public:
+  // Aliases may multiply what is written; this bounds what is read.
+  static constexpr std::size_t kMaxValues = 100'000;
+
+  // All must outlive the reader.
+  Reader(SourceMap& places, const Environment& environment)
+      : places_(places), environment_(environment) {}
+
+  void read(const YamlNode& root, google::protobuf::Message& message);
+
+  [[nodiscard]] Problems take_problems() { return std::move(problems_); }
+  // Paths of fields that were probably meant by an unknown key: not worth a second complaint.
+  [[nodiscard]] const std::set<std::string, std::less<>>& meant() const { return meant_; }
+
+ private:
+  using Field = google::protobuf::FieldDescriptor;
+  using Message = google::protobuf::Message;
+
+  // A scalar with its variables replaced.
+  struct Text {
+    std::string value;
+    bool ok = true;
+  };
+
+  void read_message(const YamlNode& node, Message& message, const std::string& path);
+  void read_member(const YamlNode& key, const YamlNode& value, Message& message,
+                   const std::string& path);
+  void read_field(const YamlNode& value, Message& message, const Field& field,
+                  const std::string& path);
+  void read_single(const YamlNode& value, Message& message, const Field& field,
+                   const std::string& path);
+  void read_list(const YamlNode& value, Message& message, const Field& field,
+                 const std::string& path);
+  void read_map(const YamlNode& value, Message& message, const Field& field,
+                const std::string& path);
+  void read_scalar(const YamlNode& value, Message& message, const Field& field, bool repeated,
+                   const std::string& path);
+  void read_duration(const YamlNode& value, Message& duration, const std::string& path);
+
+  // The members with merge keys followed: what the mapping says itself wins.
+  std::vector<YamlNode::Member> members_of(const YamlNode& mapping, const std::string& path);
+  void add_merged(const YamlNode& source, std::vector<YamlNode::Member>& members,
+                  const std::string& path, std::size_t depth);
+  // The text of a scalar; reports anything else as "expected …".
+  Text text_of(const YamlNode& node, const std::string& path, std::string_view expected);
+  bool count_value(const YamlNode& node);
+  void note_place(const std::string& path, std::size_t key_byte, const YamlNode& value);
+  void complain(std::size_t byte, std::string path, std::string message, std::string hint = {});
+
+  SourceMap& places_;
+  const Environment& environment_;
+  Problems problems_;
+  std::set<std::string, std::less<>> meant_;
+  std::size_t values_ = 0;
+};
+
+}  // namespace penstock::config

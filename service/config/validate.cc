@@ -1,0 +1,323 @@
+#include "config/validate.h"
+
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "config/kafka_properties.h"
+#include "config/scalars.h"
+#include "config/source_map.h"
+#include "config/suggest.h"
+
+namespace penstock::config {
+namespace {
+
+namespace v1 = penstock::v1;
+using std::chrono::nanoseconds;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kLongestName = 63;    // fits PostgreSQL's application_name and labels
+constexpr std::size_t kLongestTopic = 249;  // Kafka's own limit
+constexpr std::uint32_t kMostLanes = 64;    // connections; PostgreSQL allows 100 by default
+constexpr std::uint32_t kMostWorkers = 1024;
+constexpr std::uint32_t kDeepestJson = 1000;
+constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kSmallestMemory = 16 * kMiB;
+// A RecordBatch addresses its arena with 32 bits, and PostgreSQL takes no field above 1 GiB.
+constexpr std::uint64_t kLargestRecord = 1024 * kMiB;
+constexpr std::uint32_t kMostRows = 10'000'000;
+constexpr std::uint64_t kLargestTransaction = 1024 * kMiB;
+constexpr nanoseconds kLongestDrain = 1h;  // longer than any orchestrator waits
+constexpr nanoseconds kLongestWait = 60s;  // beyond, a revoke could not drain in time
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+bool is_name_char(char c) { return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.'; }
+
+struct ConninfoFree {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+struct MemoryFree {
+  void operator()(char* text) const { PQfreemem(text); }
+};
+
+class Rules {
+ public:
+  explicit Rules(std::vector<Violation>& found) : found_(found) {}
+
+  void check(const v1::Config& config) {
+    if (config.pipelines().empty()) {
+      fail("pipelines", "'pipelines' is required", "a list with at least one pipeline");
+    }
+    std::map<std::string, std::string> names;
+    for (int i = 0; i < config.pipelines_size(); ++i) {
+      const v1::PipelineSpec& spec = config.pipelines(i);
+      const std::string path = item_path("pipelines", static_cast<std::size_t>(i));
+      check(spec, path);
+      if (spec.name().empty()) continue;
+      const auto [first, is_new] = names.emplace(spec.name(), path);
+      if (!is_new) {
+        fail(path + ".name", "'" + spec.name() + "' is the name of " + first->second + " already",
+             "stored positions belong to a name; give each pipeline its own");
+      }
+    }
+    check_address("server.grpc", config.server().grpc());
+    check_address("server.http", config.server().http());
+    const std::string& grpc = config.server().grpc();
+    if (!grpc.empty() && grpc == config.server().http() && grpc != "off" && !grpc.ends_with(":0")) {
+      fail("server.http", "the same address as server.grpc", "give each its own port");
+    }
+  }
+
+  void check(const v1::PipelineSpec& spec, const std::string& path) {
+    check_name(spec.name(), path + ".name");
+    check_source(spec.source(), path + ".source");
+    check_json(spec.parse().json(), path + ".parse.json");
+    check_compute(spec.compute(), path + ".compute");
+    check_sink(spec.sink(), path + ".sink");
+    check_batch(spec.batch(), path + ".batch");
+    check_resources(spec.resources(), path + ".resources");
+    check_duration(path + ".drain_timeout", to_chrono(spec.drain_timeout()), kLongestDrain);
+  }
+
+ private:
+  void fail(std::string path, std::string message, std::string hint = {}, bool at_key = false) {
+    found_.push_back({std::move(path), at_key, std::move(message), std::move(hint)});
+  }
+
+  // True when it is there.
+  bool require(const std::string& path, std::string_view value, std::string hint) {
+    if (!value.empty()) return true;
+    const std::string name = path.substr(path.find_last_of('.') + 1);
+    fail(path, "'" + name + "' is required", std::move(hint));
+    return false;
+  }
+
+  void at_most(const std::string& path, std::uint64_t value, std::uint64_t limit) {
+    if (value > limit) fail(path, "is " + std::to_string(value) + ", at most " + std::to_string(limit));
+  }
+  void size_at_most(const std::string& path, std::uint64_t value, std::uint64_t limit) {
+    if (value > limit) {
+      fail(path, "is " + format_size_bytes(value) + ", at most " + format_size_bytes(limit));
+    }
+  }
+  void check_duration(const std::string& path, nanoseconds value, nanoseconds limit) {
+    if (value < 0ns) fail(path, "is negative");
+    if (value > limit) {
+      fail(path, "is " + format_duration(value) + ", at most " + format_duration(limit));
+    }
+  }
+
+  void check_name(const std::string& name, const std::string& path) {
+    if (!require(path, name, "it is the key of the stored positions")) return;
+    if (name.size() > kLongestName) {
+      fail(path, "longer than " + std::to_string(kLongestName) + " characters");
+    } else if (!std::ranges::all_of(name, is_name_char) || !is_letter_or_digit(name[0])) {
+      fail(path, "'" + name + "' is not a valid name",
+           "letters, digits, '-', '_' and '.', beginning with a letter or digit");
+    }
+  }
+
+  void check_source(const v1::SourceSpec& source, const std::string& path) {
+    if (source.topics().empty()) fail(path + ".topics", "'topics' is required", "such as [orders]");
+    std::set<std::string_view> seen;
+    for (int i = 0; i < source.topics_size(); ++i) {
+      check_topic(source.topics(i), item_path(path + ".topics", static_cast<std::size_t>(i)), seen);
+    }
+    if (require(path + ".group", source.group(), "the consumer group, such as orders-to-postgres") &&
+        source.group().size() > 255) {
+      fail(path + ".group", "longer than 255 characters");
+    }
+    check_kafka(source.kafka(), path + ".kafka");
+  }
+
+  void check_topic(const std::string& topic, const std::string& path,
+                   std::set<std::string_view>& seen) {
+    if (topic.starts_with('^')) {
+      fail(path, "topics are names, not patterns", "list the topics");
+    } else if (topic.empty() || topic == "." || topic == ".." || topic.size() > kLongestTopic ||
+               !std::ranges::all_of(topic, is_name_char)) {
+      fail(path, "'" + topic + "' is not a name that Kafka allows",
+           "1 to 249 letters, digits, '.', '_' and '-'");
+    } else if (!seen.insert(topic).second) {
+      fail(path, "'" + topic + "' is in the list already");
+    }
+  }
+
+  void check_kafka(const google::protobuf::Map<std::string, std::string>& properties,
+                   const std::string& path) {
+    // test.mock.num.brokers makes librdkafka bring its own brokers.
+    const auto servers = properties.find("bootstrap.servers");
+    if (servers == properties.end() ? !properties.contains("test.mock.num.brokers") &&
+                                          !properties.contains("metadata.broker.list")
+                                    : servers->second.empty()) {
+      fail(child_path(path, "bootstrap.servers"), "'bootstrap.servers' is required",
+           "such as localhost:9092");
+    }
+    std::map<std::string, const std::string*> sorted;
+    for (const auto& [name, value] : properties) sorted.emplace(name, &value);
+    for (const auto& [name, value] : sorted) {
+      if (const std::string_view reason = reserved_kafka_property(name); !reason.empty()) {
+        fail(child_path(path, name), "'" + name + "' is set by Penstock", std::string(reason), true);
+      }
+    }
+  }
+
+  void check_json(const v1::JsonSpec& json, const std::string& path) {
+    size_at_most(path + ".max_record_bytes", json.max_record_bytes(), kLargestRecord);
+    at_most(path + ".max_depth", json.max_depth(), kDeepestJson);
+  }
+
+  void check_compute(const v1::ComputeSpec& compute, const std::string& path) {
+    for (const auto& [name, expression] : sorted_map(compute.let())) {
+      const std::string let = child_path(path + ".let", name);
+      const bool identifier =
+          !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
+          std::ranges::all_of(name, [](char c) { return is_letter_or_digit(c) || c == '_'; });
+      if (!identifier) {
+        fail(let, "'" + name + "' cannot be used in an expression",
+             "letters, digits and '_', not beginning with a digit", true);
+      } else if (name == "msg" || name == "record") {
+        fail(let, "'" + name + "' already means something", "choose another name", true);
+      }
+      if (expression.empty()) fail(let, "the expression is empty");
+    }
+  }
+
+  void check_sink(const v1::SinkSpec& sink, const std::string& path) {
+    if (require(path + ".postgres", sink.postgres(), "such as postgres://user@host/database")) {
+      check_conninfo(sink.postgres(), path + ".postgres");
+    }
+    require(path + ".table", sink.table(), "\"table\" or \"schema.table\"");
+    for (const auto& [column, expression] : sorted_map(sink.columns())) {
+      const std::string child = child_path(path + ".columns", column);
+      if (column.empty()) fail(child, "a column without a name", "", true);
+      if (expression.empty()) {
+        fail(child, "the expression is empty", "leave the column out to use its DEFAULT");
+      }
+    }
+    at_most(path + ".lanes", sink.lanes(), kMostLanes);
+  }
+
+  void check_conninfo(const std::string& conninfo, const std::string& path) {
+    char* raw_message = nullptr;
+    const std::unique_ptr<PQconninfoOption, ConninfoFree> options(
+        PQconninfoParse(conninfo.c_str(), &raw_message));
+    const std::unique_ptr<char, MemoryFree> message(raw_message);
+    if (options == nullptr) {
+      fail(path, "not a valid connection string" + safe_reason(message.get()),
+           "write postgres://user@host:5432/database or host=… dbname=… user=…, with special "
+           "characters of a password as %XX");
+      return;
+    }
+    for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+      const std::string_view keyword = option->keyword;
+      const std::string_view value = option->val == nullptr ? "" : option->val;
+      if (keyword == "target_session_attrs" && (value == "read-only" || value == "standby" ||
+                                                value == "prefer-standby")) {
+        fail(path, "target_session_attrs=" + std::string(value) + " asks for a server that cannot be "
+                   "written to", "leave it out: Penstock asks for read-write");
+      }
+    }
+  }
+
+  // libpq's reason quotes what it stumbled over, which may be a piece of a password: only words
+  // that it knows, or that are near to one, are repeated.
+  static std::string safe_reason(const char* message) {
+    if (message == nullptr) return {};
+    const std::string_view text = message;
+    const std::size_t open = text.find('"');
+    const std::size_t close = open == std::string_view::npos ? open : text.find('"', open + 1);
+    if (text.contains("invalid connection option") || text.contains("invalid URI query parameter")) {
+      if (close != std::string_view::npos) {
+        const std::string near = nearest_option(text.substr(open + 1, close - open - 1));
+        if (!near.empty()) return ": an unknown option; did you mean '" + near + "'?";
+      }
+      return ": an unknown option";
+    }
+    if (text.contains("unterminated quoted")) return ": a quote is not closed";
+    if (text.contains("missing")) return ": a '=' is missing";
+    if (text.contains("percent")) return ": a '%' that is not followed by two hexadecimal digits";
+    if (text.contains("IPv6")) return ": an IPv6 address is not closed with ']'";
+    return {};
+  }
+
+  static std::string nearest_option(std::string_view word) {
+    const std::unique_ptr<PQconninfoOption, ConninfoFree> options(PQconndefaults());
+    std::vector<std::string_view> names;
+    for (const auto* option = options.get(); option != nullptr && option->keyword != nullptr;
+         ++option) {
+      names.emplace_back(option->keyword);
+    }
+    return std::string(nearest(word, names));
+  }
+
+  void check_batch(const v1::BatchSpec& batch, const std::string& path) {
+    at_most(path + ".max_rows", batch.max_rows(), kMostRows);
+    size_at_most(path + ".max_bytes", batch.max_bytes(), kLargestTransaction);
+    check_duration(path + ".max_wait", to_chrono(batch.max_wait()), kLongestWait);
+  }
+
+  void check_resources(const v1::ResourceSpec& resources, const std::string& path) {
+    at_most(path + ".min_workers", resources.min_workers(), kMostWorkers);
+    at_most(path + ".max_workers", resources.max_workers(), kMostWorkers);
+    if (resources.max_workers() != 0 && resources.min_workers() > resources.max_workers()) {
+      fail(path + ".min_workers", "is " + std::to_string(resources.min_workers()) +
+                                      ", more than max_workers, " +
+                                      std::to_string(resources.max_workers()));
+    }
+    const std::uint64_t memory = resources.memory_bytes();
+    if (memory != 0 && memory < kSmallestMemory) {
+      fail(path + ".memory_bytes",
+           "is " + format_size_bytes(memory) + ", at least " + format_size_bytes(kSmallestMemory));
+    }
+  }
+
+  void check_address(const std::string& path, const std::string& address) {
+    if (address.empty() || address == "off") return;
+    const std::size_t colon = address.rfind(':');
+    const std::string_view host = std::string_view(address).substr(0, std::min(colon, address.size()));
+    const std::string_view port =
+        colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
+    const bool host_ok = !host.empty() && (!host.contains(':') ||
+                                           (host.starts_with('[') && host.ends_with(']')));
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool port_ok =
+        error == std::errc{} && end == port.data() + port.size() && number <= 65535;
+    if (!host_ok || !port_ok) {
+      fail(path, "'" + address + "' is not host:port",
+           "such as 127.0.0.1:7070, [::]:7070 or \"off\"; port 0 picks a free one");
+    }
+  }
+
+  static std::map<std::string, std::string> sorted_map(
+      const google::protobuf::Map<std::string, std::string>& map) {
+    return {map.begin(), map.end()};
+  }
+
+  std::vector<Violation>& found_;
+};
+
+}  // namespace
+
+std::vector<Violation> validate(const v1::Config& config) {
+  std::vector<Violation> found;
+  Rules(found).check(config);
+  return found;
+}
+
+std::vector<Violation> validate(const v1::PipelineSpec& spec, std::string_view path) {
+  std::vector<Violation> found;
+  Rules(found).check(spec, std::string(path));
+  return found;
+}
+
+}  // namespace penstock::config
