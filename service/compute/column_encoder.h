@@ -9,7 +9,8 @@
 //   int2, int4, int8       int, uint; double if it has no fraction; in range
 //   float4, float8         double, int, uint; float4 in range
 //   numeric(p,s)           int, uint, double (its shortest decimal form), string ("12.50", "1e3",
-//                          "NaN"); rounded to the scale as PostgreSQL does, then the precision holds
+//                          "NaN"); rounded to the scale as PostgreSQL does, then the precision
+//                          holds
 //   text, varchar, char    string without NUL; at most n characters, spaces beyond do not count
 //   bytea                  bytes; string as its UTF-8
 //   uuid                   string in a form that PostgreSQL takes, 16 bytes
@@ -51,14 +52,16 @@ class FieldBuffer {
 
   // Room for `bytes` at the end, counted as used and not initialised.
   [[nodiscard]] char* extend(std::size_t bytes) {
-    if (bytes > capacity_ - size_) [[unlikely]] grow(bytes);
+    if (bytes > capacity_ - size_) [[unlikely]]
+      grow(bytes);
     char* const begin = data_ + size_;
     size_ += bytes;
     return begin;
   }
 
-  // Scratch for values that become text on their way (json). Kept for its capacity.
+  // Scratch for values that become text on their way (json, numeric). Kept for their capacity.
   std::string text;
+  std::string digits;
 
  private:
   void grow(std::size_t more);

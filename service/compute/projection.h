@@ -11,7 +11,8 @@
 // randomness, so that a replay gives the same rows.
 //
 // Threads: immutable after compile(); shared by all workers.
-// Failure: every problem of the spec at once, each with its place, so that one start shows them all.
+// Failure: every problem of the spec at once, each with its place, so that one start shows them
+// all.
 #pragma once
 
 #include <cstdint>

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,15 +47,18 @@ class RowBuilder {
   void reject(Stage stage, std::string_view reason, std::string message);
 
  private:
-  struct Shapes;
-
   void fill_record_slots();
   [[nodiscard]] cel::Value headers();
-  [[nodiscard]] bool evaluate_lets(std::span<const std::uint32_t> lets);
-  [[nodiscard]] bool passes_where(bool& keep);
-  [[nodiscard]] bool encode_column(std::size_t column, std::uint16_t& fields);
-  void append_row(std::uint16_t fields);
-  [[nodiscard]] std::uint16_t shape_of_row();
+  [[nodiscard]] cel::Value whole_record();
+  void evaluate_lets(std::size_t begin, std::size_t end);
+  // False: the record is done, as filtered or as a reject.
+  [[nodiscard]] bool passes_where();
+  [[nodiscard]] bool add_column(std::size_t column);
+  void append_row();
+  [[nodiscard]] std::size_t shape_of_row();
+
+  void reject_evaluation(const std::string& place, const cel::Value& error);
+  void reject_encoding(const ColumnDescription& column, const cel::Value& value);
 
   const Projection::Plan& plan_;
   cel::Arena arena_;
@@ -62,11 +66,18 @@ class RowBuilder {
   std::vector<cel::Value> slots_;
   FieldBuffer row_;
   EncodeProblem problem_;
+
   std::unique_ptr<RowBatch> rows_;
+  std::size_t row_bytes_estimate_ = 128;  // from the batch before
+
   RecordView record_;
   std::uint32_t index_ = 0;
-  std::vector<std::uint16_t> left_out_;           // columns of this row that take their DEFAULT
-  std::vector<std::vector<std::uint16_t>> seen_;  // left_out_ of each shape of this batch
+  std::uint16_t fields_ = 0;             // in the row so far
+  std::vector<std::uint16_t> left_out_;  // columns of this row that take their DEFAULT
+  // The shapes of this batch, by what they leave out.
+  std::map<std::vector<std::uint16_t>, std::size_t> shapes_;
+  std::vector<std::uint16_t> last_left_out_;
+  std::size_t last_shape_ = 0;
 };
 
 }  // namespace penstock::compute

@@ -22,12 +22,12 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "cel/arena.h"
 #include "cel/value.h"
 #include "parse/field_tree.h"
+#include "parse/verdict.h"
 
 namespace penstock::parse {
 
@@ -40,17 +40,6 @@ struct JsonOptions {
 
 // Of max_depth: what fits on the stack of a worker thread with room to spare.
 inline constexpr std::uint32_t kMaxDepthLimit = 1000;
-
-// What became of one payload.
-struct Verdict {
-  // Empty: it was read. Else stable and snake_case, in static storage: empty_payload,
-  // record_too_large, not_utf8, invalid_utf8, invalid_json, truncated_json, trailing_content,
-  // too_deep, number_out_of_range, out_of_memory.
-  std::string_view reason;
-  std::string message;  // for people; names the byte (from 0) where that is known
-
-  [[nodiscard]] bool ok() const { return reason.empty(); }
-};
 
 class JsonReader {
  public:

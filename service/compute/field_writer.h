@@ -1,0 +1,42 @@
+// Numbers in network byte order, as every binary format of PostgreSQL wants them.
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+
+#include "compute/column_encoder.h"
+
+namespace penstock::compute {
+
+// Writes `number` at `to`; returns the place behind it.
+template <std::integral T>
+char* store(char* to, T number) {
+  static_assert(std::endian::native == std::endian::little);
+  const T swapped = std::byteswap(number);
+  std::memcpy(to, &swapped, sizeof swapped);
+  return to + sizeof swapped;
+}
+
+// A field of a fixed size: its length, then the number.
+template <std::integral T>
+void write_field(FieldBuffer& out, T number) {
+  char* const at = out.extend(sizeof(std::int32_t) + sizeof number);
+  store(store(at, static_cast<std::int32_t>(sizeof number)), number);
+}
+
+inline void write_null(FieldBuffer& out) {
+  store(out.extend(sizeof(std::int32_t)), std::int32_t{-1});
+}
+
+// For `return refuse(...)`: what does not fit, and how to fix it.
+[[nodiscard]] inline bool refuse(EncodeProblem& problem, std::string_view reason,
+                                 std::string message, std::string hint = {}) {
+  problem.reason = reason;
+  problem.message = std::move(message);
+  problem.hint = std::move(hint);
+  return false;
+}
+
+}  // namespace penstock::compute

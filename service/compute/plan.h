@@ -1,0 +1,55 @@
+// What Projection::compile() makes of a spec, as RowBuilder evaluates it.
+//
+// Threads: immutable.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cel/inputs.h"
+#include "cel/program.h"
+#include "compute/projection.h"
+#include "core/table.h"
+
+namespace penstock::compute {
+
+struct Projection::Plan {
+  static constexpr std::uint32_t kNoSlot = 0xFFFF'FFFF;
+
+  struct Let {
+    std::string name;
+    std::uint32_t slot;
+    cel::Program program;
+  };
+  struct Column {
+    std::uint16_t index;            // in table.columns
+    std::uint32_t input = kNoSlot;  // the expression is nothing but this slot
+    cel::Program program;
+  };
+  // Slots of the fields of `record` that expressions use; the others are kNoSlot.
+  struct RecordSlots {
+    std::uint32_t whole = kNoSlot;
+    std::uint32_t topic = kNoSlot;
+    std::uint32_t partition = kNoSlot;
+    std::uint32_t offset = kNoSlot;
+    std::uint32_t timestamp = kNoSlot;
+    std::uint32_t key = kNoSlot;
+    std::uint32_t headers = kNoSlot;
+  };
+
+  TableDescription table;
+  Tombstones tombstones = Tombstones::reject;
+  std::vector<std::string> topics;
+
+  cel::Inputs inputs;
+  RecordSlots record;
+  std::optional<cel::Program> where;
+  std::vector<Let> lets;           // a let comes after those it uses
+  std::size_t lets_for_where = 0;  // the first ones: `where` needs them
+  std::vector<Column> columns;     // by ascending index
+  std::vector<std::uint16_t> column_indexes;
+};
+
+}  // namespace penstock::compute

@@ -1,0 +1,247 @@
+#include "compute/projection.h"
+
+#include <algorithm>
+#include <format>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "compute/column_encoder.h"
+#include "compute/expressions.h"
+#include "compute/plan.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::TypeKind;
+
+// Edits (insert, delete, replace) that turn one word into the other.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+std::string nearest_column(std::string_view name, const TableDescription& table) {
+  std::string_view nearest;
+  std::size_t fewest = std::max(name.size() / 3, std::size_t{2}) + 1;
+  for (const ColumnDescription& column : table.columns) {
+    const std::size_t edits = distance(name, column.name);
+    if (edits < fewest) {
+      fewest = edits;
+      nearest = column.name;
+    }
+  }
+  if (!nearest.empty()) return std::format("did you mean '{}'?", nearest);
+  std::string all;
+  for (const ColumnDescription& column : table.columns) {
+    all += (all.empty() ? "" : ", ") + column.name;
+  }
+  return std::format("the table has: {}", all);
+}
+
+std::string column_place(std::string_view name) { return std::format("sink.columns.{}", name); }
+
+// msg["name"], whatever characters the name has.
+std::string field_expression(std::string_view name) {
+  std::string quoted = "msg[\"";
+  for (const char c : name) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '\n') {
+      quoted += "\\n";
+    } else if (c == '\r') {
+      quoted += "\\r";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"]";
+}
+
+// Binds expressions to the table; collects every problem.
+class Compilation {
+ public:
+  Compilation(const ComputeOptions& options, Problems& problems)
+      : options_(options), problems_(problems), lets_(options.let, problems) {}
+
+  // Everything that can be said without a table.
+  void check() {
+    cel::Inputs inputs;
+    if (!options_.where.empty()) compile_where(inputs);
+    for (const auto& [name, source] : options_.columns) {
+      std::ignore = compile_at(column_place(name), source, lets_.environment(), inputs,
+                               TypeKind::kDyn, problems_);
+    }
+  }
+
+  std::unique_ptr<Projection::Plan> bind(const TableDescription& table) {
+    plan_->table = table;
+    plan_->tombstones = options_.tombstones;
+    plan_->topics = options_.topics;
+    if (!options_.where.empty()) plan_->where = compile_where(plan_->inputs);
+    // Before the columns add theirs to the inputs.
+    if (problems_.empty()) add_lets(plan_->inputs);
+    plan_->lets_for_where = plan_->lets.size();
+    options_.columns.empty() ? match_by_name() : bind_columns();
+    std::ranges::sort(plan_->columns, {}, &Projection::Plan::Column::index);
+    for (const auto& column : plan_->columns) plan_->column_indexes.push_back(column.index);
+    check_unset();
+    if (!problems_.empty()) return nullptr;
+    add_lets(plan_->inputs);
+    find_record_slots();
+    return std::move(plan_);
+  }
+
+ private:
+  std::optional<cel::Program> compile_where(cel::Inputs& inputs) {
+    return compile_at("compute.where", options_.where, lets_.environment(), inputs, TypeKind::kBool,
+                      problems_);
+  }
+
+  void add_lets(cel::Inputs& inputs) {
+    for (const std::string& name : lets_.used_by(inputs, bound_lets_)) {
+      auto program = compile_at("compute.let." + name, options_.let.at(name), lets_.environment(),
+                                inputs, TypeKind::kDyn, problems_);
+      const std::uint32_t slot = inputs.add(name, {});
+      if (program) plan_->lets.push_back({name, slot, std::move(*program)});
+      bound_lets_.insert(name);
+    }
+  }
+
+  void match_by_name() {
+    for (std::size_t i = 0; i < plan_->table.columns.size(); ++i) {
+      const ColumnDescription& column = plan_->table.columns[i];
+      if (column.is_generated) continue;
+      if (column.type == ColumnType::unsupported) {
+        add_problem("sink.columns",
+                    std::format("column '{}' is of type {}, which cannot be written", column.name,
+                                column.type_name),
+                    "list the columns to write under sink.columns, without this one");
+        continue;
+      }
+      add_column(i, "sink.columns", field_expression(column.name));
+    }
+    if (plan_->columns.empty() && problems_.empty()) {
+      add_problem("sink.table",
+                  std::format("{} has no column that can be written", plan_->table.quoted_name()),
+                  "");
+    }
+  }
+
+  void bind_columns() {
+    for (const auto& [name, source] : options_.columns) {
+      const int index = plan_->table.find_column(name);
+      if (index < 0) {
+        add_problem(column_place(name),
+                    std::format("there is no column '{}' in {}", name, plan_->table.quoted_name()),
+                    nearest_column(name, plan_->table));
+        continue;
+      }
+      const ColumnDescription& column = plan_->table.columns[static_cast<std::size_t>(index)];
+      if (column.is_generated) {
+        add_problem(column_place(name),
+                    std::format("column '{}' is GENERATED ALWAYS: PostgreSQL computes it", name),
+                    "leave it out");
+      } else if (column.type == ColumnType::unsupported) {
+        add_problem(column_place(name),
+                    std::format("column '{}' is of type {}, which cannot be written", name,
+                                column.type_name),
+                    "write a text or json column, and convert it in a view");
+      } else {
+        add_column(static_cast<std::size_t>(index), column_place(name), source);
+      }
+    }
+  }
+
+  void add_column(std::size_t index, const std::string& place, std::string_view source) {
+    const ColumnDescription& column = plan_->table.columns[index];
+    auto program =
+        compile_at(place, source, lets_.environment(), plan_->inputs, TypeKind::kDyn, problems_);
+    if (!program) return;
+    EncodeProblem problem;
+    if (!can_encode(column, program->result_type(), problem)) {
+      problems_.push_back({place, 1, 1,
+                           std::format("column '{}': {}", column.name, problem.message),
+                           problem.hint});
+      return;
+    }
+    const std::uint32_t input = program->direct_input().value_or(Projection::Plan::kNoSlot);
+    plan_->columns.push_back({static_cast<std::uint16_t>(index), input, std::move(*program)});
+  }
+
+  // A column that no row can do without and no expression sets.
+  void check_unset() {
+    if (options_.columns.empty()) return;
+    for (const ColumnDescription& column : plan_->table.columns) {
+      if (!column.not_null || column.has_default || column.is_generated) continue;
+      if (options_.columns.contains(column.name)) continue;
+      add_problem(
+          "sink.columns",
+          std::format("column '{}' is NOT NULL, has no default, and nothing sets it", column.name),
+          std::format("add '{}: <expression>', or give the column a default", column.name));
+    }
+  }
+
+  void find_record_slots() {
+    Projection::Plan::RecordSlots& slots = plan_->record;
+    const std::span<const cel::InputPath> paths = plan_->inputs.paths();
+    for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
+      if (paths[slot].root != "record") continue;
+      const std::string_view field =
+          paths[slot].segments.empty() ? std::string_view() : paths[slot].segments[0];
+      if (field.empty()) slots.whole = slot;
+      if (field == "topic") slots.topic = slot;
+      if (field == "partition") slots.partition = slot;
+      if (field == "offset") slots.offset = slot;
+      if (field == "timestamp") slots.timestamp = slot;
+      if (field == "key") slots.key = slot;
+      if (field == "headers") slots.headers = slot;
+    }
+  }
+
+  void add_problem(std::string place, std::string message, std::string hint) {
+    problems_.push_back({std::move(place), 0, 0, std::move(message), std::move(hint)});
+  }
+
+  const ComputeOptions& options_;
+  Problems& problems_;
+  Lets lets_;
+  std::set<std::string> bound_lets_;
+  std::unique_ptr<Projection::Plan> plan_ = std::make_unique<Projection::Plan>();
+};
+
+}  // namespace
+
+Problems check_expressions(const ComputeOptions& options) {
+  Problems problems;
+  Compilation(options, problems).check();
+  return problems;
+}
+
+std::expected<Projection, Problems> Projection::compile(const ComputeOptions& options,
+                                                        const TableDescription& table) {
+  Problems problems;
+  std::unique_ptr<const Plan> plan = Compilation(options, problems).bind(table);
+  if (plan == nullptr) return std::unexpected(std::move(problems));
+  return Projection(std::move(plan));
+}
+
+Projection::Projection(std::unique_ptr<const Plan> plan) : plan_(std::move(plan)) {}
+Projection::Projection(Projection&&) noexcept = default;
+Projection& Projection::operator=(Projection&&) noexcept = default;
+Projection::~Projection() = default;
+
+std::span<const cel::InputPath> Projection::inputs() const { return plan_->inputs.paths(); }
+std::span<const std::uint16_t> Projection::columns() const { return plan_->column_indexes; }
+const TableDescription& Projection::table() const { return plan_->table; }
+
+}  // namespace penstock::compute

@@ -1,0 +1,102 @@
+// can_encode(): the static half of column_encoder.cc.
+#include <format>
+
+#include "compute/column_encoder.h"
+#include "compute/field_writer.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::TypeKind;
+
+bool is_number(TypeKind kind) {
+  return kind == TypeKind::kInt || kind == TypeKind::kUint || kind == TypeKind::kDouble;
+}
+
+bool takes(ColumnType column, TypeKind kind) {
+  switch (column) {
+    case ColumnType::boolean:
+      return kind == TypeKind::kBool;
+    case ColumnType::int2:
+    case ColumnType::int4:
+    case ColumnType::int8:
+      // A computed double has a fraction sooner or later.
+      return kind == TypeKind::kInt || kind == TypeKind::kUint;
+    case ColumnType::float4:
+    case ColumnType::float8:
+      return is_number(kind);
+    case ColumnType::numeric:
+      return is_number(kind) || kind == TypeKind::kString;
+    case ColumnType::text:
+      return kind == TypeKind::kString;
+    case ColumnType::bytea:
+    case ColumnType::uuid:
+      return kind == TypeKind::kString || kind == TypeKind::kBytes;
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return kind == TypeKind::kTimestamp || kind == TypeKind::kString;
+    case ColumnType::json:
+    case ColumnType::jsonb:
+      return kind != TypeKind::kType && kind != TypeKind::kAbstract;
+    case ColumnType::unsupported:
+      break;
+  }
+  return false;
+}
+
+// The conversion that helps, or nothing.
+std::string_view conversion(ColumnType column, TypeKind kind) {
+  switch (column) {
+    case ColumnType::boolean:
+      return kind == TypeKind::kString ? "bool(...)" : "";
+    case ColumnType::int2:
+    case ColumnType::int4:
+    case ColumnType::int8:
+      return kind == TypeKind::kDouble || kind == TypeKind::kString || kind == TypeKind::kTimestamp
+                 ? "int(...)"
+                 : "";
+    case ColumnType::float4:
+    case ColumnType::float8:
+      return kind == TypeKind::kString ? "double(...)" : "";
+    case ColumnType::numeric:
+      return kind == TypeKind::kTimestamp ? "int(...)" : "";
+    case ColumnType::text:
+    case ColumnType::uuid:
+      return kind == TypeKind::kList || kind == TypeKind::kMap ? "" : "string(...)";
+    case ColumnType::bytea:
+      return is_number(kind) || kind == TypeKind::kBool ? "string(...)" : "";
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return is_number(kind) ? "timestamp(...), which takes seconds since 1970" : "";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+bool can_encode(const ColumnDescription& column, const cel::Type& type, EncodeProblem& problem) {
+  const TypeKind kind = type.kind();
+  if (kind == TypeKind::kDyn || kind == TypeKind::kError) return true;
+  if (kind == TypeKind::kOptional) return can_encode(column, type.element(), problem);
+  if (kind == TypeKind::kNull) {
+    if (!column.not_null) return true;
+    return refuse(problem, "not_null", "the expression is null, and the column is NOT NULL");
+  }
+  const auto mismatch = [&](std::string_view hint) {
+    return refuse(problem, "wrong_type",
+                  std::format("the expression is of type {}, the column is {}", type.to_string(),
+                              column.type_name),
+                  hint.empty() ? std::string() : std::format("convert it: {}", hint));
+  };
+  if (!column.is_array) return takes(column.type, kind) || mismatch(conversion(column.type, kind));
+  if (kind != TypeKind::kList) return mismatch("");
+  const TypeKind element = type.element().kind();
+  const bool fits =
+      element == TypeKind::kDyn || element == TypeKind::kNull || takes(column.type, element);
+  return fits || mismatch("");
+}
+
+}  // namespace penstock::compute
