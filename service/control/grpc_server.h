@@ -4,16 +4,16 @@
 // messages; never touches a stage. Errors carry a google.rpc.Status with google.rpc.ErrorInfo
 // (domain "penstock", a reason such as PIPELINE_NOT_FOUND, metadata).
 //
-// Threads: gRPC's synchronous server with a bounded number of threads, because a drain waits: in the
-// callback API it would hold a thread of the pool that gRPC itself needs. Of those threads at most
-// `max_concurrent_drains` may wait in a drain; one more is answered RESOURCE_EXHAUSTED, so that
-// Get and Pause always find a thread. One more thread keeps the health service in step with
+// Threads: gRPC's synchronous server with a bounded number of threads, because a drain waits: in
+// the callback API it would hold a thread of the pool that gRPC itself needs. Of those threads at
+// most `max_concurrent_drains` may wait in a drain; one more is answered RESOURCE_EXHAUSTED, so
+// that Get and Pause always find a thread. One more thread keeps the health service in step with
 // readiness. start(), stop() and set_shutting_down() may be called from any thread.
 // Ownership: `control` must outlive the server.
 // Failure: start() says why the address cannot be bound; it can be called again after that.
 // Stop: stop() takes no new calls, lets running ones end until the deadline, then cancels them (a
-// drain ends at once, with CANCELLED) and joins every thread. A second stop() does nothing; a second
-// start() of a running server fails with `conflict`.
+// drain ends at once, with CANCELLED) and joins every thread. A second stop() does nothing; a
+// second start() of a running server fails with `conflict`.
 #pragma once
 
 #include <chrono>

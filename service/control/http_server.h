@@ -13,8 +13,8 @@
 // that idle clients cannot keep the probes waiting. All members may be called from any thread.
 // Ownership: `control` must outlive the server.
 // Failure: start() says why the address cannot be bound; it can be called again after that.
-// Stop: stop() closes the socket, ends running requests and joins every thread. A second stop() does
-// nothing; a second start() of a running server fails with `conflict`.
+// Stop: stop() closes the socket, ends running requests and joins every thread. A second stop()
+// does nothing; a second start() of a running server fails with `conflict`.
 #pragma once
 
 #include <chrono>

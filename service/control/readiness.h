@@ -1,7 +1,7 @@
 // Answers the two questions of an orchestrator, from snapshots alone.
 //
-// Ready: may this process be counted on for new work? Alive: is every loop still turning? A database
-// that is away makes a process not ready, never dead: restarting it would not help.
+// Ready: may this process be counted on for new work? Alive: is every loop still turning? A
+// database that is away makes a process not ready, never dead: restarting it would not help.
 // Threads: pure functions.
 #pragma once
 
@@ -27,8 +27,8 @@ struct Verdict {
 };
 
 // Not ready: shutting_down, no_pipelines, starting, failed, stopped, database_unreachable,
-// schema_not_current, group_not_joined, breaker_open. A pipeline that a person has paused or is
-// draining is ready: it does what it was told.
+// schema_not_current, group_not_joined, breaker_open, paused_by_error. A pipeline that a person has
+// paused or is draining is ready: it does what it was told.
 [[nodiscard]] Verdict readiness(std::span<const PipelineSnapshot> pipelines, bool shutting_down);
 
 // Not alive (reason "loop_stuck"): a loop whose last heartbeat is older than `limit`.

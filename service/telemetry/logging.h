@@ -1,16 +1,16 @@
 // Turns core's log events into lines on stderr: JSON for machines, aligned text for people.
 //
-// Place in the flow: everything calls core's log(); app/ installs this sink before it starts threads.
-// One event is one line: a time (RFC 3339, UTC, milliseconds), the level, the event's name and its
-// fields with their types. Control characters are escaped, bytes that are not UTF-8 become U+FFFD,
-// and a long value is cut, so that input can neither forge a line nor flood the log.
+// Place in the flow: everything calls core's log(); app/ installs this sink before it starts
+// threads. One event is one line: a time (RFC 3339, UTC, milliseconds), the level, the event's name
+// and its fields with their types. Control characters are escaped, bytes that are not UTF-8 become
+// U+FFFD, and a long value is cut, so that input can neither forge a line nor flood the log.
 //
-// Repetition: of one event with the same `pipeline`, `topic`, `partition` and `lane` fields, at most
-// `burst` lines pass in `window`, whatever the level; later one line "log_suppressed" says how many
-// more there were.
+// Repetition: of one event with the same `pipeline`, `topic`, `partition` and `lane` fields, at
+// most `burst` lines pass in `window`, whatever the level; later one line "log_suppressed" says how
+// many more there were.
 //
-// Threads: log() formats on the caller and hands the line to a bounded queue whose one thread writes
-// it. When stderr is slower than the events, the oldest waiting lines are dropped and a line
+// Threads: log() formats on the caller and hands the line to a bounded queue whose one thread
+// writes it. When stderr is slower than the events, the oldest waiting lines are dropped and a line
 // "log_dropped" counts them: a stuck log collector never blocks the pipeline.
 // Failure: lines that cannot be written are lost; logging never throws and never stops the process.
 // Stop: the destructor takes the sink out of core, writes what is waiting (for at most

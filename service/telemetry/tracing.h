@@ -5,19 +5,20 @@
 // from (their `traceparent` headers), and its children "poll", "process" and "write"; "mirror"
 // follows when Kafka has taken the offsets.
 //
-// Configuration: the standard variables (https://opentelemetry.io/docs/specs/otel/protocol/exporter/):
+// Configuration: the standard variables
+// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/):
 // OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT, _PROTOCOL (http/protobuf, the default, or grpc), _HEADERS,
 // _TIMEOUT (ms), _CERTIFICATE, _CLIENT_KEY, _CLIENT_CERTIFICATE; OTEL_SERVICE_NAME,
-// OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER[_ARG], OTEL_TRACES_EXPORTER=none, OTEL_SDK_DISABLED,
-// OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_SCHEDULE_DELAY. Without an endpoint the tracer is off.
+// OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER[_ARG], OTEL_TRACES_EXPORTER=none,
+// OTEL_SDK_DISABLED, OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_SCHEDULE_DELAY. Without an endpoint the
+// tracer is off.
 //
-// Threads: record_batch() and record_mirror() may be called from any thread; they copy into a bounded
-// queue and never wait for the collector. One thread builds and sends. When the queue is full, the
-// batch's spans are dropped and counted.
-// Failure: an export that fails is logged ("trace_export_failed") and not repeated.
-// Stop: shutdown() sends what is waiting, then cancels the call in flight; it returns within
-// `timeout` plus a fraction of a second even when the collector never answers. The destructor shuts
-// down. A second shutdown() does nothing.
+// Threads: record_batch() and record_mirror() may be called from any thread; they copy into a
+// bounded queue and never wait for the collector. One thread builds and sends. When the queue is
+// full, the batch's spans are dropped and counted. Failure: an export that fails is logged
+// ("trace_export_failed") and not repeated. Stop: shutdown() sends what is waiting, then cancels
+// the call in flight; it returns within `timeout` plus a fraction of a second even when the
+// collector never answers. The destructor shuts down. A second shutdown() does nothing.
 #pragma once
 
 #include <chrono>
@@ -52,11 +53,11 @@ struct BatchSpans {
   OffsetRange range;
   std::int64_t records = 0;
   std::int64_t bytes = 0;
-  std::int64_t rows = 0;          // of this batch
-  std::int64_t dead_letters = 0;  // of this batch
-  bool by_copy = false;           // else INSERT
+  std::int64_t rows = 0;              // of this batch
+  std::int64_t dead_letters = 0;      // of this batch
+  bool by_copy = false;               // else INSERT
   std::int64_t transaction_rows = 0;  // of the transaction that this batch was committed in
-  BatchTrace trace;  // a span whose begin or end is zero is left out
+  BatchTrace trace;                   // a span whose begin or end is zero is left out
 };
 
 struct MirrorSpan {

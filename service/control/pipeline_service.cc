@@ -1,0 +1,236 @@
+#include "control/pipeline_service.h"
+
+#include <grpcpp/server_context.h>
+#include <penstock/v1/pipeline_service.grpc.pb.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <format>
+#include <functional>
+#include <semaphore>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/pipeline_messages.h"
+#include "core/log.h"
+
+namespace penstock::control {
+namespace {
+
+using grpc::ServerContext;
+using grpc::Status;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMaxNameBytes = 63;
+constexpr std::size_t kMaxReasonCharacters = 1000;
+constexpr int kDefaultPageSize = 100;
+constexpr int kMaxPageSize = 1000;
+constexpr std::string_view kTokenPrefix = "after:";
+constexpr milliseconds kDefaultDrainTimeout{30'000};
+constexpr milliseconds kMaxDrainTimeout{600'000};
+// PipelineControl cannot be told that a caller has gone away, so a drain is waited for in slices.
+constexpr milliseconds kDrainSlice{100};
+
+Status refuse(std::string_view reason, std::string message, std::string_view pipeline = {}) {
+  return to_status({.kind = ErrorKind::invalid_argument,
+                    .message = std::move(message),
+                    .hint = {},
+                    .sqlstate = {}},
+                   reason, pipeline);
+}
+
+bool valid_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameBytes && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+std::size_t characters(std::string_view utf8) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+// Counts a drain while it waits; empty when there are too many.
+class DrainSlot {
+ public:
+  explicit DrainSlot(std::counting_semaphore<>& slots)
+      : slots_(slots), taken_(slots.try_acquire()) {}
+  ~DrainSlot() {
+    if (taken_) slots_.release();
+  }
+  DrainSlot(const DrainSlot&) = delete;
+  DrainSlot& operator=(const DrainSlot&) = delete;
+  explicit operator bool() const { return taken_; }
+
+ private:
+  std::counting_semaphore<>& slots_;
+  bool taken_;
+};
+
+class PipelineService final : public v1::PipelineService::Service {
+ public:
+  PipelineService(PipelineControl& control, int max_concurrent_drains)
+      : control_(control), drains_(max_concurrent_drains), max_drains_(max_concurrent_drains) {}
+
+  Status ListPipelines(ServerContext* /*context*/, const v1::ListPipelinesRequest* request,
+                       v1::ListPipelinesResponse* response) override {
+    return guarded([&] { return list(*request, *response); });
+  }
+
+  Status GetPipeline(ServerContext* /*context*/, const v1::GetPipelineRequest* request,
+                     v1::Pipeline* response) override {
+    return for_pipeline(request->name(), *response,
+                        [](std::string_view) -> Result<void> { return {}; });
+  }
+
+  Status PausePipeline(ServerContext* /*context*/, const v1::PausePipelineRequest* request,
+                       v1::Pipeline* response) override {
+    if (characters(request->reason()) > kMaxReasonCharacters) {
+      return refuse("REASON_TOO_LONG",
+                    std::format("the reason has more than {} characters", kMaxReasonCharacters));
+    }
+    return for_pipeline(request->name(), *response, [&](std::string_view name) {
+      return control_.pause(name, request->reason());
+    });
+  }
+
+  Status ResumePipeline(ServerContext* /*context*/, const v1::ResumePipelineRequest* request,
+                        v1::Pipeline* response) override {
+    return for_pipeline(request->name(), *response,
+                        [&](std::string_view name) { return control_.resume(name); });
+  }
+
+  Status DrainPipeline(ServerContext* context, const v1::DrainPipelineRequest* request,
+                       v1::Pipeline* response) override {
+    milliseconds timeout = kDefaultDrainTimeout;
+    if (request->has_timeout()) {
+      const auto& given = request->timeout();
+      // Compared before it is multiplied: a Duration may hold 10,000 years.
+      const bool fits = given.seconds() >= 0 && given.seconds() <= 600 && given.nanos() >= 0;
+      timeout = fits ? milliseconds(given.seconds() * 1000 + given.nanos() / 1'000'000)
+                     : milliseconds(-1);
+      if (timeout <= milliseconds(0) || timeout > kMaxDrainTimeout) {
+        return refuse("INVALID_TIMEOUT", "timeout must be positive and at most 10 minutes",
+                      request->name());
+      }
+    }
+    const DrainSlot slot(drains_);
+    if (!slot) {
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+              std::format("{} drains are waiting already", max_drains_),
+              to_status({.kind = ErrorKind::unavailable, .message = {}, .hint = {}, .sqlstate = {}},
+                        "TOO_MANY_DRAINS", request->name())
+                  .error_details()};
+    }
+    return for_pipeline(request->name(), *response,
+                        [&](std::string_view name) { return drain(*context, name, timeout); });
+  }
+
+ private:
+  Status list(const v1::ListPipelinesRequest& request, v1::ListPipelinesResponse& response) {
+    if (request.page_size() < 0) return refuse("INVALID_PAGE_SIZE", "page_size is negative");
+    const std::size_t page_size =
+        request.page_size() == 0
+            ? kDefaultPageSize
+            : static_cast<std::size_t>(std::min(request.page_size(), kMaxPageSize));
+    // The token names the last pipeline that was sent: pages stay right while pipelines come and
+    // go.
+    std::string_view after = request.page_token();
+    if (!after.empty()) {
+      if (!after.starts_with(kTokenPrefix) || !valid_name(after.substr(kTokenPrefix.size()))) {
+        return refuse("INVALID_PAGE_TOKEN", "page_token is not one that ListPipelines gave out");
+      }
+      after.remove_prefix(kTokenPrefix.size());
+    }
+    std::vector<PipelineSnapshot> pipelines = control_.snapshots();
+    std::ranges::sort(pipelines, {}, &PipelineSnapshot::name);
+    auto next = std::ranges::find_if(pipelines, [&](const PipelineSnapshot& pipeline) {
+      return after.empty() || pipeline.name > after;
+    });
+    std::size_t sent = 0;
+    for (; next != pipelines.end() && sent < page_size; ++next, ++sent) {
+      to_message(*next, *response.add_pipelines());
+    }
+    if (next != pipelines.end()) {
+      response.set_next_page_token(std::string(kTokenPrefix) + std::prev(next)->name);
+    }
+    return Status::OK;
+  }
+
+  Result<void> drain(const ServerContext& context, std::string_view name, milliseconds timeout) {
+    const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
+    while (true) {
+      const auto left =
+          std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+      Result<void> result = control_.drain(name, std::clamp(left, milliseconds(1), kDrainSlice));
+      if (result || result.error().kind != ErrorKind::deadline_exceeded) return result;
+      if (context.IsCancelled()) {
+        return fail(ErrorKind::cancelled, "the caller went away; draining goes on");
+      }
+      if (std::chrono::steady_clock::now() >= deadline) return result;
+      // Somebody else may have resumed the pipeline: the next slice must not pause it again.
+      const std::optional<PipelineSnapshot> snapshot = control_.snapshot(name);
+      if (snapshot && snapshot->state == PipelineState::running) {
+        return fail(ErrorKind::conflict, "the pipeline was resumed while it was being drained");
+      }
+    }
+  }
+
+  // Checks the name, runs `action`, and answers with the pipeline as it is then.
+  Status for_pipeline(const std::string& name, v1::Pipeline& response,
+                      const std::function<Result<void>(std::string_view name)>& action) {
+    return guarded([&]() -> Status {
+      if (!valid_name(name)) {
+        return refuse("INVALID_PIPELINE_NAME",
+                      std::format("a name has 1 to {} letters, digits, \"-\", \"_\" and \".\"",
+                                  kMaxNameBytes));
+      }
+      const auto not_found = [&] {
+        return to_status({.kind = ErrorKind::not_found,
+                          .message = std::format("there is no pipeline \"{}\"", name),
+                          .hint = {},
+                          .sqlstate = {}},
+                         reason_of(ErrorKind::not_found), name);
+      };
+      if (!control_.snapshot(name)) return not_found();
+      if (const Result<void> result = action(name); !result) {
+        const ErrorKind kind = result.error().kind;
+        const bool late = kind == ErrorKind::deadline_exceeded;
+        return to_status(result.error(), late ? "DRAIN_TIMED_OUT" : reason_of(kind), name);
+      }
+      const std::optional<PipelineSnapshot> snapshot = control_.snapshot(name);
+      if (!snapshot) return not_found();
+      to_message(*snapshot, response);
+      return Status::OK;
+    });
+  }
+
+  static Status guarded(const std::function<Status()>& body) {
+    try {
+      return body();
+    } catch (const std::exception& error) {
+      log(LogLevel::error, "grpc_request_failed", {{"error", error.what()}});
+      return to_status({.kind = ErrorKind::internal,
+                        .message = "internal error; see the log",
+                        .hint = {},
+                        .sqlstate = {}},
+                       "INTERNAL", {});
+    }
+  }
+
+  PipelineControl& control_;
+  std::counting_semaphore<> drains_;
+  const int max_drains_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> make_pipeline_service(PipelineControl& control,
+                                                     int max_concurrent_drains) {
+  return std::make_unique<PipelineService>(control, max_concurrent_drains);
+}
+
+}  // namespace penstock::control

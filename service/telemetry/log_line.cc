@@ -1,0 +1,205 @@
+#include "telemetry/log_line.h"
+
+#include <cmath>
+#include <format>
+#include <iterator>
+
+namespace penstock::telemetry {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+
+std::string_view name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warning:
+      return "warning";
+    case LogLevel::error:
+      return "error";
+  }
+  return "error";
+}
+
+struct Tag {
+  std::string_view text;  // five characters
+  std::string_view colour;
+};
+
+Tag tag_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return {"DEBUG", "\033[2m"};
+    case LogLevel::info:
+      return {"INFO ", "\033[32m"};
+    case LogLevel::warning:
+      return {"WARN ", "\033[33m"};
+    case LogLevel::error:
+      return {"ERROR", "\033[31m"};
+  }
+  return {"ERROR", "\033[31m"};
+}
+
+// Length of the valid UTF-8 sequence at the start of `text` (RFC 3629: no surrogates, nothing
+// overlong, nothing above U+10FFFF); 0 when there is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  std::size_t length = 0;
+  unsigned char lowest = 0x80;
+  unsigned char highest = 0xBF;
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    length = 2;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    length = 3;
+    if (lead == 0xE0) lowest = 0xA0;
+    if (lead == 0xED) highest = 0x9F;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    length = 4;
+    if (lead == 0xF0) lowest = 0x90;
+    if (lead == 0xF4) highest = 0x8F;
+  }
+  if (length == 0 || text.size() < length || byte(1) < lowest || byte(1) > highest) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  return length;
+}
+
+// Control characters: ASCII's, and U+0080–U+009F, which terminals obey as well.
+bool is_control(std::string_view character) {
+  const auto lead = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return lead < 0x20 || lead == 0x7F;
+  return lead == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
+}
+
+unsigned code_of(std::string_view control) {
+  return static_cast<unsigned char>(control.back());  // also right for C2 80 – C2 9F
+}
+
+void append_escaped(std::string_view text, std::string& out) {
+  const bool cut = text.size() > kMaxLogValueBytes;
+  std::string_view rest = text.substr(0, kMaxLogValueBytes);
+  while (!rest.empty()) {
+    const std::size_t length = utf8_length(rest);
+    if (length == 0) {
+      // A character that only the cut made incomplete is left out.
+      if (!(cut && rest.size() < 4)) out += kReplacement;
+      rest.remove_prefix(1);
+      continue;
+    }
+    const std::string_view character = rest.substr(0, length);
+    rest.remove_prefix(length);
+    if (character == "\"" || character == "\\") {
+      out += '\\';
+      out += character;
+    } else if (character == "\n") {
+      out += "\\n";
+    } else if (character == "\t") {
+      out += "\\t";
+    } else if (is_control(character)) {
+      std::format_to(std::back_inserter(out), "\\u{:04x}", code_of(character));
+    } else {
+      out += character;
+    }
+  }
+  if (cut) out += "…";
+}
+
+void append_quoted(std::string_view text, std::string& out) {
+  out += '"';
+  append_escaped(text, out);
+  out += '"';
+}
+
+// Text needs no quotes when it reads as one word that cannot be taken for something else.
+bool is_plain(std::string_view text) {
+  if (text.empty() || text.size() > 256) return false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte >= 0x7F || c == '"' || c == '=' || c == '\\') return false;
+  }
+  return true;
+}
+
+struct ValueWriter {
+  std::string& out;
+  bool json;
+
+  void operator()(const std::string& text) const {
+    if (!json && is_plain(text)) {
+      out += text;
+    } else {
+      append_quoted(text, out);
+    }
+  }
+  void operator()(std::int64_t number) const {
+    std::format_to(std::back_inserter(out), "{}", number);
+  }
+  void operator()(double number) const {
+    // JSON has no infinity and no NaN: they become texts.
+    const bool quote = json && !std::isfinite(number);
+    std::format_to(std::back_inserter(out), "{}{}{}", quote ? "\"" : "", number, quote ? "\"" : "");
+  }
+  void operator()(bool flag) const { out += flag ? "true" : "false"; }
+};
+
+void append_time(SystemTime time, std::string& out) {
+  std::format_to(std::back_inserter(out), "{:%FT%T}Z",
+                 std::chrono::floor<std::chrono::milliseconds>(time));
+}
+
+}  // namespace
+
+std::string json_line(SystemTime time, LogLevel level, std::string_view event,
+                      std::span<const LogField> fields) {
+  std::string out = "{\"time\":\"";
+  append_time(time, out);
+  out += "\",\"level\":\"";
+  out += name_of(level);
+  out += "\",\"event\":";
+  append_quoted(event, out);
+  for (const LogField& field : fields) {
+    out += ",\"";
+    append_escaped(field.name, out);
+    if (field.name == "time" || field.name == "level" || field.name == "event") out += '_';
+    out += "\":";
+    std::visit(ValueWriter{out, true}, field.value);
+  }
+  out += "}\n";
+  return out;
+}
+
+std::string text_line(SystemTime time, LogLevel level, std::string_view event,
+                      std::span<const LogField> fields, bool colours) {
+  constexpr std::size_t kEventWidth = 24;
+  const Tag tag = tag_of(level);
+  std::string out;
+  append_time(time, out);
+  out += ' ';
+  if (colours) out += tag.colour;
+  out += tag.text;
+  if (colours) out += "\033[0m";
+  out += ' ';
+  const std::size_t event_begin = out.size();
+  append_escaped(event, out);
+  if (!fields.empty()) {
+    const std::size_t width = out.size() - event_begin;
+    out.append(width < kEventWidth ? kEventWidth - width : 0, ' ');
+  }
+  for (const LogField& field : fields) {
+    out += ' ';
+    if (colours) out += "\033[2m";
+    append_escaped(field.name, out);
+    out += '=';
+    if (colours) out += "\033[0m";
+    std::visit(ValueWriter{out, false}, field.value);
+  }
+  out += '\n';
+  return out;
+}
+
+}  // namespace penstock::telemetry
