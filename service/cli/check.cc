@@ -1,0 +1,88 @@
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <format>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "app/bind.h"
+#include "app/stage_options.h"
+#include "cli/cli.h"
+#include "config/load.h"
+#include "config/mask.h"
+#include "ingest/kafka_admin.h"
+
+namespace penstock::cli {
+namespace {
+
+struct Options {
+  std::string config;
+  bool online = false;
+  bool show = false;
+};
+
+// Checks one pipeline against its broker and its database. Adds what is wrong to `problems`.
+void check_online(const config::Loaded& loaded, int index, config::Problems& problems) {
+  const v1::PipelineSpec& spec = loaded.config.pipelines(index);
+  const auto cluster = app::probe_kafka(spec, std::chrono::seconds(10));
+  if (!cluster) {
+    problems.push_back(app::problem_at(loaded, index, "source", cluster.error().message,
+                                       cluster.error().hint));
+  }
+  const auto bound = app::bind(loaded, index);
+  if (!bound) {
+    problems.insert(problems.end(), bound.error().begin(), bound.error().end());
+  }
+  if (!cluster || !bound) return;
+  for (const ingest::TopicReport& topic : cluster->topics) {
+    std::cout << std::format("{}: topic {} with {} partitions\n", spec.name(), topic.name,
+                             topic.partitions);
+  }
+  std::cout << std::format("{}: table {}.{}, {} of its {} columns are written\n", spec.name(),
+                           bound->table.schema, bound->table.name,
+                           bound->projection.columns().size(), bound->table.columns.size());
+}
+
+int check(const Options& options) {
+  config::Loaded loaded;
+  if (!load_config(options.config, loaded)) return kUsage;
+  if (options.show) std::cout << config::to_masked_yaml(loaded.config);
+
+  config::Problems problems;
+  for (int index = 0; index < loaded.config.pipelines_size(); ++index) {
+    config::Problems found = app::check_expressions(loaded, index);
+    const Result<void> kafka = app::check_kafka_properties(loaded.config.pipelines(index));
+    if (!kafka) {
+      found.push_back(app::problem_at(loaded, index, "source.kafka", kafka.error().message,
+                                      kafka.error().hint));
+    }
+    if (found.empty() && options.online) check_online(loaded, index, found);
+    problems.insert(problems.end(), found.begin(), found.end());
+  }
+  if (!problems.empty()) {
+    print(problems);
+    return kUsage;
+  }
+  std::cout << options.config << ": " << loaded.config.pipelines_size()
+            << (loaded.config.pipelines_size() == 1 ? " pipeline" : " pipelines") << ", no mistakes"
+            << (options.online ? "" : " (broker and database not asked: --online)") << "\n";
+  return kOk;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& exit_status) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("check", "Find every mistake in a configuration before it runs");
+  command->add_option("-c,--config", options->config, "Configuration file")
+      ->required()
+      ->type_name("FILE");
+  command->add_flag("--online", options->online,
+                    "Also ask the broker for the topics and the database for the table");
+  command->add_flag("--show", options->show,
+                    "Print the configuration with defaults filled in and secrets masked");
+  command->callback([options, &exit_status] { exit_status = check(*options); });
+}
+
+}  // namespace penstock::cli

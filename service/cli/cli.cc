@@ -1,0 +1,75 @@
+#include "cli/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <unistd.h>
+
+#include "config/load.h"
+
+namespace penstock::cli {
+namespace {
+
+constexpr const char* kDescription =
+    "Penstock moves records from Apache Kafka into PostgreSQL and computes on the way:\n"
+    "exactly once, in order, and under control while it runs.";
+
+constexpr const char* kFooter = R"(Begin here:
+  penstock check --config orders.yaml --online   find every mistake before it runs
+  penstock migrate up --config orders.yaml       make Penstock's own schema in the target database
+  penstock serve --config orders.yaml            run, until SIGTERM
+  penstock eval 'msg.a + 1' --msg '{"a": 1}'     try an expression
+
+Exit status: 0 done, 1 tried and failed, 2 the command line or the configuration is wrong.
+`penstock COMMAND --help` says more.)";
+
+}  // namespace
+
+int report(const Error& error) {
+  std::cerr << "penstock: " << error.message << "\n";
+  if (!error.hint.empty()) std::cerr << "  " << error.hint << "\n";
+  return error.kind == ErrorKind::invalid_argument ? kUsage : kFailed;
+}
+
+bool load_config(const std::string& file, config::Loaded& loaded) {
+  auto result = config::load_file(file);
+  if (!result) {
+    print(result.error());
+    return false;
+  }
+  loaded = std::move(*result);
+  return true;
+}
+
+void print(const config::Problems& problems) {
+  const auto colour = isatty(STDERR_FILENO) != 0 ? config::Colour::on : config::Colour::off;
+  std::cerr << config::render(problems, colour);
+}
+
+int run(int argc, const char* const* argv) {
+  int exit_status = kOk;
+  CLI::App app{kDescription, "penstock"};
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  add_serve(app, exit_status);
+  add_check(app, exit_status);
+  add_migrate(app, exit_status);
+  add_eval(app, exit_status);
+  add_demo(app, exit_status);
+  add_version(app, exit_status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // CLI11's own texts and layout; 0 when it was --help.
+    return app.exit(error) == 0 ? kOk : kUsage;
+  } catch (const std::exception& error) {
+    std::cerr << "penstock: " << error.what() << "\n";
+    return kFailed;
+  }
+  return exit_status;
+}
+
+}  // namespace penstock::cli
