@@ -6,8 +6,8 @@ CREATE TABLE penstock.offsets (
   partition   integer     NOT NULL,
   next_offset bigint      NOT NULL,  -- first offset not yet applied
   epoch       bigint      NOT NULL,  -- fencing token: grows with every claim
-  owner       text        NOT NULL,  -- who claimed last, for people
-  backend_pid integer     NOT NULL,  -- backend of the lane that writes it, for escalation
+  owner       text        NOT NULL,  -- who holds it, for people; empty when it was given up
+  backend_pid integer     NOT NULL,  -- backend that claimed it, for people
   cluster_id  text        NOT NULL,  -- Kafka cluster and topic that the position belongs to
   topic_id    text        NOT NULL,
   claimed_at  timestamptz NOT NULL DEFAULT now(),

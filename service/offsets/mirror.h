@@ -1,18 +1,21 @@
 // Mirror: collects what PostgreSQL has committed and hands the newest offsets on to Kafka.
 //
-// Place in the flow: the write lanes note every commit; ingest's poll thread ticks and commits what
-// it is handed to the consumer group, so that lag tools and autoscalers see progress. These offsets
-// are advisory: Penstock never reads them back as the truth.
+// Place in the flow: the write lanes note every commit; somebody ticks, and the `send` hook commits
+// what it is handed to the consumer group, so that lag tools and autoscalers see progress. These
+// offsets are advisory: Penstock never reads them back as the truth.
 //
-// Threads: note() from any lane thread (one short mutex per commit); assign(), forget(), tick() and
-// flush() only from the thread that owns the consumer, and `send` runs there. No thread of its own.
-// Failure: none of its own; what `send` cannot deliver is superseded by the next round.
+// Threads: every method from any thread. note() takes one short mutex per commit. `send` runs on
+// the thread that ticks or flushes, one at a time, without a lock that note() needs. A round that
+// has begun may still send a partition that is forgotten meanwhile. No thread of its own.
+// Ownership: the clock outlives the mirror. Failure: none of its own; what `send` cannot deliver is
+// superseded by the next round.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "concurrency/mutex.h"
@@ -23,11 +26,8 @@ namespace penstock::offsets {
 
 class Mirror {
  public:
-  struct Position {
-    PartitionId id;
-    Offset next_offset = 0;  // the first offset not applied, as Kafka wants it too
-    friend bool operator==(const Position&, const Position&) = default;
-  };
+  // A partition and the first offset that is not applied, which is what Kafka stores too.
+  using Position = std::pair<PartitionId, Offset>;
   using Send = std::function<void(std::span<const Position> positions)>;
 
   struct Options {
@@ -48,8 +48,7 @@ class Mirror {
   // assigned under this epoch; never moves backwards.
   void note(PartitionId id, Epoch epoch, Offset next_offset);
 
-  // Sends what is new if the last round is `interval` ago. Do not call while a rebalance is going
-  // on: librdkafka before 2.10 can lose an assignment then.
+  // Sends what is new if the last round is `interval` ago; nothing new sends nothing.
   void tick();
   // Sends what is new, now.
   void flush();
@@ -61,11 +60,15 @@ class Mirror {
     bool dirty = false;
   };
 
+  void send_round() REQUIRES(round_);
+
   const Options options_;
   const Send send_;
   const Clock& clock_;
-  SteadyTime last_round_;
-  std::vector<Position> outgoing_;  // kept for its capacity
+
+  Mutex round_;  // before mutex_
+  SteadyTime last_round_ GUARDED_BY(round_);
+  std::vector<Position> outgoing_ GUARDED_BY(round_);  // kept for its capacity
 
   Mutex mutex_;
   std::unordered_map<PartitionId, Entry> entries_ GUARDED_BY(mutex_);

@@ -1,0 +1,203 @@
+#include "offsets/migrations.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <pqxx/pqxx>
+
+#include "offsets/database.h"
+
+namespace penstock::offsets {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Not "penstock/…": a claim that is blocked ends backends of that name, and must not end this one.
+constexpr const char* kApplicationName = "penstock-migrate";
+constexpr auto kConnectTimeout = 10s;
+// "penstock" as a number: advisory locks are shared by everyone in the database.
+constexpr const char* kTakeLock = "SELECT pg_advisory_xact_lock(8100407318203394927)";
+
+struct Applied {
+  std::string name;
+  std::string checksum;
+  std::string at;
+};
+using AppliedByVersion = std::map<int, Applied>;
+
+AppliedByVersion read_applied(pqxx::transaction_base& transaction) {
+  AppliedByVersion applied;
+  const bool there =
+      transaction
+          .exec("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+                "ON n.oid = c.relnamespace WHERE n.nspname = 'penstock' AND "
+                "c.relname = 'schema_migrations')")
+          .one_field()
+          .as<bool>();
+  if (!there) return applied;
+  for (const auto& row : transaction.exec(
+           "SELECT version, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', "
+           "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM penstock.schema_migrations ORDER BY version")) {
+    applied[row[0].as<int>()] = {row[1].as<std::string>(), row[2].as<std::string>(),
+                                 row[3].as<std::string>()};
+  }
+  return applied;
+}
+
+std::string label(int version, std::string_view name) {
+  std::string number = std::to_string(version);
+  number.insert(0, 4 - std::min<std::size_t>(4, number.size()), '0');
+  return number.append("_").append(name);
+}
+
+// Throws `conflict` when this binary and the database do not belong together.
+void check_history(const AppliedByVersion& applied, std::span<const Migration> migrations) {
+  for (const auto& [version, record] : applied) {
+    const auto own = std::ranges::find(migrations, version, &Migration::version);
+    if (own == migrations.end()) {
+      throw Failure({ErrorKind::conflict,
+                     "the database has migration " + label(version, record.name) +
+                         ", which this binary does not know",
+                     "a newer Penstock has been here: use that version or a later one", {}});
+    }
+    if (own->checksum != record.checksum) {
+      throw Failure({ErrorKind::conflict,
+                     "migration " + label(version, record.name) +
+                         " was applied with other SQL than this binary's",
+                     "use the version that applied it; applied migrations must never change", {}});
+    }
+  }
+}
+
+void create_history(pqxx::transaction_base& transaction) {
+  // IF NOT EXISTS asks for CREATE on the database even if the schema is there.
+  const bool schema =
+      transaction.exec("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'penstock')")
+          .one_field()
+          .as<bool>();
+  if (!schema) transaction.exec("CREATE SCHEMA penstock");
+  transaction.exec(
+      "CREATE TABLE IF NOT EXISTS penstock.schema_migrations ("
+      "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
+      "applied_at timestamptz NOT NULL DEFAULT now())");
+}
+
+// Runs `step` in transactions of its own, each under the lock, until it returns nothing.
+template <typename Step>
+std::vector<int> run(const std::string& conninfo, std::chrono::milliseconds lock_wait, Step step) {
+  const auto connection = connect(conninfo, kApplicationName, kConnectTimeout);
+  std::vector<int> done;
+  while (true) {
+    pqxx::work transaction(*connection);
+    // No statement timeout: building an index may take as long as it takes.
+    transaction.exec(transaction_preamble(lock_wait, 0ms));
+    try {
+      transaction.exec(kTakeLock);
+    } catch (const pqxx::sql_error& error) {
+      if (!timed_out(error)) throw;
+      throw Failure({ErrorKind::deadline_exceeded, "another migration is still running",
+                     "wait for it to end, then try again", error.sqlstate()});
+    }
+    const std::optional<int> version = step(transaction);
+    if (!version) return done;
+    transaction.commit();
+    done.push_back(*version);
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(MigrationState state) {
+  switch (state) {
+    case MigrationState::applied:
+      return "applied";
+    case MigrationState::pending:
+      return "pending";
+    case MigrationState::changed:
+      return "changed";
+    case MigrationState::unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+Result<std::vector<MigrationStatus>> status(const std::string& conninfo,
+                                            std::span<const Migration> migrations) {
+  return guarded([&] {
+    const auto connection = connect(conninfo, kApplicationName, kConnectTimeout);
+    pqxx::work transaction(*connection);
+    std::map<int, MigrationStatus> by_version;
+    for (const Migration& own : migrations) {
+      by_version[own.version] = {own.version, std::string(own.name), MigrationState::pending, {}};
+    }
+    for (const auto& [version, record] : read_applied(transaction)) {
+      const auto own = std::ranges::find(migrations, version, &Migration::version);
+      const MigrationState state = own == migrations.end()             ? MigrationState::unknown
+                                   : own->checksum == record.checksum ? MigrationState::applied
+                                                                       : MigrationState::changed;
+      by_version[version] = {version, record.name, state, record.at};
+    }
+    std::vector<MigrationStatus> list;
+    for (auto& [version, entry] : by_version) list.push_back(std::move(entry));
+    return list;
+  });
+}
+
+Result<std::vector<int>> migrate_up(const std::string& conninfo, std::optional<int> target,
+                                    std::span<const Migration> migrations,
+                                    std::chrono::milliseconds lock_wait) {
+  return guarded([&] {
+    if (target && std::ranges::find(migrations, *target, &Migration::version) == migrations.end()) {
+      throw Failure({ErrorKind::invalid_argument,
+                     "there is no migration " + std::to_string(*target), {}, {}});
+    }
+    return run(conninfo, lock_wait, [&](pqxx::work& transaction) -> std::optional<int> {
+      const AppliedByVersion applied = read_applied(transaction);
+      check_history(applied, migrations);
+      const auto next = std::ranges::find_if(
+          migrations, [&](const Migration& own) { return !applied.contains(own.version); });
+      if (next == migrations.end() || (target && next->version > *target)) return std::nullopt;
+      if (applied.empty()) create_history(transaction);
+      transaction.exec(next->up);
+      transaction.exec(
+          "INSERT INTO penstock.schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+          pqxx::params{next->version, next->name, next->checksum});
+      return next->version;
+    });
+  });
+}
+
+Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps,
+                                      std::span<const Migration> migrations,
+                                      std::chrono::milliseconds lock_wait) {
+  return guarded([&] {
+    if (steps < 1) {
+      throw Failure({ErrorKind::invalid_argument, "the number of steps must be at least 1", {}, {}});
+    }
+    int left = steps;
+    return run(conninfo, lock_wait, [&](pqxx::work& transaction) -> std::optional<int> {
+      const AppliedByVersion applied = read_applied(transaction);
+      check_history(applied, migrations);
+      if (applied.empty() || left == 0) return std::nullopt;
+      --left;
+      const int version = applied.rbegin()->first;
+      transaction.exec(std::ranges::find(migrations, version, &Migration::version)->down);
+      transaction.exec("DELETE FROM penstock.schema_migrations WHERE version = $1",
+                       pqxx::params{version});
+      return version;
+    });
+  });
+}
+
+Result<bool> is_current(const std::string& conninfo, std::span<const Migration> migrations) {
+  return guarded([&] {
+    const auto connection = connect(conninfo, kApplicationName, kConnectTimeout);
+    pqxx::work transaction(*connection);
+    const AppliedByVersion applied = read_applied(transaction);
+    check_history(applied, migrations);
+    return std::ranges::all_of(
+        migrations, [&](const Migration& own) { return applied.contains(own.version); });
+  });
+}
+
+}  // namespace penstock::offsets
