@@ -1,0 +1,46 @@
+// Breaker and backoff: how long to wait after a failure, and when to say that PostgreSQL is away.
+//
+// Threads: one owner. Time comes as a parameter.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+
+#include "core/clock.h"
+
+namespace penstock::write {
+
+class Breaker {
+ public:
+  struct Options {
+    std::chrono::milliseconds backoff_min;
+    std::chrono::milliseconds backoff_max;
+    int failures;                     // opens after this many in a row,
+    std::chrono::milliseconds after;  // or when the first of them is this long ago
+  };
+  Breaker(const Options& options, std::uint64_t seed) : options_(options), random_(seed) {}
+
+  // Returns whether it opened just now.
+  bool failed(SteadyTime now);
+  // Returns whether it closed just now.
+  bool succeeded();
+  [[nodiscard]] bool open() const { return open_; }
+
+  // How long to wait before the next try: full jitter, so that lanes and instances do not come back
+  // in step (between nothing and min(backoff_max, backoff_min · 2^failures)).
+  [[nodiscard]] std::chrono::microseconds delay();
+  // After a deadlock or a serialization failure, which say nothing about PostgreSQL's health.
+  [[nodiscard]] std::chrono::microseconds quick_delay(std::uint32_t tries);
+
+ private:
+  [[nodiscard]] std::chrono::microseconds up_to(std::chrono::microseconds limit);
+
+  Options options_;
+  std::minstd_rand random_;
+  int failures_ = 0;
+  SteadyTime first_failure_{};
+  bool open_ = false;
+};
+
+}  // namespace penstock::write

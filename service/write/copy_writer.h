@@ -1,0 +1,31 @@
+// copy_rows: writes rows by binary COPY.
+//
+// Place: large transactions, and large pieces of a bisected one.
+// Threads: the lane's only. Failure: PostgreSQL's, with the row it named when it named one.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "write/session.h"
+
+namespace penstock::write {
+
+struct CopyFailure {
+  Failure failure;
+  std::optional<std::size_t> row;  // number in the group of the row that PostgreSQL named
+};
+
+// `prologue` ("BEGIN;") goes in the round trip that starts the first COPY; there is at least one
+// slice. A new COPY begins where table or shape changes.
+[[nodiscard]] std::expected<void, CopyFailure> copy_rows(Session& session,
+                                                         std::span<const Slice> slices,
+                                                         const std::string& prologue);
+
+// The line in `COPY table, line 17, column x: …` of an error's CONTEXT, in any language.
+[[nodiscard]] std::optional<std::size_t> named_line(std::string_view context,
+                                                    std::string_view table);
+
+}  // namespace penstock::write

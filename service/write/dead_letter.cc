@@ -1,0 +1,228 @@
+#include "write/dead_letter.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "write/binary_array.h"
+
+namespace penstock::write {
+namespace {
+
+constexpr std::size_t kMaxStatementBytes = std::size_t{4} << 20;
+constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-01-01
+constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
+constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
+
+// Length of the valid UTF-8 sequence at the beginning of `text`, 0 if there is none (Unicode 15,
+// table 3-7: no overlong forms, no surrogates).
+std::size_t utf8_sequence(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return lead == 0 ? 0 : 1;
+  const std::size_t size = lead >= 0xC2 && lead < 0xE0   ? 2
+                           : lead >= 0xE0 && lead < 0xF0 ? 3
+                           : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                         : 0;
+  if (size == 0 || text.size() < size) return 0;
+  const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (byte(1) < low || byte(1) > high) return 0;
+  for (std::size_t i = 2; i < size; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80) return 0;
+  }
+  return size;
+}
+
+void append_base64(std::string& out, std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t left = bytes.size() - i;
+    std::uint32_t word = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      word = (word << 8) | (j < left ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    }
+    out += kDigits[(word >> 18) & 63U];
+    out += kDigits[(word >> 12) & 63U];
+    out += left > 1 ? kDigits[(word >> 6) & 63U] : '=';
+    out += left > 2 ? kDigits[word & 63U] : '=';
+  }
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  for (const char c : storable_text(text)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20) {
+      out += "\\u00";
+      out += kHex[byte >> 4U];
+      out += kHex[byte & 15U];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+struct Letter {
+  const RecordBatch* source;
+  std::uint32_t record;
+  Stage stage;
+  std::string_view reason;
+  std::string_view message;
+  std::string_view sqlstate;
+};
+
+// The twelve parameters of statement::kDeadLetters.
+class Columns {
+ public:
+  explicit Columns(const LaneOptions& options) : options_(options) { begin(); }
+
+  void add(const Letter& letter) {
+    const RecordView record = letter.source->record(letter.record);
+    const PartitionId id = letter.source->partition();
+    topic_.add(options_.topics[id.topic]);
+    partition_.add_integer(id.partition);
+    offset_.add_integer(record.offset);
+    std::int64_t microseconds = 0;
+    if (record.timestamp_ms >= 0 && to_timestamptz(record.timestamp_ms, microseconds)) {
+      timestamp_.add_integer(microseconds);
+    } else {
+      timestamp_.add_null();
+    }
+    add_optional(key_, record.key);
+    add_optional(value_, record.value);
+    // jsonb's binary form is a version byte and the text.
+    headers_.add("\x01" + headers_json(record.headers()));
+    stage_.add(to_string(letter.stage));
+    reason_.add(storable_text(letter.reason));
+    letter.sqlstate.empty() ? sqlstate_.add_null() : sqlstate_.add(storable_text(letter.sqlstate));
+    message_.add(storable_text(letter.message));
+  }
+  [[nodiscard]] bool empty() const { return topic_.count() == 0; }
+  [[nodiscard]] bool full() const {
+    return value_.size_bytes() + key_.size_bytes() + headers_.size_bytes() + message_.size_bytes() >
+           kMaxStatementBytes;
+  }
+  void send(Script& script) {
+    const std::array parameters{
+        Param{options_.pipeline.data(), static_cast<int>(options_.pipeline.size())},
+        topic_.finish(),
+        partition_.finish(),
+        offset_.finish(),
+        timestamp_.finish(),
+        key_.finish(),
+        value_.finish(),
+        headers_.finish(),
+        stage_.finish(),
+        reason_.finish(),
+        sqlstate_.finish(),
+        message_.finish()};
+    script.add(Step::dead_letters, statement::kDeadLetters, parameters);
+    begin();
+  }
+
+ private:
+  static void add_optional(BinaryArray& array, std::optional<std::string_view> value) {
+    value ? array.add(*value) : array.add_null();
+  }
+  void begin() {
+    for (BinaryArray* array : {&topic_, &stage_, &reason_, &sqlstate_, &message_}) {
+      array->begin(oid::kText);
+    }
+    for (BinaryArray* array : {&key_, &value_}) array->begin(oid::kBytea);
+    partition_.begin(oid::kInt4);
+    offset_.begin(oid::kInt8);
+    timestamp_.begin(oid::kTimestamptz);
+    headers_.begin(oid::kJsonb);
+  }
+
+  const LaneOptions& options_;
+  BinaryArray topic_, partition_, offset_, timestamp_, key_, value_, headers_, stage_, reason_,
+      sqlstate_, message_;
+};
+
+}  // namespace
+
+std::string storable_text(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t size = utf8_sequence(text);
+    if (size == 0) {
+      result += "\xEF\xBF\xBD";
+      text.remove_prefix(1);
+    } else {
+      result += text.substr(0, size);
+      text.remove_prefix(size);
+    }
+  }
+  return result;
+}
+
+std::string headers_json(HeaderReader headers) {
+  std::string json = "[";
+  while (const auto header = headers.next()) {
+    if (json.size() > 1) json += ", ";
+    json += "{\"name\": ";
+    append_json_string(json, header->name);
+    json += ", \"value\": ";
+    if (header->value) {
+      json += '"';
+      append_base64(json, *header->value);
+      json += "\"}";
+    } else {
+      json += "null}";
+    }
+  }
+  return json += "]";
+}
+
+bool to_timestamptz(std::int64_t unix_ms, std::int64_t& microseconds) {
+  if (unix_ms < kMinTimestampMs || unix_ms > kMaxTimestampMs) return false;
+  microseconds = (unix_ms - kEpochShiftMs) * 1000;
+  return true;
+}
+
+std::size_t add_dead_letters(Script& script, const LaneOptions& options, const Group& group,
+                             const std::vector<Refusal>& refusals) {
+  bool any = !refusals.empty();
+  for (const auto& batch : group.batches) any = any || !batch->rejects.empty();
+  if (!any) return 0;
+
+  std::vector<Letter> letters;
+  auto refusal = refusals.begin();
+  auto slice = group.slices().begin();
+  for (std::size_t i = 0; i < group.batches.size(); ++i) {
+    const RowBatch& batch = *group.batches[i];
+    const std::size_t begin = letters.size();
+    for (const Reject& reject : batch.rejects) {
+      letters.push_back({batch.source.get(), reject.record, reject.stage, reject.reason,
+                         reject.message, reject.sqlstate});
+    }
+    for (; slice != group.slices().end() && slice->batch == i; ++slice) {
+      for (; refusal != refusals.end() && refusal->row < slice->number + slice->count; ++refusal) {
+        const std::size_t row = slice->first + (refusal->row - slice->number);
+        letters.push_back({batch.source.get(), slice->rows->rows[row].record, Stage::write,
+                           refusal_reason(refusal->sqlstate), refusal->message, refusal->sqlstate});
+      }
+    }
+    std::stable_sort(letters.begin() + static_cast<std::ptrdiff_t>(begin), letters.end(),
+                     [](const Letter& a, const Letter& b) { return a.record < b.record; });
+  }
+
+  Columns columns(options);
+  for (const Letter& letter : letters) {
+    columns.add(letter);
+    if (columns.full()) columns.send(script);
+  }
+  if (!columns.empty()) columns.send(script);
+  return letters.size();
+}
+
+}  // namespace penstock::write

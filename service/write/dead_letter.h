@@ -1,0 +1,40 @@
+// Dead letters: rejected records and refused rows as rows of penstock.dead_letters.
+//
+// Place: part of every transaction, before the fence; the original bytes are kept whole.
+// Threads: the lane's only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "write/group.h"
+#include "write/script.h"
+
+namespace penstock::write {
+
+// A row that PostgreSQL refused.
+struct Refusal {
+  std::size_t row = 0;  // number in the group
+  std::string sqlstate;
+  std::string message;
+};
+
+// Adds the INSERTs for the rejects of the group's batches and for `refusals` (ascending by row).
+// Returns how many dead letters there are.
+std::size_t add_dead_letters(Script& script, const LaneOptions& options, const Group& group,
+                             const std::vector<Refusal>& refusals);
+
+// A record's headers as the JSON array of penstock.dead_letters: [{"name": …, "value": base64}, …].
+[[nodiscard]] std::string headers_json(HeaderReader headers);
+
+// `text` with what a PostgreSQL text cannot hold (invalid UTF-8, NUL) replaced by U+FFFD.
+[[nodiscard]] std::string storable_text(std::string_view text);
+
+// Microseconds since 2000-01-01, the binary timestamptz; false when PostgreSQL's range (4713 BC to
+// 294276 AD) does not hold it.
+[[nodiscard]] bool to_timestamptz(std::int64_t unix_ms, std::int64_t& microseconds);
+
+}  // namespace penstock::write

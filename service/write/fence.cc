@@ -1,0 +1,65 @@
+#include "write/fence.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "write/binary_array.h"
+
+namespace penstock::write {
+
+void add_fence(Script& script, const LaneOptions& options, const Group& group) {
+  BinaryArray topics;
+  BinaryArray partitions;
+  BinaryArray epochs;
+  BinaryArray from;
+  BinaryArray to;
+  topics.begin(oid::kText);
+  partitions.begin(oid::kInt4);
+  for (BinaryArray* array : {&epochs, &from, &to}) array->begin(oid::kInt8);
+  for (const Advance& advance : group.advances()) {
+    topics.add(options.topics[advance.partition.topic]);
+    partitions.add_integer(advance.partition.partition);
+    epochs.add_integer(value_of(advance.epoch));
+    from.add_integer(advance.range.from);
+    to.add_integer(advance.range.to);
+  }
+  const std::array parameters{
+      Param{options.pipeline.data(), static_cast<int>(options.pipeline.size())},
+      topics.finish(),
+      partitions.finish(),
+      epochs.finish(),
+      from.finish(),
+      to.finish()};
+  script.add(Step::fence, statement::kFence, parameters);
+}
+
+std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& options,
+                                const Group& group) {
+  std::vector<Fenced> result;
+  const auto list = nlohmann::json::parse(detail, nullptr, /*allow_exceptions=*/false);
+  if (!list.is_array()) return result;
+  for (const auto& entry : list) {
+    if (!entry.is_object()) continue;
+    const std::string topic = entry.value("topic", std::string());
+    const std::int32_t partition = entry.value("partition", -1);
+    const auto advance = std::ranges::find_if(group.advances(), [&](const Advance& candidate) {
+      return candidate.partition.partition == partition &&
+             options.topics[candidate.partition.topic] == topic;
+    });
+    if (advance == group.advances().end()) continue;
+    Fenced fenced{.mine = *advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
+    if (const auto epoch = entry.find("epoch");
+        epoch != entry.end() && epoch->is_number_integer()) {
+      fenced.found_epoch = Epoch{epoch->get<std::int64_t>()};
+    }
+    if (const auto offset = entry.find("next_offset");
+        offset != entry.end() && offset->is_number_integer()) {
+      fenced.found_offset = offset->get<std::int64_t>();
+    }
+    result.push_back(fenced);
+  }
+  return result;
+}
+
+}  // namespace penstock::write

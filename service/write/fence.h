@@ -1,0 +1,29 @@
+// Fence: moving positions forward as the last act of a transaction, and reading who refused it.
+//
+// See docs/guarantees.md and penstock.advance in migrations/0001.
+// Threads: the lane's only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "write/group.h"
+#include "write/script.h"
+
+namespace penstock::write {
+
+// A partition whose position is not what this lane expects.
+struct Fenced {
+  Advance mine;
+  std::optional<Epoch> found_epoch;  // both null: there is no such row any more
+  std::optional<Offset> found_offset;
+};
+
+void add_fence(Script& script, const LaneOptions& options, const Group& group);
+
+// The partitions in the DETAIL of SQLSTATE PS001. Empty when it cannot be read.
+[[nodiscard]] std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& options,
+                                              const Group& group);
+
+}  // namespace penstock::write

@@ -1,0 +1,35 @@
+// Unknown COMMIT: the connection died after COMMIT was sent and before its answer came.
+//
+// Place: the lane asks, on a new session, before it does anything else with the group.
+// Threads: the lane's only. Failure: as Connection; the question then stays open and is asked
+// again.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "write/fence.h"
+#include "write/group.h"
+#include "write/session.h"
+
+namespace penstock::write {
+
+struct Resolution {
+  enum class Kind : std::uint8_t {
+    committed,
+    not_committed,  // send it again
+    fenced,         // every partition of it belongs to someone else
+  };
+  Kind kind = Kind::not_committed;
+  std::vector<Fenced> fenced;  // of kind `fenced`
+};
+
+// Waits until the backend that ran the transaction is gone (ends it where we may), for it could
+// still commit; then reads what penstock.offsets says.
+[[nodiscard]] Try<Resolution> resolve_unknown(Session& session, const BackendIdentity& old_backend,
+                                              const Group& group);
+
+// Tells the backend of a lost connection to end, so that its locks go; does not wait.
+[[nodiscard]] Try<void> end_backend(Session& session, const BackendIdentity& old_backend);
+
+}  // namespace penstock::write
