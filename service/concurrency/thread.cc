@@ -11,8 +11,7 @@ namespace penstock {
 
 Thread::Thread(std::string name, std::function<void()> body,
                std::function<void(const std::string& message)> on_failure)
-    : thread_([name = std::move(name), body = std::move(body),
-               on_failure = std::move(on_failure)] {
+    : thread_([name = std::move(name), body = std::move(body), on_failure = std::move(on_failure)] {
         pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
         std::string message;
         try {

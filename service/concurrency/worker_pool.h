@@ -70,7 +70,7 @@ class WorkerPool {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 // What the pool decides from its samples, apart so that it can be tested without threads.

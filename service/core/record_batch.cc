@@ -39,9 +39,10 @@ std::optional<HeaderView> HeaderReader::next() {
 }
 
 RecordBatch::RecordBatch(PartitionId partition, Epoch epoch, Offset from,
-                         std::size_t reserve_bytes)
+                         std::size_t reserve_bytes, std::size_t reserve_records)
     : partition_(partition), epoch_(epoch), range_{from, from} {
   ensure(reserve_bytes);
+  index_.reserve(reserve_records);
 }
 
 void RecordBatch::ensure(std::size_t more) {

@@ -54,8 +54,9 @@ class RecordBatch {
   // Largest arena: spans are 32 bit.
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
-  // `from` is where the partition's previous batch ended. `reserve_bytes` avoids growth.
-  RecordBatch(PartitionId partition, Epoch epoch, Offset from, std::size_t reserve_bytes);
+  // `from` is where the partition's previous batch ended. The reserves avoid growth.
+  RecordBatch(PartitionId partition, Epoch epoch, Offset from, std::size_t reserve_bytes,
+              std::size_t reserve_records = 0);
 
   // Appends a record; `offset` must not be below the range's end. The range then ends behind it.
   // Headers are added with add_header() right after their record.

@@ -1,0 +1,33 @@
+// Questions to the cluster that a claim needs answered: its id, the topics' ids, where logs begin
+// and end, what the group has committed. Each blocks for up to its timeout. Private to ingest/.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/ids.h"
+#include "ingest/kafka_handle.h"
+
+namespace penstock::ingest {
+
+// Empty if the brokers do not say within the timeout.
+[[nodiscard]] std::string cluster_id(rd_kafka_s* kafka, std::chrono::milliseconds timeout);
+
+// By name; a topic is left out if its broker does not know ids (before Kafka 2.8) or does not tell.
+[[nodiscard]] Result<std::map<std::string, std::string>> topic_ids(
+    rd_kafka_s* kafka, const std::vector<std::string>& topics, std::chrono::milliseconds timeout);
+
+// First and end offset of the log.
+[[nodiscard]] Result<OffsetRange> log_range(rd_kafka_s* kafka, const std::string& topic,
+                                            std::int32_t partition,
+                                            std::chrono::milliseconds timeout);
+
+// The group's committed offset; -1 for none.
+[[nodiscard]] Result<Offset> committed_offset(rd_kafka_s* kafka, const std::string& topic,
+                                              std::int32_t partition,
+                                              std::chrono::milliseconds timeout);
+
+}  // namespace penstock::ingest
