@@ -1,6 +1,11 @@
 # shellcheck shell=bash
-# The commands of ./dev, as they run inside, where the tools are, in the clone's directory (a shell:
-# where it was asked for).
+# The commands of ./dev, as they run inside, where the tools are, in the clone's directory (a shell
+# and fmt: where they were asked for).
+
+# shellcheck source=tools/lint.sh
+source "$PENSTOCK_REPO/tools/lint.sh"
+# shellcheck source=tools/test.sh
+source "$PENSTOCK_REPO/tools/test.sh"
 
 export CCACHE_DIR=$PENSTOCK_CACHE/ccache CCACHE_MAXSIZE=10G
 export CCACHE_BASEDIR=$PENSTOCK_REPO CCACHE_NOHASHDIR=1 # clones in other places share results
@@ -58,21 +63,19 @@ command_bench() {
   "$program" "${@:2}"
 }
 
-command_fmt() {
-  # shellcheck source=tools/lint.sh
-  source "$PENSTOCK_REPO/tools/lint.sh"
-  cpp_files | xargs -r clang-format-19 -i
+command_fmt() { # [FILE...]
+  if [ $# = 0 ]; then
+    (cd "$PENSTOCK_REPO" && cpp_files | xargs -r clang-format-19 -i)
+  else
+    clang-format-19 -i "$@"
+  fi
 }
 
 command_lint() {
-  # shellcheck source=tools/lint.sh
-  source "$PENSTOCK_REPO/tools/lint.sh"
   lint
 }
 
 command_test() {
-  # shellcheck source=tools/test.sh
-  source "$PENSTOCK_REPO/tools/test.sh"
   local layer=${1:-unit} filter=${2:-}
   case $layer in
     unit | component) test_layer debug "$layer" "$filter" ;;

@@ -10,7 +10,14 @@ cpp_files() {
   find "${roots[@]}" -name '*.h' -o -name '*.cc'
 }
 
-check_format() { cpp_files | xargs -r clang-format-19 --dry-run -Werror; }
+check_format() {
+  local wrong
+  wrong=$(cpp_files | xargs -r clang-format-19 --dry-run 2>&1 | sed -nE 's/^([^: ]+):[0-9].*/\1/p' | sort -u)
+  [ -z "$wrong" ] || {
+    printf 'not formatted: %s\n' "$wrong" >&2
+    return 1
+  }
+}
 
 check_bash() {
   shellcheck --external-sources --source-path=SCRIPTDIR/.. dev .ci/run tools/*.sh
@@ -19,6 +26,8 @@ check_bash() {
 check_markers() { # work that is left belongs in an issue
   ! grep -rnIwE 'TO''DO|FIX''ME' --exclude-dir=.git --exclude-dir=build .
 }
+
+check_includes() { python3 "$PENSTOCK_REPO/tools/check_includes.py"; }
 
 check_headers() {
   build release penstock_protos header_check # the generated sources that clang-tidy reads, too
@@ -30,7 +39,7 @@ lint() {
   local failed=() check started
   for check in check_format check_bash check_markers check_includes check_headers check_tidy; do
     started=$SECONDS
-    if ("$check"); then
+    if "$PENSTOCK_REPO/tools/inside.sh" "$check"; then
       say "$check: passed ($((SECONDS - started)) s)"
     else
       say "$check: FAILED ($((SECONDS - started)) s)"
@@ -39,5 +48,3 @@ lint() {
   done
   [ "${#failed[@]}" = 0 ] || die "lint failed: ${failed[*]} (./dev fmt repairs the format)"
 }
-
-check_includes() { python3 "$PENSTOCK_REPO/tools/check_includes.py"; }

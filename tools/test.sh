@@ -31,26 +31,19 @@ test_layer() { # PRESET LAYER FILTER
     integration | faults) build "$1" "$2" penstock penstock_test_servers ;;
     *) build "$1" "$2" ;;
   esac
-  run_layer "$@" || status=$?
+  "$PENSTOCK_REPO/tools/inside.sh" run_layer "$@" || status=$?
   python3 "$PENSTOCK_REPO/tools/count_tests.py" "$PENSTOCK_REPO/build/$1/test-results/$2.xml" || status=1
   return "$status"
 }
 
 failed_steps=()
 
-# step NAME COMMAND...: runs it, prints how long it took, remembers if it failed, and goes on.
-# COMMAND runs in its own shell, where its first error ends it.
+# step NAME FUNCTION [ARGS]: runs it, prints how long it took, remembers if it failed, and goes on.
 step() {
   local name=$1 started=$SECONDS status=0
   shift
   say "== $name"
-  set +e
-  (
-    set -e
-    "$@"
-  )
-  status=$?
-  set -e
+  "$PENSTOCK_REPO/tools/inside.sh" "$@" || status=$?
   if [ "$status" = 0 ]; then
     say "== $name: passed ($((SECONDS - started)) s)"
   else
@@ -62,8 +55,6 @@ step() {
 
 test_all() {
   local preset layer results=() started=$SECONDS count_status=0
-  # shellcheck source=tools/lint.sh
-  source "$PENSTOCK_REPO/tools/lint.sh"
   step 'Kafka kit' need_kafka_kit || true
   step lint lint || true
   for preset in release asan-ubsan tsan; do
