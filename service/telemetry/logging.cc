@@ -1,12 +1,14 @@
 #include "telemetry/logging.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <deque>
 #include <optional>
@@ -131,10 +133,9 @@ void Logging::Impl::collect_suppressed() {
 void Logging::Impl::write_line(std::string_view rest) const {
   while (!rest.empty()) {
     pollfd ready{.fd = options.fd, .events = POLLOUT, .revents = 0};
-    const int answer = ::poll(&ready, 1, static_cast<int>(kPollInterval.count()));
-    if (answer <= 0) {
+    if (::poll(&ready, 1, 0) <= 0) {
       if (std::chrono::steady_clock::now() >= flush_deadline.load()) return;
-      continue;
+      if (::poll(&ready, 1, static_cast<int>(kPollInterval.count())) <= 0) continue;
     }
     const ssize_t written =
         ::write(options.fd, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
@@ -147,6 +148,11 @@ void Logging::Impl::write_line(std::string_view rest) const {
 }
 
 void Logging::Impl::write_loop() {
+  // A log reader that goes away must not take the process with it: this thread gets EPIPE instead.
+  sigset_t pipe_signal;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, nullptr);
   while (true) {
     std::string next;
     std::uint64_t lost = 0;
