@@ -48,8 +48,10 @@ std::string hint_for(std::string_view text, std::size_t byte, std::string_view m
   if (indented_by_tab(line) || indented_by_tab(previous)) {
     return "YAML does not allow tabs for indentation; use spaces";
   }
-  if (message.contains("flow")) return "a '[' or '{' is not closed";
-  if (message.contains("EOF in scalar")) return "a quote is not closed";
+  if (message.contains("flow")) {
+    return line.contains("${") ? "between '{' and '}', or '[' and ']', a ${VAR} must be quoted"
+                               : "a '[' or '{' is not closed";
+  }
   if (message.contains("map value") || message.contains("end of map")) {
     return "check the indentation; a value that contains ': ' or begins with a quote and goes on "
            "after it must be quoted as a whole, or written as a block after '|'";
@@ -58,11 +60,25 @@ std::string hint_for(std::string_view text, std::size_t byte, std::string_view m
   return {};
 }
 
+// yaml-cpp takes the end of the file for the end of a quote.
+bool is_closed(std::string_view text, std::size_t byte) {
+  const char quote = text[byte];
+  for (std::size_t i = byte + 1; i < text.size(); ++i) {
+    if (text[i] == '\\' && quote == '"') {
+      ++i;
+    } else if (text[i] == quote) {
+      if (quote == '"' || i + 1 == text.size() || text[i + 1] != quote) return true;
+      ++i;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(YamlDocument& document) : document_(document) {}
+  TreeBuilder(YamlDocument& document, std::string_view text) : document_(document), text_(text) {}
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -85,6 +101,11 @@ class TreeBuilder : public YAML::EventHandler {
     node->plain = tag == "?";
     set_tag(*node, tag);
     node->text = value;
+    const std::size_t begin = node->plain ? text_.size() : skip_properties(text_, node->byte);
+    if (begin < text_.size() && (text_[begin] == '"' || text_[begin] == '\'') &&
+        !is_closed(text_, begin)) {
+      refuse(begin, "not valid YAML: a quote is not closed", "close it, or quote the whole value");
+    }
     finish(node);
   }
 
@@ -158,6 +179,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   YamlDocument& document_;
+  const std::string_view text_;
   std::vector<Open> stack_;
   std::unordered_map<YAML::anchor_t, const YamlNode*> anchors_;
   std::unordered_set<const YamlNode*> open_anchors_;
@@ -168,11 +190,11 @@ std::expected<YamlDocument, YamlMistake> YamlDocument::parse(std::string_view te
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder(document);
+    TreeBuilder builder(document, text);
     if (!parser.HandleNextDocument(builder)) document.root_ = &document.nodes_.emplace_back();
     // A second document would be ignored without a word.
     YamlDocument second;
-    TreeBuilder second_builder(second);
+    TreeBuilder second_builder(second, text);
     if (parser.HandleNextDocument(second_builder)) {
       return std::unexpected(YamlMistake{second.root_ == nullptr ? 0 : second.root_->byte,
                                          "a second document in the same file",

@@ -53,6 +53,9 @@ class YamlDocument {
   const YamlNode* root_ = nullptr;
 };
 
+// Where a node at `byte` begins after its "&anchor" and its "!tag".
+[[nodiscard]] std::size_t skip_properties(std::string_view text, std::size_t byte);
+
 // For every byte of a scalar's `value`, and for its end, the byte of `text` that wrote it. `begin`
 // is the node's place. Where the style is too involved to follow, the nearest place before.
 [[nodiscard]] std::vector<std::uint32_t> trace_scalar(std::string_view text, std::size_t begin,

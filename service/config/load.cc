@@ -34,9 +34,12 @@ std::size_t first_bad_byte(std::string_view text) {
 void add_violations(const Reader& reader, const SourceMap& places,
                     const penstock::v1::Config& config, Problems& problems) {
   const auto known = [&](std::string_view path) {
-    return reader.meant().contains(path) ||
-           std::ranges::any_of(problems,
-                               [&](const Problem& problem) { return problem.path == path; });
+    return reader.meant().contains(path) || std::ranges::any_of(problems, [&](const Problem& one) {
+             // Of the path itself, or of what should contain it.
+             const std::string_view rest = path.substr(std::min(path.size(), one.path.size()));
+             return path.starts_with(one.path) &&
+                    (rest.empty() || rest.front() == '.' || rest.front() == '[');
+           });
   };
   Problems found;
   for (Violation& violation : validate(config)) {

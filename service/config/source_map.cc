@@ -73,7 +73,12 @@ Place SourceMap::value_place(std::string_view path) const {
 Place SourceMap::place_at(std::string_view path, std::size_t offset) const {
   const Entry* entry = find(path);
   if (entry == nullptr || entry->bytes.empty()) return value_place(path);
-  return place_of_byte(entry->bytes[std::min(offset, entry->bytes.size() - 1)]);
+  offset = std::min(offset, entry->bytes.size() - 1);
+  if (offset + 1 == entry->bytes.size()) {
+    // The end of a block stands after its last line end; people look for it on the line.
+    while (offset > 0 && text_[entry->bytes[offset - 1]] == '\n') --offset;
+  }
+  return place_of_byte(entry->bytes[offset]);
 }
 
 Place SourceMap::place_at(std::string_view path, std::string_view value, std::uint32_t line,

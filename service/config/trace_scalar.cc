@@ -10,12 +10,11 @@ namespace {
 class Tracer {
  public:
   Tracer(std::string_view text, std::size_t begin, std::string_view value)
-      : text_(text), at_(begin), value_(value) {
+      : text_(text), at_(skip_properties(text, begin)), value_(value) {
     bytes_.reserve(value.size() + 1);
   }
 
   std::vector<std::uint32_t> run() {
-    skip_properties();
     switch (peek()) {
       case '\'':
       case '"':
@@ -43,14 +42,6 @@ class Tracer {
   [[nodiscard]] bool complete() const { return bytes_.size() >= value_.size(); }
   [[nodiscard]] char wanted() const { return value_[bytes_.size()]; }
   void take(std::size_t place) { bytes_.push_back(static_cast<std::uint32_t>(place)); }
-
-  // "&anchor" and "!tag" stand before the scalar and count as its place.
-  void skip_properties() {
-    while (peek() == '&' || peek() == '!') {
-      at_ = std::min(text_.find_first_of(" \t\r\n", at_), text_.size());
-      at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size());
-    }
-  }
 
   // Plain and quoted scalars: one line, or several that are folded.
   void follow_line_style() {
@@ -139,6 +130,14 @@ class Tracer {
 };
 
 }  // namespace
+
+std::size_t skip_properties(std::string_view text, std::size_t byte) {
+  while (byte < text.size() && (text[byte] == '&' || text[byte] == '!')) {
+    byte = std::min(text.find_first_of(" \t\r\n", byte), text.size());
+    byte = std::min(text.find_first_not_of(" \t\r\n", byte), text.size());
+  }
+  return byte;
+}
 
 std::vector<std::uint32_t> trace_scalar(std::string_view text, std::size_t begin,
                                         std::string_view value) {

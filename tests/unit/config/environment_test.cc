@@ -1,0 +1,66 @@
+#include "config/environment.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "unit/config/support.h"
+
+namespace penstock::config {
+namespace {
+
+std::string expanded(std::string_view text) {
+  return expand(text, environment_of({{"A", "1"}, {"EMPTY", ""}, {"BAD", "\xff"}})).text;
+}
+
+std::string mistake(std::string_view text) {
+  const Expansion expansion = expand(text, environment_of({{"BAD", "\xff"}}));
+  return expansion.mistakes.empty() ? "" : expansion.mistakes.front().message;
+}
+
+TEST(Environment, ReplacesVariables) {
+  EXPECT_EQ(expanded("x${A}y${A}"), "x1y1");
+  EXPECT_EQ(expanded("${B:-two words}"), "two words");
+  EXPECT_EQ(expanded("${A:-2}"), "1");
+  EXPECT_EQ(expanded("${B:-}"), "");
+  EXPECT_EQ(expanded("${EMPTY}"), "");
+  EXPECT_EQ(expanded("${EMPTY:-2}"), "2") << "as in a shell";
+}
+
+TEST(Environment, LeavesOtherDollarsAlone) {
+  EXPECT_EQ(expanded("$"), "$");
+  EXPECT_EQ(expanded("$A ^a$ $(x)"), "$A ^a$ $(x)");
+  EXPECT_EQ(expanded("$$"), "$");
+  EXPECT_EQ(expanded("$${A}"), "${A}");
+  EXPECT_EQ(expanded("$$$${A}"), "$${A}");
+}
+
+TEST(Environment, DoesNotExpandWhatCameFromAVariable) {
+  EXPECT_EQ(expand("${A}", environment_of({{"A", "${B}"}})).text, "${B}");
+}
+
+TEST(Environment, NamesEveryMistake) {
+  EXPECT_EQ(mistake("${NONE}"), "the environment variable 'NONE' is not set");
+  EXPECT_EQ(mistake("${A"), "'${' without '}'");
+  EXPECT_EQ(mistake("${}"), "'${}' is not the name of a variable");
+  EXPECT_EQ(mistake("${1A}"), "'${1A}' is not the name of a variable");
+  EXPECT_EQ(mistake("${A-b}"), "'${A-b}' is not the name of a variable");
+  EXPECT_EQ(mistake("${BAD}"), "the environment variable 'BAD' is not valid UTF-8");
+  EXPECT_EQ(expand("${X} ${Y}", environment_of({})).mistakes.size(), 2U);
+}
+
+TEST(Environment, KnowsWhereEveryByteCameFrom) {
+  const Expansion expansion = expand("a${A}$$b", environment_of({{"A", "xyz"}}));
+  EXPECT_EQ(expansion.text, "axyz$b");
+  EXPECT_EQ(expansion.origin, (std::vector<std::uint32_t>{0, 1, 1, 1, 5, 7, 8}));
+}
+
+TEST(Environment, ReadsTheProcess) {
+  ::setenv("PENSTOCK_ENVIRONMENT_TEST", "here", 1);
+  EXPECT_EQ(process_environment()("PENSTOCK_ENVIRONMENT_TEST"), "here");
+  ::unsetenv("PENSTOCK_ENVIRONMENT_TEST");
+  EXPECT_EQ(process_environment()("PENSTOCK_ENVIRONMENT_TEST"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace penstock::config

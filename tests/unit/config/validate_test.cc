@@ -1,0 +1,199 @@
+#include "config/validate.h"
+
+#include <gtest/gtest.h>
+
+#include "config/kafka_properties.h"
+#include "config/scalars.h"
+#include "config/source_map.h"
+#include "unit/config/support.h"
+
+namespace penstock::config {
+namespace {
+
+using namespace std::chrono_literals;
+namespace v1 = penstock::v1;
+
+v1::Config good() { return loaded(good_text()).config; }
+
+// What is wrong after `change`: "path: message", one per line.
+template <typename Change>
+std::string found_after(Change change) {
+  v1::Config config = good();
+  change(config, *config.mutable_pipelines(0));
+  std::string text;
+  for (const Violation& violation : validate(config)) {
+    text += violation.path + ": " + violation.message + "\n";
+  }
+  return text;
+}
+
+TEST(Validate, AcceptsWhatIsRight) {
+  EXPECT_TRUE(validate(good()).empty());
+  EXPECT_TRUE(validate(good().pipelines(0), "spec").empty());
+}
+
+TEST(Validate, AsksForWhatIsRequired) {
+  std::string text;
+  for (const Violation& violation : validate(v1::PipelineSpec(), "p")) {
+    text += violation.message + "\n";
+  }
+  EXPECT_EQ(text,
+            "'name' is required\n'topics' is required\n'group' is required\n"
+            "'bootstrap.servers' is required\n'postgres' is required\n'table' is required\n");
+}
+
+TEST(Validate, ChecksNames) {
+  for (const char* name : {"a b", "-a", "ä", "a/b", "."}) {
+    EXPECT_EQ(found_after([&](auto&, auto& spec) { spec.set_name(name); }),
+              "pipelines[0].name: '" + std::string(name) + "' is not a valid name\n");
+  }
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.set_name(std::string(64, 'a')); }),
+            "pipelines[0].name: longer than 63 characters\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.set_name("A-1_b.c"); }), "");
+}
+
+TEST(Validate, RefusesTwoPipelinesOfOneName) {
+  EXPECT_EQ(found_after([](auto& config, auto&) { *config.add_pipelines() = config.pipelines(0); }),
+            "pipelines[1].name: 'orders' is the name of pipelines[0] already\n");
+}
+
+TEST(Validate, ChecksTopics) {
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_source()->add_topics("^orders.*"); }),
+            "pipelines[0].source.topics[1]: topics are names, not patterns\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_source()->add_topics("orders"); }),
+            "pipelines[0].source.topics[1]: 'orders' is in the list already\n");
+  for (const char* topic : {"", ".", "..", "a b", "a/b"}) {
+    EXPECT_NE(found_after([&](auto&, auto& spec) { spec.mutable_source()->add_topics(topic); }), "")
+        << topic;
+  }
+}
+
+TEST(Validate, RefusesPropertiesThatPenstockOwns) {
+  for (const char* name :
+       {"enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "group.id",
+        "enable.partition.eof", "partition.assignment.strategy", "rebalance_cb"}) {
+    EXPECT_EQ(found_after([&](auto&, auto& spec) {
+                (*spec.mutable_source()->mutable_kafka())[name] = "x";
+              }),
+              child_path("pipelines[0].source.kafka", name) + ": '" + name +
+                  "' is set by Penstock\n");
+    EXPECT_NE(reserved_kafka_property(name), "");
+  }
+  for (const char* name : {"client.id", "fetch.wait.max.ms", "isolation.level", "sasl.password"}) {
+    EXPECT_EQ(reserved_kafka_property(name), "") << name;
+  }
+}
+
+TEST(Validate, NeedsNoBrokersForTheMockCluster) {
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              spec.mutable_source()->mutable_kafka()->clear();
+              (*spec.mutable_source()->mutable_kafka())["test.mock.num.brokers"] = "3";
+            }),
+            "");
+}
+
+TEST(Validate, BoundsNumbers) {
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_sink()->set_lanes(64); }), "");
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_sink()->set_lanes(65); }),
+            "pipelines[0].sink.lanes: is 65, at most 64\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              spec.mutable_parse()->mutable_json()->set_max_depth(1001);
+            }),
+            "pipelines[0].parse.json.max_depth: is 1001, at most 1000\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              spec.mutable_parse()->mutable_json()->set_max_record_bytes(std::uint64_t{2} << 30);
+            }),
+            "pipelines[0].parse.json.max_record_bytes: is 2GiB, at most 1GiB\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              spec.mutable_resources()->set_memory_bytes(1 << 20);
+            }),
+            "pipelines[0].resources.memory_bytes: is 1MiB, at least 16MiB\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              set_duration(*spec.mutable_batch()->mutable_max_wait(), 61s);
+            }),
+            "pipelines[0].batch.max_wait: is 1m1s, at most 1m\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              set_duration(*spec.mutable_drain_timeout(), -1s);
+            }),
+            "pipelines[0].drain_timeout: is negative\n");
+}
+
+TEST(Validate, WantsFewerMinWorkersThanMaxWorkers) {
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              spec.mutable_resources()->set_min_workers(3);
+              spec.mutable_resources()->set_max_workers(2);
+            }),
+            "pipelines[0].resources.min_workers: is 3, more than max_workers, 2\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_resources()->set_min_workers(3); }),
+            "")
+      << "the default of max_workers is not known here";
+}
+
+TEST(Validate, ChecksNamesAndExpressionsOfLet) {
+  const auto with = [](const char* name, const char* expression) {
+    return found_after([&](auto&, auto& spec) {
+      (*spec.mutable_compute()->mutable_let())[name] = expression;
+    });
+  };
+  EXPECT_EQ(with("total_1", "1"), "");
+  EXPECT_NE(with("1a", "1"), "");
+  EXPECT_NE(with("a.b", "1"), "");
+  EXPECT_EQ(with("msg", "1"), "pipelines[0].compute.let.msg: 'msg' already means something\n");
+  EXPECT_EQ(with("a", ""), "pipelines[0].compute.let.a: the expression is empty\n");
+}
+
+TEST(Validate, ChecksAddresses) {
+  for (const char* address : {"off", "127.0.0.1:0", "[::1]:80", "localhost:65535"}) {
+    EXPECT_EQ(found_after([&](auto& config, auto&) { config.mutable_server()->set_grpc(address); }),
+              "")
+        << address;
+  }
+  for (const char* address : {"7070", ":7070", "host", "host:", "host:x", "host:65536", "::1:80"}) {
+    EXPECT_EQ(found_after([&](auto& config, auto&) { config.mutable_server()->set_grpc(address); }),
+              "server.grpc: '" + std::string(address) + "' is not host:port\n");
+  }
+  EXPECT_EQ(found_after([](auto& config, auto&) {
+              config.mutable_server()->set_http("127.0.0.1:7070");
+            }),
+            "server.http: the same address as server.grpc\n");
+}
+
+TEST(Validate, ExplainsABadConnectionStringWithoutItsSecrets) {
+  const auto with = [](const char* conninfo) {
+    v1::PipelineSpec spec = good().pipelines(0);
+    spec.mutable_sink()->set_postgres(conninfo);
+    const std::vector<Violation> found = validate(spec, "p");
+    return found.empty() ? std::string() : found.front().message;
+  };
+  EXPECT_EQ(with("host=h dbname=d user=u password='a b'"), "");
+  EXPECT_EQ(with("postgresql://u:p@[::1]:5432,other/d?sslmode=require"), "");
+  EXPECT_EQ(with("host=h dbnam=d"),
+            "not a valid connection string: an unknown option; did you mean 'dbname'?");
+  EXPECT_EQ(with("host=h password=hunter 2=3"),
+            "not a valid connection string: an unknown option");
+  EXPECT_EQ(with("password=hunter two"), "not a valid connection string: a '=' is missing");
+  EXPECT_EQ(with("password='hunter"), "not a valid connection string: a quote is not closed");
+  EXPECT_EQ(with("postgres://u:hun%ter@h/d"),
+            "not a valid connection string: a '%' that is not followed by two hexadecimal digits");
+  EXPECT_EQ(with("host=h target_session_attrs=standby"),
+            "target_session_attrs=standby asks for a server that cannot be written to");
+}
+
+TEST(Defaults, AreTheSameWhenAppliedTwice) {
+  const v1::Config once = with_defaults(good());
+  EXPECT_EQ(once.SerializeAsString(), with_defaults(once).SerializeAsString());
+}
+
+TEST(Defaults, SatisfyTheRules) { EXPECT_TRUE(validate(with_defaults(good())).empty()); }
+
+TEST(Defaults, KeepWhatTheUserSaid) {
+  v1::PipelineSpec spec;
+  spec.mutable_sink()->set_lanes(7);
+  set_duration(*spec.mutable_drain_timeout(), 0s);
+  spec = with_defaults(spec);
+  EXPECT_EQ(spec.sink().lanes(), 7U);
+  EXPECT_EQ(to_chrono(spec.drain_timeout()), 0s) << "0 is not the same as nothing";
+}
+
+}  // namespace
+}  // namespace penstock::config
