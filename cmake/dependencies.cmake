@@ -33,7 +33,8 @@ penstock_dependency(yaml yaml-cpp/yaml.h yaml-cpp)
 penstock_dependency(json nlohmann/json.hpp)
 penstock_dependency(re2 re2/re2.h re2)
 penstock_dependency(protobuf google/protobuf/message.h protobuf)
-penstock_dependency(grpc grpcpp/grpcpp.h grpc++ grpc gpr)
+# absl: gRPC's headers for servers use its mutex inline.
+penstock_dependency(grpc grpcpp/grpcpp.h grpc++ grpc gpr absl_synchronization)
 penstock_dependency(grpc_reflection grpcpp/ext/proto_server_reflection_plugin.h grpc++_reflection)
 target_link_libraries(dep_grpc_reflection INTERFACE dep_grpc)
 penstock_dependency(opentelemetry opentelemetry/version.h
