@@ -1,8 +1,15 @@
 #include "write/breaker.h"
 
-#include <algorithm>
-
 namespace penstock::write {
+
+using std::chrono::milliseconds;
+
+Breaker::Breaker(const Options& options, std::uint64_t seed)
+    : options_(options),
+      backoff_({.base = options.backoff_min, .cap = options.backoff_max, .floor = milliseconds(2)},
+               seed),
+      quick_backoff_({.base = milliseconds(2), .cap = milliseconds(200), .floor = milliseconds(0)},
+                     ~seed) {}
 
 bool Breaker::failed(SteadyTime now) {
   if (failures_ == 0) first_failure_ = now;
@@ -16,26 +23,11 @@ bool Breaker::failed(SteadyTime now) {
 
 bool Breaker::succeeded() {
   failures_ = 0;
+  backoff_.reset();
+  quick_backoff_.reset();
   const bool was_open = open_;
   open_ = false;
   return was_open;
-}
-
-std::chrono::microseconds Breaker::delay() {
-  std::chrono::microseconds limit = options_.backoff_min;
-  for (int i = 1; i < failures_ && limit < options_.backoff_max; ++i) limit *= 2;
-  return up_to(std::min<std::chrono::microseconds>(limit, options_.backoff_max));
-}
-
-std::chrono::microseconds Breaker::quick_delay(std::uint32_t tries) {
-  using std::chrono::milliseconds;
-  return up_to(std::min<std::chrono::microseconds>(milliseconds(1) * (1U << std::min(tries, 10U)),
-                                                   milliseconds(200)));
-}
-
-std::chrono::microseconds Breaker::up_to(std::chrono::microseconds limit) {
-  return std::chrono::microseconds(
-      std::uniform_int_distribution<std::int64_t>(0, limit.count())(random_));
 }
 
 }  // namespace penstock::write

@@ -5,8 +5,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <random>
 
+#include "concurrency/backoff.h"
 #include "core/clock.h"
 
 namespace penstock::write {
@@ -19,7 +19,7 @@ class Breaker {
     int failures;                     // opens after this many in a row,
     std::chrono::milliseconds after;  // or when the first of them is this long ago
   };
-  Breaker(const Options& options, std::uint64_t seed) : options_(options), random_(seed) {}
+  Breaker(const Options& options, std::uint64_t seed);
 
   // Returns whether it opened just now.
   bool failed(SteadyTime now);
@@ -27,17 +27,15 @@ class Breaker {
   bool succeeded();
   [[nodiscard]] bool open() const { return open_; }
 
-  // How long to wait before the next try: full jitter, so that lanes and instances do not come back
-  // in step (between nothing and min(backoff_max, backoff_min · 2^failures)).
-  [[nodiscard]] std::chrono::microseconds delay();
+  // How long to wait before the next try.
+  [[nodiscard]] std::chrono::milliseconds delay() { return backoff_.next(); }
   // After a deadlock or a serialization failure, which say nothing about PostgreSQL's health.
-  [[nodiscard]] std::chrono::microseconds quick_delay(std::uint32_t tries);
+  [[nodiscard]] std::chrono::milliseconds quick_delay() { return quick_backoff_.next(); }
 
  private:
-  [[nodiscard]] std::chrono::microseconds up_to(std::chrono::microseconds limit);
-
   Options options_;
-  std::minstd_rand random_;
+  Backoff backoff_;
+  Backoff quick_backoff_;
   int failures_ = 0;
   SteadyTime first_failure_{};
   bool open_ = false;

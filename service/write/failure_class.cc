@@ -31,6 +31,7 @@ constexpr std::array kTable{
     Entry{"3F", FailureClass::configuration},
     Entry{"40", FailureClass::retry_quickly},  // serialization failure, deadlock
     Entry{"42", FailureClass::configuration},  // undefined table or column, privileges
+    Entry{"42622", FailureClass::row},         // a value too long for the type name
     Entry{"44", FailureClass::row},            // WITH CHECK OPTION
     Entry{"53", FailureClass::retry},          // disk full, out of memory, too many connections
     Entry{"54", FailureClass::row},            // row too big, index row too big, nesting too deep

@@ -1,6 +1,7 @@
 #include "write/lane.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "write/lane_impl.h"

@@ -38,7 +38,7 @@ void Lane::Impl::handle_failure(const Failure& failure) {
   if (failure.connection_lost || !keeps_session(error.sqlstate)) lose_session();
   switch (failure.failure) {
     case FailureClass::retry_quickly:
-      resume_at_ = now() + breaker_.quick_delay(group_ ? group_->tries : 1);
+      resume_at_ = now() + breaker_.quick_delay();
       return;
     case FailureClass::configuration:
       halted_ = true;
