@@ -1,0 +1,229 @@
+#include "compute/column_encoder.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "cel/arena.h"
+#include "cel/containers.h"
+#include "unit/compute/encoding.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::Value;
+using namespace std::string_view_literals;
+
+const ColumnDescription kBool = column_of(ColumnType::boolean, "boolean");
+const ColumnDescription kInt2 = column_of(ColumnType::int2, "smallint");
+const ColumnDescription kInt4 = column_of(ColumnType::int4, "integer");
+const ColumnDescription kInt8 = column_of(ColumnType::int8, "bigint");
+const ColumnDescription kFloat4 = column_of(ColumnType::float4, "real");
+const ColumnDescription kFloat8 = column_of(ColumnType::float8, "double precision");
+const ColumnDescription kText = column_of(ColumnType::text, "text");
+const ColumnDescription kBytea = column_of(ColumnType::bytea, "bytea");
+const ColumnDescription kUuid = column_of(ColumnType::uuid, "uuid");
+const ColumnDescription kJson = column_of(ColumnType::json, "json");
+const ColumnDescription kJsonb = column_of(ColumnType::jsonb, "jsonb");
+
+void expect_refused(const ColumnDescription& column, const Value& value, std::string_view reason) {
+  const Encoded encoded = encode(column, value);
+  EXPECT_FALSE(encoded.ok) << column.type_name;
+  EXPECT_EQ(encoded.problem.reason, reason) << encoded.problem.message;
+  EXPECT_FALSE(encoded.problem.message.contains("BUFFER")) << encoded.problem.message;
+}
+
+TEST(ColumnEncoder, WritesIntegersInTheirSize) {
+  EXPECT_EQ(encode(kInt2, Value::of_int(-2)).hex(), "fffe");
+  EXPECT_EQ(encode(kInt4, Value::of_int(258)).hex(), "00000102");
+  EXPECT_EQ(encode(kInt8, Value::of_int(INT64_MIN)).hex(), "8000000000000000");
+  EXPECT_EQ(encode(kInt8, Value::of_uint(7)).number<std::int64_t>(), 7);
+  EXPECT_EQ(encode(kInt4, Value::of_double(-3.0)).number<std::int32_t>(), -3);
+}
+
+TEST(ColumnEncoder, RefusesIntegersOutOfRange) {
+  EXPECT_TRUE(encode(kInt2, Value::of_int(32767)).ok);
+  EXPECT_TRUE(encode(kInt2, Value::of_int(-32768)).ok);
+  expect_refused(kInt2, Value::of_int(32768), "out_of_range");
+  expect_refused(kInt2, Value::of_int(-32769), "out_of_range");
+  expect_refused(kInt4, Value::of_int(INT64_C(1) << 31), "out_of_range");
+  expect_refused(kInt8, Value::of_uint(UINT64_C(1) << 63), "out_of_range");
+  expect_refused(kInt8, Value::of_double(0x1p63), "out_of_range");
+  EXPECT_TRUE(encode(kInt8, Value::of_double(-0x1p63)).ok);
+  expect_refused(kInt8, Value::of_double(1e300), "out_of_range");
+  expect_refused(kInt8, Value::of_double(std::nan("")), "out_of_range");
+  expect_refused(kInt8, Value::of_double(std::numeric_limits<double>::infinity()), "out_of_range");
+}
+
+TEST(ColumnEncoder, RefusesAFractionInAnIntegerColumn) {
+  expect_refused(kInt4, Value::of_double(1.5), "not_integral");
+}
+
+TEST(ColumnEncoder, WritesFloats) {
+  EXPECT_EQ(encode(kFloat8, Value::of_double(1.5)).hex(), "3ff8000000000000");
+  EXPECT_EQ(encode(kFloat8, Value::of_int(2)).hex(), "4000000000000000");
+  EXPECT_EQ(encode(kFloat4, Value::of_double(1.5)).hex(), "3fc00000");
+  EXPECT_EQ(encode(kFloat4, Value::of_uint(2)).hex(), "40000000");
+  EXPECT_EQ(encode(kFloat4, Value::of_double(-std::numeric_limits<double>::infinity())).hex(),
+            "ff800000");
+  EXPECT_TRUE(encode(kFloat4, Value::of_double(std::nan(""))).ok);
+}
+
+TEST(ColumnEncoder, RefusesWhatAFloat4CannotHold) {
+  EXPECT_EQ(encode(kFloat4, Value::of_double(std::numeric_limits<float>::max())).hex(), "7f7fffff");
+  EXPECT_EQ(encode(kFloat4, Value::of_double(0x1.fffffefffffffp127)).hex(), "7f7fffff");
+  expect_refused(kFloat4, Value::of_double(0x1.ffffffp127), "out_of_range");
+  expect_refused(kFloat4, Value::of_double(-1e39), "out_of_range");
+  expect_refused(kFloat4, Value::of_double(1e-60), "out_of_range");
+  EXPECT_TRUE(encode(kFloat4, Value::of_double(0)).ok);
+  EXPECT_TRUE(encode(kFloat4, Value::of_double(1e-45)).ok);
+}
+
+TEST(ColumnEncoder, WritesTextWithinItsLength) {
+  ColumnDescription varchar = column_of(ColumnType::text, "character varying(3)");
+  varchar.max_length = 3;
+  EXPECT_EQ(encode(kText, Value::of_string("héé")).bytes, "héé");
+  EXPECT_EQ(encode(kText, Value::of_string("")).bytes, "");
+  EXPECT_EQ(encode(varchar, Value::of_string("é€😀")).bytes, "é€😀");
+  EXPECT_TRUE(encode(varchar, Value::of_string("abc  ")).ok);  // PostgreSQL cuts spaces off
+  expect_refused(varchar, Value::of_string("abcd"), "too_long");
+  expect_refused(varchar, Value::of_string("é€😀é"), "too_long");
+  expect_refused(varchar, Value::of_string("ab d"), "too_long");
+  const ColumnDescription name = column_of(ColumnType::text, "name");
+  EXPECT_TRUE(encode(name, Value::of_string(std::string(63, 'n'))).ok);
+  expect_refused(name, Value::of_string(std::string(64, 'n')), "too_long");
+}
+
+TEST(ColumnEncoder, RefusesNulInText) {
+  expect_refused(kText, Value::of_string("a\0b"sv), "nul_in_text");
+  EXPECT_EQ(encode(kBytea, Value::of_string("a\0b"sv)).bytes, "a\0b"sv);
+}
+
+TEST(ColumnEncoder, TurnsNothingIntoTextSilently) {
+  for (const Value& value : {Value::of_int(1), Value::of_double(1), Value::of_bool(true),
+                             Value::of_bytes("x"), Value::of_timestamp({})}) {
+    const Encoded encoded = encode(kText, value);
+    EXPECT_EQ(encoded.problem.reason, "wrong_type");
+    EXPECT_EQ(encoded.problem.hint, "string(...)");
+  }
+}
+
+TEST(ColumnEncoder, RefusesWrongTypesAndSaysBoth) {
+  const Encoded encoded = encode(kInt4, Value::of_string("12"));
+  EXPECT_EQ(encoded.problem.reason, "wrong_type");
+  EXPECT_TRUE(encoded.problem.message.contains("string")) << encoded.problem.message;
+  EXPECT_TRUE(encoded.problem.message.contains("integer")) << encoded.problem.message;
+  EXPECT_EQ(encoded.problem.hint, "int(...)");
+  expect_refused(kBool, Value::of_int(1), "wrong_type");
+  expect_refused(kInt8, Value::of_bool(true), "wrong_type");
+  expect_refused(kFloat4, Value::of_string("1"), "wrong_type");
+  expect_refused(kFloat8, Value::of_bool(true), "wrong_type");
+  expect_refused(kBytea, Value::of_int(1), "wrong_type");
+  expect_refused(kUuid, Value::of_int(1), "wrong_type");
+  expect_refused(kText, Value::of_list({}), "wrong_type");
+  expect_refused(column_of(ColumnType::numeric, "numeric"), Value::of_bool(true), "wrong_type");
+  expect_refused(column_of(ColumnType::date, "date"), Value::of_int(1), "wrong_type");
+  expect_refused(column_of(ColumnType::timestamptz, "timestamptz"), Value::of_int(1), "wrong_type");
+  expect_refused(column_of(ColumnType::unsupported, "point"), Value::of_int(1), "wrong_type");
+}
+
+TEST(ColumnEncoder, WritesNullUnlessTheColumnIsNotNull) {
+  EXPECT_TRUE(encode(kInt4, Value::null()).is_null);
+  EXPECT_TRUE(encode(kJsonb, Value::null()).is_null);
+  ColumnDescription not_null = kInt4;
+  not_null.not_null = true;
+  expect_refused(not_null, Value::null(), "not_null");
+}
+
+TEST(ColumnEncoder, ReadsUuidsAsPostgresDoes) {
+  const std::string expected = "a0eebc999c0b4ef8bb6d6bb9bd380a11";
+  for (const std::string_view form :
+       {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+        "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+        "a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11", "{a0eebc99-9c0b4ef8-bb6d6bb9-bd380a11}"}) {
+    EXPECT_EQ(encode(kUuid, Value::of_string(form)).hex(), expected) << form;
+  }
+  for (const std::string_view form :
+       {"", "a0eebc99", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a111", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "{}", "{", "a0e-ebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "a0eebc99--9c0b-4ef8-bb6d-6bb9bd380a11", "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-"}) {
+    expect_refused(kUuid, Value::of_string(form), "invalid_uuid");
+  }
+  EXPECT_EQ(encode(kUuid, Value::of_bytes("0123456789abcdef"sv)).bytes, "0123456789abcdef");
+  expect_refused(kUuid, Value::of_bytes("0123456789abcde"sv), "invalid_uuid");
+}
+
+TEST(ColumnEncoder, WritesJson) {
+  cel::Arena arena;
+  cel::MapBuilder map(arena);
+  map.add(Value::of_string("b"), Value::of_int(1));
+  map.add(Value::of_string("a"), Value::of_string("x\"y"));
+  const Value value = map.finish();
+  EXPECT_EQ(encode(kJson, value).bytes, R"({"b":1,"a":"x\"y"})");
+  EXPECT_EQ(encode(kJsonb, value).bytes,
+            "\x01"
+            R"({"b":1,"a":"x\"y"})");
+  EXPECT_EQ(encode(kJson, Value::of_string("text")).bytes, "\"text\"");
+  EXPECT_EQ(encode(kJson, Value::of_bool(true)).bytes, "true");
+}
+
+TEST(ColumnEncoder, RefusesNulInJsonbOnly) {
+  const Value nul = Value::of_string("a\0b"sv);
+  expect_refused(kJsonb, nul, "nul_in_text");
+  EXPECT_TRUE(encode(kJson, nul).ok);
+  EXPECT_TRUE(encode(kJsonb, Value::of_string("a\\u0000b")).ok);  // a backslash, not NUL
+  expect_refused(kJsonb, Value::of_string("\\\0"sv), "nul_in_text");
+}
+
+TEST(ColumnEncoder, WritesArrays) {
+  ColumnDescription ints = column_of(ColumnType::int4, "integer[]");
+  ints.is_array = true;
+  ints.element_oid = 23;
+  const Value items[] = {Value::of_int(1), Value::null(), Value::of_int(3)};
+  EXPECT_EQ(encode(ints, Value::of_list({items, 3})).hex(),
+            "00000001"  // dimensions
+            "00000001"  // there are NULLs
+            "00000017"  // int4
+            "00000003"
+            "00000001"  // three items, from 1
+            "00000004"
+            "00000001"
+            "ffffffff"
+            "00000004"
+            "00000003");
+  EXPECT_EQ(encode(ints, Value::of_list({items, 1})).hex(),
+            "00000001"
+            "00000000"
+            "00000017"
+            "00000001"
+            "00000001"
+            "00000004"
+            "00000001");
+  EXPECT_EQ(encode(ints, Value::of_list({})).hex(),
+            "00000000"
+            "00000000"
+            "00000017");
+  EXPECT_TRUE(encode(ints, Value::null()).is_null);
+  expect_refused(ints, Value::of_int(1), "wrong_type");
+  const Value mixed[] = {Value::of_int(1), Value::of_string("2")};
+  const Encoded encoded = encode(ints, Value::of_list({mixed, 2}));
+  EXPECT_EQ(encoded.problem.reason, "wrong_type");
+  EXPECT_TRUE(encoded.problem.message.starts_with("item 1 of the list")) << encoded.problem.message;
+  const Value nested[] = {Value::of_list({items, 1})};
+  expect_refused(ints, Value::of_list({nested, 1}), "wrong_type");
+}
+
+TEST(FieldBuffer, KeepsWhatItHoldsWhenItGrows) {
+  FieldBuffer buffer;
+  for (int i = 0; i < 100'000; ++i) *buffer.extend(1) = static_cast<char>('a' + i % 26);
+  ASSERT_EQ(buffer.size(), 100'000U);
+  EXPECT_EQ(buffer.view().substr(99'998), "cd");
+  buffer.truncate(3);
+  EXPECT_EQ(buffer.view(), "abc");
+}
+
+}  // namespace
+}  // namespace penstock::compute

@@ -1,0 +1,107 @@
+#include "compute/time_encoder.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/compute/encoding.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::Value;
+
+const ColumnDescription kTimestamptz = column_of(ColumnType::timestamptz, "timestamptz");
+const ColumnDescription kTimestamp = column_of(ColumnType::timestamp, "timestamp");
+const ColumnDescription kDate = column_of(ColumnType::date, "date");
+
+std::int64_t micros(const ColumnDescription& column, const Value& value) {
+  const Encoded encoded = encode(column, value);
+  EXPECT_TRUE(encoded.ok) << encoded.problem.message;
+  return encoded.number<std::int64_t>();
+}
+std::int64_t micros(std::string_view text) { return micros(kTimestamptz, Value::of_string(text)); }
+
+TEST(TimeEncoder, CountsMicrosecondsFromTheYear2000) {
+  EXPECT_EQ(micros("2000-01-01T00:00:00Z"), 0);
+  EXPECT_EQ(micros("1970-01-01T00:00:00Z"), -946'684'800'000'000);
+  EXPECT_EQ(micros("2000-01-01T00:00:01.000001Z"), 1'000'001);
+  EXPECT_EQ(micros("1999-12-31T23:59:59.999999Z"), -1);
+  EXPECT_EQ(micros(kTimestamptz, Value::of_timestamp({946'684'800, 1000})), 1);
+}
+
+TEST(TimeEncoder, CutsOffWhatIsFinerThanAMicrosecond) {
+  EXPECT_EQ(micros("2000-01-01T00:00:00.000001999Z"), 1);
+  EXPECT_EQ(micros("1999-12-31T23:59:59.9999999Z"), -1);
+  EXPECT_EQ(micros(kTimestamptz, Value::of_timestamp({946'684'800, 1999})), 1);
+  EXPECT_EQ(micros(kTimestamptz, Value::of_timestamp({946'684'799, 999'999'999})), -1);
+}
+
+TEST(TimeEncoder, ReadsOffsetsAndTheFormsOfRfc3339) {
+  EXPECT_EQ(micros("2000-01-01T02:30:00+02:30"), 0);
+  EXPECT_EQ(micros("1999-12-31T19:00:00-05:00"), 0);
+  EXPECT_EQ(micros("2000-01-01t00:00:00z"), 0);
+  EXPECT_EQ(micros("2000-01-01 00:00:00Z"), 0);
+  EXPECT_EQ(micros("1999-12-31T23:59:60Z"), 0);
+  EXPECT_EQ(micros("2000-01-01T00:00:00.5Z"), 500'000);
+}
+
+TEST(TimeEncoder, WantsAnOffsetUnlessTheColumnHasNone) {
+  const Encoded encoded = encode(kTimestamptz, Value::of_string("2000-01-01T00:00:00"));
+  EXPECT_EQ(encoded.problem.reason, "invalid_timestamp");
+  EXPECT_TRUE(encoded.problem.message.contains("offset")) << encoded.problem.message;
+  EXPECT_EQ(micros(kTimestamp, Value::of_string("2000-01-01 00:00:01")), 1'000'000);
+  EXPECT_EQ(micros(kTimestamp, Value::of_string("2000-01-01T01:00:00+01:00")), 0);
+}
+
+TEST(TimeEncoder, RefusesWhatIsNoTimestamp) {
+  for (const std::string_view text : {"",
+                                      "now",
+                                      "2000-01-01",
+                                      "2000-13-01T00:00:00Z",
+                                      "2000-00-01T00:00:00Z",
+                                      "2001-02-29T00:00:00Z",
+                                      "2000-01-32T00:00:00Z",
+                                      "2000-01-00T00:00:00Z",
+                                      "2000-01-01T24:00:00Z",
+                                      "2000-01-01T00:60:00Z",
+                                      "2000-01-01T00:00:61Z",
+                                      "2000-01-01T00:00Z",
+                                      "2000-01-01T00:00:00.Z",
+                                      "2000-01-01T00:00:00+1:00",
+                                      "2000-01-01T00:00:00+24:00",
+                                      "2000-01-01T00:00:00+01:60",
+                                      "2000-01-01T00:00:00ZZ",
+                                      "2000-01-01T00:00:00 Z",
+                                      "0000-01-01T00:00:00Z",
+                                      "2000/01/01T00:00:00Z",
+                                      "20000-01-01T00:00:00Z",
+                                      "2000-1-01T00:00:00Z",
+                                      "2000-01-01X00:00:00Z"}) {
+    EXPECT_EQ(encode(kTimestamptz, Value::of_string(text)).problem.reason, "invalid_timestamp")
+        << text;
+  }
+}
+
+TEST(TimeEncoder, HoldsTheWholeRangeOfRfc3339) {
+  EXPECT_EQ(micros("0001-01-01T00:00:00Z"),
+            micros(kTimestamptz, Value::of_timestamp({-62'135'596'800, 0})));
+  EXPECT_EQ(micros("9999-12-31T23:59:59.999999Z"),
+            micros(kTimestamptz, Value::of_timestamp({253'402'300'799, 999'999'999})));
+  const Encoded encoded = encode(kTimestamptz, Value::of_timestamp({INT64_MAX, 0}));
+  EXPECT_EQ(encoded.problem.reason, "out_of_range");
+  EXPECT_EQ(encode(kDate, Value::of_timestamp({INT64_MIN, 0})).problem.reason, "out_of_range");
+}
+
+TEST(TimeEncoder, WritesDates) {
+  const auto days = [](const Value& value) { return encode(kDate, value).number<std::int32_t>(); };
+  EXPECT_EQ(days(Value::of_string("2000-01-01")), 0);
+  EXPECT_EQ(days(Value::of_string("2000-03-01")), 60);
+  EXPECT_EQ(days(Value::of_string("1999-12-31")), -1);
+  EXPECT_EQ(days(Value::of_timestamp({946'684'799, 0})), -1);
+  EXPECT_EQ(days(Value::of_timestamp({-1, 0})), -10'958);
+  for (const std::string_view text : {"2000-02-30", "2000-01-01 ", "2000-1-1", "01/01/2000", ""}) {
+    EXPECT_EQ(encode(kDate, Value::of_string(text)).problem.reason, "invalid_date") << text;
+  }
+}
+
+}  // namespace
+}  // namespace penstock::compute
