@@ -23,6 +23,8 @@ class Environment {
     Type type;
     // Selecting a constant part of it makes that part an input of its own (InputPath::segments).
     bool is_document = false;
+    // Its fields are inputs, it is not a value itself.
+    bool fields_only = false;
   };
 
   // A plain variable (a `let`): one slot, always read whole. Declaring a name again replaces it.
@@ -36,7 +38,8 @@ class Environment {
   void declare_document(std::string name, Type type = TypeKind::kDyn);
 
   // A document with fixed fields: `record` {topic: string, partition: int, headers: map(…) …}.
-  // Each field is one input: {root: "record", segments: {"topic"}}.
+  // Each field is one input: {root: "record", segments: {"topic"}}. The variable as a whole is not
+  // a value: using it so is an error that says so.
   void declare_record(std::string name, std::vector<Field> fields);
 
   // Names are also looked up inside this namespace, the innermost first ("a.b": a.b.x, a.x, x).

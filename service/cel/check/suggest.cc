@@ -1,0 +1,107 @@
+#include "cel/check/suggest.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "cel/syntax/ast.h"
+
+namespace penstock::cel {
+namespace {
+
+constexpr std::size_t kMaxOverloadsShown = 8;
+constexpr std::size_t kLongestWord = 64;
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+bool is_numeric(const Type& type) {
+  return type.is(TypeKind::kInt) || type.is(TypeKind::kUint) || type.is(TypeKind::kDouble);
+}
+
+}  // namespace
+
+std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates) {
+  std::string_view best;
+  if (word.size() > kLongestWord) return best;
+  // One typo in a short word, two in an ordinary one, three in a long one.
+  std::size_t allowed = word.size() <= 3 ? 1 : word.size() <= 7 ? 2 : 3;
+  for (const std::string_view candidate : candidates) {
+    if (candidate.size() > word.size() + allowed || candidate.size() + allowed < word.size()) {
+      continue;
+    }
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance > allowed || (distance == allowed && !best.empty())) continue;
+    if (distance >= candidate.size()) continue;
+    best = candidate;
+    allowed = distance;
+  }
+  return best;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& candidates) {
+  const std::string_view best = nearest(word, candidates);
+  return best.empty() ? "" : "did you mean '" + std::string(best) + "'?";
+}
+
+std::string_view shown_name(std::string_view function) {
+  if (function == op::kIn) return "in";
+  if (function == op::kIndex) return "[]";
+  if (function == op::kOptionalIndex) return "[?]";
+  if (function == op::kConditional) return "?:";
+  if (function == op::kNot || function == op::kNegate) return function.substr(0, 1);
+  if (function.size() > 2 && function.starts_with('_') && function.ends_with('_')) {
+    return function.substr(1, function.size() - 2);
+  }
+  return function;
+}
+
+std::string shown_types(const std::vector<Type>& types, bool is_method) {
+  std::string text;
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    if (i == 0 && is_method) continue;
+    if (!text.empty()) text += ", ";
+    text += types[i].to_string();
+  }
+  text = "(" + text + ")";
+  return is_method ? text + " on " + types[0].to_string() : text;
+}
+
+std::string overload_hint(const Function& function, const std::vector<Type>& types) {
+  std::string hint;
+  if (types.size() == 2 && is_numeric(types[0]) && is_numeric(types[1])) {
+    const bool any_double = types[0].is(TypeKind::kDouble) || types[1].is(TypeKind::kDouble);
+    hint += any_double ? "numbers are not converted by themselves: write double(…) around the other one\n"
+                       : "numbers are not converted by themselves: write int(…) around the uint\n";
+  }
+  hint += "there is: ";
+  std::size_t shown = 0;
+  for (const Overload& overload : function.overloads) {
+    if (shown == kMaxOverloadsShown) {
+      hint += ", …";
+      break;
+    }
+    if (shown++ > 0) hint += ", ";
+    const std::string_view name = shown_name(function.name);
+    if (name != function.name && overload.parameters.size() == 2 && name != "[]" && name != "[?]") {
+      hint += overload.parameters[0].to_string() + " " + std::string(name) + " " +
+              overload.parameters[1].to_string();
+    } else {
+      hint += overload.signature.substr(0, overload.signature.find(" -> "));
+    }
+  }
+  return hint;
+}
+
+}  // namespace penstock::cel

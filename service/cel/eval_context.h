@@ -1,0 +1,40 @@
+// What an evaluation carries along: memory, the step budget, and where it is.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "cel/arena.h"
+#include "cel/eval_error.h"
+#include "cel/syntax/position.h"
+#include "cel/value.h"
+
+namespace penstock::cel {
+
+struct EvalContext {
+  Arena& arena;
+  std::uint64_t steps_left = 0;
+  // The place that errors name.
+  Position position{0, 0};
+
+  // An error whose message is the parts, one after the other.
+  [[nodiscard]] Value fail(ErrorCode code, std::initializer_list<std::string_view> parts);
+  [[nodiscard]] Value out_of_memory();
+  [[nodiscard]] Value out_of_steps();
+
+  // Takes from the budget; false: it is used up, return out_of_steps().
+  [[nodiscard]] bool charge(std::uint64_t steps) noexcept {
+    if (steps > steps_left) [[unlikely]] {
+      steps_left = 0;
+      return false;
+    }
+    steps_left -= steps;
+    return true;
+  }
+
+  // A string made of the parts, in the arena; an error when it does not fit.
+  [[nodiscard]] Value concat(Kind kind, std::initializer_list<std::string_view> parts);
+};
+
+}  // namespace penstock::cel

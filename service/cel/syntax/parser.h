@@ -1,0 +1,15 @@
+// Text to tree: recursive descent with a bound on nesting, macros expanded on the way.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "cel/diagnostic.h"
+#include "cel/syntax/ast.h"
+
+namespace penstock::cel {
+
+// Parses ast.source into ast.root. The first mistake ends it.
+[[nodiscard]] std::optional<Diagnostic> parse(Ast& ast);
+
+}  // namespace penstock::cel

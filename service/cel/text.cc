@@ -1,0 +1,292 @@
+#include "cel/text.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "cel/containers.h"
+#include "cel/eval_error.h"
+#include "cel/library/numbers.h"
+#include "cel/library/time.h"
+
+namespace penstock::cel {
+namespace {
+
+// A value may share parts with itself and so be far larger as text than in memory.
+constexpr std::size_t kLongestText = std::size_t{64} << 20;
+constexpr int kDeepest = 2000;
+constexpr std::string_view kHex = "0123456789abcdef";
+
+void append_escaped(std::string& out, std::string_view text, bool bytes) {
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (byte < 0x20 || byte == 0x7F || (bytes && byte >= 0x80)) {
+      out += bytes ? "\\x" : "\\u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+void append_base64(std::string& out, std::string_view bytes) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 63];
+    }
+  }
+}
+
+void append_address(std::string& out, const Value& address) {
+  const std::uint8_t* octets = address.address_octets();
+  if (address.address_is_v4()) {
+    for (int i = 12; i < 16; ++i) {
+      if (i > 12) out += '.';
+      out += std::to_string(octets[i]);
+    }
+  } else {
+    // The longest run of at least two zero groups becomes "::".
+    std::array<unsigned, 8> groups{};
+    for (std::size_t i = 0; i < 8; ++i) groups[i] = octets[2 * i] * 256U + octets[2 * i + 1];
+    std::size_t best = 8;
+    std::size_t best_length = 1;
+    for (std::size_t i = 0; i < 8; ++i) {
+      std::size_t length = 0;
+      while (i + length < 8 && groups[i + length] == 0) ++length;
+      if (length > best_length) {
+        best = i;
+        best_length = length;
+      }
+    }
+    for (std::size_t i = 0; i < 8; ++i) {
+      if (i == best) {
+        out += "::";
+        i += best_length - 1;
+        continue;
+      }
+      if (i > 0 && out.back() != ':') out += ':';
+      std::array<char, 8> buffer;
+      const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), groups[i], 16);
+      out.append(buffer.data(), end.ptr);
+    }
+  }
+  if (address.address_prefix() >= 0) out += "/" + std::to_string(address.address_prefix());
+}
+
+void append_double_literal(std::string& out, double value) {
+  if (std::isnan(value) || std::isinf(value)) {
+    out += "double(\"";
+    append_double(out, value);
+    out += "\")";
+    return;
+  }
+  const std::size_t start = out.size();
+  append_double(out, value);
+  if (out.find_first_of(".e", start) == std::string::npos) out += ".0";
+}
+
+void append_text_at(std::string& out, const Value& value, int depth) {
+  if (depth == 0 || out.size() > kLongestText) {
+    out += "…";
+    return;
+  }
+  switch (value.kind()) {
+    case Kind::kNull:
+      out += "null";
+      return;
+    case Kind::kBool:
+      out += value.as_bool() ? "true" : "false";
+      return;
+    case Kind::kInt:
+      out += std::to_string(value.as_int());
+      return;
+    case Kind::kUint:
+      out += std::to_string(value.as_uint()) + "u";
+      return;
+    case Kind::kDouble:
+      return append_double_literal(out, value.as_double());
+    case Kind::kString:
+      return append_escaped(out, value.as_string(), false);
+    case Kind::kBytes:
+      out += 'b';
+      return append_escaped(out, value.as_bytes(), true);
+    case Kind::kList: {
+      out += '[';
+      const char* separator = "";
+      for (const Value& item : value.as_list()) {
+        out += separator;
+        separator = ", ";
+        append_text_at(out, item, depth - 1);
+        if (out.size() > kLongestText) return;
+      }
+      out += ']';
+      return;
+    }
+    case Kind::kMap: {
+      out += '{';
+      const char* separator = "";
+      for (const MapEntry& entry : value.as_map().entries()) {
+        out += separator;
+        separator = ", ";
+        append_text_at(out, entry.key, depth - 1);
+        out += ": ";
+        append_text_at(out, entry.value, depth - 1);
+        if (out.size() > kLongestText) return;
+      }
+      out += '}';
+      return;
+    }
+    case Kind::kTimestamp:
+      out += "timestamp(\"";
+      append_timestamp(out, value.as_timestamp());
+      out += "\")";
+      return;
+    case Kind::kDuration:
+      out += "duration(\"";
+      append_duration(out, value.as_duration());
+      out += "\")";
+      return;
+    case Kind::kType:
+      out += value.as_type();
+      return;
+    case Kind::kOptional:
+      if (value.as_optional() == nullptr) {
+        out += "optional.none()";
+        return;
+      }
+      out += "optional.of(";
+      append_text_at(out, *value.as_optional(), depth - 1);
+      out += ')';
+      return;
+    case Kind::kAddress:
+      out += value.address_prefix() >= 0 ? "cidr(\"" : "ip(\"";
+      append_address(out, value);
+      out += "\")";
+      return;
+    case Kind::kError:
+      out += "error(" + describe(value.as_error()) + ")";
+      return;
+    case Kind::kAbsent:
+      out += "absent";
+      return;
+  }
+}
+
+void append_json_string(std::string& out, std::string_view text) { append_escaped(out, text, false); }
+
+bool append_json_at(std::string& out, const Value& value, int depth) {
+  if (depth == 0 || out.size() > kLongestText) return false;
+  switch (value.kind()) {
+    case Kind::kUint:
+      out += std::to_string(value.as_uint());
+      return true;
+    case Kind::kDouble: {
+      const double d = value.as_double();
+      if (std::isnan(d) || std::isinf(d)) {
+        out += std::isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+        return true;
+      }
+      std::array<char, 32> buffer;
+      const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), d);
+      out.append(buffer.data(), end.ptr);
+      return true;
+    }
+    case Kind::kBytes:
+      out += '"';
+      append_base64(out, value.as_bytes());
+      out += '"';
+      return true;
+    case Kind::kTimestamp:
+      out += '"';
+      append_timestamp(out, value.as_timestamp());
+      out += '"';
+      return true;
+    case Kind::kDuration:
+      out += '"';
+      append_duration(out, value.as_duration());
+      out += '"';
+      return true;
+    case Kind::kType:
+      append_json_string(out, value.as_type());
+      return true;
+    case Kind::kAddress:
+      out += '"';
+      append_address(out, value);
+      out += '"';
+      return true;
+    case Kind::kOptional:
+      if (value.as_optional() != nullptr) return append_json_at(out, *value.as_optional(), depth - 1);
+      out += "null";
+      return true;
+    case Kind::kList: {
+      out += '[';
+      const char* separator = "";
+      for (const Value& item : value.as_list()) {
+        out += separator;
+        separator = ",";
+        if (!append_json_at(out, item, depth - 1)) return false;
+      }
+      out += ']';
+      return true;
+    }
+    case Kind::kMap: {
+      out += '{';
+      const char* separator = "";
+      for (const MapEntry& entry : value.as_map().entries()) {
+        out += separator;
+        separator = ",";
+        if (entry.key.is_string()) {
+          append_json_string(out, entry.key.as_string());
+        } else {
+          out += '"';
+          if (!append_json_at(out, entry.key, depth - 1)) return false;
+          out += '"';
+        }
+        out += ':';
+        if (!append_json_at(out, entry.value, depth - 1)) return false;
+      }
+      out += '}';
+      return true;
+    }
+    case Kind::kError:
+    case Kind::kAbsent:
+      return false;
+    default:  // null, bool, int and string look the same in both notations
+      append_text_at(out, value, depth);
+      return true;
+  }
+}
+
+}  // namespace
+
+void append_text(std::string& out, const Value& value) { append_text_at(out, value, kDeepest); }
+
+std::string to_text(const Value& value) {
+  std::string text;
+  append_text(text, value);
+  return text;
+}
+
+bool append_json(std::string& out, const Value& value) {
+  return append_json_at(out, value, kDeepest);
+}
+
+}  // namespace penstock::cel

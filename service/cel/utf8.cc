@@ -1,0 +1,87 @@
+#include "cel/utf8.h"
+
+namespace penstock::cel {
+namespace {
+
+constexpr std::uint32_t byte_at(std::string_view text, std::size_t i) noexcept {
+  return static_cast<unsigned char>(text[i]);
+}
+
+constexpr bool is_continuation(std::uint32_t byte) noexcept { return (byte & 0xC0) == 0x80; }
+
+}  // namespace
+
+bool is_valid_utf8(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size();) {
+    const std::uint32_t first = byte_at(text, i);
+    if (first < 0x80) {
+      ++i;
+      continue;
+    }
+    const std::size_t bytes = code_point_bytes(text[i]);
+    if (first < 0xC2 || first > 0xF4 || text.size() - i < bytes) return false;
+    for (std::size_t k = 1; k < bytes; ++k) {
+      if (!is_continuation(byte_at(text, i + k))) return false;
+    }
+    const std::uint32_t second = byte_at(text, i + 1);
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
+      return false;
+    }
+    i += bytes;
+  }
+  return true;
+}
+
+std::size_t count_code_points(std::string_view text) noexcept {
+  std::size_t count = 0;
+  for (const char c : text) count += is_continuation(static_cast<unsigned char>(c)) ? 0 : 1;
+  return count;
+}
+
+std::uint32_t decode_utf8(std::string_view text) noexcept {
+  const std::uint32_t first = byte_at(text, 0);
+  switch (code_point_bytes(text[0])) {
+    case 1:
+      return first;
+    case 2:
+      return ((first & 0x1F) << 6) | (byte_at(text, 1) & 0x3F);
+    case 3:
+      return ((first & 0x0F) << 12) | ((byte_at(text, 1) & 0x3F) << 6) | (byte_at(text, 2) & 0x3F);
+    default:
+      return ((first & 0x07) << 18) | ((byte_at(text, 1) & 0x3F) << 12) |
+             ((byte_at(text, 2) & 0x3F) << 6) | (byte_at(text, 3) & 0x3F);
+  }
+}
+
+std::size_t encode_utf8(std::uint32_t c, char* out) noexcept {
+  const auto put = [&out](std::uint32_t byte) { *out++ = static_cast<char>(byte); };
+  if (c < 0x80) {
+    put(c);
+    return 1;
+  }
+  if (c < 0x800) {
+    put(0xC0 | (c >> 6));
+    put(0x80 | (c & 0x3F));
+    return 2;
+  }
+  if (c < 0x10000) {
+    put(0xE0 | (c >> 12));
+    put(0x80 | ((c >> 6) & 0x3F));
+    put(0x80 | (c & 0x3F));
+    return 3;
+  }
+  put(0xF0 | (c >> 18));
+  put(0x80 | ((c >> 12) & 0x3F));
+  put(0x80 | ((c >> 6) & 0x3F));
+  put(0x80 | (c & 0x3F));
+  return 4;
+}
+
+std::size_t code_point_offset(std::string_view text, std::size_t index) noexcept {
+  std::size_t at = 0;
+  for (; index > 0 && at < text.size(); --index) at += code_point_bytes(text[at]);
+  return index == 0 ? at : std::string_view::npos;
+}
+
+}  // namespace penstock::cel

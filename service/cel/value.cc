@@ -1,0 +1,212 @@
+#include "cel/value.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "cel/compare.h"
+#include "cel/containers.h"
+#include "cel/eval_error.h"
+
+namespace penstock::cel {
+namespace {
+
+// Documents may nest deeper than a thread's stack allows to follow.
+constexpr int kDeepest = 2000;
+
+std::partial_ordering compare_int_double(std::int64_t i, double d) noexcept {
+  if (std::isnan(d)) return std::partial_ordering::unordered;
+  if (d >= 0x1p63) return std::partial_ordering::less;
+  if (d < -0x1p63) return std::partial_ordering::greater;
+  const double whole = std::trunc(d);
+  const auto order = i <=> static_cast<std::int64_t>(whole);
+  return order != 0 ? std::partial_ordering(order) : 0.0 <=> (d - whole);
+}
+
+std::partial_ordering compare_uint_double(std::uint64_t u, double d) noexcept {
+  if (std::isnan(d)) return std::partial_ordering::unordered;
+  if (d >= 0x1p64) return std::partial_ordering::less;
+  if (d < 0) return std::partial_ordering::greater;
+  const double whole = std::trunc(d);
+  const auto order = u <=> static_cast<std::uint64_t>(whole);
+  return order != 0 ? std::partial_ordering(order) : 0.0 <=> (d - whole);
+}
+
+std::partial_ordering compare_int_uint(std::int64_t i, std::uint64_t u) noexcept {
+  if (i < 0) return std::partial_ordering::less;
+  return static_cast<std::uint64_t>(i) <=> u;
+}
+
+std::partial_ordering reverse(std::partial_ordering order) noexcept { return 0 <=> order; }
+
+bool equal_at(const Value& a, const Value& b, std::uint64_t& budget, int depth) noexcept;
+
+bool equal_lists(List a, List b, std::uint64_t& budget, int depth) noexcept {
+  if (a.size != b.size) return false;
+  for (std::uint32_t i = 0; i < a.size; ++i) {
+    if (!equal_at(a[i], b[i], budget, depth)) return false;
+  }
+  return true;
+}
+
+bool equal_maps(const Map& a, const Map& b, std::uint64_t& budget, int depth) noexcept {
+  if (a.size() != b.size()) return false;
+  for (const MapEntry& entry : a.entries()) {
+    const Value* other = b.find(entry.key);
+    if (other == nullptr || !equal_at(entry.value, *other, budget, depth)) return false;
+  }
+  return true;
+}
+
+bool equal_at(const Value& a, const Value& b, std::uint64_t& budget, int depth) noexcept {
+  if (budget == 0) return false;
+  --budget;
+  if (depth == 0) {
+    budget = 0;
+    return false;
+  }
+  if (a.kind() != b.kind()) {
+    return is_number(a.kind()) && is_number(b.kind()) && compare_numbers(a, b) == 0;
+  }
+  switch (a.kind()) {
+    case Kind::kNull:
+      return true;
+    case Kind::kBool:
+      return a.as_bool() == b.as_bool();
+    case Kind::kInt:
+      return a.as_int() == b.as_int();
+    case Kind::kUint:
+      return a.as_uint() == b.as_uint();
+    case Kind::kDouble:
+      return a.as_double() == b.as_double();
+    case Kind::kString:
+      return a.as_string() == b.as_string();
+    case Kind::kBytes:
+      return a.as_bytes() == b.as_bytes();
+    case Kind::kType:
+      return a.as_type() == b.as_type();
+    case Kind::kTimestamp:
+      return a.as_timestamp() == b.as_timestamp();
+    case Kind::kDuration:
+      return a.as_duration() == b.as_duration();
+    case Kind::kList:
+      return equal_lists(a.as_list(), b.as_list(), budget, depth - 1);
+    case Kind::kMap:
+      return equal_maps(a.as_map(), b.as_map(), budget, depth - 1);
+    case Kind::kOptional: {
+      const Value* x = a.as_optional();
+      const Value* y = b.as_optional();
+      if (x == nullptr || y == nullptr) return x == y;
+      return equal_at(*x, *y, budget, depth - 1);
+    }
+    case Kind::kAddress:
+      return a.address_prefix() == b.address_prefix() && a.address_is_v4() == b.address_is_v4() &&
+             std::memcmp(a.address_octets(), b.address_octets(), 16) == 0;
+    case Kind::kError:
+    case Kind::kAbsent:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view to_string(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::kNull:
+      return "null_type";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kInt:
+      return "int";
+    case Kind::kUint:
+      return "uint";
+    case Kind::kDouble:
+      return "double";
+    case Kind::kString:
+      return "string";
+    case Kind::kBytes:
+      return "bytes";
+    case Kind::kList:
+      return "list";
+    case Kind::kMap:
+      return "map";
+    case Kind::kTimestamp:
+      return "google.protobuf.Timestamp";
+    case Kind::kDuration:
+      return "google.protobuf.Duration";
+    case Kind::kType:
+      return "type";
+    case Kind::kOptional:
+      return "optional_type";
+    case Kind::kAddress:
+      return "net.IP";
+    case Kind::kError:
+      return "error";
+    case Kind::kAbsent:
+      return "absent";
+  }
+  return "";
+}
+
+bool equal(const Value& a, const Value& b) noexcept {
+  std::uint64_t budget = std::numeric_limits<std::uint64_t>::max();
+  return equal_at(a, b, budget, kDeepest);
+}
+
+bool equal_within(const Value& a, const Value& b, std::uint64_t& budget) noexcept {
+  return equal_at(a, b, budget, kDeepest);
+}
+
+std::partial_ordering compare_numbers(const Value& a, const Value& b) noexcept {
+  switch (a.kind()) {
+    case Kind::kInt:
+      if (b.is_int()) return a.as_int() <=> b.as_int();
+      if (b.is_uint()) return compare_int_uint(a.as_int(), b.as_uint());
+      return compare_int_double(a.as_int(), b.as_double());
+    case Kind::kUint:
+      if (b.is_uint()) return a.as_uint() <=> b.as_uint();
+      if (b.is_int()) return reverse(compare_int_uint(b.as_int(), a.as_uint()));
+      return compare_uint_double(a.as_uint(), b.as_double());
+    default:
+      if (b.is_double()) return a.as_double() <=> b.as_double();
+      if (b.is_int()) return reverse(compare_int_double(b.as_int(), a.as_double()));
+      return reverse(compare_uint_double(b.as_uint(), a.as_double()));
+  }
+}
+
+bool is_ordered(const Value& a, const Value& b) noexcept {
+  if (a.kind() != b.kind()) return is_number(a.kind()) && is_number(b.kind());
+  switch (a.kind()) {
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kUint:
+    case Kind::kDouble:
+    case Kind::kString:
+    case Kind::kBytes:
+    case Kind::kTimestamp:
+    case Kind::kDuration:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::partial_ordering compare(const Value& a, const Value& b) noexcept {
+  switch (a.kind()) {
+    case Kind::kBool:
+      return a.as_bool() <=> b.as_bool();
+    case Kind::kString:
+      return a.as_string() <=> b.as_string();
+    case Kind::kBytes:
+      return a.as_bytes() <=> b.as_bytes();
+    case Kind::kTimestamp:
+      return a.as_timestamp() <=> b.as_timestamp();
+    case Kind::kDuration:
+      return a.as_duration() <=> b.as_duration();
+    default:
+      return compare_numbers(a, b);
+  }
+}
+
+}  // namespace penstock::cel

@@ -1,0 +1,75 @@
+// From a checked tree to instructions.
+#pragma once
+
+#include <expected>
+
+#include "cel/check/checker.h"
+#include "cel/inputs.h"
+#include "cel/syntax/ast.h"
+#include "cel/vm/code.h"
+
+namespace penstock::cel {
+
+class Compiler {
+ public:
+  Compiler(const Ast& ast, const CheckResult& checked, Inputs& inputs,
+           const CompileOptions& options);
+
+  // Once. Constant subexpressions are computed here, constant regular expressions compiled.
+  [[nodiscard]] std::expected<Program, Diagnostic> compile();
+
+ private:
+  // Where a value goes: any operand will do, or it must be this register.
+  using Wanted = std::optional<std::uint16_t>;
+
+  Operand compile(const Node* node, Wanted wanted = {});
+  void compile_into(const Node* node, std::uint16_t dst);
+  Operand compile_input(const Node* node, Wanted wanted);
+  Operand compile_select(const Node* node, Wanted wanted);
+  Operand compile_call(const Node* node, Wanted wanted);
+  Operand compile_operator(const Node* node, Op op, Wanted wanted);
+  Operand compile_function(const Node* node, Wanted wanted);
+  Operand compile_matches(const Node* node, Wanted wanted, bool* done);
+  Operand compile_logic(const Node* node, Wanted wanted);
+  Operand compile_conditional(const Node* node, Wanted wanted);
+  Operand compile_list(const Node* node, Wanted wanted);
+  Operand compile_map(const Node* node, Wanted wanted);
+  Operand compile_bind(const Node* node, Wanted wanted);
+  Operand compile_comprehension(const Node* node, Wanted wanted);
+  void compile_round(const Node* node, std::uint16_t result, std::uint16_t iterator,
+                     std::vector<std::uint32_t>& to_end);
+  Operand fail(const Node* node, Wanted wanted, ErrorCode code, std::string message);
+
+  // What was computed since `start` depends on no input and on no variable from outside: run it
+  // now and keep the value instead. Otherwise `result`.
+  struct Mark;
+  [[nodiscard]] Mark mark() const;
+  Operand fold(const Mark& mark, Operand result);
+
+  std::uint32_t emit(const Node* at, Op op, std::uint16_t dst = 0, std::uint32_t a = 0,
+                     std::uint32_t b = 0, std::uint32_t c = 0);
+  // A jump on `operand` to a place not known yet; joins a comparison right before it.
+  std::uint32_t emit_jump(const Node* at, Op op, Operand operand);
+  void land(std::uint32_t jump);  // here
+  [[nodiscard]] std::uint32_t here() const;
+
+  void locate_all();
+  Operand constant(const Value& value);
+  std::uint16_t new_register(std::uint16_t count = 1);
+  std::uint16_t target(Wanted wanted) { return wanted ? *wanted : new_register(); }
+  void error(const Node* node, std::string message, std::string hint = {});
+
+  const Ast& ast_;
+  Inputs& inputs_;
+  std::unique_ptr<Program::Code> code_;
+  std::vector<Operand> locals_;  // by Node::local
+  std::uint32_t next_register_ = 0;
+  std::uint32_t last_label_ = 0;
+  std::uint64_t inputs_used_ = 0;
+  std::uint32_t lowest_local_used_;
+  std::uint32_t visible_locals_ = 0;  // those below this number live outside
+  std::uint64_t fold_steps_;
+  std::optional<Diagnostic> error_;
+};
+
+}  // namespace penstock::cel

@@ -1,0 +1,129 @@
+// The listing of a program, for people.
+#include <array>
+#include <string>
+
+#include "cel/text.h"
+#include "cel/vm/code.h"
+
+namespace penstock::cel {
+namespace {
+
+constexpr std::array kOpNames = {
+#define PENSTOCK_CEL_OP(name) std::string_view(#name),
+    PENSTOCK_CEL_OPS(PENSTOCK_CEL_OP)
+#undef PENSTOCK_CEL_OP
+};
+
+std::string shown(const Program::Code& code, Operand operand) {
+  switch (base_of(operand)) {
+    case Base::kSlot:
+      return code.slot_names[index_of(operand)];
+    case Base::kConstant:
+      return to_text(code.constants[index_of(operand)]);
+    default:
+      return "r" + std::to_string(index_of(operand));
+  }
+}
+
+bool jumps(Op op) {
+  switch (op) {
+    case Op::kJump:
+    case Op::kJumpIfFalse:
+    case Op::kJumpIfTrue:
+    case Op::kBranch:
+    case Op::kIterBegin:
+    case Op::kIterNext:
+    case Op::kAllStep:
+    case Op::kExistsStep:
+    case Op::kCountStep:
+    case Op::kAppend:
+    case Op::kAppendIf:
+    case Op::kSkipUnless:
+    case Op::kMapAdd:
+    case Op::kMapAddAll:
+      return true;
+    default:
+      return op >= Op::kEqualJumpIfFalse && op <= Op::kGreaterEqualJumpIfTrue;
+  }
+}
+
+std::string operands_of(const Program::Code& code, const Instruction& in) {
+  const auto listed = [&](std::uint32_t count) {
+    std::string text;
+    for (std::uint32_t i = 0; i < count; ++i) text += " " + shown(code, code.operands[in.a + i]);
+    return text;
+  };
+  // Not every instruction has an operand there.
+  const bool no_slot = base_of(in.a) == Base::kSlot && index_of(in.a) >= code.slot_names.size();
+  const std::string a = no_slot ? "" : " " + shown(code, in.a);
+  switch (in.op) {
+    case Op::kJump:
+    case Op::kIterNext:
+    case Op::kIterPair:
+    case Op::kCountDone:
+    case Op::kMapBegin:
+    case Op::kMapDone:
+      return "";
+    case Op::kFail:
+      return " \"" + code.failures[in.c].message + "\"";
+    case Op::kCall1:
+    case Op::kToDouble:
+    case Op::kToInt:
+    case Op::kSize:
+      return " " + code.call_sites[in.c].function->name + a;
+    case Op::kCall2:
+      return " " + code.call_sites[in.c].function->name + a + " " + shown(code, in.b);
+    case Op::kCall:
+      return " " + code.call_sites[in.c].function->name + listed(in.b);
+    case Op::kMakeList:
+      return listed(in.b);
+    case Op::kMakeMap:
+      return listed(in.b * 2);
+    case Op::kListBegin:
+      return " r" + std::to_string(in.a);
+    case Op::kReturn:
+    case Op::kMove:
+    case Op::kNot:
+    case Op::kNegate:
+    case Op::kJumpIfFalse:
+    case Op::kJumpIfTrue:
+    case Op::kBranch:
+    case Op::kHasInput:
+    case Op::kOptionalInput:
+    case Op::kMatches:
+    case Op::kIterBegin:
+    case Op::kAllStep:
+    case Op::kExistsStep:
+    case Op::kCountStep:
+    case Op::kAppend:
+    case Op::kSkipUnless:
+    case Op::kMapAddAll:
+      return a;
+    default:
+      return a + " " + shown(code, in.b);
+  }
+}
+
+}  // namespace
+
+std::string Program::explain() const {
+  const Code& code = *code_;
+  std::string text = "type: " + code.result_type.to_string() + "\nreads:";
+  for (const std::uint32_t slot : code.slots_read) text += " " + code.slot_names[slot];
+  text += code.slots_read.empty() ? " nothing\n" : "\n";
+  for (std::size_t i = 0; i < code.instructions.size(); ++i) {
+    const Instruction& in = code.instructions[i];
+    text += std::to_string(i) + ": ";
+    if (in.op != Op::kReturn && in.op != Op::kJump && in.op != Op::kJumpIfFalse &&
+        in.op != Op::kJumpIfTrue) {
+      text += "r" + std::to_string(in.dst) + " = ";
+    }
+    text += kOpNames[static_cast<std::size_t>(in.op)];
+    text += operands_of(code, in);
+    if (jumps(in.op)) text += " -> " + std::to_string(in.c);
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace penstock::cel

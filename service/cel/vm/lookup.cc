@@ -1,0 +1,139 @@
+// Lookups: a[b], a.b, has(a.b) and their optional forms.
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "cel/compare.h"
+#include "cel/containers.h"
+#include "cel/text.h"
+#include "cel/vm/operators.h"
+
+namespace penstock::cel {
+
+bool is_map_key(Kind kind) {
+  return is_number(kind) || kind == Kind::kString || kind == Kind::kBool;
+}
+
+namespace {
+
+// -1: not a whole number that fits; -2: not a number.
+std::int64_t list_position(const Value& key) {
+  switch (key.kind()) {
+    case Kind::kInt:
+      return key.as_int() < 0 ? -1 : key.as_int();
+    case Kind::kUint:
+      return key.as_uint() > std::numeric_limits<std::uint32_t>::max()
+                 ? -1
+                 : static_cast<std::int64_t>(key.as_uint());
+    case Kind::kDouble: {
+      const double d = key.as_double();
+      if (!(d >= 0 && d <= 0x1p32) || d != std::trunc(d)) return -1;
+      return static_cast<std::int64_t>(d);
+    }
+    default:
+      return -2;
+  }
+}
+
+std::string_view shown(const Argument& a) {
+  return a.input_name.empty() ? std::string_view("which") : a.input_name;
+}
+
+// nullptr and *error null: not there.
+const Value* look_up(EvalContext& context, const Argument& a, const Argument& key, Value* error) {
+  *error = error_of(context, a);
+  if (error->is_error()) return nullptr;
+  *error = error_of(context, key);
+  if (error->is_error()) return nullptr;
+  if (a.value.is_map() && is_map_key(key.value.kind())) return a.value.as_map().find(key.value);
+  if (a.value.is_list()) {
+    const std::int64_t at = list_position(key.value);
+    const List list = a.value.as_list();
+    if (at >= 0 && at < list.size) return &list.items[at];
+    if (at != -2) return nullptr;
+  }
+  *error = context.fail(ErrorCode::kNoSuchOverload,
+                        {"no such overload: ", to_string(a.value.kind()), "[",
+                         to_string(key.value.kind()), "]"});
+  return nullptr;
+}
+
+}  // namespace
+
+Value index(EvalContext& context, const Argument& a, const Argument& key) {
+  if (a.value.is_optional()) return optional_index(context, a, key);
+  Value error;
+  const Value* found = look_up(context, a, key, &error);
+  if (found != nullptr) return *found;
+  if (error.is_error()) return error;
+  if (a.value.is_map()) {
+    return context.fail(ErrorCode::kNoSuchKey, {"no such key: ", to_text(key.value)});
+  }
+  return context.fail(ErrorCode::kOutOfRange,
+                      {"index out of range: ", to_text(key.value), " in a list of ",
+                       std::to_string(a.value.as_list().size)});
+}
+
+Value select(EvalContext& context, const Argument& a, std::string_view field) {
+  if (a.value.is_map()) {
+    const Value* found = a.value.as_map().find(field);
+    if (found != nullptr) return *found;
+    return context.fail(ErrorCode::kNoSuchKey, {"no such key: ", field});
+  }
+  if (a.value.is_optional()) {
+    const Value key = Value::of_string(field);
+    return optional_index(context, a, {key, {}});
+  }
+  if (const Value error = error_of(context, a); error.is_error()) return error;
+  return context.fail(ErrorCode::kNoSuchField,
+                      {"no such field: ", field, ", ", shown(a), " is ", to_string(a.value.kind())});
+}
+
+Value has(EvalContext& context, const Argument& a, std::string_view field) {
+  if (a.value.is_map()) return Value::of_bool(a.value.as_map().find(field) != nullptr);
+  if (a.value.is_optional()) {
+    const Value* inner = a.value.as_optional();
+    return inner == nullptr ? Value::of_bool(false) : has(context, {*inner, a.input_name}, field);
+  }
+  if (const Value error = error_of(context, a); error.is_error()) return error;
+  return context.fail(ErrorCode::kNoSuchField,
+                      {"no such field: ", field, ", ", shown(a), " is ", to_string(a.value.kind())});
+}
+
+Value has_input(EvalContext& context, const Argument& a, std::uint32_t segments) {
+  if (!a.value.is_absent()) return a.value.is_error() ? a.value : Value::of_bool(true);
+  if (a.value.absent_depth() + 1 == segments && !a.value.absent_not_an_object()) {
+    return Value::of_bool(false);
+  }
+  return context.fail(ErrorCode::kNoSuchField,
+                      {"no such field: what holds ", a.input_name, " is not there or not an object"});
+}
+
+Value to_optional(EvalContext& context, const Value& value) {
+  auto* memory = context.arena.allocate_array<Value>(1);
+  if (memory == nullptr) return context.out_of_memory();
+  *memory = value;
+  return Value::of_optional(memory);
+}
+
+Value optional_index(EvalContext& context, const Argument& a, const Argument& key) {
+  if (a.value.is_optional()) {
+    const Value* inner = a.value.as_optional();
+    if (inner == nullptr) return a.value;
+    return optional_index(context, {*inner, a.input_name}, key);
+  }
+  Value error;
+  const Value* found = look_up(context, a, key, &error);
+  if (found != nullptr) return to_optional(context, *found);
+  return error.is_error() ? error : Value::of_optional(nullptr);
+}
+
+Value optional_input(EvalContext& context, const Argument& a, std::uint32_t segments) {
+  if (!a.value.is_absent()) {
+    return a.value.is_error() ? a.value : to_optional(context, a.value);
+  }
+  const Value is_there = has_input(context, a, segments);
+  return is_there.is_error() ? is_there : Value::of_optional(nullptr);
+}
+
+}  // namespace penstock::cel
