@@ -25,7 +25,7 @@ Arena::Arena(std::size_t limit_bytes, std::size_t first_block_bytes) noexcept
 Arena::~Arena() { free_blocks(); }
 
 Arena::Arena(Arena&& other) noexcept
-    : next_(std::exchange(other.next_, 0)),
+    : next_(std::exchange(other.next_, 1)),
       end_(std::exchange(other.end_, 0)),
       first_(std::exchange(other.first_, nullptr)),
       last_(std::exchange(other.last_, nullptr)),
@@ -37,7 +37,7 @@ Arena::Arena(Arena&& other) noexcept
 Arena& Arena::operator=(Arena&& other) noexcept {
   if (this == &other) return *this;
   free_blocks();
-  next_ = std::exchange(other.next_, 0);
+  next_ = std::exchange(other.next_, 1);
   end_ = std::exchange(other.end_, 0);
   first_ = std::exchange(other.first_, nullptr);
   last_ = std::exchange(other.last_, nullptr);

@@ -73,7 +73,8 @@ class Arena {
   void use(Block* block) noexcept;
   void free_blocks() noexcept;
 
-  std::uintptr_t next_ = 0;
+  // Past the end while there is no block, so that even zero bytes get an address.
+  std::uintptr_t next_ = 1;
   std::uintptr_t end_ = 0;
   Block* first_ = nullptr;
   Block* last_ = nullptr;

@@ -468,11 +468,11 @@ class Checker {
         continue;
       }
       std::map<std::string, Type> names;
-      bool matches = true;
-      for (std::size_t k = 0; k < types.size() && matches; ++k) {
-        matches = types_.assignable(types[k], types_.instantiate(overload.parameters[k], names));
+      std::vector<Type> parameters;
+      for (const Type& parameter : overload.parameters) {
+        parameters.push_back(types_.instantiate(parameter, names));
       }
-      if (!matches) continue;
+      if (!types_.assignable(types, parameters)) continue;
       node->overloads |= std::uint64_t{1} << i;
       Type type = types_.resolve(types_.instantiate(overload.result, names));
       if (!result) {

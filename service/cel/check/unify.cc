@@ -60,7 +60,10 @@ Type rebuild(const Type& type, const Replace& replace) {
 
 }  // namespace
 
-const Type& more_general(const Type& a, const Type& b) { return at_least_as_general(a, b) ? a : b; }
+const Type& more_general(const Type& a, const Type& b) {
+  if (a.is(TypeKind::kNull) != b.is(TypeKind::kNull)) return a.is(TypeKind::kNull) ? b : a;
+  return at_least_as_general(a, b) ? a : b;
+}
 
 Type Unifier::fresh() { return Type::param("$" + std::to_string(next_++)); }
 
@@ -85,8 +88,14 @@ Type Unifier::resolve(const Type& type, bool close) const {
 }
 
 bool Unifier::assignable(const Type& from, const Type& to) {
+  return assignable(std::span(&from, 1), std::span(&to, 1));
+}
+
+bool Unifier::assignable(std::span<const Type> from, std::span<const Type> to) {
   changes_.clear();
-  if (try_assign(from, to)) return true;
+  bool all = from.size() == to.size();
+  for (std::size_t i = 0; all && i < from.size(); ++i) all = try_assign(from[i], to[i]);
+  if (all) return true;
   for (; !changes_.empty(); changes_.pop_back()) {
     Change& change = changes_.back();
     if (change.before) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ class Unifier {
   // Whether a value of type `from` may stand where `to` is wanted; binds parameters if so, and
   // changes nothing if not.
   [[nodiscard]] bool assignable(const Type& from, const Type& to);
+  // The same for each of them, together.
+  [[nodiscard]] bool assignable(std::span<const Type> from, std::span<const Type> to);
 
   // With bound parameters replaced; unbound ones become dyn if `close`.
   [[nodiscard]] Type resolve(const Type& type, bool close = false) const;

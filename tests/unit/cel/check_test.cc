@@ -1,0 +1,183 @@
+#include <gtest/gtest.h>
+
+#include "unit/cel/eval_helper.h"
+
+namespace penstock::cel {
+namespace {
+
+class Checker : public testing::Test {
+ protected:
+  Checker() {
+    environment_.declare_document("msg");
+    environment_.declare_record("record", {{"topic", TypeKind::kString},
+                                           {"partition", TypeKind::kInt},
+                                           {"timestamp", TypeKind::kTimestamp},
+                                           {"headers", Type::map(TypeKind::kString, TypeKind::kBytes)}});
+    environment_.declare("total", TypeKind::kDouble);
+    environment_.declare_document(
+        "order", Type::record("order", {{"id", TypeKind::kInt},
+                                        {"buyer", Type::record("buyer", {{"name", TypeKind::kString}})},
+                                        {"extra", TypeKind::kDyn}}));
+  }
+
+  std::string type_of(std::string_view source) {
+    auto program = compile(source, environment_, inputs_);
+    return program ? program->result_type().to_string() : message_of(source);
+  }
+
+  std::string message_of(std::string_view source) {
+    auto program = compile(source, environment_, inputs_);
+    return program ? "compiles" : program.error().front().message;
+  }
+
+  std::string hint_of(std::string_view source) {
+    auto program = compile(source, environment_, inputs_);
+    return program ? "compiles" : program.error().front().hint;
+  }
+
+  Environment environment_;
+  Inputs inputs_;
+};
+
+TEST_F(Checker, DeducesTypes) {
+  EXPECT_EQ(type_of("1 + 2"), "int");
+  EXPECT_EQ(type_of("msg.a"), "dyn");
+  EXPECT_EQ(type_of("msg.a + 1"), "int");
+  EXPECT_EQ(type_of("msg.a + msg.b"), "dyn");
+  EXPECT_EQ(type_of("msg.a > 1 && msg.b"), "bool");
+  EXPECT_EQ(type_of("[1, 2]"), "list(int)");
+  EXPECT_EQ(type_of("[1, 'a']"), "list(dyn)");
+  EXPECT_EQ(type_of("[]"), "list(dyn)");
+  EXPECT_EQ(type_of("{'a': [1.5]}"), "map(string, list(double))");
+  EXPECT_EQ(type_of("{'a': 1}.a"), "int");
+  EXPECT_EQ(type_of("[1].map(x, string(x))"), "list(string)");
+  EXPECT_EQ(type_of("true ? 1 : msg.a"), "dyn");
+  EXPECT_EQ(type_of("record.timestamp - timestamp(0)"), "duration");
+  EXPECT_EQ(type_of("record.headers['x']"), "bytes");
+  EXPECT_EQ(type_of("order.buyer.name"), "string");
+  EXPECT_EQ(type_of("order.extra.anything"), "dyn");
+  EXPECT_EQ(type_of("total"), "double");
+  EXPECT_EQ(type_of("type(1)"), "type(int)");
+}
+
+TEST_F(Checker, MakesEachFieldOfARecordAnInput) {
+  ASSERT_TRUE(compile("record.topic + string(record['partition'])", environment_, inputs_));
+  ASSERT_TRUE(compile("record.headers['a'] == record.headers['b']", environment_, inputs_));
+  ASSERT_TRUE(compile("total > 1.0", environment_, inputs_));
+  ASSERT_EQ(inputs_.size(), 4U);
+  EXPECT_EQ(inputs_.paths()[0].to_string(), "record.topic");
+  EXPECT_EQ(inputs_.paths()[1].to_string(), "record.partition");
+  EXPECT_EQ(inputs_.paths()[2].to_string(), "record.headers") << "a map is read whole";
+  EXPECT_EQ(inputs_.paths()[3].to_string(), "total");
+  EXPECT_TRUE(inputs_.paths()[3].segments.empty());
+}
+
+TEST_F(Checker, AddsNoInputsOfAnExpressionThatFails) {
+  ASSERT_FALSE(compile("msg.a + nothing", environment_, inputs_));
+  EXPECT_EQ(inputs_.size(), 0U);
+}
+
+TEST_F(Checker, SuggestsTheNearestName) {
+  EXPECT_EQ(message_of("mgs.a"), "undeclared name 'mgs'");
+  EXPECT_EQ(hint_of("mgs.a"), "did you mean 'msg'?");
+  EXPECT_EQ(message_of("record.topc"), "'record' has no field 'topc'");
+  EXPECT_EQ(hint_of("record.topc"),
+            "did you mean 'topic'?\nit has: topic, partition, timestamp, headers");
+  EXPECT_EQ(message_of("msg.a.startWith('x')"), "there is no function 'startWith'");
+  EXPECT_EQ(hint_of("msg.a.startWith('x')"), "did you mean 'startsWith'?");
+  EXPECT_EQ(hint_of("size > 1"), "'size' is a function: write size(…)");
+  EXPECT_EQ(hint_of("completely_unknown"), "");
+}
+
+TEST_F(Checker, NamesTheOverloadsThatExist) {
+  EXPECT_EQ(message_of("'a' - 1"), "'-' does not take (string, int)");
+  EXPECT_EQ(hint_of("'a' - 1"),
+            "there is: int - int, uint - uint, double - double, timestamp - timestamp, "
+            "timestamp - duration, duration - duration");
+  EXPECT_EQ(message_of("total * 2"), "'*' does not take (double, int)");
+  EXPECT_EQ(hint_of("total * 2"),
+            "numbers are not converted by themselves: write double(…) around the other one\n"
+            "there is: int * int, uint * uint, double * double");
+  EXPECT_EQ(message_of("'a'.charAt('b')"), "'charAt' does not take (string) on string");
+  EXPECT_EQ(hint_of("'a'.charAt('b')"), "there is: string.charAt(int)");
+  EXPECT_EQ(message_of("1 == 'a'"), "'==' does not take (int, string)");
+  EXPECT_EQ(message_of("size(1)"), "'size' does not take (int)");
+}
+
+TEST_F(Checker, RefusesWhatCannotBe) {
+  EXPECT_EQ(message_of("1 && true"), "both sides of && are bool; this is int");
+  EXPECT_EQ(message_of("1 ? 2 : 3"), "'?:' does not take (int, int, int)");
+  EXPECT_EQ(message_of("'a'.b"), "a value of type string has no fields; 'b' cannot be selected");
+  EXPECT_EQ(message_of("{1.5: 2}"), "a map's key is a bool, int, uint or string, not double");
+  EXPECT_EQ(message_of("1.all(x, true)"), "a value of type int cannot be iterated; a list or a map can");
+  EXPECT_EQ(message_of("[1].all(x, x)"), "the condition must be a bool, not int");
+  EXPECT_EQ(message_of("[1].all(1, true)"), "all() needs a simple name here, for its variable");
+  EXPECT_EQ(message_of("has(msg)"), "has() takes a field selection, like has(msg.field)");
+  EXPECT_EQ(message_of("record == null"), "'record' is not a value; use one of its fields");
+  EXPECT_EQ(message_of("msg.a.matches('(')").substr(0, 23), "bad regular expression:");
+}
+
+TEST_F(Checker, ReportsEveryMistakeOnce) {
+  auto program = compile("nope1 + nope2 > 'a' - 1 && record.x", environment_, inputs_);
+  ASSERT_FALSE(program.has_value());
+  EXPECT_EQ(program.error().size(), 4U);
+}
+
+TEST_F(Checker, HoldsTheResultToTheWantedType) {
+  CompileOptions options;
+  options.expected_type = TypeKind::kBool;
+  EXPECT_TRUE(compile("msg.a", environment_, inputs_, options)) << "dyn may turn out a bool";
+  EXPECT_TRUE(compile("msg.a > 1", environment_, inputs_, options));
+  auto program = compile("total", environment_, inputs_, options);
+  ASSERT_FALSE(program.has_value());
+  EXPECT_EQ(program.error()[0].message, "the expression gives double, but bool is wanted");
+}
+
+TEST_F(Checker, ResolvesNamesInsideOut) {
+  environment_.declare("a.b.x", TypeKind::kInt);
+  environment_.declare("x", TypeKind::kString);
+  EXPECT_EQ(type_of("x"), "string");
+  EXPECT_EQ(type_of("a.b.x"), "int");
+  environment_.set_container("a.b.c");
+  EXPECT_EQ(type_of("x"), "int");
+  EXPECT_EQ(type_of(".x"), "string");
+  EXPECT_EQ(type_of("[1.5].map(x, x)"), "list(double)") << "a macro's variable hides all";
+}
+
+TEST_F(Checker, LeavesMistakesToRunTimeWhenToldSo) {
+  Evaluator eval;
+  eval.options.type_check = false;
+  EXPECT_EQ(eval("nope || true"), "true");
+  EXPECT_EQ(eval("nope"), "undeclared");
+  EXPECT_EQ(eval("f(1) || true"), "true");
+  EXPECT_EQ(eval("1 + 'a'"), "no_such_overload");
+  EXPECT_EQ(eval("'a'.charAt(1, 2)"), "no_such_overload");
+}
+
+TEST(Render, ShowsTheExpressionWithACaretAndTheHint) {
+  Environment environment;
+  environment.declare_document("msg");
+  Inputs inputs;
+  constexpr std::string_view kSource = "'é' == msg.a &&\n  mgs.b > 1";
+  auto program = compile(kSource, environment, inputs);
+  ASSERT_FALSE(program.has_value());
+  EXPECT_EQ(render(kSource, "orders.yaml", program.error()),
+            "orders.yaml:2:3: undeclared name 'mgs'\n"
+            "  |   mgs.b > 1\n"
+            "  |   ^\n"
+            "    did you mean 'msg'?\n");
+  EXPECT_EQ(render("x", SourcePlace{"a.yaml", 10, 20}, std::vector{Diagnostic{1, 1, "no", ""}}),
+            "a.yaml:10:20: no\n  | x\n  | ^\n");
+}
+
+TEST(Render, CutsLongLinesAroundThePlace) {
+  const std::string source = std::string(200, 'a') + "é" + std::string(200, 'b');
+  const std::string text = render(source, "", std::vector{Diagnostic{1, 201, "here", ""}});
+  EXPECT_LT(text.size(), 300U);
+  EXPECT_NE(text.find("…"), std::string::npos);
+  const std::string past = render("abc", "", std::vector{Diagnostic{7, 99, "gone", ""}});
+  EXPECT_NE(past.find("7:99: gone"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace penstock::cel

@@ -1,0 +1,122 @@
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include "cel/containers.h"
+#include "unit/cel/eval_helper.h"
+
+namespace penstock::cel {
+namespace {
+
+std::string repeated(std::string_view text, std::size_t times) {
+  std::string out;
+  out.reserve(text.size() * times);
+  for (std::size_t i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+TEST(Limits, RefusesDeepNestingInsteadOfOverflowingTheStack) {
+  for (const char* open : {"(", "[", "{1:", "!(", "-(", "f(", "a[", "a.f(", "1+(", "true?(", "has("}) {
+    Evaluator eval;
+    eval.options.max_source_bytes = 2'000'000;
+    EXPECT_EQ(eval(repeated(open, 10'000)).substr(0, 16), "does not compile");
+  }
+  Evaluator eval;
+  EXPECT_EQ(eval(repeated("(", 10'000) + "1" + repeated(")", 10'000)),
+            "does not compile: the expression is nested too deeply");
+  EXPECT_EQ(eval(repeated("(", 100) + "1" + repeated(")", 100)), "1");
+  EXPECT_EQ(eval("[" + repeated("[", 50) + repeated("]", 50) + "].size()"), "1");
+}
+
+TEST(Limits, AnswersLongChainsOrRefusesThem) {
+  Evaluator eval;
+  EXPECT_EQ(eval("1" + repeated(" + 1", 300)), "301");
+  EXPECT_EQ(eval("1" + repeated(" + 1", 10'000)),
+            "does not compile: the expression is nested too deeply");
+  EXPECT_EQ(eval("true" + repeated(" && true", 10'000)), "true");
+  EXPECT_EQ(eval("false" + repeated(" || false", 10'000)), "false");
+  EXPECT_EQ(eval(repeated("!", 10'001) + "true"), "false");
+  EXPECT_EQ(eval(repeated("-", 10'000) + "1"), "1");
+  EXPECT_EQ(eval("msg" + repeated(".a", 10'000)).substr(0, 16), "does not compile");
+  EXPECT_EQ(eval(repeated("false ? 1 : ", 300) + "2"), "2");
+  EXPECT_EQ(eval("size([" + repeated("1,", 20'000) + "])"), "20000");
+}
+
+TEST(Limits, RefusesSourcesThatAreTooLong) {
+  Evaluator eval;
+  EXPECT_EQ(eval(std::string(1'000'000, ' ')).substr(0, 46),
+            "does not compile: the expression is too long: ");
+}
+
+TEST(Limits, StopsAnEvaluationThatCostsTooMuch) {
+  Evaluator eval;
+  Arena kept(std::size_t{64} << 20);
+  ListBuilder list(kept);
+  for (int i = 0; i < 1000; ++i) list.add(Value::of_int(i));
+  eval.values["msg.l"] = list.finish();
+  EXPECT_EQ(eval("msg.l.all(x, msg.l.all(y, x + y >= 0))"), "true");
+  EXPECT_EQ(eval("msg.l.all(x, msg.l.all(y, msg.l.all(z, x + y + z >= 0)))"), "limit_exceeded");
+  EXPECT_EQ(eval("msg.l.map(x, msg.l.map(y, msg.l))[0][0][0]"), "0");
+  eval.options.max_steps = 500;
+  EXPECT_EQ(eval("msg.l.exists(x, x < 0)"), "limit_exceeded");
+  EXPECT_EQ(eval("msg.l == msg.l"), "limit_exceeded");
+  EXPECT_EQ(eval("-1 in msg.l"), "limit_exceeded");
+}
+
+TEST(Limits, StopsAnEvaluationThatNeedsTooMuchMemory) {
+  Evaluator eval;
+  eval.arena = Arena(std::size_t{1} << 20);
+  const std::string text(std::size_t{600} << 10, 'x');
+  eval.values["msg.t"] = Value::of_string(text);
+  EXPECT_EQ(eval("size(msg.t + 'y')"), "614401");
+  EXPECT_EQ(eval("msg.t + msg.t"), "limit_exceeded");
+  EXPECT_EQ(eval("(msg.t + msg.t).size() > 0 || true"), "true") << "an error like any other";
+  EXPECT_EQ(eval("cel.bind(a, 'xxxxxxxxxxxxxxxx', msg.t.replace('x', a))"), "limit_exceeded");
+}
+
+TEST(Limits, ComparesValuesThatContainThemselvesOftenWithinTheBudget) {
+  Evaluator eval;
+  std::string source = "cel.bind(a0, [msg.x, msg.x], ";
+  for (int i = 1; i < 60; ++i) {
+    const std::string before = "a" + std::to_string(i - 1);
+    source += "cel.bind(a" + std::to_string(i) + ", [" + before + ", " + before + "], ";
+  }
+  source += "a59 == a59" + repeated(")", 60);
+  eval.values["msg.x"] = Value::of_int(1);
+  EXPECT_EQ(eval(source), "limit_exceeded");
+}
+
+TEST(Limits, SurvivesRandomBytes) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    std::string source(random() % 60, '\0');
+    for (char& c : source) c = static_cast<char>(random());
+    Evaluator eval;
+    eval(source);
+  }
+}
+
+TEST(Limits, SurvivesRandomTokens) {
+  constexpr std::string_view kTokens[] = {
+      "msg",  ".a",  "(",     ")",    "[",     "]",   "{",    "}",        ",",      ":",
+      "?",    "1",   "2u",    "0.5",  "'s'",   "b'b'", "+",    "-",        "*",      "/",
+      "%",    "&&",  "||",    "!",    "==",    "<",   " in ", "has(",     "size(",  ".map(x,",
+      "x",    "x.y", "true",  "null", "int(",  ".all(", ".exists(y, ", "[0]", "timestamp(", "'2020-01-01T00:00:00Z'",
+      ".?b",  "string(", "cel.bind(", ".filter(z,", "z", "9223372036854775807", ".matches(", "'('", "type(", "double("};
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 20'000; ++round) {
+    std::string source;
+    for (std::uint64_t left = random() % 14; left > 0; --left) {
+      source += kTokens[random() % std::size(kTokens)];
+    }
+    Evaluator eval;
+    eval.options.type_check = random() % 2 == 0;
+    eval.values["msg.a"] = Value::of_int(static_cast<std::int64_t>(random() % 3));
+    eval(source);
+  }
+}
+
+}  // namespace
+}  // namespace penstock::cel
