@@ -178,7 +178,7 @@ void Assignment::revoked(rd_kafka_topic_partition_list_s* list) {
 
 // ---- Claims -------------------------------------------------------------------------------------
 
-Result<std::vector<ClaimRequest>> Assignment::requests_for(const Due& due) {
+std::vector<ClaimRequest> Assignment::requests_for(const Due& due) {
   if (cluster_id_.empty()) cluster_id_ = cluster_id(kafka_, kQuestionTimeout);
   std::vector<std::string> topics;
   for (const Partition* partition : due) {
@@ -188,12 +188,11 @@ Result<std::vector<ClaimRequest>> Assignment::requests_for(const Due& due) {
   }
   // Asked anew every time: it is how a topic that was deleted and made again is noticed.
   const auto ids = topic_ids(kafka_, topics, kQuestionTimeout);
-  if (!ids) return std::unexpected(ids.error());
   std::vector<ClaimRequest> requests;
   for (const Partition* partition : due) {
-    const auto id = ids->find(partition->topic);
+    const auto id = ids.find(partition->topic);
     requests.push_back({partition->id, partition->topic, cluster_id_,
-                        id == ids->end() ? std::string() : id->second, std::nullopt});
+                        id == ids.end() ? std::string() : id->second, std::nullopt});
   }
   return requests;
 }
@@ -219,16 +218,12 @@ Result<Offset> Assignment::initial_offset(const Partition& partition) {
 }
 
 void Assignment::claim(const Due& due) {
-  auto requests = requests_for(due);
-  if (!requests) {
-    for (Partition* partition : due) put_off(*partition, requests.error().to_string());
-    return;
-  }
+  std::vector<ClaimRequest> requests = requests_for(due);
   // The second round is for those that have no position yet.
-  for (int round = 0; round < 2 && !requests->empty(); ++round) {
-    const auto answers = ask(*requests);
+  for (int round = 0; round < 2 && !requests.empty(); ++round) {
+    const auto answers = ask(requests);
     std::vector<ClaimRequest> again;
-    for (ClaimRequest& request : *requests) {
+    for (ClaimRequest& request : requests) {
       Partition& partition = *partitions_.at(request.id);
       if (!answers) {
         put_off(partition, answers.error().to_string());
@@ -248,7 +243,7 @@ void Assignment::claim(const Due& due) {
         put_off(partition, initial.error().to_string());
       }
     }
-    *requests = std::move(again);
+    requests = std::move(again);
   }
 }
 

@@ -57,7 +57,7 @@ class Assignment {
   void revoked(rd_kafka_topic_partition_list_s* list);
   void claim(const Due& due);
   [[nodiscard]] Result<std::vector<ClaimAnswer>> ask(const std::vector<ClaimRequest>& requests);
-  [[nodiscard]] Result<std::vector<ClaimRequest>> requests_for(const Due& due);
+  [[nodiscard]] std::vector<ClaimRequest> requests_for(const Due& due);
   [[nodiscard]] Result<Offset> initial_offset(const Partition& partition);
   void accept(Partition& partition, const ClaimAnswer& answer);
   void seek(const Due& due);

@@ -101,10 +101,9 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
                 "create it, or correct source.topics");
   }
   report.cluster_id = cluster_id(kafka.get(), timeout);
-  if (const auto ids = topic_ids(kafka.get(), topics, timeout)) {
-    for (TopicReport& topic : report.topics) {
-      if (const auto id = ids->find(topic.name); id != ids->end()) topic.topic_id = id->second;
-    }
+  const auto ids = topic_ids(kafka.get(), topics, timeout);
+  for (TopicReport& topic : report.topics) {
+    if (const auto id = ids.find(topic.name); id != ids.end()) topic.topic_id = id->second;
   }
   return report;
 }

@@ -1,0 +1,269 @@
+// Consumers that share a group: who drains, who loses, who waits, and that nothing is lost or twice.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "component/ingest/fake_pipeline.h"
+#include "component/ingest/mock_cluster.h"
+#include "ingest/consumer.h"
+
+namespace penstock::ingest {
+namespace {
+
+class RebalanceTest : public testing::Test {
+ protected:
+  ConsumerOptions options() {
+    ConsumerOptions options;
+    options.topics = {"orders"};
+    options.group = "group";
+    options.properties = cluster.properties();
+    options.properties["heartbeat.interval.ms"] = "200";
+    options.properties["session.timeout.ms"] = "6000";
+    return options;
+  }
+
+  void a_second_consumer_joins_and_leaves(const ConsumerOptions& shared) {
+    constexpr int kPartitions = 4;
+    constexpr int kRounds = 10;
+    constexpr int kRecords = 500;
+    cluster.create_topic("orders", kPartitions);
+    FakePipeline first(store, shared);
+    ASSERT_TRUE(first.consumer().start());
+    ASSERT_TRUE(eventually([&] { return first.partitions_reading() == kPartitions; }));
+    const auto produce = [&](int round) {
+      for (int partition = 0; partition < kPartitions; ++partition) {
+        cluster.produce_many("orders", partition, round * kRecords, kRecords);
+      }
+    };
+    int round = 0;
+    while (round < kRounds / 2) produce(round++);
+    {
+      FakePipeline second(store, shared);
+      ASSERT_TRUE(second.consumer().start());
+      produce(round++);
+      ASSERT_TRUE(eventually([&] {
+        return first.partitions_reading() == 2 && second.partitions_reading() == 2;
+      }));
+      produce(round++);
+      const auto before = static_cast<std::size_t>(round) * kPartitions * kRecords;
+      ASSERT_TRUE(eventually([&] { return store.row_count() == before; }));
+      EXPECT_GT(second.consumer().stats().records.value(), 0U);
+    }
+    while (round < kRounds) produce(round++);
+    ASSERT_TRUE(eventually([&] { return first.partitions_reading() == kPartitions; }));
+    const auto all = static_cast<std::size_t>(kRounds * kPartitions * kRecords);
+    ASSERT_TRUE(eventually([&] { return store.row_count() == all; }));
+    store.expect_in_order();
+    EXPECT_TRUE(first.called("drain"));
+    EXPECT_TRUE(first.called("on_revoked"));
+    EXPECT_TRUE(first.called("release"));
+    EXPECT_FALSE(first.called("on_lost"));
+  }
+
+  MockCluster cluster;
+  FakeStore store;
+};
+
+constexpr PartitionId kFirst{0, 0};
+
+TEST_F(RebalanceTest, LosesAndDoublesNothingWhenPartitionsMoveCooperatively) {
+  a_second_consumer_joins_and_leaves(options());
+}
+
+TEST_F(RebalanceTest, LosesAndDoublesNothingWhenPartitionsMoveEagerly) {
+  ConsumerOptions eager = options();
+  eager.properties["partition.assignment.strategy"] = "range";
+  a_second_consumer_joins_and_leaves(eager);
+}
+
+TEST_F(RebalanceTest, DrainsBeforeItGivesPartitionsBack) {
+  cluster.create_topic("orders", 2);
+  FakePipeline first(store, options());
+  first.hold(true);
+  ASSERT_TRUE(first.consumer().start());
+  ASSERT_TRUE(eventually([&] { return first.partitions_reading() == 2; }));
+  cluster.produce_many("orders", 0, 0, 10);
+  cluster.produce_many("orders", 1, 0, 10);
+  ASSERT_TRUE(eventually([&] { return first.consumer().stats().records.value() == 20; }));
+
+  FakePipeline second(store, options());
+  ASSERT_TRUE(second.consumer().start());
+  ASSERT_TRUE(eventually([&] { return first.called("drain"); }));
+  EXPECT_FALSE(first.called("on_revoked"));
+  EXPECT_EQ(second.partitions_reading(), 0U);
+  first.hold(false);
+  ASSERT_TRUE(eventually([&] { return second.partitions_reading() == 1; }));
+  EXPECT_EQ(store.row_count(), 20U);
+  const std::vector<std::string> calls = first.calls();
+  const std::vector<std::string> last(calls.end() - 3, calls.end());
+  const std::vector<std::string> expected{"drain", "on_revoked", "release"};
+  EXPECT_EQ(last, expected);
+}
+
+TEST_F(RebalanceTest, GivesPartitionsBackWhenTheDrainTakesTooLong) {
+  cluster.create_topic("orders", 2);
+  ConsumerOptions impatient = options();
+  impatient.drain_timeout = std::chrono::milliseconds(50);
+  FakePipeline first(store, impatient);
+  first.hold(true);
+  ASSERT_TRUE(first.consumer().start());
+  ASSERT_TRUE(eventually([&] { return first.partitions_reading() == 2; }));
+  cluster.produce_many("orders", 0, 0, 10);
+  cluster.produce_many("orders", 1, 0, 10);
+  ASSERT_TRUE(eventually([&] { return first.consumer().stats().records.value() == 20; }));
+  FakePipeline second(store, options());
+  ASSERT_TRUE(second.consumer().start());
+  ASSERT_TRUE(eventually([&] { return second.partitions_reading() == 1; }));
+  // The new owner reads what the old one did not commit; the fence stops the old one's batches.
+  first.hold(false);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 20; }));
+  ASSERT_TRUE(eventually([&] { return first.held_batches() == 0; }));
+  EXPECT_EQ(store.row_count(), 20U);
+  store.expect_in_order();
+}
+
+TEST_F(RebalanceTest, DiscardsEverythingWhenPartitionsAreLost) {
+  cluster.create_topic("orders", 1);
+  FakePipeline pipeline(store, options());
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  // The group no longer knows us: what a process hears that slept past its session timeout.
+  constexpr std::int16_t kHeartbeat = 12;
+  cluster.fail_requests(kHeartbeat, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, 1);
+  ASSERT_TRUE(eventually([&] { return pipeline.called("on_lost"); }));
+  EXPECT_FALSE(pipeline.called("drain"));
+  EXPECT_FALSE(pipeline.called("release"));
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  EXPECT_EQ(store.epoch(kFirst), Epoch{2});
+  cluster.produce_many("orders", 0, 0, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  store.expect_in_order();
+}
+
+TEST_F(RebalanceTest, ClaimsLaterWhenTheDatabaseIsAway) {
+  cluster.create_topic("orders", 2);
+  cluster.produce_many("orders", 0, 0, 10);
+  cluster.produce_many("orders", 1, 0, 10);
+  store.set_position(kFirst, 4);
+  store.fail_claims(3);
+  FakePipeline pipeline(store, options());
+  ASSERT_TRUE(pipeline.consumer().start());
+  bool waiting = false;
+  ASSERT_TRUE(eventually([&] {
+    for (const AssignedPartition& partition : pipeline.consumer().partitions()) {
+      waiting |= partition.blocked_reason.starts_with("waiting for claim: the database is away");
+    }
+    return store.row_count() == 16;
+  }));
+  EXPECT_TRUE(waiting);
+  EXPECT_EQ(store.position({0, 0}), 10);
+  EXPECT_EQ(store.position({0, 1}), 10);
+  EXPECT_GE(pipeline.consumer().stats().claim_failures.value(), 3U);
+  EXPECT_EQ(pipeline.partitions_reading(), 2U);
+  // And they go on.
+  cluster.produce_many("orders", 0, 10, 10);
+  ASSERT_TRUE(eventually([&] { return store.position({0, 0}) == 20; }));
+}
+
+TEST_F(RebalanceTest, BlocksAPartitionWhoseClaimIsRefusedAndReadsTheOthers) {
+  cluster.create_topic("orders", 2);
+  cluster.produce_many("orders", 0, 0, 10);
+  cluster.produce_many("orders", 1, 0, 10);
+  store.refuse(kFirst, "the topic was made anew");
+  FakePipeline pipeline(store, options());
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  EXPECT_TRUE(pipeline.called("on_partition_blocked"));
+  const auto partitions = pipeline.consumer().partitions();
+  ASSERT_EQ(partitions.size(), 2U);
+  EXPECT_EQ(partitions[0].blocked_reason, "the topic was made anew");
+  EXPECT_EQ(partitions[1].blocked_reason, "");
+}
+
+TEST_F(RebalanceTest, BlocksAPartitionWhosePositionIsBeyondTheLog) {
+  cluster.create_topic("orders", 2);
+  cluster.produce_many("orders", 0, 0, 10);
+  cluster.produce_many("orders", 1, 0, 10);
+  store.set_position(kFirst, 500);
+  FakePipeline pipeline(store, options());
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.called("on_partition_blocked"); }));
+  ASSERT_TRUE(eventually([&] { return store.position({0, 1}) == 10; }));
+  ASSERT_TRUE(eventually(
+      [&] { return !pipeline.consumer().partitions()[0].blocked_reason.empty(); }));
+  const std::string reason = pipeline.consumer().partitions()[0].blocked_reason;
+  EXPECT_NE(reason.find("position 500"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("0 to 10"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("penstock.offsets"), std::string::npos) << reason;
+  EXPECT_EQ(store.position(kFirst), 500);
+}
+
+TEST_F(RebalanceTest, ClaimsAnewAndReadsAgainAfterAFence) {
+  cluster.create_topic("orders", 1);
+  FakePipeline pipeline(store, options());
+  pipeline.on_fenced = [&](PartitionId partition, Epoch epoch) {
+    pipeline.consumer().reclaim(partition, epoch, /*foreign_owner=*/false);
+  };
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  cluster.produce_many("orders", 0, 0, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  store.steal(kFirst);
+  cluster.produce_many("orders", 0, 10, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 20; }));
+  store.expect_in_order();
+  EXPECT_EQ(store.epoch(kFirst), Epoch{3});
+}
+
+TEST_F(RebalanceTest, IgnoresAReclaimOfAnOldEpoch) {
+  cluster.create_topic("orders", 1);
+  FakePipeline pipeline(store, options());
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  pipeline.consumer().reclaim(kFirst, Epoch{77}, false);
+  cluster.produce_many("orders", 0, 0, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  EXPECT_EQ(store.epoch(kFirst), Epoch{1});
+}
+
+TEST_F(RebalanceTest, WaitsForTheGroupBeforeItTakesAPartitionBackFromAnotherOwner) {
+  cluster.create_topic("orders", 2);
+  ConsumerOptions patient = options();
+  patient.properties["session.timeout.ms"] = "60000";
+  FakePipeline pipeline(store, patient);
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 2; }));
+  store.steal(kFirst);
+  pipeline.consumer().reclaim(kFirst, Epoch{1}, /*foreign_owner=*/true);
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  EXPECT_EQ(store.epoch(kFirst), Epoch{2});
+  // Another member comes and goes: the group confirms who owns what.
+  {
+    FakePipeline second(store, patient);
+    ASSERT_TRUE(second.consumer().start());
+    ASSERT_TRUE(eventually([&] { return second.consumer().joined(); }));
+    ASSERT_TRUE(eventually([&] { return second.partitions_reading() == 1; }));
+  }
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 2; }));
+  EXPECT_GT(value_of(store.epoch(kFirst)), 2);
+}
+
+TEST_F(RebalanceTest, TakesItBackAfterTheSessionTimeoutWhenTheGroupSaysNothing) {
+  cluster.create_topic("orders", 1);
+  ConsumerOptions quick = options();
+  quick.properties["session.timeout.ms"] = "300";
+  quick.properties["heartbeat.interval.ms"] = "50";
+  FakePipeline pipeline(store, quick);
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  store.steal(kFirst);
+  pipeline.consumer().reclaim(kFirst, Epoch{1}, /*foreign_owner=*/true);
+  ASSERT_TRUE(eventually([&] { return store.epoch(kFirst) == Epoch{3}; }));
+  cluster.produce_many("orders", 0, 0, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+}
+
+}  // namespace
+}  // namespace penstock::ingest
