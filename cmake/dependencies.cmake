@@ -46,7 +46,8 @@ penstock_dependency(opentelemetry opentelemetry/version.h
   opentelemetry_proto opentelemetry_proto_grpc)
 penstock_dependency(prometheus prometheus/registry.h prometheus-cpp-core)
 penstock_dependency(spdlog spdlog/spdlog.h spdlog fmt)
-penstock_dependency(httplib httplib.h cpp-httplib)
+# crypto: its thread pool, which is inline, ends OpenSSL in every thread.
+penstock_dependency(httplib httplib.h cpp-httplib crypto)
 penstock_dependency(curl curl/curl.h curl)
 penstock_dependency(cli11 CLI/CLI.hpp)
 penstock_dependency(xxhash xxhash.h xxhash)

@@ -1,5 +1,6 @@
 #include "control/grpc_server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/service_type.h>
@@ -27,9 +28,19 @@ constexpr const char* kServiceName = "penstock.v1.PipelineService";
 constexpr int kMaxStreamsPerConnection = 100;
 constexpr int kMaxMetadataBytes = 16 * 1024;
 
-// Both are switches of the whole process that every server built later obeys.
-void enable_plugins() {
+// gRPC's own complaints become events like all others.
+void log_for_grpc(gpr_log_func_args* message) noexcept {
+  if (message->severity < GPR_LOG_SEVERITY_ERROR) return;
+  try {
+    log(LogLevel::warning, "grpc_error", {{"message", message->message}, {"line", message->line}});
+  } catch (...) {  // no exception may reach C code
+  }
+}
+
+// These are switches of the whole process that every server built later obeys.
+void prepare_grpc() {
   static const bool once = [] {
+    gpr_set_log_function(&log_for_grpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
@@ -96,7 +107,7 @@ Result<void> GrpcServer::Impl::start() {
   const Result<ListenAddress> address = parse_listen_address(options.address);
   if (!address) return std::unexpected(address.error());
 
-  enable_plugins();
+  prepare_grpc();
   grpc::ServerBuilder builder;
   int bound = 0;
   builder.AddListeningPort(address->to_string(), grpc::InsecureServerCredentials(), &bound);

@@ -3,6 +3,7 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <optional>
 #include <string_view>
@@ -99,6 +100,8 @@ void HttpServer::Impl::configure(httplib::Server& fresh) {
   fresh.set_read_timeout(options.io_timeout);
   fresh.set_write_timeout(options.io_timeout);
   fresh.set_keep_alive_max_count(1);
+  // Also how long a connection may wait before its first byte.
+  fresh.set_keep_alive_timeout(std::chrono::ceil<std::chrono::seconds>(options.io_timeout).count());
   fresh.set_payload_max_length(kMaxRequestBytes);
   // The library's default sets SO_REUSEPORT as well: a second process on the same port would then
   // take half of the requests instead of being refused.

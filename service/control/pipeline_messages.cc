@@ -6,7 +6,9 @@
 #include <penstock/v1/pipeline_service.pb.h>
 
 #include <chrono>
+#include <format>
 #include <string>
+#include <utility>
 
 namespace penstock::control {
 namespace {
@@ -77,6 +79,19 @@ void to_message(const PipelineCounters& counters, v1::Counters& message) {
   message.set_rebalances(counters.rebalances);
 }
 
+grpc::Status with_info(grpc::StatusCode code, const std::string& message,
+                       google::rpc::ErrorInfo info, std::string_view reason,
+                       std::string_view pipeline) {
+  info.set_domain("penstock");
+  info.set_reason(std::string(reason));
+  if (!pipeline.empty()) (*info.mutable_metadata())["pipeline"] = std::string(pipeline);
+  google::rpc::Status details;
+  details.set_code(static_cast<int>(code));
+  details.set_message(message);
+  details.add_details()->PackFrom(info);
+  return {code, message, details.SerializeAsString()};
+}
+
 }  // namespace
 
 void to_message(const PipelineSnapshot& snapshot, v1::Pipeline& message) {
@@ -102,21 +117,17 @@ void to_message(const PipelineSnapshot& snapshot, v1::Pipeline& message) {
 
 grpc::Status to_status(const Error& error, std::string_view reason, std::string_view pipeline) {
   google::rpc::ErrorInfo info;
-  info.set_domain("penstock");
-  info.set_reason(std::string(reason));
-  auto& metadata = *info.mutable_metadata();
-  if (!pipeline.empty()) metadata["pipeline"] = std::string(pipeline);
-  if (!error.hint.empty()) metadata["hint"] = error.hint;
-  if (!error.sqlstate.empty()) metadata["sqlstate"] = error.sqlstate;
-
+  if (!error.hint.empty()) (*info.mutable_metadata())["hint"] = error.hint;
+  if (!error.sqlstate.empty()) (*info.mutable_metadata())["sqlstate"] = error.sqlstate;
   const std::string message =
       error.hint.empty() ? error.message : error.message + " (" + error.hint + ")";
-  const grpc::StatusCode code = code_of(error.kind);
-  google::rpc::Status details;
-  details.set_code(static_cast<int>(code));
-  details.set_message(message);
-  details.add_details()->PackFrom(info);
-  return {code, message, details.SerializeAsString()};
+  return with_info(code_of(error.kind), message, std::move(info), reason, pipeline);
+}
+
+grpc::Status too_many_drains(int limit, std::string_view pipeline) {
+  return with_info(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                   std::format("{} drains are waiting already", limit), {}, "TOO_MANY_DRAINS",
+                   pipeline);
 }
 
 std::string_view reason_of(ErrorKind kind) {

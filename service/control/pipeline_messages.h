@@ -25,6 +25,9 @@ void to_message(const PipelineSnapshot& snapshot, v1::Pipeline& message);
 [[nodiscard]] grpc::Status to_status(const Error& error, std::string_view reason,
                                      std::string_view pipeline);
 
+// RESOURCE_EXHAUSTED with the reason TOO_MANY_DRAINS.
+[[nodiscard]] grpc::Status too_many_drains(int limit, std::string_view pipeline);
+
 // The reason that fits an error of PipelineControl: PIPELINE_NOT_FOUND, INVALID_STATE, …
 [[nodiscard]] std::string_view reason_of(ErrorKind kind);
 

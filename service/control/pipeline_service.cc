@@ -118,13 +118,7 @@ class PipelineService final : public v1::PipelineService::Service {
       }
     }
     const DrainSlot slot(drains_);
-    if (!slot) {
-      return {grpc::StatusCode::RESOURCE_EXHAUSTED,
-              std::format("{} drains are waiting already", max_drains_),
-              to_status({.kind = ErrorKind::unavailable, .message = {}, .hint = {}, .sqlstate = {}},
-                        "TOO_MANY_DRAINS", request->name())
-                  .error_details()};
-    }
+    if (!slot) return too_many_drains(max_drains_, request->name());
     return for_pipeline(request->name(), *response,
                         [&](std::string_view name) { return drain(*context, name, timeout); });
   }

@@ -1,0 +1,131 @@
+// A PipelineControl whose answers a test decides.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/pipeline_status.h"
+
+namespace penstock::control {
+
+inline PipelineSnapshot healthy_pipeline(std::string name) {
+  PipelineSnapshot p;
+  p.name = std::move(name);
+  p.group = "g";
+  p.table = "public.orders";
+  p.state = PipelineState::running;
+  p.group_joined = p.database_reachable = p.schema_current = true;
+  return p;
+}
+
+class FakeControl final : public PipelineControl {
+ public:
+  std::vector<PipelineSnapshot> snapshots() const override {
+    const std::scoped_lock lock(mutex_);
+    if (throws_) throw std::runtime_error("a bug");
+    return pipelines_;
+  }
+  std::optional<PipelineSnapshot> snapshot(std::string_view name) const override {
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::ranges::find(pipelines_, name, &PipelineSnapshot::name);
+    if (found == pipelines_.end()) return std::nullopt;
+    return *found;
+  }
+  Result<std::string> masked_spec(std::string_view /*name*/) const override { return "name: x\n"; }
+
+  Result<void> pause(std::string_view name, std::string_view reason) override {
+    return change(name, [&](PipelineSnapshot& p) {
+      p.state = PipelineState::paused;
+      p.state_reason = reason;
+      p.paused_by_user = true;
+    });
+  }
+  Result<void> resume(std::string_view name) override {
+    return change(name, [](PipelineSnapshot& p) {
+      p.state = PipelineState::running;
+      p.paused_by_user = false;
+    });
+  }
+  Result<void> drain(std::string_view name, std::chrono::milliseconds timeout) override {
+    std::unique_lock lock(mutex_);
+    const auto found = std::ranges::find(pipelines_, name, &PipelineSnapshot::name);
+    if (refusal_) return std::unexpected(*refusal_);
+    found->state = PipelineState::draining;
+    ++drains_;
+    ++drains_now_;
+    changed_.notify_all();
+    const bool in_time = changed_.wait_for(lock, timeout, [&] { return drained_; });
+    --drains_now_;
+    if (!in_time) {
+      return fail(ErrorKind::deadline_exceeded, "12 records are still in flight");
+    }
+    found->state = PipelineState::paused;
+    found->paused_by_user = true;
+    return {};
+  }
+
+  // ---- what the test says ----
+
+  template <typename Change>
+  void edit(Change change) {
+    const std::scoped_lock lock(mutex_);
+    change(pipelines_);
+    changed_.notify_all();
+  }
+  void refuse_with(Error error) {
+    const std::scoped_lock lock(mutex_);
+    refusal_ = std::move(error);
+  }
+  void throw_from_now_on() {
+    const std::scoped_lock lock(mutex_);
+    throws_ = true;
+  }
+  void finish_draining() {
+    const std::scoped_lock lock(mutex_);
+    drained_ = true;
+    changed_.notify_all();
+  }
+  // False after ten seconds.
+  bool wait_for_drains(int count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return drains_ >= count; });
+  }
+  bool wait_for_drains_at_once(int count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return drains_now_ >= count; });
+  }
+  int drains() const {
+    const std::scoped_lock lock(mutex_);
+    return drains_;
+  }
+
+ private:
+  template <typename Change>
+  Result<void> change(std::string_view name, Change change) {
+    const std::scoped_lock lock(mutex_);
+    if (refusal_) return std::unexpected(*refusal_);
+    const auto found = std::ranges::find(pipelines_, name, &PipelineSnapshot::name);
+    if (found == pipelines_.end()) return fail(ErrorKind::not_found, "gone");
+    change(*found);
+    changed_.notify_all();
+    return {};
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<PipelineSnapshot> pipelines_{healthy_pipeline("orders")};
+  std::optional<Error> refusal_;
+  bool throws_ = false;
+  bool drained_ = false;
+  int drains_ = 0;
+  int drains_now_ = 0;
+};
+
+}  // namespace penstock::control

@@ -1,0 +1,191 @@
+#include "control/http_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "component/control/fake_control.h"
+
+namespace penstock::control {
+namespace {
+
+using namespace std::chrono_literals;
+
+class HttpServerTest : public testing::Test {
+ protected:
+  HttpServerTest() : server_({.address = "127.0.0.1:0", .version = "1.2.3"}, control_) {
+    const Result<void> started = server_.start();
+    EXPECT_TRUE(started) << started.error().to_string();
+  }
+
+  httplib::Result get(const std::string& path, const httplib::Headers& headers = {}) const {
+    return httplib::Client("127.0.0.1", server_.port()).Get(path, headers);
+  }
+  int status(const std::string& path) const {
+    const auto result = get(path);
+    return result ? result->status : -1;
+  }
+  std::string body(const std::string& path) const {
+    const auto result = get(path);
+    return result ? result->body : "(no answer)";
+  }
+
+  FakeControl control_;
+  HttpServer server_;
+};
+
+TEST_F(HttpServerTest, ListsItsPaths) {
+  EXPECT_EQ(status("/"), 200);
+  for (const char* path : {"/metrics", "/livez", "/readyz"}) {
+    EXPECT_NE(body("/").find(path), std::string::npos);
+    EXPECT_EQ(status(path), 200) << path;
+  }
+}
+
+TEST_F(HttpServerTest, ServesMetrics) {
+  const auto result = get("/metrics");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_NE(result->body.find("penstock_pipeline_state{pipeline=\"orders\",state=\"running\"} 1"),
+            std::string::npos);
+  EXPECT_NE(result->body.find("penstock_build_info{version=\"1.2.3\"} 1"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, ADatabaseThatIsAwayIsNotReadyButAlive) {
+  control_.edit([](auto& pipelines) { pipelines[0].database_reachable = false; });
+  EXPECT_EQ(status("/readyz"), 503);
+  EXPECT_NE(body("/readyz").find("orders: database_unreachable: "), std::string::npos);
+  EXPECT_EQ(status("/livez"), 200);
+  EXPECT_EQ(body("/livez"), "ok\n");
+}
+
+TEST_F(HttpServerTest, ALoopThatIsStuckIsNotAlive) {
+  control_.edit([](auto& pipelines) { pipelines[0].heartbeats = {{"lane-1", 31s}}; });
+  EXPECT_EQ(status("/livez"), 503);
+  EXPECT_NE(body("/livez").find("lane-1"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, APausedPipelineIsReady) {
+  ASSERT_TRUE(control_.pause("orders", "lunch"));
+  EXPECT_EQ(status("/readyz"), 200);
+}
+
+TEST_F(HttpServerTest, IsNotReadyWhileItShutsDownButServesOn) {
+  server_.set_shutting_down();
+  EXPECT_EQ(status("/readyz"), 503);
+  EXPECT_NE(body("/readyz").find("shutting_down"), std::string::npos);
+  EXPECT_EQ(status("/livez"), 200);
+  EXPECT_EQ(status("/metrics"), 200);
+}
+
+TEST_F(HttpServerTest, AnswersInJsonWhenAsked) {
+  control_.edit([](auto& pipelines) { pipelines[0].breaker_open = true; });
+  const auto by_parameter = get("/readyz?format=json");
+  const auto by_header = get("/readyz", {{"Accept", "application/json"}});
+  ASSERT_TRUE(by_parameter && by_header);
+  EXPECT_EQ(by_parameter->status, 503);
+  EXPECT_EQ(by_parameter->get_header_value("Content-Type"), "application/json");
+  EXPECT_TRUE(by_parameter->body.starts_with(
+      R"({"status":"failing","checks":[{"pipeline":"orders","reason":"breaker_open",)"));
+  EXPECT_EQ(by_header->body, by_parameter->body);
+  const auto text = get("/readyz?format=text", {{"Accept", "application/json"}});
+  ASSERT_TRUE(text);
+  EXPECT_TRUE(text->body.starts_with("failing\n"));
+}
+
+TEST_F(HttpServerTest, SaysWhatItDoesNotHave) {
+  EXPECT_EQ(status("/nothing"), 404);
+  EXPECT_EQ(status("/metrics/"), 404);
+  EXPECT_EQ(status("//"), 404);
+}
+
+TEST_F(HttpServerTest, TakesOnlyGetAndHead) {
+  httplib::Client client("127.0.0.1", server_.port());
+  const auto post = client.Post("/readyz", "x", "text/plain");
+  ASSERT_TRUE(post);
+  EXPECT_EQ(post->status, 405);
+  EXPECT_EQ(post->get_header_value("Allow"), "GET, HEAD");
+  const auto head = client.Head("/readyz");
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->status, 200);
+  EXPECT_EQ(head->body, "");
+  const auto unknown = client.Post("/nothing", "x", "text/plain");
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->status, 404);
+}
+
+TEST_F(HttpServerTest, RefusesRequestsThatAreTooLarge) {
+  const auto path = get("/" + std::string(100'000, 'x'));
+  EXPECT_TRUE(!path || path->status >= 400);
+  const auto header = get("/readyz", {{"X-Large", std::string(100'000, 'x')}});
+  EXPECT_TRUE(!header || header->status >= 400);
+  EXPECT_EQ(status("/readyz"), 200);
+}
+
+TEST_F(HttpServerTest, ABugBecomesAnAnswerThatTellsNothing) {
+  control_.throw_from_now_on();
+  EXPECT_EQ(status("/readyz"), 500);
+  EXPECT_EQ(body("/metrics").find("a bug"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, IdleConnectionsDoNotKeepProbesWaiting) {
+  std::vector<int> idle;
+  for (int i = 0; i < 8; ++i) {
+    const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(server_.port());
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    idle.push_back(connection);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(status("/livez"), 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s) << "they are closed after 2 s";
+  for (const int connection : idle) close(connection);
+}
+
+TEST_F(HttpServerTest, CannotBeStartedTwice) {
+  const Result<void> again = server_.start();
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::conflict);
+  EXPECT_EQ(status("/"), 200);
+}
+
+TEST_F(HttpServerTest, StopsTwiceAndStartsAgain) {
+  server_.stop();
+  server_.stop();
+  EXPECT_EQ(status("/"), -1);
+  EXPECT_TRUE(server_.start());
+  EXPECT_EQ(status("/"), 200);
+}
+
+TEST_F(HttpServerTest, RefusesAPortThatIsTaken) {
+  HttpServer second({.address = "127.0.0.1:" + std::to_string(server_.port()), .version = "x"},
+                    control_);
+  const Result<void> started = second.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::unavailable);
+  EXPECT_NE(started.error().message.find(std::to_string(server_.port())), std::string::npos);
+  EXPECT_EQ(second.port(), 0);
+  server_.stop();
+  EXPECT_TRUE(second.start()) << "it can be tried again";
+}
+
+TEST(HttpServerStart, RefusesAnAddressThatIsNone) {
+  FakeControl control;
+  HttpServer server({.address = "here", .version = "x"}, control);
+  const Result<void> started = server.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::invalid_argument);
+}
+
+}  // namespace
+}  // namespace penstock::control
