@@ -63,9 +63,12 @@ std::string connect_hint(std::string_view sqlstate, std::string_view text) {
   return {};
 }
 
-// Authentication that libpq refuses by itself is as final as if the server had said it.
+// What libpq refuses by itself is as final as if the server had said it.
 std::string implied_sqlstate(std::string_view text) {
   return text.contains("no password supplied") ? "28P01" : "";
+}
+bool is_misspelt(std::string_view text) {
+  return text.starts_with("invalid ") && text.contains("connection option");
 }
 
 }  // namespace
@@ -180,6 +183,11 @@ Try<void> Connection::finish_connecting(SteadyTime deadline) {
       failure.failure = classify(message.sqlstate);
       failure.error = Error{kind_of(failure.failure, message.sqlstate), message.text,
                             connect_hint(message.sqlstate, message.text), message.sqlstate};
+      if (is_misspelt(message.text)) {
+        failure.failure = FailureClass::configuration;
+        failure.error.kind = ErrorKind::invalid_argument;
+        failure.error.hint = "correct the connection string";
+      }
       return std::unexpected(std::move(failure));
     }
     const short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;

@@ -15,7 +15,7 @@ struct Entry {
 // The longest prefix counts. PostgreSQL documentation, Appendix A, "PostgreSQL Error Codes".
 constexpr std::array kTable{
     Entry{"08", FailureClass::retry},          // connection exceptions
-    Entry{"08P01", FailureClass::retry},       // a proxy in between restarts
+    Entry{"08P01", FailureClass::row},         // a value with too few or too many bytes
     Entry{"0A", FailureClass::configuration},  // feature not supported
     Entry{"22", FailureClass::row},            // data exceptions
     Entry{"23", FailureClass::row},            // integrity constraints
@@ -51,6 +51,7 @@ struct Reason {
 };
 
 constexpr std::array kReasons{
+    Reason{"08P01", "invalid_binary_representation"},
     Reason{"22001", "string_too_long"},
     Reason{"22003", "numeric_value_out_of_range"},
     Reason{"22007", "invalid_datetime"},

@@ -68,6 +68,8 @@ struct LaneOptions {
   // A frozen owner in the middle of a transaction must not hold its locks for ever.
   std::chrono::milliseconds idle_in_transaction_timeout{30'000};
   std::chrono::milliseconds tcp_user_timeout{20'000};
+  // Silence beyond statement_timeout after which the server is taken for frozen.
+  std::chrono::milliseconds reply_margin{15'000};
 
   const Clock* clock = nullptr;  // the machine's own when null
 };

@@ -42,7 +42,7 @@ Try<std::unique_ptr<Session>> Session::open(const LaneOptions& options, Wakeup& 
   if (!opened) return std::unexpected(std::move(opened.error()));
   session->connection_ = std::move(*opened);
   if (options.statement_timeout.count() > 0) {
-    session->connection_->set_reply_timeout(options.statement_timeout + std::chrono::seconds(15));
+    session->connection_->set_reply_timeout(options.statement_timeout + options.reply_margin);
   }
   if (auto done = session->configure(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = session->read_array_types(); !done) {
