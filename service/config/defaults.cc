@@ -24,7 +24,8 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
 
   // Nothing is left out: what came before the first start is wanted too, or the user says so.
   SourceSpec& source = *spec.mutable_source();
-  if (source.start_at() == SourceSpec::START_AT_UNSPECIFIED) source.set_start_at(SourceSpec::EARLIEST);
+  if (source.start_at() == SourceSpec::START_AT_UNSPECIFIED)
+    source.set_start_at(SourceSpec::EARLIEST);
 
   // JSON is what most topics hold.
   JsonSpec& json = *spec.mutable_parse()->mutable_json();

@@ -44,7 +44,8 @@ std::string hint_for(std::string_view text, std::size_t byte, std::string_view m
   const std::string_view line = line_at(text, byte);
   // The scanner often notices a tab one line late.
   const std::size_t line_begin = static_cast<std::size_t>(line.data() - text.data());
-  const std::string_view previous = line_begin == 0 ? std::string_view() : line_at(text, line_begin - 1);
+  const std::string_view previous =
+      line_begin == 0 ? std::string_view() : line_at(text, line_begin - 1);
   if (indented_by_tab(line) || indented_by_tab(previous)) {
     return "YAML does not allow tabs for indentation; use spaces";
   }

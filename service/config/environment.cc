@@ -66,9 +66,9 @@ Expansion expand(std::string_view text, const Environment& environment) {
     } else if (colon != std::string_view::npos) {  // unset or empty, as in a shell
       put(inside.substr(colon + 2), at);
     } else {
-      result.mistakes.push_back(
-          {at, "the environment variable '" + std::string(name) + "' is not set",
-           "set it, or give a default: ${" + std::string(name) + ":-…}"});
+      result.mistakes.push_back({at,
+                                 "the environment variable '" + std::string(name) + "' is not set",
+                                 "set it, or give a default: ${" + std::string(name) + ":-…}"});
     }
     at = close + 1;
   }

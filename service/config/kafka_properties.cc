@@ -54,8 +54,8 @@ static_assert(std::ranges::is_sorted(kReserved));
 }  // namespace
 
 std::string_view reserved_kafka_property(std::string_view name) {
-  const auto found = std::ranges::lower_bound(kReserved, name, {},
-                                              [](const auto& entry) { return entry.first; });
+  const auto found =
+      std::ranges::lower_bound(kReserved, name, {}, [](const auto& entry) { return entry.first; });
   return found != kReserved.end() && found->first == name ? found->second : std::string_view();
 }
 

@@ -44,8 +44,8 @@ void add_violations(const Reader& reader, const SourceMap& places,
   Problems found;
   for (Violation& violation : validate(config)) {
     if (known(violation.path)) continue;
-    const Place place = violation.at_key ? places.key_place(violation.path)
-                                         : places.value_place(violation.path);
+    const Place place =
+        violation.at_key ? places.key_place(violation.path) : places.value_place(violation.path);
     found.push_back(places.problem(place, std::move(violation.path), std::move(violation.message),
                                    std::move(violation.hint)));
   }
@@ -61,14 +61,13 @@ std::expected<Loaded, Problems> load_text(std::string_view text, std::string fil
     return std::unexpected(whole_file(std::move(file), "larger than 1 MiB"));
   }
   if (!is_utf8(text)) {
-    return std::unexpected(
-        whole_file(std::move(file), "not UTF-8 text", "save the file as UTF-8"));
+    return std::unexpected(whole_file(std::move(file), "not UTF-8 text", "save the file as UTF-8"));
   }
   Loaded loaded{{}, SourceMap(std::move(file), std::string(text))};
   const SourceMap& places = loaded.places;
   if (const std::size_t bad = first_bad_byte(text); bad < text.size()) {
-    return std::unexpected(
-        Problems{places.problem(places.place_of_byte(bad), "", "a control character", "remove it")});
+    return std::unexpected(Problems{
+        places.problem(places.place_of_byte(bad), "", "a control character", "remove it")});
   }
   const auto document = YamlDocument::parse(text);
   if (!document) {
@@ -80,8 +79,8 @@ std::expected<Loaded, Problems> load_text(std::string_view text, std::string fil
   Reader reader(loaded.places, environment);
   reader.read(document->root(), loaded.config);
   Problems problems = reader.take_problems();
-  const bool readable = std::ranges::none_of(
-      problems, [](const Problem& problem) { return problem.path.empty(); });
+  const bool readable =
+      std::ranges::none_of(problems, [](const Problem& problem) { return problem.path.empty(); });
   if (readable) add_violations(reader, places, loaded.config, problems);
   if (!problems.empty()) {
     std::ranges::stable_sort(problems, {}, [](const Problem& problem) {

@@ -37,11 +37,14 @@ bool is_secret_keyword(std::string_view name) {
 
 std::string percent_decoded(std::string_view text) {
   const auto digit = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                     ? c - '0'
+           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                    : -1;
   };
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 &&
+        digit(text[i + 2]) >= 0) {
       out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
       i += 2;
     } else {
@@ -61,7 +64,8 @@ void find_in_uri(std::string_view text, std::size_t begin, std::size_t end, Secr
   if (at != std::string_view::npos && at >= authority) {
     const std::size_t colon = text.find(':', authority);
     if (colon < at) secrets.push_back({colon + 1, at});
-  } else if (const std::size_t late = rest.rfind('@'); late != std::string_view::npos && late > query) {
+  } else if (const std::size_t late = rest.rfind('@');
+             late != std::string_view::npos && late > query) {
     // The "?" belongs to a password then.
     const std::size_t colon = text.find(':', authority);
     if (colon < query) secrets.push_back({colon + 1, late});

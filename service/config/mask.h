@@ -25,8 +25,8 @@ inline constexpr std::string_view kMask = "***";
 [[nodiscard]] std::string mask_uri(std::string_view text);
 // True when the value of this librdkafka property must not be shown.
 [[nodiscard]] bool is_secret_property(std::string_view name);
-// One line of a configuration file, for error messages, and where `column` (1-based, in code points)
-// has moved to. A column inside a secret points at its mask.
+// One line of a configuration file, for error messages, and where `column` (1-based, in code
+// points) has moved to. A column inside a secret points at its mask.
 struct MaskedLine {
   std::string text;
   std::uint32_t column = 1;

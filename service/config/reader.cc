@@ -95,8 +95,8 @@ void Reader::read_message(const YamlNode& node, pb::Message& message, const std:
     if (node.kind == Kind::scalar && node.plain && node.text.contains(':')) {
       hint = "a space is missing after ':'";
     }
-    complain(node.byte, path,
-             std::string("expected a mapping, found ").append(kind_name(node)), hint);
+    complain(node.byte, path, std::string("expected a mapping, found ").append(kind_name(node)),
+             hint);
     return;
   }
   std::map<std::string_view, const YamlNode*> seen;
@@ -132,8 +132,7 @@ void Reader::read_member(const YamlNode& key, const YamlNode& value, pb::Message
     const auto* other = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
     if (other != nullptr && other != field) {
       complain(key.byte, child,
-               "'" + key.text + "' and '" + std::string(other->name()) +
-                   "' exclude each other",
+               "'" + key.text + "' and '" + std::string(other->name()) + "' exclude each other",
                "keep one of them");
       return;
     }
@@ -198,8 +197,8 @@ void Reader::read_list(const YamlNode& value, pb::Message& message,
   }
 }
 
-void Reader::read_map(const YamlNode& value, pb::Message& message,
-                      const pb::FieldDescriptor& field, const std::string& path) {
+void Reader::read_map(const YamlNode& value, pb::Message& message, const pb::FieldDescriptor& field,
+                      const std::string& path) {
   if (!count_value(value) || value.kind == Kind::null) return;
   if (value.kind != Kind::mapping) {
     complain(value.byte, path, std::string("expected a mapping, found ").append(kind_name(value)),
@@ -222,8 +221,8 @@ void Reader::read_map(const YamlNode& value, pb::Message& message,
     pb::Message* entry = message.GetReflection()->AddMessage(&message, &field);
     entry->GetReflection()->SetString(entry, &key_field, member.key->text);
     if (value_field.message_type() != nullptr) {
-      read_message(*member.value,
-                   *entry->GetReflection()->MutableMessage(entry, &value_field), child);
+      read_message(*member.value, *entry->GetReflection()->MutableMessage(entry, &value_field),
+                   child);
     } else {
       read_scalar(*member.value, *entry, value_field, /*repeated=*/false, child);
     }
@@ -269,16 +268,16 @@ void Reader::read_duration(const YamlNode& value, pb::Message& duration, const s
   const auto parsed = parse_duration(text.value);
   if (!parsed) {
     complain(value.byte, path, "expected a duration, found " + in_quotes(text.value),
-             parse_unsigned(text.value) ? "give the unit: " + text.value + "s or " + text.value + "ms"
-                                        : "write it like 250ms, 30s or 5m");
+             parse_unsigned(text.value)
+                 ? "give the unit: " + text.value + "s or " + text.value + "ms"
+                 : "write it like 250ms, 30s or 5m");
     return;
   }
   set_duration(dynamic_cast<pb::Duration&>(duration), *parsed);
 }
 
 void Reader::read_scalar(const YamlNode& value, pb::Message& message,
-                         const pb::FieldDescriptor& field, bool repeated,
-                         const std::string& path) {
+                         const pb::FieldDescriptor& field, bool repeated, const std::string& path) {
   const pb::Reflection& reflection = *message.GetReflection();
   const bool is_size = field.name().ends_with("_bytes");
   std::string_view expected = "text";
@@ -373,8 +372,7 @@ void Reader::read_scalar(const YamlNode& value, pb::Message& message,
   }
 }
 
-std::vector<YamlNode::Member> Reader::members_of(const YamlNode& mapping,
-                                                 const std::string& path) {
+std::vector<YamlNode::Member> Reader::members_of(const YamlNode& mapping, const std::string& path) {
   std::vector<YamlNode::Member> members;
   std::vector<const YamlNode*> merged;
   for (const YamlNode::Member& member : mapping.members) {
@@ -401,9 +399,8 @@ void Reader::add_merged(const YamlNode& source, std::vector<YamlNode::Member>& m
   }
   for (const YamlNode::Member& member : members_of(source, path)) {
     if (!count_value(*member.value)) return;
-    const bool there = std::ranges::any_of(members, [&](const YamlNode::Member& own) {
-      return own.key->text == member.key->text;
-    });
+    const bool there = std::ranges::any_of(
+        members, [&](const YamlNode::Member& own) { return own.key->text == member.key->text; });
     if (!there) members.push_back(member);
   }
 }

@@ -28,8 +28,8 @@ constexpr std::int64_t kLongestDuration = 10'000LL * 24 * 3600 * kSecond;
 
 constexpr std::uint64_t kKi = 1024;
 constexpr std::array<std::pair<std::string_view, std::uint64_t>, 9> kSizeUnits{{
-    {"tib", kKi * kKi * kKi * kKi},
-    {"gib", kKi * kKi * kKi},
+    {"tib", kKi* kKi* kKi* kKi},
+    {"gib", kKi* kKi* kKi},
     {"mib", kKi* kKi},
     {"kib", kKi},
     {"tb", 1'000'000'000'000},

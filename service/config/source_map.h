@@ -27,7 +27,7 @@ struct Place {
 class SourceMap {
  public:
   struct Entry {
-    std::size_t key = 0;    // byte in the file where the key begins (the "-" item's value in a list)
+    std::size_t key = 0;  // byte in the file where the key begins (the "-" item's value in a list)
     std::size_t value = 0;  // byte where the value's text begins, after a quote or a block's "|"
     // For scalars: byte in the file of every byte of the value (environment variables replaced,
     // escapes resolved), and one for its end.

@@ -101,7 +101,8 @@ class Rules {
   }
 
   void at_most(const std::string& path, std::uint64_t value, std::uint64_t limit) {
-    if (value > limit) fail(path, "is " + std::to_string(value) + ", at most " + std::to_string(limit));
+    if (value > limit)
+      fail(path, "is " + std::to_string(value) + ", at most " + std::to_string(limit));
   }
   void size_at_most(const std::string& path, std::uint64_t value, std::uint64_t limit) {
     if (value > limit) {
@@ -131,7 +132,8 @@ class Rules {
     for (int i = 0; i < source.topics_size(); ++i) {
       check_topic(source.topics(i), item_path(path + ".topics", static_cast<std::size_t>(i)), seen);
     }
-    if (require(path + ".group", source.group(), "the consumer group, such as orders-to-postgres") &&
+    if (require(path + ".group", source.group(),
+                "the consumer group, such as orders-to-postgres") &&
         source.group().size() > 255) {
       fail(path + ".group", "longer than 255 characters");
     }
@@ -165,7 +167,8 @@ class Rules {
     for (const auto& [name, value] : properties) sorted.emplace(name, &value);
     for (const auto& [name, value] : sorted) {
       if (const std::string_view reason = reserved_kafka_property(name); !reason.empty()) {
-        fail(child_path(path, name), "'" + name + "' is set by Penstock", std::string(reason), true);
+        fail(child_path(path, name), "'" + name + "' is set by Penstock", std::string(reason),
+             true);
       }
     }
   }
@@ -220,10 +223,13 @@ class Rules {
     for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
       const std::string_view keyword = option->keyword;
       const std::string_view value = option->val == nullptr ? "" : option->val;
-      if (keyword == "target_session_attrs" && (value == "read-only" || value == "standby" ||
-                                                value == "prefer-standby")) {
-        fail(path, "target_session_attrs=" + std::string(value) + " asks for a server that cannot be "
-                   "written to", "leave it out: Penstock asks for read-write");
+      if (keyword == "target_session_attrs" &&
+          (value == "read-only" || value == "standby" || value == "prefer-standby")) {
+        fail(path,
+             "target_session_attrs=" + std::string(value) +
+                 " asks for a server that cannot be "
+                 "written to",
+             "leave it out: Penstock asks for read-write");
       }
     }
   }
@@ -235,7 +241,8 @@ class Rules {
     const std::string_view text = message;
     const std::size_t open = text.find('"');
     const std::size_t close = open == std::string_view::npos ? open : text.find('"', open + 1);
-    if (text.contains("invalid connection option") || text.contains("invalid URI query parameter")) {
+    if (text.contains("invalid connection option") ||
+        text.contains("invalid URI query parameter")) {
       if (close != std::string_view::npos) {
         const std::string near = nearest_option(text.substr(open + 1, close - open - 1));
         if (!near.empty()) return ": an unknown option; did you mean '" + near + "'?";
@@ -283,11 +290,12 @@ class Rules {
   void check_address(const std::string& path, const std::string& address) {
     if (address.empty() || address == "off") return;
     const std::size_t colon = address.rfind(':');
-    const std::string_view host = std::string_view(address).substr(0, std::min(colon, address.size()));
+    const std::string_view host =
+        std::string_view(address).substr(0, std::min(colon, address.size()));
     const std::string_view port =
         colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
-    const bool host_ok = !host.empty() && (!host.contains(':') ||
-                                           (host.starts_with('[') && host.ends_with(']')));
+    const bool host_ok =
+        !host.empty() && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')));
     unsigned number = 0;
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
     const bool port_ok =

@@ -15,7 +15,7 @@
 namespace penstock::config {
 
 struct Violation {
-  std::string path;  // as in SourceMap
+  std::string path;     // as in SourceMap
   bool at_key = false;  // the key itself is wrong, not its value
   std::string message;
   std::string hint;

@@ -71,8 +71,9 @@ void Blockers::look(pqxx::connection& connection) {
     const std::string role = row[2].as<std::string>();
     if (!application.starts_with("penstock/")) {
       if (!strangers.empty()) strangers += ", ";
-      strangers += pid == 0 ? std::string("a prepared transaction")
-                            : "pid " + std::to_string(pid) + " (" + application + ", role " + role + ")";
+      strangers += pid == 0
+                       ? std::string("a prepared transaction")
+                       : "pid " + std::to_string(pid) + " (" + application + ", role " + role + ")";
       continue;
     }
     try {
@@ -81,13 +82,13 @@ void Blockers::look(pqxx::connection& connection) {
                             .one_field()
                             .as<bool>();
       if (!gone) continue;
-    } catch (const pqxx::insufficient_privilege& error) {
+    } catch (const pqxx::insufficient_privilege&) {
       throw Failure({ErrorKind::permission_denied,
                      "the claim waits for pid " + std::to_string(pid) + " (" + application +
                          ", role " + role + "), which this role may not end",
                      "run every instance under the same role, or GRANT pg_signal_backend to this "
                      "one",
-                     error.sqlstate()});
+                     "42501"});
     }
     log(LogLevel::warning, "blocking_backend_terminated",
         {{"pid", pid}, {"application_name", application}, {"waiting_pid", options_.waiting_pid}});

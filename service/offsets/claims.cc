@@ -176,8 +176,8 @@ class Claims::Impl {
   auto attempt(Body& body) -> Result<std::invoke_result_t<Body>> {
     auto result = guarded([&] {
       if (connection_ == nullptr) {
-        connection_ = connect(options_.conninfo, application_name("claims"),
-                              options_.connect_timeout);
+        connection_ =
+            connect(options_.conninfo, application_name("claims"), options_.connect_timeout);
         if (std::exchange(connected_before_, true)) reconnects_.add();
       }
       return body();
@@ -199,8 +199,8 @@ class Claims::Impl {
     for (int i = 0; i < kMostRaces; ++i) {
       if (auto answers = try_claim(requests)) return *std::move(answers);
     }
-    throw Failure({ErrorKind::unavailable, "other claims of the same partitions came in between",
-                   {}, {}});
+    throw Failure(
+        {ErrorKind::unavailable, "other claims of the same partitions came in between", {}, {}});
   }
 
   // The same claim while whoever is in its way is made to leave.

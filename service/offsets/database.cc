@@ -33,7 +33,8 @@ std::string one_line(std::string_view text) {
 Error connect_error(std::string_view text) {
   const std::string message = "cannot connect to PostgreSQL: " + one_line(text);
   const auto says = [&](std::initializer_list<std::string_view> phrases) {
-    return std::ranges::any_of(phrases, [&](std::string_view phrase) { return text.contains(phrase); });
+    return std::ranges::any_of(phrases,
+                               [&](std::string_view phrase) { return text.contains(phrase); });
   };
   if (says({"authentication failed", "no pg_hba.conf entry", "not permitted to log in",
             "permission denied for database", "no password supplied"})) {
@@ -49,8 +50,14 @@ Error connect_error(std::string_view text) {
 }
 
 Error sql_error(const pqxx::sql_error& exception) {
-  const std::string& state = exception.sqlstate();
-  const std::string message = one_line(exception.what());
+  // libpqxx leaves out the SQLSTATE of this one.
+  const bool privilege = dynamic_cast<const pqxx::insufficient_privilege*>(&exception) != nullptr;
+  const std::string state = privilege ? "42501" : exception.sqlstate();
+  std::string_view text = exception.what();
+  text =
+      text.substr(0, text.find("\nLINE "));  // our own statement, for people who did not write it
+  if (text.starts_with("ERROR:")) text.remove_prefix(6);
+  const std::string message = one_line(text);
   const auto in_class = [&](std::initializer_list<std::string_view> prefixes) {
     return std::ranges::any_of(prefixes,
                                [&](std::string_view prefix) { return state.starts_with(prefix); });
@@ -88,27 +95,29 @@ std::unique_ptr<pqxx::connection> connect(const std::string& conninfo,
   const std::unique_ptr<PQconninfoOption, ConninfoFree> parsed(
       PQconninfoParse(conninfo.c_str(), nullptr));
   if (parsed == nullptr) {
-    throw Failure({ErrorKind::invalid_argument, "not a valid PostgreSQL connection string",
-                   "write postgres://user@host:5432/database or host=… dbname=… user=…", {}});
+    throw Failure({ErrorKind::invalid_argument,
+                   "not a valid PostgreSQL connection string",
+                   "write postgres://user@host:5432/database or host=… dbname=… user=…",
+                   {}});
   }
   const std::string seconds =
       std::to_string(std::max<std::int64_t>(1, (timeout.count() + 999) / 1000));
   // libpq: what stands before `dbname` may be overridden by the user's string, what stands after
   // it overrides the string.
   const std::array<const char*, 9> keywords{
-      "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-      "tcp_user_timeout", "dbname", "application_name", "target_session_attrs", nullptr};
+      "connect_timeout",  "keepalives_idle",      "keepalives_interval",
+      "keepalives_count", "tcp_user_timeout",     "dbname",
+      "application_name", "target_session_attrs", nullptr};
   const std::array<const char*, 9> values{
-      seconds.c_str(), "5", "3", "3", "15000", conninfo.c_str(), application_name.c_str(),
-      "read-write", nullptr};
+      seconds.c_str(),          "5",          "3",    "3", "15000", conninfo.c_str(),
+      application_name.c_str(), "read-write", nullptr};
   std::unique_ptr<PGconn, ConnectionFinish> raw(
       PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/1));
   if (raw == nullptr) throw std::bad_alloc();
   if (PQstatus(raw.get()) != CONNECTION_OK) throw Failure(connect_error(PQerrorMessage(raw.get())));
   // Else notices ("… already exists, skipping") go to stderr.
   PQsetNoticeProcessor(raw.get(), [](void*, const char*) {}, nullptr);
-  return std::make_unique<pqxx::connection>(
-      pqxx::connection::seize_raw_connection(raw.release()));
+  return std::make_unique<pqxx::connection>(pqxx::connection::seize_raw_connection(raw.release()));
 }
 
 std::string transaction_preamble(std::chrono::milliseconds lock_timeout,

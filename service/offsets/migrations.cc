@@ -29,9 +29,10 @@ AppliedByVersion read_applied(pqxx::transaction_base& transaction) {
   AppliedByVersion applied;
   const bool there =
       transaction
-          .exec("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-                "ON n.oid = c.relnamespace WHERE n.nspname = 'penstock' AND "
-                "c.relname = 'schema_migrations')")
+          .exec(
+              "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+              "ON n.oid = c.relnamespace WHERE n.nspname = 'penstock' AND "
+              "c.relname = 'schema_migrations')")
           .one_field()
           .as<bool>();
   if (!there) return applied;
@@ -58,13 +59,15 @@ void check_history(const AppliedByVersion& applied, std::span<const Migration> m
       throw Failure({ErrorKind::conflict,
                      "the database has migration " + label(version, record.name) +
                          ", which this binary does not know",
-                     "a newer Penstock has been here: use that version or a later one", {}});
+                     "a newer Penstock has been here: use that version or a later one",
+                     {}});
     }
     if (own->checksum != record.checksum) {
       throw Failure({ErrorKind::conflict,
                      "migration " + label(version, record.name) +
                          " was applied with other SQL than this binary's",
-                     "use the version that applied it; applied migrations must never change", {}});
+                     "use the version that applied it; applied migrations must never change",
+                     {}});
     }
   }
 }
@@ -132,9 +135,9 @@ Result<std::vector<MigrationStatus>> status(const std::string& conninfo,
     }
     for (const auto& [version, record] : read_applied(transaction)) {
       const auto own = std::ranges::find(migrations, version, &Migration::version);
-      const MigrationState state = own == migrations.end()             ? MigrationState::unknown
+      const MigrationState state = own == migrations.end()            ? MigrationState::unknown
                                    : own->checksum == record.checksum ? MigrationState::applied
-                                                                       : MigrationState::changed;
+                                                                      : MigrationState::changed;
       by_version[version] = {version, record.name, state, record.at};
     }
     std::vector<MigrationStatus> list;
@@ -149,7 +152,9 @@ Result<std::vector<int>> migrate_up(const std::string& conninfo, std::optional<i
   return guarded([&] {
     if (target && std::ranges::find(migrations, *target, &Migration::version) == migrations.end()) {
       throw Failure({ErrorKind::invalid_argument,
-                     "there is no migration " + std::to_string(*target), {}, {}});
+                     "there is no migration " + std::to_string(*target),
+                     {},
+                     {}});
     }
     return run(conninfo, lock_wait, [&](pqxx::work& transaction) -> std::optional<int> {
       const AppliedByVersion applied = read_applied(transaction);
@@ -172,7 +177,8 @@ Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps,
                                       std::chrono::milliseconds lock_wait) {
   return guarded([&] {
     if (steps < 1) {
-      throw Failure({ErrorKind::invalid_argument, "the number of steps must be at least 1", {}, {}});
+      throw Failure(
+          {ErrorKind::invalid_argument, "the number of steps must be at least 1", {}, {}});
     }
     int left = steps;
     return run(conninfo, lock_wait, [&](pqxx::work& transaction) -> std::optional<int> {
@@ -195,8 +201,8 @@ Result<bool> is_current(const std::string& conninfo, std::span<const Migration> 
     pqxx::work transaction(*connection);
     const AppliedByVersion applied = read_applied(transaction);
     check_history(applied, migrations);
-    return std::ranges::all_of(
-        migrations, [&](const Migration& own) { return applied.contains(own.version); });
+    return std::ranges::all_of(migrations,
+                               [&](const Migration& own) { return applied.contains(own.version); });
   });
 }
 

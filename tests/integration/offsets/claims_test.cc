@@ -16,11 +16,8 @@ using namespace std::chrono_literals;
 
 ClaimRequest request_of(std::int32_t partition, std::optional<Offset> initial = std::nullopt,
                         const std::string& topic = "t") {
-  return {.id = {0, partition},
-          .topic = topic,
-          .cluster_id = {},
-          .topic_id = {},
-          .initial = initial};
+  return {
+      .id = {0, partition}, .topic = topic, .cluster_id = {}, .topic_id = {}, .initial = initial};
 }
 
 // A session of another process, such as a lane of the previous owner.
@@ -78,8 +75,9 @@ class ClaimsTest : public testing::Test {
 
   // How many sessions wait for a lock in this database.
   std::int64_t waiting() {
-    return database.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                           "AND datname = current_database()");
+    return database.number(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND datname = current_database()");
   }
   std::string owner_of(int partition) {
     return database.value("SELECT owner FROM penstock.offsets WHERE partition = " +
@@ -114,9 +112,8 @@ TEST_F(ClaimsTest, BeginsAtTheInitialOffsetOnlyOnce) {
 TEST_F(ClaimsTest, AnswersInTheOrderOfTheRequests) {
   Claims claims(options());
   claim(claims, {request_of(2, 20), request_of(0, 0), request_of(1, 10, "u")});
-  const auto answers =
-      claim(claims, {request_of(1, std::nullopt, "u"), request_of(5), request_of(2), request_of(0),
-                     request_of(7, 70)});
+  const auto answers = claim(claims, {request_of(1, std::nullopt, "u"), request_of(5),
+                                      request_of(2), request_of(0), request_of(7, 70)});
   ASSERT_EQ(answers.size(), 5U);
   EXPECT_EQ(answers[0].next_offset, 10);
   EXPECT_EQ(answers[0].id.partition, 1);
@@ -147,8 +144,8 @@ TEST_F(ClaimsTest, FencesThePreviousOwner) {
       zombie.execute("SELECT penstock.advance('p', '{t}', '{0}', '{1}', '{0}', '{5}')");
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().sqlstate, "PS001");
-  EXPECT_TRUE(
-      zombie.execute("SELECT penstock.advance('p', '{t}', '{0}', '{2}', '{0}', '{5}')").has_value());
+  EXPECT_TRUE(zombie.execute("SELECT penstock.advance('p', '{t}', '{0}', '{2}', '{0}', '{5}')")
+                  .has_value());
 }
 
 TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
@@ -174,8 +171,8 @@ TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
 
   // The way out that it names works.
   const std::size_t begin = refused.refused_reason.find("DELETE");
-  database.execute(refused.refused_reason.substr(
-      begin, refused.refused_reason.find(';', begin) - begin));
+  database.execute(
+      refused.refused_reason.substr(begin, refused.refused_reason.find(';', begin) - begin));
   EXPECT_EQ(claim(claims, recreated).epoch, Epoch{1});
 }
 
@@ -248,8 +245,9 @@ TEST_F(ClaimsTest, LeavesStrangersAloneAndNamesThem) {
 
 TEST_F(ClaimsTest, SaysWhichRightIsMissingToEndABackend) {
   const std::string role = test::unique_name("service");
-  database.execute("CREATE ROLE " + role + " LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA penstock TO " +
-                   role + "; GRANT ALL ON ALL TABLES IN SCHEMA penstock TO " + role);
+  database.execute("CREATE ROLE " + role +
+                   " LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA penstock TO " + role +
+                   "; GRANT ALL ON ALL TABLES IN SCHEMA penstock TO " + role);
   {
     Claims::Options weak = impatient();
     weak.conninfo += " user=" + role + " password=x";
@@ -294,9 +292,8 @@ TEST_F(ClaimsTest, GivesUpOnlyWhatIsStillItsOwn) {
   claim(claims, {request_of(0, 0), request_of(1, 0)});
   Claims other(options("other"));
   claim(other, request_of(1));
-  const auto done = claims.release(std::vector<Claimed>{{{0, 0}, "t", Epoch{1}},
-                                                        {{0, 1}, "t", Epoch{1}},
-                                                        {{0, 9}, "t", Epoch{1}}});
+  const auto done = claims.release(std::vector<Claimed>{
+      {{0, 0}, "t", Epoch{1}}, {{0, 1}, "t", Epoch{1}}, {{0, 9}, "t", Epoch{1}}});
   ASSERT_TRUE(done.has_value()) << done.error().to_string();
   EXPECT_EQ(owner_of(0), "");
   EXPECT_EQ(owner_of(1), "other");
@@ -323,8 +320,9 @@ TEST_F(ClaimsTest, ReadsWhatIsStored) {
 TEST_F(ClaimsTest, ConnectsAgainWhenTheConnectionWasEnded) {
   Claims claims(options());
   claim(claims, request_of(0, 0));
-  database.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
-                   "application_name = 'penstock/p/claims' AND datname = current_database()");
+  database.execute(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
+      "application_name = 'penstock/p/claims' AND datname = current_database()");
   EXPECT_EQ(claim(claims, request_of(0)).epoch, Epoch{2});
   EXPECT_EQ(claims.counters().reconnects, 1U);
 }

@@ -31,7 +31,8 @@ class Session {
   Session(const std::string& conninfo, std::string pipeline)
       : sql_(unwrap(demo::Sql::connect(conninfo))), pipeline_(std::move(pipeline)) {
     // "ok", or the SQLSTATE and the DETAIL of the failure.
-    run("CREATE FUNCTION pg_temp.try_advance(text, text[], integer[], bigint[], bigint[], bigint[]) "
+    run("CREATE FUNCTION pg_temp.try_advance(text, text[], integer[], bigint[], bigint[], "
+        "bigint[]) "
         "RETURNS text LANGUAGE plpgsql AS $$ DECLARE state text; found text; BEGIN "
         "PERFORM penstock.advance($1, $2, $3, $4, $5, $6); RETURN 'ok'; "
         "EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, "
@@ -60,7 +61,8 @@ class Session {
              std::int64_t next_offset) {
     run("INSERT INTO penstock.offsets VALUES ('" + pipeline_ + "', '" + topic + "', " +
         std::to_string(partition) + ", " + std::to_string(next_offset) + ", " +
-        std::to_string(epoch) + ", 'test', 0, '', '') ON CONFLICT (pipeline, topic, partition) "
+        std::to_string(epoch) +
+        ", 'test', 0, '', '') ON CONFLICT (pipeline, topic, partition) "
         "DO UPDATE SET next_offset = EXCLUDED.next_offset, epoch = EXCLUDED.epoch");
   }
 
@@ -88,8 +90,10 @@ std::string answer_after_waiting(const std::string& conninfo, const std::string&
   in_first(first);
   auto answer = std::async(std::launch::async, [&] { return second.advance({in_second}); });
   const bool waited = wait_until([&] {
-    return watch.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                       "pid = " + pid) == "1" ||
+    return watch.value(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+               "pid = " +
+               pid) == "1" ||
            answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   });
   const bool too_early = answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
@@ -141,14 +145,14 @@ std::vector<std::string> violated_rules(const std::string& conninfo) {
 
   session.place("w", 0, 1, 0);
   rule("waits for a commit of the same range, then refuses",
-       refused(answer_after_waiting(
-           conninfo, pipeline, [](Session& first) { first.advance({{"w", 0, 1, 0, 5}}); },
-           {"w", 0, 1, 0, 5})));
+       refused(answer_after_waiting(conninfo, pipeline,
+                                    [](Session& first) { first.advance({{"w", 0, 1, 0, 5}}); },
+                                    {"w", 0, 1, 0, 5})));
   session.place("w", 0, 1, 0);
   rule("waits for a claim, then refuses the old epoch",
-       refused(answer_after_waiting(
-           conninfo, pipeline, [](Session& first) { first.place("w", 0, 2, 0); },
-           {"w", 0, 1, 0, 5})));
+       refused(answer_after_waiting(conninfo, pipeline,
+                                    [](Session& first) { first.place("w", 0, 2, 0); },
+                                    {"w", 0, 1, 0, 5})));
   session.run("DELETE FROM penstock.offsets WHERE pipeline = '" + pipeline + "'");
   return violated;
 }

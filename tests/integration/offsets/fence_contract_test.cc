@@ -52,8 +52,7 @@ TEST_F(FenceContract, IsViolatedWithoutTheStart) {
 
 TEST_F(FenceContract, IsViolatedWhenNobodyLooksAtTheRowCount) {
   take_out("RAISE EXCEPTION 'penstock: fenced' USING ERRCODE = 'PS001', DETAIL = fenced::text;");
-  EXPECT_THAT(violated_rules(database.conninfo()),
-              Contains("refuses a partition that has no row"));
+  EXPECT_THAT(violated_rules(database.conninfo()), Contains("refuses a partition that has no row"));
 }
 
 }  // namespace

@@ -34,9 +34,7 @@ class Grants : public testing::Test {
   Grants() {
     database.execute("CREATE ROLE " + role + " LOGIN PASSWORD 'x'; CREATE TABLE orders (id int)");
   }
-  ~Grants() override {
-    database.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
-  }
+  ~Grants() override { database.execute("DROP OWNED BY " + role + "; DROP ROLE " + role); }
 
   void migrate() {
     const auto done = migrate_up(database.conninfo());
@@ -58,11 +56,8 @@ TEST_F(Grants, AreEnoughForAllThatTheServiceDoes) {
 
   Claims claims({.conninfo = as_service, .pipeline = "p", .owner = "me"});
   for (int i = 0; i < 2; ++i) {
-    const auto answers = claims.claim(std::vector<ClaimRequest>{{.id = {0, 0},
-                                                                 .topic = "t",
-                                                                 .cluster_id = {},
-                                                                 .topic_id = {},
-                                                                 .initial = 0}});
+    const auto answers = claims.claim(std::vector<ClaimRequest>{
+        {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}});
     ASSERT_TRUE(answers.has_value()) << answers.error().to_string();
   }
   EXPECT_TRUE(claims.read(std::vector<PartitionName>{{{0, 0}, "t"}}).has_value());

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 class Migrations : public testing::Test {
  protected:
-  [[nodiscard]] bool has_table(const std::string& name) {
+  bool has_table(const std::string& name) {
     return database.value("SELECT coalesce(to_regclass('" + name + "')::text, '')") != "";
   }
 
@@ -104,8 +104,7 @@ TEST_F(Migrations, AreRefusedWhenTheDatabaseKnowsNewerOnes) {
 
 TEST_F(Migrations, LeaveNothingOfOneThatFailed) {
   constexpr std::array<Migration, 2> with_bad{
-      {kTwo[0],
-       {2, "bad", "CREATE TABLE penstock.half (); SELECT 1 / 0;", "SELECT 1", "c2"}}};
+      {kTwo[0], {2, "bad", "CREATE TABLE penstock.half (); SELECT 1 / 0;", "SELECT 1", "c2"}}};
   const auto up = migrate_up(conninfo, std::nullopt, with_bad);
   ASSERT_FALSE(up.has_value());
   EXPECT_EQ(up.error().sqlstate, "22012");
@@ -117,9 +116,8 @@ TEST_F(Migrations, LeaveNothingOfOneThatFailed) {
 TEST_F(Migrations, RunOnceWhenTwoProcessesStartAtOnce) {
   std::vector<std::future<Result<std::vector<int>>>> runs;
   for (int i = 0; i < 4; ++i) {
-    runs.push_back(std::async(std::launch::async, [this] {
-      return migrate_up(conninfo, std::nullopt, kTwo);
-    }));
+    runs.push_back(std::async(std::launch::async,
+                              [this] { return migrate_up(conninfo, std::nullopt, kTwo); }));
   }
   std::size_t applied = 0;
   for (auto& run : runs) {
@@ -140,7 +138,7 @@ TEST_F(Migrations, DoNotWaitForeverForAnother) {
   EXPECT_TRUE(migrate_up(conninfo, std::nullopt, kTwo).has_value());
 }
 
-TEST_F(Migrations, WorkForARoleWhoseTransactionsAreReadOnly) {
+TEST_F(Migrations, WorkWhateverTheRoleDefaultsTo) {
   database.execute("ALTER DATABASE " + database.name() +
                    " SET default_transaction_isolation = 'serializable'");
   EXPECT_TRUE(migrate_up(conninfo).has_value());

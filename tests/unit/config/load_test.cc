@@ -159,8 +159,7 @@ TEST(Load, NamesWhatItExpectedAndWhatItFound) {
             "expected a smaller number, found '5000000000'");
   EXPECT_EQ(problem_of(good_text("    batch: {max_bytes: 1.3}\n")).message,
             "expected a size, found '1.3'");
-  EXPECT_EQ(problem_of(good_text("    batch: [1]\n")).message,
-            "expected a mapping, found a list");
+  EXPECT_EQ(problem_of(good_text("    batch: [1]\n")).message, "expected a mapping, found a list");
   EXPECT_EQ(problem_of(good_text("    compute: {where: [a]}\n")).message,
             "expected text, found a list");
   EXPECT_EQ(problem_of(good_text("    compute: {let: {x: }}\n")).message,
@@ -190,8 +189,9 @@ TEST(Load, RefusesTheUnspecifiedEnumValue) {
 }
 
 TEST(Load, TakesEmptyMappingsAndNothingAsLeftOut) {
-  for (const char* more : {"    parse: {json: {}}\n", "    parse: {json: }\n", "    parse:\n",
-                           "    compute:\n    batch: {}\n", "    drain_timeout:\n", "server: ~\n"}) {
+  for (const char* more :
+       {"    parse: {json: {}}\n", "    parse: {json: }\n", "    parse:\n",
+        "    compute:\n    batch: {}\n", "    drain_timeout:\n", "server: ~\n"}) {
     const v1::Config config = loaded(good_text(more)).config;
     EXPECT_TRUE(config.pipelines(0).parse().has_json()) << more;
     EXPECT_EQ(config.pipelines(0).batch().max_rows(), 50'000U) << more;

@@ -67,7 +67,8 @@ TEST(MaskLine, HidesSecretsWhereverTheyStand) {
             "  postgres: postgres://u:***@h/d  # main");
   EXPECT_EQ(masked("  postgres: host=h password=hunter2"), "  postgres: host=h password=***");
   EXPECT_EQ(masked("        sasl.password: hunter2"), "        sasl.password: ***");
-  EXPECT_EQ(masked("  kafka: {\"sasl.password\" : 'x', a: b}"), "  kafka: {\"sasl.password\" : ***");
+  EXPECT_EQ(masked("  kafka: {\"sasl.password\" : 'x', a: b}"),
+            "  kafka: {\"sasl.password\" : ***");
   EXPECT_EQ(masked("  where: msg.password == 'x'"), "  where: msg.password =*** 'x'")
       << "rather too much than too little";
   EXPECT_EQ(masked("  name: orders"), "  name: orders");
@@ -101,7 +102,8 @@ log: {format: text}
 
 TEST(MaskedYaml, HidesEverySecret) {
   std::string text = good_text();
-  text.replace(text.find("{bootstrap"), std::string("{bootstrap.servers: \"localhost:9092\"}").size(),
+  text.replace(text.find("{bootstrap"),
+               std::string("{bootstrap.servers: \"localhost:9092\"}").size(),
                "{bootstrap.servers: b, sasl.password: s3cret, ssl.key.pem: s3cret, "
                "sasl.oauthbearer.token.endpoint.url: \"https://u:s3cret@h/\"}");
   text.replace(text.find("postgres://localhost/shop"), 25,

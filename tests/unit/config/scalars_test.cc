@@ -26,9 +26,9 @@ TEST(Duration, RefusesTheRest) {
 }
 
 TEST(Duration, IsWrittenAsItIsRead) {
-  for (const auto value : {std::chrono::nanoseconds(0ns), std::chrono::nanoseconds(1ns),
-                           std::chrono::nanoseconds(90s), std::chrono::nanoseconds(250ms),
-                           std::chrono::nanoseconds(3h + 5ms)}) {
+  for (const auto value :
+       {std::chrono::nanoseconds(0ns), std::chrono::nanoseconds(1ns), std::chrono::nanoseconds(90s),
+        std::chrono::nanoseconds(250ms), std::chrono::nanoseconds(3h + 5ms)}) {
     EXPECT_EQ(parse_duration(format_duration(value)), value) << format_duration(value);
   }
   EXPECT_EQ(format_duration(90s), "1m30s");
@@ -46,8 +46,8 @@ TEST(Size, ReadsUnits) {
 }
 
 TEST(Size, RefusesTheRest) {
-  for (const char* text : {"", "MiB", "1M", "1.5", "0.3B", "-1", "1 2", "99999999TiB",
-                           "99999999999999999999"}) {
+  for (const char* text :
+       {"", "MiB", "1M", "1.5", "0.3B", "-1", "1 2", "99999999TiB", "99999999999999999999"}) {
     EXPECT_EQ(parse_size_bytes(text), std::nullopt) << text;
   }
 }

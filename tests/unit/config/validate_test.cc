@@ -72,11 +72,10 @@ TEST(Validate, RefusesPropertiesThatPenstockOwns) {
   for (const char* name :
        {"enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "group.id",
         "enable.partition.eof", "partition.assignment.strategy", "rebalance_cb"}) {
-    EXPECT_EQ(found_after([&](auto&, auto& spec) {
-                (*spec.mutable_source()->mutable_kafka())[name] = "x";
-              }),
-              child_path("pipelines[0].source.kafka", name) + ": '" + name +
-                  "' is set by Penstock\n");
+    EXPECT_EQ(
+        found_after(
+            [&](auto&, auto& spec) { (*spec.mutable_source()->mutable_kafka())[name] = "x"; }),
+        child_path("pipelines[0].source.kafka", name) + ": '" + name + "' is set by Penstock\n");
     EXPECT_NE(reserved_kafka_property(name), "");
   }
   for (const char* name : {"client.id", "fetch.wait.max.ms", "isolation.level", "sasl.password"}) {
@@ -104,18 +103,16 @@ TEST(Validate, BoundsNumbers) {
               spec.mutable_parse()->mutable_json()->set_max_record_bytes(std::uint64_t{2} << 30);
             }),
             "pipelines[0].parse.json.max_record_bytes: is 2GiB, at most 1GiB\n");
-  EXPECT_EQ(found_after([](auto&, auto& spec) {
-              spec.mutable_resources()->set_memory_bytes(1 << 20);
-            }),
-            "pipelines[0].resources.memory_bytes: is 1MiB, at least 16MiB\n");
+  EXPECT_EQ(
+      found_after([](auto&, auto& spec) { spec.mutable_resources()->set_memory_bytes(1 << 20); }),
+      "pipelines[0].resources.memory_bytes: is 1MiB, at least 16MiB\n");
   EXPECT_EQ(found_after([](auto&, auto& spec) {
               set_duration(*spec.mutable_batch()->mutable_max_wait(), 61s);
             }),
             "pipelines[0].batch.max_wait: is 1m1s, at most 1m\n");
-  EXPECT_EQ(found_after([](auto&, auto& spec) {
-              set_duration(*spec.mutable_drain_timeout(), -1s);
-            }),
-            "pipelines[0].drain_timeout: is negative\n");
+  EXPECT_EQ(
+      found_after([](auto&, auto& spec) { set_duration(*spec.mutable_drain_timeout(), -1s); }),
+      "pipelines[0].drain_timeout: is negative\n");
 }
 
 TEST(Validate, WantsFewerMinWorkersThanMaxWorkers) {
@@ -131,9 +128,8 @@ TEST(Validate, WantsFewerMinWorkersThanMaxWorkers) {
 
 TEST(Validate, ChecksNamesAndExpressionsOfLet) {
   const auto with = [](const char* name, const char* expression) {
-    return found_after([&](auto&, auto& spec) {
-      (*spec.mutable_compute()->mutable_let())[name] = expression;
-    });
+    return found_after(
+        [&](auto&, auto& spec) { (*spec.mutable_compute()->mutable_let())[name] = expression; });
   };
   EXPECT_EQ(with("total_1", "1"), "");
   EXPECT_NE(with("1a", "1"), "");
@@ -152,10 +148,9 @@ TEST(Validate, ChecksAddresses) {
     EXPECT_EQ(found_after([&](auto& config, auto&) { config.mutable_server()->set_grpc(address); }),
               "server.grpc: '" + std::string(address) + "' is not host:port\n");
   }
-  EXPECT_EQ(found_after([](auto& config, auto&) {
-              config.mutable_server()->set_http("127.0.0.1:7070");
-            }),
-            "server.http: the same address as server.grpc\n");
+  EXPECT_EQ(
+      found_after([](auto& config, auto&) { config.mutable_server()->set_http("127.0.0.1:7070"); }),
+      "server.http: the same address as server.grpc\n");
 }
 
 TEST(Validate, ExplainsABadConnectionStringWithoutItsSecrets) {
@@ -169,8 +164,7 @@ TEST(Validate, ExplainsABadConnectionStringWithoutItsSecrets) {
   EXPECT_EQ(with("postgresql://u:p@[::1]:5432,other/d?sslmode=require"), "");
   EXPECT_EQ(with("host=h dbnam=d"),
             "not a valid connection string: an unknown option; did you mean 'dbname'?");
-  EXPECT_EQ(with("host=h password=hunter 2=3"),
-            "not a valid connection string: an unknown option");
+  EXPECT_EQ(with("host=h password=hunter 2=3"), "not a valid connection string: an unknown option");
   EXPECT_EQ(with("password=hunter two"), "not a valid connection string: a '=' is missing");
   EXPECT_EQ(with("password='hunter"), "not a valid connection string: a quote is not closed");
   EXPECT_EQ(with("postgres://u:hun%ter@h/d"),

@@ -108,7 +108,8 @@ TEST_F(MirrorTest, MayStartLowerAfterANewClaim) {
   mirror.assign({0, 0}, Epoch{2});
   mirror.note({0, 0}, Epoch{2}, 40);
   mirror.flush();
-  EXPECT_EQ(rounds.back(), (Positions{{{0, 0}, 40}})) << "PostgreSQL failed over to a lagging standby";
+  EXPECT_EQ(rounds.back(), (Positions{{{0, 0}, 40}}))
+      << "PostgreSQL failed over to a lagging standby";
 }
 
 TEST(Mirror, TakesNotesFromManyThreadsWhileItSends) {
