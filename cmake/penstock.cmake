@@ -6,7 +6,6 @@ set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 set(PENSTOCK_SANITIZE "" CACHE STRING "Sanitizers for every target, as -fsanitize= takes them")
 
@@ -28,6 +27,36 @@ if(PENSTOCK_SANITIZE)
   add_library(penstock_sanitizer_options OBJECT ${CMAKE_SOURCE_DIR}/cmake/sanitizer_options.cc)
   link_libraries($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:penstock_sanitizer_options>>)
 endif()
+
+# ---- Precompiled headers ------------------------------------------------------------------------
+# Most of the time to compile a source of ours goes into the same standard headers. They are read
+# once per build directory: penstock_pch for the program, penstock_test_pch, with GoogleTest, for
+# tests. The header check compiles without them, so that a header still includes what it needs.
+
+# penstock_precompile(NAME HEADER...): the target NAME, for target_precompile_headers(REUSE_FROM).
+function(penstock_precompile name)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${name}.cc CONTENT "// Only here to carry the headers.\n")
+  add_library(${name} STATIC ${CMAKE_BINARY_DIR}/${name}.cc)
+  target_link_libraries(${name} PRIVATE penstock_options)
+  target_compile_options(${name} PRIVATE -Xclang -fno-pch-timestamp)
+  target_precompile_headers(${name} PRIVATE ${ARGN})
+  # ccache takes this file for the precompiled header, which differs between directories. It says
+  # what is in it, so that clones and build directories share results.
+  list(TRANSFORM ARGN REPLACE "^<(.*)>$" "#include <\\1>" OUTPUT_VARIABLE lines)
+  list(JOIN lines "\n" text)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${name}.h CONTENT "${text}\n")
+  execute_process(
+    COMMAND ${CMAKE_CXX_COMPILER} -std=c++${CMAKE_CXX_STANDARD} -E -P -x c++ ${CMAKE_BINARY_DIR}/${name}.h
+    OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+  string(SHA256 sum "${text}")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/CMakeFiles/${name}.dir/cmake_pch.hxx.pch.sum CONTENT ${sum})
+endfunction()
+
+set(standard_headers <algorithm> <array> <atomic> <chrono> <condition_variable> <cstdint> <cstring>
+  <deque> <expected> <format> <functional> <map> <memory> <mutex> <optional> <span> <string>
+  <string_view> <thread> <unordered_map> <utility> <variant> <vector>)
+penstock_precompile(penstock_pch ${standard_headers})
+penstock_precompile(penstock_test_pch ${standard_headers} <gtest/gtest.h>)
 
 # ---- Folders ------------------------------------------------------------------------------------
 
@@ -96,6 +125,7 @@ function(penstock_library name)
   list(FILTER sources EXCLUDE REGEX "\\.h$")
   if(sources)
     add_library(penstock_${name} STATIC ${sources})
+    target_precompile_headers(penstock_${name} REUSE_FROM penstock_pch)
     target_link_libraries(penstock_${name} PUBLIC penstock_options ${deps} PRIVATE ${private_deps})
   else()
     add_library(penstock_${name} INTERFACE)
@@ -148,6 +178,7 @@ function(penstock_test name)
     return()
   endif()
   add_executable(${name} ${sources})
+  target_precompile_headers(${name} REUSE_FROM penstock_test_pch)
   target_link_libraries(${name} PRIVATE penstock_options ${deps} dep::gtest)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   gtest_discover_tests(${name}

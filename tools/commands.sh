@@ -9,6 +9,8 @@ source "$PENSTOCK_REPO/tools/test.sh"
 
 export CCACHE_DIR=$PENSTOCK_CACHE/ccache CCACHE_MAXSIZE=10G
 export CCACHE_BASEDIR=$PENSTOCK_REPO CCACHE_NOHASHDIR=1 # clones in other places share results
+# Precompiled headers: see penstock_precompile in cmake/penstock.cmake.
+export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_PCH_EXTSUM=1
 
 build() { # build PRESET [TARGET...]
   local preset=$1 started=$SECONDS
@@ -52,13 +54,12 @@ command_demo() {
 
 command_bench() {
   local bin=$PENSTOCK_REPO/build/release/bin name=${1:-} program
-  build release all
   if [ -z "$name" ]; then
-    find "$bin" -name 'penstock_bench_*' -executable -printf '%f\n' | sed 's/^penstock_bench_//' | sort
+    find bench -name CMakeLists.txt -o -name '*.cc' | sort # penstock_bench_NAME in these
     return
   fi
   program=$bin/penstock_bench_$name
-  [ -x "$program" ] || die "there is no benchmark '$name'; ./dev bench lists them"
+  build release penstock "penstock_bench_$name"
   need_kafka_kit
   "$program" "${@:2}"
 }

@@ -30,7 +30,7 @@ check_markers() { # work that is left belongs in an issue
 check_includes() { python3 "$PENSTOCK_REPO/tools/check_includes.py"; }
 
 check_headers() {
-  build release penstock_protos header_check # the generated sources that clang-tidy reads, too
+  build release penstock_protos penstock_pch header_check # with what clang-tidy will read
 }
 
 check_tidy() { python3 "$PENSTOCK_REPO/tools/tidy.py" "$PENSTOCK_REPO/build/release"; }
