@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <random>
 
 #include "config/scalars.h"
 #include "unit/config/support.h"
@@ -382,6 +384,46 @@ TEST(Load, DoesNotShowASecretInAProblem) {
   const Problems problems = problems_of(text);
   EXPECT_EQ(problems.size(), 2U);
   EXPECT_EQ(render(problems).find("hunter2"), std::string::npos) << render(problems);
+}
+
+// Whatever people do to a file, the answer is a configuration or problems, each with its place.
+TEST(Load, SurvivesEveryMutilation) {
+  const std::string whole = good_text(R"(    compute:
+      where: "a\tb" # c
+      let: {x: 'it''s', y: ${V:-1}}
+    batch: &b
+      <<: [{max_rows: 1}]
+      max_bytes: 1MiB
+    parse: {json: {tombstones: skip}}
+log: {level: debug}
+)");
+  const std::string pieces = "{}[]:,-#&*!|>'\"%@`\t\n \\${}<<?~0aäé";
+  std::mt19937 random(42);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = whole;
+    for (std::size_t cuts = 1 + random() % 4; cuts > 0; --cuts) {
+      const std::size_t at = random() % (text.size() + 1);
+      switch (random() % 4) {
+        case 0:
+          text.erase(at, random() % 20);
+          break;
+        case 1:
+          text.insert(at, 1, pieces[random() % pieces.size()]);
+          break;
+        case 2:
+          text.insert(at, whole.substr(random() % whole.size(), random() % 30));
+          break;
+        default:
+          text.resize(at);
+      }
+    }
+    const Problems problems = problems_of(text);
+    EXPECT_FALSE(render(problems).empty() && !problems.empty());
+    for (const Problem& problem : problems) {
+      EXPECT_LE(problem.line, std::ranges::count(text, '\n') + 1) << text;
+      EXPECT_FALSE(problem.message.empty());
+    }
+  }
 }
 
 }  // namespace
