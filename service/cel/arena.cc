@@ -49,6 +49,12 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 }
 
 void* Arena::allocate_slow(std::size_t bytes, std::size_t alignment) noexcept {
+  // An oversized request does not become the block that reset() keeps.
+  const bool oversized = bytes + alignment + sizeof(Block) > first_block_bytes_;
+  if (first_ == nullptr && oversized && bytes < limit_bytes_ &&
+      first_block_bytes_ < limit_bytes_ - bytes) {
+    if (allocate_slow(0, 1) == nullptr) return nullptr;
+  }
   const std::size_t room = limit_bytes_ - std::min(limit_bytes_, held_bytes_);
   const std::size_t overhead = sizeof(Block) + alignment;
   if (room < overhead || bytes > room - overhead) {

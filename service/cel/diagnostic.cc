@@ -59,8 +59,7 @@ std::string render(std::string_view source, const SourcePlace& place,
                    std::span<const Diagnostic> diagnostics) {
   std::string out;
   for (const Diagnostic& diagnostic : diagnostics) {
-    const std::uint32_t column =
-        diagnostic.column + (diagnostic.line == 1 ? place.column - 1 : 0);
+    const std::uint32_t column = diagnostic.column + (diagnostic.line == 1 ? place.column - 1 : 0);
     out += place.file;
     out += place.file.empty() ? "" : ":";
     out += std::to_string(diagnostic.line + place.line - 1) + ':' + std::to_string(column) + ": " +

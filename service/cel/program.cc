@@ -38,7 +38,8 @@ std::expected<Program, std::vector<Diagnostic>> compile(std::string_view source,
                                                         const CompileOptions& options) {
   if (source.size() > options.max_source_bytes) {
     return std::unexpected(std::vector{Diagnostic{
-        1, 1,
+        1,
+        1,
         "the expression is too long: " + std::to_string(source.size()) + " bytes; at most " +
             std::to_string(options.max_source_bytes) + " are allowed",
         {}}});
@@ -49,11 +50,12 @@ std::expected<Program, std::vector<Diagnostic>> compile(std::string_view source,
   CheckResult checked = check(ast, environment, options.type_check);
   if (!checked.diagnostics.empty()) return std::unexpected(std::move(checked.diagnostics));
   if (!Unifier().assignable(checked.type, options.expected_type)) {
-    return std::unexpected(std::vector{Diagnostic{
-        1, 1,
-        "the expression gives " + checked.type.to_string() + ", but " +
-            options.expected_type.to_string() + " is wanted",
-        {}}});
+    return std::unexpected(
+        std::vector{Diagnostic{1,
+                               1,
+                               "the expression gives " + checked.type.to_string() + ", but " +
+                                   options.expected_type.to_string() + " is wanted",
+                               {}}});
   }
   auto program = Compiler(ast, checked, inputs, options).compile();
   if (!program) return std::unexpected(std::vector{std::move(program.error())});

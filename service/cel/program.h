@@ -62,8 +62,9 @@ class Program {
   [[nodiscard]] const Type& result_type() const noexcept;
   // The slots this expression reads, ascending.
   [[nodiscard]] std::span<const std::uint32_t> slots_read() const noexcept;
-  // The expression is exactly one input (`msg.id`). Then a missing input is not an error: evaluate()
-  // returns the slot as it is, so the caller sees Kind::kAbsent and can use the column's DEFAULT.
+  // The expression is exactly one input (`msg.id`). Then a missing input is not an error:
+  // evaluate() returns the slot as it is, so the caller sees Kind::kAbsent and can use the column's
+  // DEFAULT.
   [[nodiscard]] std::optional<std::uint32_t> direct_input() const noexcept;
   // The expression has no inputs and always gives this value.
   [[nodiscard]] std::optional<Value> constant() const noexcept;

@@ -6,6 +6,8 @@
 
 #include "cel/containers.h"
 #include "cel/eval_error.h"
+#include "cel/library/addresses.h"
+#include "cel/library/base64.h"
 #include "cel/library/numbers.h"
 #include "cel/library/time.h"
 
@@ -39,56 +41,6 @@ void append_escaped(std::string& out, std::string_view text, bool bytes) {
     }
   }
   out += '"';
-}
-
-void append_base64(std::string& out, std::string_view bytes) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 63];
-    }
-  }
-}
-
-void append_address(std::string& out, const Value& address) {
-  const std::uint8_t* octets = address.address_octets();
-  if (address.address_is_v4()) {
-    for (int i = 12; i < 16; ++i) {
-      if (i > 12) out += '.';
-      out += std::to_string(octets[i]);
-    }
-  } else {
-    // The longest run of at least two zero groups becomes "::".
-    std::array<unsigned, 8> groups{};
-    for (std::size_t i = 0; i < 8; ++i) groups[i] = octets[2 * i] * 256U + octets[2 * i + 1];
-    std::size_t best = 8;
-    std::size_t best_length = 1;
-    for (std::size_t i = 0; i < 8; ++i) {
-      std::size_t length = 0;
-      while (i + length < 8 && groups[i + length] == 0) ++length;
-      if (length > best_length) {
-        best = i;
-        best_length = length;
-      }
-    }
-    for (std::size_t i = 0; i < 8; ++i) {
-      if (i == best) {
-        out += "::";
-        i += best_length - 1;
-        continue;
-      }
-      if (i > 0 && out.back() != ':') out += ':';
-      std::array<char, 8> buffer;
-      const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), groups[i], 16);
-      out.append(buffer.data(), end.ptr);
-    }
-  }
-  if (address.address_prefix() >= 0) out += "/" + std::to_string(address.address_prefix());
 }
 
 void append_double_literal(std::string& out, double value) {
@@ -176,8 +128,9 @@ void append_text_at(std::string& out, const Value& value, int depth) {
       append_text_at(out, *value.as_optional(), depth - 1);
       out += ')';
       return;
-    case Kind::kAddress:
-      out += value.address_prefix() >= 0 ? "cidr(\"" : "ip(\"";
+    case Kind::kIp:
+    case Kind::kCidr:
+      out += value.is_cidr() ? "cidr(\"" : "ip(\"";
       append_address(out, value);
       out += "\")";
       return;
@@ -190,7 +143,9 @@ void append_text_at(std::string& out, const Value& value, int depth) {
   }
 }
 
-void append_json_string(std::string& out, std::string_view text) { append_escaped(out, text, false); }
+void append_json_string(std::string& out, std::string_view text) {
+  append_escaped(out, text, false);
+}
 
 bool append_json_at(std::string& out, const Value& value, int depth) {
   if (depth == 0 || out.size() > kLongestText) return false;
@@ -227,13 +182,15 @@ bool append_json_at(std::string& out, const Value& value, int depth) {
     case Kind::kType:
       append_json_string(out, value.as_type());
       return true;
-    case Kind::kAddress:
+    case Kind::kIp:
+    case Kind::kCidr:
       out += '"';
       append_address(out, value);
       out += '"';
       return true;
     case Kind::kOptional:
-      if (value.as_optional() != nullptr) return append_json_at(out, *value.as_optional(), depth - 1);
+      if (value.as_optional() != nullptr)
+        return append_json_at(out, *value.as_optional(), depth - 1);
       out += "null";
       return true;
     case Kind::kList: {

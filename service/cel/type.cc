@@ -13,10 +13,24 @@ struct Type::Parts {
 
 namespace {
 
-constexpr std::array<std::string_view, 18> kNames = {
-    "dyn",      "null_type", "bool",   "int",  "uint",          "double",   "string", "bytes",
-    "google.protobuf.Timestamp", "google.protobuf.Duration", "list", "map", "record", "type",
-    "optional_type", "abstract", "error", "param"};
+constexpr std::array<std::string_view, 18> kNames = {"dyn",
+                                                     "null_type",
+                                                     "bool",
+                                                     "int",
+                                                     "uint",
+                                                     "double",
+                                                     "string",
+                                                     "bytes",
+                                                     "google.protobuf.Timestamp",
+                                                     "google.protobuf.Duration",
+                                                     "list",
+                                                     "map",
+                                                     "record",
+                                                     "type",
+                                                     "optional_type",
+                                                     "abstract",
+                                                     "error",
+                                                     "param"};
 
 // Messages show the names people write.
 std::string_view shown_name(TypeKind kind) noexcept {

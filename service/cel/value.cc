@@ -99,9 +99,11 @@ bool equal_at(const Value& a, const Value& b, std::uint64_t& budget, int depth) 
       if (x == nullptr || y == nullptr) return x == y;
       return equal_at(*x, *y, budget, depth - 1);
     }
-    case Kind::kAddress:
-      return a.address_prefix() == b.address_prefix() && a.address_is_v4() == b.address_is_v4() &&
-             std::memcmp(a.address_octets(), b.address_octets(), 16) == 0;
+    case Kind::kCidr:
+      if (a.prefix_length() != b.prefix_length()) return false;
+      [[fallthrough]];
+    case Kind::kIp:
+      return std::memcmp(a.octets(), b.octets(), 16) == 0;  // also ::ffff:a.b.c.d and a.b.c.d
     case Kind::kError:
     case Kind::kAbsent:
       return false;
@@ -139,8 +141,10 @@ std::string_view to_string(Kind kind) noexcept {
       return "type";
     case Kind::kOptional:
       return "optional_type";
-    case Kind::kAddress:
+    case Kind::kIp:
       return "net.IP";
+    case Kind::kCidr:
+      return "net.CIDR";
     case Kind::kError:
       return "error";
     case Kind::kAbsent:

@@ -23,8 +23,8 @@ class Value;
 enum class Kind : std::uint8_t {
   kNull,
   kBool,
-  kInt,     // 64 bit, signed
-  kUint,    // 64 bit, unsigned
+  kInt,   // 64 bit, signed
+  kUint,  // 64 bit, unsigned
   kDouble,
   kString,  // UTF-8
   kBytes,
@@ -34,7 +34,8 @@ enum class Kind : std::uint8_t {
   kDuration,
   kType,
   kOptional,  // a value that may be there: optional.of(x), optional.none(), msg.?field
-  kAddress,   // a network address or block: ip('…'), cidr('…')
+  kIp,        // a network address: ip('…')
+  kCidr,      // a block of addresses: cidr('…')
   kError,
   kAbsent,  // an input that is not in the document; only in slots, never a result
 };
@@ -84,12 +85,15 @@ class Value {
   static constexpr Value of_optional(const Value* value) noexcept {
     return {Kind::kOptional, value, 0};
   }
-  // 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; `prefix` < 0: a single address.
-  static constexpr Value of_address(const std::uint8_t* octets, std::int32_t prefix,
-                                    bool is_v4) noexcept;
-  static constexpr Value error(const EvalError* error) noexcept {
-    return {Kind::kError, error, 0};
+  // 16 octets in network order, an IPv4 address as ::ffff:a.b.c.d.
+  static constexpr Value of_ip(const std::uint8_t* octets, bool is_v4) noexcept {
+    return of_address(Kind::kIp, octets, 0, is_v4);
   }
+  static constexpr Value of_cidr(const std::uint8_t* octets, std::uint32_t prefix,
+                                 bool is_v4) noexcept {
+    return of_address(Kind::kCidr, octets, prefix, is_v4);
+  }
+  static constexpr Value error(const EvalError* error) noexcept { return {Kind::kError, error, 0}; }
 
   // An input that is not there. `depth`: how many segments of its path *are* there, all of them
   // objects: depth = segments - 1 means the parent object lacks the leaf, so has() is false; less
@@ -119,7 +123,8 @@ class Value {
   [[nodiscard]] constexpr bool is_duration() const noexcept { return is(Kind::kDuration); }
   [[nodiscard]] constexpr bool is_type() const noexcept { return is(Kind::kType); }
   [[nodiscard]] constexpr bool is_optional() const noexcept { return is(Kind::kOptional); }
-  [[nodiscard]] constexpr bool is_address() const noexcept { return is(Kind::kAddress); }
+  [[nodiscard]] constexpr bool is_ip() const noexcept { return is(Kind::kIp); }
+  [[nodiscard]] constexpr bool is_cidr() const noexcept { return is(Kind::kCidr); }
   [[nodiscard]] constexpr bool is_error() const noexcept { return is(Kind::kError); }
   [[nodiscard]] constexpr bool is_absent() const noexcept { return is(Kind::kAbsent); }
 
@@ -184,17 +189,18 @@ class Value {
     assert(is_absent());
     return flag_ != 0;
   }
-  [[nodiscard]] const std::uint8_t* address_octets() const noexcept {
-    assert(is_address());
+  // Of an ip or cidr.
+  [[nodiscard]] const std::uint8_t* octets() const noexcept {
+    assert(is_ip() || is_cidr());
     return static_cast<const std::uint8_t*>(pointer_);
   }
-  [[nodiscard]] constexpr std::int32_t address_prefix() const noexcept {
-    assert(is_address());
-    return static_cast<std::int32_t>(aux_);
-  }
-  [[nodiscard]] constexpr bool address_is_v4() const noexcept {
-    assert(is_address());
+  [[nodiscard]] constexpr bool is_v4() const noexcept {
+    assert(is_ip() || is_cidr());
     return flag_ != 0;
+  }
+  [[nodiscard]] constexpr std::uint32_t prefix_length() const noexcept {
+    assert(is_cidr());
+    return aux_;
   }
 
  private:
@@ -207,6 +213,12 @@ class Value {
       : pointer_(pointer), aux_(aux), kind_(kind) {}
   constexpr Value(Kind kind, Instant at) noexcept
       : int_(at.seconds), aux_(static_cast<std::uint32_t>(at.nanos)), kind_(kind) {}
+  static constexpr Value of_address(Kind kind, const std::uint8_t* octets, std::uint32_t prefix,
+                                    bool is_v4) noexcept {
+    Value v(kind, octets, prefix);
+    v.flag_ = is_v4 ? std::uint8_t{1} : std::uint8_t{0};
+    return v;
+  }
   [[nodiscard]] constexpr Instant instant() const noexcept {
     return {int_, static_cast<std::int32_t>(aux_)};
   }
@@ -225,12 +237,6 @@ class Value {
 
 static_assert(sizeof(Value) == 16 && std::is_trivially_copyable_v<Value>);
 
-constexpr Value Value::of_address(const std::uint8_t* octets, std::int32_t prefix,
-                                  bool is_v4) noexcept {
-  Value v(Kind::kAddress, octets, static_cast<std::uint32_t>(prefix));
-  v.flag_ = is_v4 ? std::uint8_t{1} : std::uint8_t{0};
-  return v;
-}
 inline Value Value::of_bytes(std::span<const std::uint8_t> b) noexcept {
   return of_bytes(std::string_view(reinterpret_cast<const char*>(b.data()), b.size()));
 }

@@ -11,19 +11,25 @@ namespace {
 constexpr std::size_t kMaxOverloadsShown = 8;
 constexpr std::size_t kLongestWord = 64;
 
+// Insertions, deletions, substitutions and swaps of neighbours.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1);
+  std::vector<std::size_t> last(b.size() + 1);
   std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substituted = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({substituted, row[j - 1] + 1, last[j] + 1});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
     }
+    before.swap(last);
+    last.swap(row);
   }
-  return row[b.size()];
+  return last[b.size()];
 }
 
 bool is_numeric(const Type& type) {
@@ -82,8 +88,9 @@ std::string overload_hint(const Function& function, const std::vector<Type>& typ
   std::string hint;
   if (types.size() == 2 && is_numeric(types[0]) && is_numeric(types[1])) {
     const bool any_double = types[0].is(TypeKind::kDouble) || types[1].is(TypeKind::kDouble);
-    hint += any_double ? "numbers are not converted by themselves: write double(…) around the other one\n"
-                       : "numbers are not converted by themselves: write int(…) around the uint\n";
+    hint += any_double
+                ? "numbers are not converted by themselves: write double(…) around the other one\n"
+                : "numbers are not converted by themselves: write int(…) around the uint\n";
   }
   hint += "there is: ";
   std::size_t shown = 0;

@@ -6,9 +6,7 @@
 namespace penstock::cel {
 namespace {
 
-bool is_any(const Type& type) {
-  return type.is(TypeKind::kDyn) || type.is(TypeKind::kError);
-}
+bool is_any(const Type& type) { return type.is(TypeKind::kDyn) || type.is(TypeKind::kError); }
 
 // null stands for "nothing" where a type can say so.
 bool is_nullable(const Type& type) {

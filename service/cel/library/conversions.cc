@@ -144,14 +144,12 @@ Value duration_of_string(EvalContext& context, Args args) {
                   : malformed(context, "duration", args[0].as_string());
 }
 
-Value type_of(EvalContext&, Args args) {
-  if (args[0].is_address() && args[0].address_prefix() >= 0) return Value::of_type("net.CIDR");
-  return Value::of_type(to_string(args[0].kind()));
-}
+Value type_of(EvalContext&, Args args) { return Value::of_type(to_string(args[0].kind())); }
 
 constexpr FunctionRow kRows[] = {
     {"int(int) -> int", same,
-     "A 64-bit integer: a number cut off towards zero, decimal text, or a timestamp's seconds since "
+     "A 64-bit integer: a number cut off towards zero, decimal text, or a timestamp's seconds "
+     "since "
      "1970.",
      "int('42') == 42"},
     {"int(uint) -> int", int_of_uint, "", ""},

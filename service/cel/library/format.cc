@@ -104,7 +104,8 @@ struct Formatter {
   bool add_map(std::string& to, const Map& map, int depth) {
     std::vector<std::pair<std::string, const Value*>> entries;
     for (const MapEntry& entry : map.entries()) {
-      if (!add_text(entries.emplace_back(std::string(), &entry.value).first, entry.key, depth - 1)) {
+      if (!add_text(entries.emplace_back(std::string(), &entry.value).first, entry.key,
+                    depth - 1)) {
         return false;
       }
     }
@@ -152,8 +153,8 @@ struct Formatter {
       case 'e': {
         if (!integer && !value.is_double()) return wrong_kind(verb, value);
         const double number = value.is_double() ? value.as_double()
-                              : value.is_int() ? static_cast<double>(value.as_int())
-                                               : static_cast<double>(value.as_uint());
+                              : value.is_int()  ? static_cast<double>(value.as_int())
+                                                : static_cast<double>(value.as_uint());
         add_double(out, number,
                    verb == 'f' ? std::chars_format::fixed : std::chars_format::scientific,
                    precision < 0 ? kDefaultPrecision : precision);

@@ -28,7 +28,8 @@ constexpr std::array<NamedType, 12> kSignatureTypes = {{
     {"any", TypeKind::kDyn},
 }};
 
-// "string.charAt(int) -> string" and "size(list<A>) -> int"; wrong tables do not get past the tests.
+// "string.charAt(int) -> string" and "size(list<A>) -> int"; wrong tables do not get past the
+// tests.
 class SignatureParser {
  public:
   explicit SignatureParser(std::string_view text) : text_(text) {}
@@ -60,8 +61,8 @@ class SignatureParser {
 
  private:
   static bool is_type(std::string_view text) {
-    if (text.find('<') != std::string_view::npos || text == "type" || text == "ip" ||
-        text == "cidr") {
+    if (text.find('<') != std::string_view::npos || text == "type" || text == "IP" ||
+        text == "CIDR") {
       return true;
     }
     if (text.size() == 1) return true;
@@ -75,8 +76,8 @@ class SignatureParser {
     const std::size_t start = at_;
     while (at_ < text_.size() && text_[at_] >= 'A' && text_[at_] <= 'z') ++at_;
     const std::string_view name = text_.substr(start, at_ - start);
-    if (name == "ip") return Type::abstract("net.IP");
-    if (name == "cidr") return Type::abstract("net.CIDR");
+    if (name == "IP") return Type::abstract("net.IP");
+    if (name == "CIDR") return Type::abstract("net.CIDR");
     if (name.size() == 1) return Type::param(std::string(name));
     for (const NamedType& type : kSignatureTypes) {
       if (type.name == name) return type.kind;
@@ -139,8 +140,9 @@ std::span<const Function> all_functions() { return library().functions; }
 
 std::vector<FunctionRow> all_function_rows() {
   std::vector<FunctionRow> rows;
-  for (const auto table : {operator_rows(), conversion_rows(), string_rows(), time_rows(),
-                           collection_rows(), math_rows(), optional_rows(), encoder_rows()}) {
+  for (const auto table :
+       {operator_rows(), conversion_rows(), string_rows(), time_rows(), collection_rows(),
+        math_rows(), optional_rows(), encoder_rows(), network_rows()}) {
     rows.insert(rows.end(), table.begin(), table.end());
   }
   return rows;
@@ -176,7 +178,7 @@ std::uint32_t kinds_of(const Type& type) noexcept {
     case TypeKind::kOptional:
       return kind_bit(Kind::kOptional);
     case TypeKind::kAbstract:
-      return kind_bit(Kind::kAddress);
+      return type.name() == "net.CIDR" ? kind_bit(Kind::kCidr) : kind_bit(Kind::kIp);
     case TypeKind::kDyn:
     case TypeKind::kError:
     case TypeKind::kParam:

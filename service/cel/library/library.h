@@ -57,8 +57,7 @@ struct Function {
 [[nodiscard]] constexpr std::uint32_t kind_bit(Kind kind) noexcept {
   return std::uint32_t{1} << static_cast<unsigned>(kind);
 }
-inline constexpr std::uint32_t kAnyKind =
-    ~(kind_bit(Kind::kError) | kind_bit(Kind::kAbsent)) & 0xFFFFU;
+inline constexpr std::uint32_t kAnyKind = ~(kind_bit(Kind::kError) | kind_bit(Kind::kAbsent));
 
 // The kind of the values of a type; kAnyKind for dyn and parameters.
 [[nodiscard]] std::uint32_t kinds_of(const Type& type) noexcept;
@@ -76,5 +75,6 @@ inline constexpr std::uint32_t kAnyKind =
 [[nodiscard]] std::span<const FunctionRow> math_rows();
 [[nodiscard]] std::span<const FunctionRow> optional_rows();
 [[nodiscard]] std::span<const FunctionRow> encoder_rows();
+[[nodiscard]] std::span<const FunctionRow> network_rows();
 
 }  // namespace penstock::cel

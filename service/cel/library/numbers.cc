@@ -36,7 +36,8 @@ void append_double(std::string& out, double value) {
     out += text;
     return;
   }
-  const auto fixed = std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::fixed);
+  const auto fixed =
+      std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::fixed);
   out.append(buffer, fixed.ptr);
 }
 

@@ -4,26 +4,25 @@
 namespace penstock::cel {
 namespace {
 
-#define PENSTOCK_CEL_ORDER(op, sentence, example)                                        \
-  {"_" op "_(bool, bool) -> bool", nullptr, sentence, example},                          \
-      {"_" op "_(int, int) -> bool", nullptr, "", ""},                                   \
-      {"_" op "_(int, uint) -> bool", nullptr, "", ""},                                  \
-      {"_" op "_(int, double) -> bool", nullptr, "", ""},                                \
-      {"_" op "_(uint, uint) -> bool", nullptr, "", ""},                                 \
-      {"_" op "_(uint, int) -> bool", nullptr, "", ""},                                  \
-      {"_" op "_(uint, double) -> bool", nullptr, "", ""},                               \
-      {"_" op "_(double, double) -> bool", nullptr, "", ""},                             \
-      {"_" op "_(double, int) -> bool", nullptr, "", ""},                                \
-      {"_" op "_(double, uint) -> bool", nullptr, "", ""},                               \
-      {"_" op "_(string, string) -> bool", nullptr, "", ""},                             \
-      {"_" op "_(bytes, bytes) -> bool", nullptr, "", ""},                               \
-      {"_" op "_(timestamp, timestamp) -> bool", nullptr, "", ""}, {                     \
-    "_" op "_(duration, duration) -> bool", nullptr, "", ""                              \
-  }
+#define PENSTOCK_CEL_ORDER(op, sentence, example)                  \
+  {"_" op "_(bool, bool) -> bool", nullptr, sentence, example},    \
+      {"_" op "_(int, int) -> bool", nullptr, "", ""},             \
+      {"_" op "_(int, uint) -> bool", nullptr, "", ""},            \
+      {"_" op "_(int, double) -> bool", nullptr, "", ""},          \
+      {"_" op "_(uint, uint) -> bool", nullptr, "", ""},           \
+      {"_" op "_(uint, int) -> bool", nullptr, "", ""},            \
+      {"_" op "_(uint, double) -> bool", nullptr, "", ""},         \
+      {"_" op "_(double, double) -> bool", nullptr, "", ""},       \
+      {"_" op "_(double, int) -> bool", nullptr, "", ""},          \
+      {"_" op "_(double, uint) -> bool", nullptr, "", ""},         \
+      {"_" op "_(string, string) -> bool", nullptr, "", ""},       \
+      {"_" op "_(bytes, bytes) -> bool", nullptr, "", ""},         \
+      {"_" op "_(timestamp, timestamp) -> bool", nullptr, "", ""}, \
+      {"_" op "_(duration, duration) -> bool", nullptr, "", ""}
 
 constexpr FunctionRow kRows[] = {
-    {"_?_:_(bool, A, A) -> A", nullptr, "The second value if the condition is true, else the third.",
-     "(1 < 2 ? 'a' : 'b') == 'a'"},
+    {"_?_:_(bool, A, A) -> A", nullptr,
+     "The second value if the condition is true, else the third.", "(1 < 2 ? 'a' : 'b') == 'a'"},
     {"!_(bool) -> bool", nullptr, "Not.", "!false"},
     {"-_(int) -> int", nullptr, "The negative of a number.", "-(1 + 2) == -3"},
     {"-_(double) -> double", nullptr, "", ""},

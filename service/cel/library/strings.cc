@@ -21,9 +21,8 @@ std::size_t find_bytes(std::string_view text, std::string_view part, std::size_t
   if (from > text.size()) return kNone;
   if (part.empty()) return from;
   const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
-  return found == nullptr
-             ? kNone
-             : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+  return found == nullptr ? kNone
+                          : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
 }
 
 std::string_view text_of(const Value& value) {
@@ -219,7 +218,8 @@ constexpr FunctionRow kRows[] = {
     {"string.charAt(int) -> string", char_at, "The character at a position; empty at the end.",
      "'héllo'.charAt(1) == 'é'"},
     {"string.indexOf(string) -> int", index_of,
-     "Where the part first stands, from a position on; -1 if nowhere.", "'banana'.indexOf('an') == 1"},
+     "Where the part first stands, from a position on; -1 if nowhere.",
+     "'banana'.indexOf('an') == 1"},
     {"string.indexOf(string, int) -> int", index_of, "", ""},
     {"string.lastIndexOf(string) -> int", last_index_of,
      "Where the part last stands, up to a position; -1 if nowhere.",
@@ -232,7 +232,8 @@ constexpr FunctionRow kRows[] = {
      "'ABC'.lowerAscii() == 'abc'"},
     {"string.upperAscii() -> string", shift_ascii<'a', 'z'>, "With a to z in upper case.",
      "'abc'.upperAscii() == 'ABC'"},
-    {"string.trim() -> string", trim, "Without white space at both ends.", "' a b '.trim() == 'a b'"},
+    {"string.trim() -> string", trim, "Without white space at both ends.",
+     "' a b '.trim() == 'a b'"},
     {"string.reverse() -> string", reverse, "With its characters in reverse.",
      "'abc'.reverse() == 'cba'"},
     {"string.replace(string, string) -> string", replace,

@@ -125,12 +125,11 @@ Value make_duration(EvalContext& context, std::optional<Instant> instant) {
 
 std::optional<Instant> parse_timestamp(std::string_view text) {
   std::int64_t year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, nanos = 0;
-  const bool ok = read_number(text, 4, &year) && read_char(text, '-') &&
-                  read_number(text, 2, &month) && read_char(text, '-') &&
-                  read_number(text, 2, &day) && read_char(text, 'T') &&
-                  read_number(text, 2, &hour) && read_char(text, ':') &&
-                  read_number(text, 2, &minute) && read_char(text, ':') &&
-                  read_number(text, 2, &second);
+  const bool ok =
+      read_number(text, 4, &year) && read_char(text, '-') && read_number(text, 2, &month) &&
+      read_char(text, '-') && read_number(text, 2, &day) && read_char(text, 'T') &&
+      read_number(text, 2, &hour) && read_char(text, ':') && read_number(text, 2, &minute) &&
+      read_char(text, ':') && read_number(text, 2, &second);
   if (!ok || hour > 23 || minute > 59 || second > 59 || month < 1 || month > 12) return {};
   const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(year)),
                                          std::chrono::month(static_cast<unsigned>(month)),
@@ -211,8 +210,11 @@ CivilTime civil_time(std::int64_t seconds) {
 void append_timestamp(std::string& out, Instant timestamp) {
   const CivilTime time = civil_time(timestamp.seconds);
   append_padded(out, time.year, 4);
-  const std::array<std::pair<char, std::int32_t>, 5> parts = {
-      {{'-', time.month}, {'-', time.day}, {'T', time.hour}, {':', time.minute}, {':', time.second}}};
+  const std::array<std::pair<char, std::int32_t>, 5> parts = {{{'-', time.month},
+                                                               {'-', time.day},
+                                                               {'T', time.hour},
+                                                               {':', time.minute},
+                                                               {':', time.second}}};
   for (const auto& [separator, value] : parts) {
     out += separator;
     append_padded(out, value, 2);
@@ -235,8 +237,8 @@ std::optional<std::int64_t> zone_offset(std::string_view zone, Instant at) {
     const bool west = read_char(zone, '-');
     if (!west) read_char(zone, '+');
     std::int64_t hours = 0, minutes = 0;
-    if (!read_number(zone, 2, &hours) || !read_char(zone, ':') ||
-        !read_number(zone, 2, &minutes) || !zone.empty() || hours > 23 || minutes > 59) {
+    if (!read_number(zone, 2, &hours) || !read_char(zone, ':') || !read_number(zone, 2, &minutes) ||
+        !zone.empty() || hours > 23 || minutes > 59) {
       return std::nullopt;
     }
     return (hours * 60 + minutes) * 60 * (west ? -1 : 1);

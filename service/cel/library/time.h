@@ -35,8 +35,8 @@ void append_duration(std::string& out, Instant duration);
 
 struct CivilTime {
   std::int64_t year;
-  std::int32_t month;  // 1 … 12
-  std::int32_t day;    // 1 … 31
+  std::int32_t month;        // 1 … 12
+  std::int32_t day;          // 1 … 31
   std::int32_t day_of_year;  // 0 …
   std::int32_t day_of_week;  // 0 is Sunday
   std::int32_t hour;

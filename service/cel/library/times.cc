@@ -7,7 +7,18 @@
 namespace penstock::cel {
 namespace {
 
-enum class Part { kYear, kMonth, kDayOfYear, kDayOfMonth, kDate, kDayOfWeek, kHours, kMinutes, kSeconds, kMillis };
+enum class Part {
+  kYear,
+  kMonth,
+  kDayOfYear,
+  kDayOfMonth,
+  kDate,
+  kDayOfWeek,
+  kHours,
+  kMinutes,
+  kSeconds,
+  kMillis
+};
 
 template <Part kPart>
 Value get_part(EvalContext& context, std::span<const Value> args) {
@@ -54,10 +65,9 @@ Value duration_millis(EvalContext&, std::span<const Value> args) {
   return Value::of_int(args[0].as_duration().nanos / 1'000'000);
 }
 
-#define PENSTOCK_CEL_PART(name, part, sentence, example)                      \
-  {"timestamp." name "() -> int", get_part<Part::part>, sentence, example}, { \
-    "timestamp." name "(string) -> int", get_part<Part::part>, "", ""         \
-  }
+#define PENSTOCK_CEL_PART(name, part, sentence, example)                    \
+  {"timestamp." name "() -> int", get_part<Part::part>, sentence, example}, \
+      {"timestamp." name "(string) -> int", get_part<Part::part>, "", ""}
 
 constexpr FunctionRow kRows[] = {
     PENSTOCK_CEL_PART("getFullYear", kYear, "The year, in UTC or a time zone.",

@@ -18,8 +18,8 @@ constexpr bool starts_ident(char c) {
 constexpr bool continues_ident(char c) { return starts_ident(c) || is_digit(c); }
 
 constexpr std::array<std::string_view, 17> kReserved = {
-    "as",     "break", "const",     "continue", "else",   "for", "function", "if",   "import",
-    "let",    "loop",  "namespace", "package",  "return", "var", "void",     "while"};
+    "as",  "break", "const",     "continue", "else",   "for", "function", "if",   "import",
+    "let", "loop",  "namespace", "package",  "return", "var", "void",     "while"};
 
 // Longest first.
 constexpr std::array<std::string_view, 27> kPunctuation = {
@@ -110,8 +110,10 @@ Lexeme Lexer::lex_quoted_ident() {
     return fail(i, "a quoted field name has letters, digits and ._-/ between two backticks");
   }
   position_ = i + 1;
-  return {Token::kQuotedIdent, static_cast<std::uint32_t>(start),
-          source_.substr(start + 1, i - start - 1), {}};
+  return {Token::kQuotedIdent,
+          static_cast<std::uint32_t>(start),
+          source_.substr(start + 1, i - start - 1),
+          {}};
 }
 
 Lexeme Lexer::lex_number() {

@@ -44,6 +44,9 @@ class Expander {
       if (name == "iterVar" && count == 2) return made_up_name("@it");
       if (name == "accuVar" && count == 2) return made_up_name("@ac");
     }
+    if (is_namespace("math") && (name == "greatest" || name == "least") && count > 2) {
+      return gather_arguments();
+    }
     if (name == "optMap" && count == 2) return expand_opt_map(true);
     if (name == "optFlatMap" && count == 2) return expand_opt_map(false);
     if (name == "sortBy" && count == 2) return expand_sort_by();
@@ -126,6 +129,16 @@ class Expander {
       body = bind(ast_.text.copy("@index:" + std::to_string(i)), list->args[i], body);
     }
     return body;
+  }
+
+  // math.least(a, b, c): of any number of arguments, as one list.
+  Node* gather_arguments() {
+    Node* list = make(NodeKind::kList);
+    list->args = std::move(call_->args);
+    list->optional_args.resize(list->args.size());
+    seal(list);
+    call_->args = {list};
+    return call_;
   }
 
   Node* made_up_name(std::string prefix) {

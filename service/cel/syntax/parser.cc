@@ -89,7 +89,8 @@ class Parser {
 
   bool expect(std::string_view punctuation, const char* where) {
     if (accept(punctuation)) return true;
-    const std::string message = std::string(where) + ", expected '" + std::string(punctuation) + "'";
+    const std::string message =
+        std::string(where) + ", expected '" + std::string(punctuation) + "'";
     unexpected(message.c_str());
     return false;
   }

@@ -39,73 +39,73 @@ inline constexpr std::uint32_t kOperandIndexMask = (std::uint32_t{1} << kOperand
 }
 
 // X(name): the order is that of the evaluator's switch.
-#define PENSTOCK_CEL_OPS(X)                                                                      \
-  X(Return)       /* a */                                                                        \
-  X(Move)         /* dst = a; an absent input becomes an error */                                \
-  X(Jump)         /* to c */                                                                     \
-  X(JumpIfFalse)  /* a, to c; anything but false goes on */                                      \
-  X(JumpIfTrue)   /* a, to c */                                                                  \
-  X(Branch)       /* a true: go on; false: to c; else dst = error, to b */                       \
-  X(And)          /* dst = a && b */                                                             \
-  X(Or)           /* dst = a || b */                                                             \
-  X(Not)          /* dst = !a */                                                                 \
-  X(Negate)       /* dst = -a */                                                                 \
-  X(Add)          /* dst = a + b, and so on */                                                   \
-  X(Subtract)                                                                                    \
-  X(Multiply)                                                                                    \
-  X(Divide)                                                                                      \
-  X(Modulo)                                                                                      \
-  X(Equal)                                                                                       \
-  X(NotEqual)                                                                                    \
-  X(Less)                                                                                        \
-  X(LessEqual)                                                                                   \
-  X(Greater)                                                                                     \
-  X(GreaterEqual)                                                                                \
-  X(EqualJumpIfFalse) /* the six comparisons, then a jump to c if the result is false */         \
-  X(NotEqualJumpIfFalse)                                                                         \
-  X(LessJumpIfFalse)                                                                             \
-  X(LessEqualJumpIfFalse)                                                                        \
-  X(GreaterJumpIfFalse)                                                                          \
-  X(GreaterEqualJumpIfFalse)                                                                     \
-  X(EqualJumpIfTrue) /* the same, if it is true */                                               \
-  X(NotEqualJumpIfTrue)                                                                          \
-  X(LessJumpIfTrue)                                                                              \
-  X(LessEqualJumpIfTrue)                                                                         \
-  X(GreaterJumpIfTrue)                                                                           \
-  X(GreaterEqualJumpIfTrue)                                                                      \
-  X(In)             /* dst = a in b */                                                           \
-  X(Index)          /* dst = a[b] */                                                             \
-  X(Select)         /* dst = a.(constant b) */                                                   \
-  X(Has)            /* dst = has(a.(constant b)) */                                              \
-  X(HasInput)       /* dst = has(slot a), whose path has c segments */                           \
-  X(OptionalSelect) /* dst = a.?(constant b) */                                                  \
-  X(OptionalIndex)  /* dst = a[?b] */                                                            \
-  X(OptionalInput)  /* dst = slot a (path of c segments) as an optional */                                   \
-  X(ToDouble)       /* dst = double(a) */                                                        \
-  X(ToInt)          /* dst = int(a) */                                                           \
-  X(Size)           /* dst = size(a) */                                                          \
-  X(MakeList)       /* dst = [operands a … a+b-1]; c: 0, or 1 + index of the optional flags */   \
-  X(MakeMap)        /* dst = {operands a … a+2b-1}; c as above */                                \
-  X(Call1)          /* dst = call site c (a) */                                                  \
-  X(Call2)          /* dst = call site c (a, b) */                                               \
-  X(Call)           /* dst = call site c (operands a … a+b-1) */                                 \
-  X(Matches)        /* dst = a matches regular expression c */                                   \
-  X(Fail)           /* dst = error: failure c */                                                 \
-  X(IterBegin)      /* dst: iterator over a; empty: to c; not iterable: register b = error, to c */ \
-  X(IterNext)       /* dst: next element, to c; after the last: go on. b: cost of a round */     \
-  X(IterPair)       /* dst: the variables become index and element, or stay key and value */       \
-  X(AllStep)        /* dst = dst && a; false: to c */                                            \
-  X(ExistsStep)     /* dst = dst || a; true: to c */                                             \
-  X(CountStep)      /* dst counts how often a is true; error: dst = error, to c */               \
-  X(CountDone)      /* dst = dst == 1 */                                                         \
-  X(ListBegin)      /* dst, dst+1: empty list with room for the elements of iterator a */        \
-  X(Append)         /* add a to list dst; error: dst = error, to c */                            \
-  X(AppendIf)       /* add b to list dst if a is true; error: dst = error, to c */               \
-  X(SkipUnless)     /* a false: to b; a not a bool: dst = error, to c */                         \
-  X(MapBegin)       /* dst: empty map builder */                                                 \
-  X(MapAdd)         /* add key a, value b to dst; error: dst = error, to c */                    \
-  X(MapAddAll)      /* add the entries of map a to dst; error: dst = error, to c */              \
-  X(MapDone)        /* dst: the map */
+#define PENSTOCK_CEL_OPS(X)                                                                     \
+  X(Return)      /* a */                                                                        \
+  X(Move)        /* dst = a; an absent input becomes an error */                                \
+  X(Jump)        /* to c */                                                                     \
+  X(JumpIfFalse) /* a, to c; anything but false goes on */                                      \
+  X(JumpIfTrue)  /* a, to c */                                                                  \
+  X(Branch)      /* a true: go on; false: to c; else dst = error, to b */                       \
+  X(And)         /* dst = a && b */                                                             \
+  X(Or)          /* dst = a || b */                                                             \
+  X(Not)         /* dst = !a */                                                                 \
+  X(Negate)      /* dst = -a */                                                                 \
+  X(Add)         /* dst = a + b, and so on */                                                   \
+  X(Subtract)                                                                                   \
+  X(Multiply)                                                                                   \
+  X(Divide)                                                                                     \
+  X(Modulo)                                                                                     \
+  X(Equal)                                                                                      \
+  X(NotEqual)                                                                                   \
+  X(Less)                                                                                       \
+  X(LessEqual)                                                                                  \
+  X(Greater)                                                                                    \
+  X(GreaterEqual)                                                                               \
+  X(EqualJumpIfFalse) /* the six comparisons, then a jump to c if the result is false */        \
+  X(NotEqualJumpIfFalse)                                                                        \
+  X(LessJumpIfFalse)                                                                            \
+  X(LessEqualJumpIfFalse)                                                                       \
+  X(GreaterJumpIfFalse)                                                                         \
+  X(GreaterEqualJumpIfFalse)                                                                    \
+  X(EqualJumpIfTrue) /* the same, if it is true */                                              \
+  X(NotEqualJumpIfTrue)                                                                         \
+  X(LessJumpIfTrue)                                                                             \
+  X(LessEqualJumpIfTrue)                                                                        \
+  X(GreaterJumpIfTrue)                                                                          \
+  X(GreaterEqualJumpIfTrue)                                                                     \
+  X(In)             /* dst = a in b */                                                          \
+  X(Index)          /* dst = a[b] */                                                            \
+  X(Select)         /* dst = a.(constant b) */                                                  \
+  X(Has)            /* dst = has(a.(constant b)) */                                             \
+  X(HasInput)       /* dst = has(slot a), whose path has c segments */                          \
+  X(OptionalSelect) /* dst = a.?(constant b) */                                                 \
+  X(OptionalIndex)  /* dst = a[?b] */                                                           \
+  X(OptionalInput)  /* dst = slot a (path of c segments) as an optional */                      \
+  X(ToDouble)       /* dst = double(a) */                                                       \
+  X(ToInt)          /* dst = int(a) */                                                          \
+  X(Size)           /* dst = size(a) */                                                         \
+  X(MakeList)       /* dst = [operands a … a+b-1]; c: 0, or 1 + index of the optional flags */  \
+  X(MakeMap)        /* dst = {operands a … a+2b-1}; c as above */                               \
+  X(Call1)          /* dst = call site c (a) */                                                 \
+  X(Call2)          /* dst = call site c (a, b) */                                              \
+  X(Call)           /* dst = call site c (operands a … a+b-1) */                                \
+  X(Matches)        /* dst = a matches regular expression c */                                  \
+  X(Fail)           /* dst = error: failure c */                                                \
+  X(IterBegin)  /* dst: iterator over a; empty: to c; not iterable: register b = error, to c */ \
+  X(IterNext)   /* dst: next element, to c; after the last: go on. b: cost of a round */        \
+  X(IterPair)   /* dst: the variables become index and element, or stay key and value */        \
+  X(AllStep)    /* dst = dst && a; false: to c */                                               \
+  X(ExistsStep) /* dst = dst || a; true: to c */                                                \
+  X(CountStep)  /* dst counts how often a is true; error: dst = error, to c */                  \
+  X(CountDone)  /* dst = dst == 1 */                                                            \
+  X(ListBegin)  /* dst, dst+1: empty list with room for the elements of iterator a */           \
+  X(Append)     /* add a to list dst; error: dst = error, to c */                               \
+  X(AppendIf)   /* add b to list dst if a is true; error: dst = error, to c */                  \
+  X(SkipUnless) /* a false: to b; a not a bool: dst = error, to c */                            \
+  X(MapBegin)   /* dst: empty map builder */                                                    \
+  X(MapAdd)     /* add key a, value b to dst; error: dst = error, to c */                       \
+  X(MapAddAll)  /* add the entries of map a to dst; error: dst = error, to c */                 \
+  X(MapDone)    /* dst: the map */
 
 enum class Op : std::uint16_t {
 #define PENSTOCK_CEL_OP(name) k##name,

@@ -127,7 +127,8 @@ std::uint32_t Compiler::emit_jump(const Node* at, Op op, Operand operand) {
     Instruction& last = code_->instructions.back();
     if (is_comparison(last.op) && last.dst == index_of(operand)) {
       const Op first = op == Op::kJumpIfFalse ? Op::kEqualJumpIfFalse : Op::kEqualJumpIfTrue;
-      const auto which = static_cast<std::uint16_t>(last.op) - static_cast<std::uint16_t>(Op::kEqual);
+      const auto which =
+          static_cast<std::uint16_t>(last.op) - static_cast<std::uint16_t>(Op::kEqual);
       last.op = static_cast<Op>(static_cast<std::uint16_t>(first) + which);
       return here() - 1;
     }
@@ -264,8 +265,7 @@ Operand Compiler::compile(const Node* node, Wanted wanted) {
 
 Operand Compiler::compile_input(const Node* node, Wanted wanted) {
   ++inputs_used_;
-  const std::uint32_t slot =
-      inputs_.add(node->input.root, node->input.segments, node->test_only);
+  const std::uint32_t slot = inputs_.add(node->input.root, node->input.segments, node->test_only);
   code_->slots_read.push_back(slot);
   const Operand operand = make_operand(Base::kSlot, slot);
   const bool optional = node->kind == NodeKind::kSelect && node->is_optional;
@@ -281,9 +281,7 @@ Operand Compiler::compile_select(const Node* node, Wanted wanted) {
   const std::uint32_t kept = next_register_;
   const Operand object = compile(node->target);
   const Operand field = constant(Value::of_string(node->name));
-  const Op op = node->test_only     ? Op::kHas
-                : node->is_optional ? Op::kOptionalSelect
-                                    : Op::kSelect;
+  const Op op = node->test_only ? Op::kHas : node->is_optional ? Op::kOptionalSelect : Op::kSelect;
   emit(node, op, dst, object, field);
   next_register_ = kept;
   return make_operand(Base::kRegister, dst);
@@ -341,8 +339,7 @@ Operand Compiler::compile_matches(const Node* node, Wanted wanted, bool* done) {
   std::string why;
   std::unique_ptr<const re2::RE2> regex = make_regex(pattern->literal.as_string(), &why);
   if (regex == nullptr) {
-    error(pattern, "bad regular expression: " + why,
-          "regular expressions have the syntax of RE2");
+    error(pattern, "bad regular expression: " + why, "regular expressions have the syntax of RE2");
     return 0;
   }
   const std::uint16_t dst = target(wanted);

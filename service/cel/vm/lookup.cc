@@ -52,9 +52,9 @@ const Value* look_up(EvalContext& context, const Argument& a, const Argument& ke
     if (at >= 0 && at < list.size) return &list.items[at];
     if (at != -2) return nullptr;
   }
-  *error = context.fail(ErrorCode::kNoSuchOverload,
-                        {"no such overload: ", to_string(a.value.kind()), "[",
-                         to_string(key.value.kind()), "]"});
+  *error = context.fail(
+      ErrorCode::kNoSuchOverload,
+      {"no such overload: ", to_string(a.value.kind()), "[", to_string(key.value.kind()), "]"});
   return nullptr;
 }
 
@@ -85,8 +85,8 @@ Value select(EvalContext& context, const Argument& a, std::string_view field) {
     return optional_index(context, a, {key, {}});
   }
   if (const Value error = error_of(context, a); error.is_error()) return error;
-  return context.fail(ErrorCode::kNoSuchField,
-                      {"no such field: ", field, ", ", shown(a), " is ", to_string(a.value.kind())});
+  return context.fail(ErrorCode::kNoSuchField, {"no such field: ", field, ", ", shown(a), " is ",
+                                                to_string(a.value.kind())});
 }
 
 Value has(EvalContext& context, const Argument& a, std::string_view field) {
@@ -96,8 +96,8 @@ Value has(EvalContext& context, const Argument& a, std::string_view field) {
     return inner == nullptr ? Value::of_bool(false) : has(context, {*inner, a.input_name}, field);
   }
   if (const Value error = error_of(context, a); error.is_error()) return error;
-  return context.fail(ErrorCode::kNoSuchField,
-                      {"no such field: ", field, ", ", shown(a), " is ", to_string(a.value.kind())});
+  return context.fail(ErrorCode::kNoSuchField, {"no such field: ", field, ", ", shown(a), " is ",
+                                                to_string(a.value.kind())});
 }
 
 Value has_input(EvalContext& context, const Argument& a, std::uint32_t segments) {
@@ -105,8 +105,8 @@ Value has_input(EvalContext& context, const Argument& a, std::uint32_t segments)
   if (a.value.absent_depth() + 1 == segments && !a.value.absent_not_an_object()) {
     return Value::of_bool(false);
   }
-  return context.fail(ErrorCode::kNoSuchField,
-                      {"no such field: what holds ", a.input_name, " is not there or not an object"});
+  return context.fail(ErrorCode::kNoSuchField, {"no such field: what holds ", a.input_name,
+                                                " is not there or not an object"});
 }
 
 Value to_optional(EvalContext& context, const Value& value) {

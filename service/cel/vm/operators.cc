@@ -35,8 +35,8 @@ std::string_view symbol(Op op) {
 }
 
 Value overflow(EvalContext& context, Op op, const Value& a, const Value& b) {
-  return context.fail(ErrorCode::kOverflow, {to_string(a.kind()), " overflow: ", to_text(a),
-                                             symbol(op), to_text(b)});
+  return context.fail(ErrorCode::kOverflow,
+                      {to_string(a.kind()), " overflow: ", to_text(a), symbol(op), to_text(b)});
 }
 
 Value zero_divisor(EvalContext& context, Op op, const Value& a) {
@@ -161,7 +161,8 @@ Value no_overload(EvalContext& context, std::string_view operation, const Argume
   const Kind left = a.value.kind();
   const Kind right = b.value.kind();
   if (is_number(left) && is_number(right) && left != right) {
-    const Kind wanted = left == Kind::kDouble || right == Kind::kDouble ? Kind::kDouble : Kind::kInt;
+    const Kind wanted =
+        left == Kind::kDouble || right == Kind::kDouble ? Kind::kDouble : Kind::kInt;
     const Argument& other = left == wanted ? b : a;
     hint = "; write " + std::string(to_string(wanted)) + "(" + shown(other) + ")";
   } else if (!a.input_name.empty()) {
@@ -169,8 +170,8 @@ Value no_overload(EvalContext& context, std::string_view operation, const Argume
   } else if (!b.input_name.empty()) {
     hint = "; " + std::string(b.input_name) + " is " + std::string(to_string(right));
   }
-  return context.fail(ErrorCode::kNoSuchOverload, {"no such overload: ", to_string(left), operation,
-                                                   to_string(right), hint});
+  return context.fail(ErrorCode::kNoSuchOverload,
+                      {"no such overload: ", to_string(left), operation, to_string(right), hint});
 }
 
 Value arithmetic(EvalContext& context, Op op, const Argument& left, const Argument& right) {
@@ -198,8 +199,8 @@ Value arithmetic(EvalContext& context, Op op, const Argument& left, const Argume
   if (const Value error = error_of(context, right); error.is_error()) return error;
   if (op == Op::kAdd || op == Op::kSubtract) {
     bool done = false;
-    const Value result = op == Op::kAdd ? add_other(context, a, b, &done)
-                                        : subtract_other(context, a, b, &done);
+    const Value result =
+        op == Op::kAdd ? add_other(context, a, b, &done) : subtract_other(context, a, b, &done);
     if (done) return result;
   }
   return no_overload(context, symbol(op), left, right);
@@ -214,7 +215,8 @@ Value negate(EvalContext& context, const Argument& a) {
   }
   if (a.value.is_double()) return Value::of_double(-a.value.as_double());
   if (const Value error = error_of(context, a); error.is_error()) return error;
-  return context.fail(ErrorCode::kNoSuchOverload, {"no such overload: -", to_string(a.value.kind())});
+  return context.fail(ErrorCode::kNoSuchOverload,
+                      {"no such overload: -", to_string(a.value.kind())});
 }
 
 Value compare_values(EvalContext& context, Op op, const Argument& a, const Argument& b) {

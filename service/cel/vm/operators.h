@@ -36,7 +36,7 @@ struct Argument {
 [[nodiscard]] Value to_optional(EvalContext& context, const Value& value);
 
 // "no such overload: int + double; …".
-[[nodiscard]] Value no_overload(EvalContext& context, std::string_view operation,
-                                const Argument& a, const Argument& b);
+[[nodiscard]] Value no_overload(EvalContext& context, std::string_view operation, const Argument& a,
+                                const Argument& b);
 
 }  // namespace penstock::cel

@@ -134,9 +134,9 @@ bool add_entries(Value* map, const Argument& entries, EvalContext& context) {
   if (!entries.value.is_map()) {
     Value error = error_of(context, entries);
     if (!error.is_error()) {
-      error = context.fail(ErrorCode::kNoSuchOverload,
-                           {"no such overload: transformMapEntry() with a ",
-                            to_string(entries.value.kind())});
+      error = context.fail(
+          ErrorCode::kNoSuchOverload,
+          {"no such overload: transformMapEntry() with a ", to_string(entries.value.kind())});
     }
     *map = error;
     return false;

@@ -9,15 +9,17 @@ class Checker : public testing::Test {
  protected:
   Checker() {
     environment_.declare_document("msg");
-    environment_.declare_record("record", {{"topic", TypeKind::kString},
-                                           {"partition", TypeKind::kInt},
-                                           {"timestamp", TypeKind::kTimestamp},
-                                           {"headers", Type::map(TypeKind::kString, TypeKind::kBytes)}});
+    environment_.declare_record("record",
+                                {{"topic", TypeKind::kString},
+                                 {"partition", TypeKind::kInt},
+                                 {"timestamp", TypeKind::kTimestamp},
+                                 {"headers", Type::map(TypeKind::kString, TypeKind::kBytes)}});
     environment_.declare("total", TypeKind::kDouble);
     environment_.declare_document(
-        "order", Type::record("order", {{"id", TypeKind::kInt},
-                                        {"buyer", Type::record("buyer", {{"name", TypeKind::kString}})},
-                                        {"extra", TypeKind::kDyn}}));
+        "order",
+        Type::record("order", {{"id", TypeKind::kInt},
+                               {"buyer", Type::record("buyer", {{"name", TypeKind::kString}})},
+                               {"extra", TypeKind::kDyn}}));
   }
 
   std::string type_of(std::string_view source) {
@@ -109,7 +111,8 @@ TEST_F(Checker, RefusesWhatCannotBe) {
   EXPECT_EQ(message_of("1 ? 2 : 3"), "'?:' does not take (int, int, int)");
   EXPECT_EQ(message_of("'a'.b"), "a value of type string has no fields; 'b' cannot be selected");
   EXPECT_EQ(message_of("{1.5: 2}"), "a map's key is a bool, int, uint or string, not double");
-  EXPECT_EQ(message_of("1.all(x, true)"), "a value of type int cannot be iterated; a list or a map can");
+  EXPECT_EQ(message_of("1.all(x, true)"),
+            "a value of type int cannot be iterated; a list or a map can");
   EXPECT_EQ(message_of("[1].all(x, x)"), "the condition must be a bool, not int");
   EXPECT_EQ(message_of("[1].all(1, true)"), "all() needs a simple name here, for its variable");
   EXPECT_EQ(message_of("has(msg)"), "has() takes a field selection, like has(msg.field)");

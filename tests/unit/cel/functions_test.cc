@@ -12,7 +12,9 @@ TEST(Library, ProvesEveryExampleOfTheManual) {
   for (const FunctionRow& row : all_function_rows()) {
     if (row.example.empty()) continue;
     Evaluator eval;
-    EXPECT_EQ(eval(row.example), "true") << row.signature << "\n" << row.example << "\n" << eval.message;
+    EXPECT_EQ(eval(row.example), "true") << row.signature << "\n"
+                                         << row.example << "\n"
+                                         << eval.message;
   }
 }
 

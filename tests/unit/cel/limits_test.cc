@@ -18,7 +18,8 @@ std::string repeated(std::string_view text, std::size_t times) {
 }
 
 TEST(Limits, RefusesDeepNestingInsteadOfOverflowingTheStack) {
-  for (const char* open : {"(", "[", "{1:", "!(", "-(", "f(", "a[", "a.f(", "1+(", "true?(", "has("}) {
+  for (const char* open :
+       {"(", "[", "{1:", "!(", "-(", "f(", "a[", "a.f(", "1+(", "true?(", "has("}) {
     Evaluator eval;
     eval.options.max_source_bytes = 2'000'000;
     EXPECT_EQ(eval(repeated(open, 10'000)).substr(0, 16), "does not compile");
@@ -99,12 +100,31 @@ TEST(Limits, SurvivesRandomBytes) {
 }
 
 TEST(Limits, SurvivesRandomTokens) {
-  constexpr std::string_view kTokens[] = {
-      "msg",  ".a",  "(",     ")",    "[",     "]",   "{",    "}",        ",",      ":",
-      "?",    "1",   "2u",    "0.5",  "'s'",   "b'b'", "+",    "-",        "*",      "/",
-      "%",    "&&",  "||",    "!",    "==",    "<",   " in ", "has(",     "size(",  ".map(x,",
-      "x",    "x.y", "true",  "null", "int(",  ".all(", ".exists(y, ", "[0]", "timestamp(", "'2020-01-01T00:00:00Z'",
-      ".?b",  "string(", "cel.bind(", ".filter(z,", "z", "9223372036854775807", ".matches(", "'('", "type(", "double("};
+  constexpr std::string_view kTokens[] = {"msg",         ".a",
+                                          "(",           ")",
+                                          "[",           "]",
+                                          "{",           "}",
+                                          ",",           ":",
+                                          "?",           "1",
+                                          "2u",          "0.5",
+                                          "'s'",         "b'b'",
+                                          "+",           "-",
+                                          "*",           "/",
+                                          "%",           "&&",
+                                          "||",          "!",
+                                          "==",          "<",
+                                          " in ",        "has(",
+                                          "size(",       ".map(x,",
+                                          "x",           "x.y",
+                                          "true",        "null",
+                                          "int(",        ".all(",
+                                          ".exists(y, ", "[0]",
+                                          "timestamp(",  "'2020-01-01T00:00:00Z'",
+                                          ".?b",         "string(",
+                                          "cel.bind(",   ".filter(z,",
+                                          "z",           "9223372036854775807",
+                                          ".matches(",   "'('",
+                                          "type(",       "double("};
   std::mt19937_64 random(11);
   for (int round = 0; round < 20'000; ++round) {
     std::string source;

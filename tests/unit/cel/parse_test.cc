@@ -75,8 +75,9 @@ TEST(Parser, PointsAtTheMistake) {
     return std::to_string(first.line) + ":" + std::to_string(first.column) + " " + first.message;
   };
   EXPECT_EQ(place("1 +"), "1:4 the expression ends too early, where a value should stand");
-  EXPECT_EQ(place("(1"), "1:3 the expression ends too early, after an expression in parentheses, "
-                         "expected ')'");
+  EXPECT_EQ(place("(1"),
+            "1:3 the expression ends too early, after an expression in parentheses, "
+            "expected ')'");
   EXPECT_EQ(place("'é' + )"), "1:7 unexpected ')' where a value should stand");
   EXPECT_EQ(place("1\n  2"), "2:3 unexpected '2' after the end of the expression");
   EXPECT_EQ(place("1 = 2"), "1:3 '=' is not an operator; comparing is '=='");

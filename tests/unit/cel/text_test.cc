@@ -22,10 +22,10 @@ std::string json_of(std::string_view source) {
 
 TEST(Text, IsTheNotationOfExpressions) {
   Evaluator eval;
-  for (const char* same : {"null", "true", "-5", "7u", "1.5", "2.0", "1e+20", "\"a\\n\\\"\\u0001\"",
-                           "b\"\\x00\\xff\"", "[1, [2]]", "{\"a\": 1, 2: [3.5]}", "int",
-                           "timestamp(\"2024-01-02T03:04:05.006Z\")", "duration(\"-1.5s\")",
-                           "optional.of(1)", "optional.none()"}) {
+  for (const char* same :
+       {"null", "true", "-5", "7u", "1.5", "2.0", "1e+20", "\"a\\n\\\"\\u0001\"", "b\"\\x00\\xff\"",
+        "[1, [2]]", "{\"a\": 1, 2: [3.5]}", "int", "timestamp(\"2024-01-02T03:04:05.006Z\")",
+        "duration(\"-1.5s\")", "optional.of(1)", "optional.none()"}) {
     EXPECT_EQ(eval(same), same);
   }
   EXPECT_EQ(to_text(Value::absent(1)), "absent");
