@@ -1,0 +1,239 @@
+// Random values: our encoding against PostgreSQL's own reading of the same text.
+//
+// Both must accept the same texts, and then hold the same value. The seeds are fixed.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <functional>
+#include <random>
+
+#include "compute/field_writer.h"
+#include "integration/compute/encoding_session.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::Value;
+
+const ColumnDescription kText = describe(ColumnType::text, "text");
+
+struct Sample {
+  std::string text;    // as PostgreSQL reads it
+  cel::Value value{};  // as we encode it; views `text` if it is a string
+};
+
+class EncodeDifferential : public testing::Test {
+ protected:
+  std::size_t below(std::size_t limit) {
+    return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random);
+  }
+  std::string digits(std::size_t count) {
+    std::string text;
+    while (text.size() < count) text += static_cast<char>('0' + below(10));
+    return text;
+  }
+
+  // `cast`: SQL that turns the column `text` into what `v` must be, e.g. "text::numeric(5,2)".
+  void compare(const ColumnDescription& column, const std::string& cast,
+               const std::function<Sample()>& next, int count = 3000) {
+    session.query("CREATE TEMP TABLE samples (text text, accepted boolean, v " + column.type_name +
+                  ")");
+    std::vector<std::string> texts(static_cast<std::size_t>(count));
+    FieldBuffer buffer;
+    int accepted = 0;
+    for (std::string& text : texts) {
+      Sample sample = next();
+      text = std::move(sample.text);
+      if (sample.value.is_null()) sample.value = Value::of_string(text);
+      EncodeProblem problem;
+      begin_tuple(buffer, 3);
+      ASSERT_TRUE(encode_field(kText, Value::of_string(text), buffer, problem));
+      const std::size_t flag = buffer.size();
+      write_field(buffer, std::int8_t{1});
+      if (encode_field(column, sample.value, buffer, problem)) {
+        ++accepted;
+      } else {
+        *buffer.at(flag + 4) = 0;
+        write_null(buffer);
+      }
+    }
+    ASSERT_EQ(session.copy("samples", buffer.view()), "");
+    const auto differences = session.query(
+        "SELECT text, accepted, v::text, (SELECT message FROM pg_input_error_info(text, '" +
+        column.type_name +
+        "')) FROM samples WHERE accepted IS DISTINCT FROM pg_input_is_valid(text, '" +
+        column.type_name + "') OR CASE WHEN accepted AND pg_input_is_valid(text, '" +
+        column.type_name + "') THEN v::text IS DISTINCT FROM (" + cast +
+        ")::text ELSE false END LIMIT 5");
+    for (const auto& row : differences) {
+      ADD_FAILURE() << column.type_name << " '" << row[0] << "': accepted=" << row[1]
+                    << " value=" << row[2] << " PostgreSQL says: " << row[3];
+    }
+    // A comparison of nothing would be green as well.
+    EXPECT_GT(accepted, count / 4) << column.type_name;
+    session.query("DROP TABLE samples");
+  }
+
+  std::mt19937 random{20240229};
+  EncodingSession session;
+};
+
+TEST_F(EncodeDifferential, NumericsFromText) {
+  const auto next = [this] {
+    Sample sample;
+    if (below(2) == 0) sample.text += below(2) == 0 ? '-' : '+';
+    sample.text += digits(below(below(10) == 0 ? 60 : 6));
+    if (below(3) != 0) sample.text += "." + digits(below(8));
+    if (below(4) == 0) sample.text += "e" + std::to_string(static_cast<int>(below(30)) - 15);
+    if (below(50) == 0) sample.text = "NaN";
+    if (below(50) == 0) sample.text = " " + sample.text + "  ";
+    return sample;
+  };
+  compare(describe(ColumnType::numeric, "numeric"), "text::numeric", next);
+  for (const auto& [precision, scale] :
+       {std::pair{5, 2}, {10, 0}, {3, 3}, {4, -2}, {2, 6}, {38, 10}, {1000, 5}}) {
+    ColumnDescription column =
+        describe(ColumnType::numeric,
+                 "numeric(" + std::to_string(precision) + "," + std::to_string(scale) + ")");
+    column.numeric_precision = precision;
+    column.numeric_scale = scale;
+    compare(
+        column, "text::" + column.type_name,
+        [&] {
+          Sample sample = next();
+          // Mostly near the edge of what fits.
+          if (below(2) == 0) {
+            const int before = std::max(0, precision - scale - static_cast<int>(below(2)));
+            sample.text = std::string(static_cast<std::size_t>(std::min(before, 50)), '9') + "." +
+                          digits(below(10)) + (below(2) == 0 ? "9999995" : "");
+            if (sample.text == ".") sample.text = "0.00";
+          } else if (below(2) == 0) {
+            sample.text = "0." + std::string(below(8), '0') + digits(1 + below(5));
+          }
+          return sample;
+        },
+        2000);
+  }
+}
+
+TEST_F(EncodeDifferential, NumericsFromNumbers) {
+  ColumnDescription column = describe(ColumnType::numeric, "numeric(20,4)");
+  column.numeric_precision = 20;
+  column.numeric_scale = 4;
+  for (const ColumnDescription& type : {column, describe(ColumnType::numeric, "numeric")}) {
+    compare(type, "text::" + type.type_name, [this] {
+      Sample sample;
+      if (below(2) == 0) {
+        const auto number = static_cast<std::int64_t>(random() * random()) >> below(60);
+        sample.value = Value::of_int(number);
+        sample.text = std::to_string(number);
+      } else {
+        const double number =
+            std::ldexp(static_cast<double>(random()) - 0x1p31, static_cast<int>(below(60)) - 40);
+        std::array<char, 32> text;
+        sample.text = {text.data(),
+                       std::to_chars(text.data(), text.data() + text.size(), number).ptr};
+        sample.value = Value::of_double(number);
+      }
+      return sample;
+    });
+  }
+}
+
+TEST_F(EncodeDifferential, Floats) {
+  const auto next = [this] {
+    std::uint64_t bits = std::uint64_t{random()} << 32 | random();
+    // Half of them in the range of a real.
+    if (below(2) == 0) bits = (bits & ~(0x7FFULL << 52)) | (std::uint64_t{850 + below(350)} << 52);
+    double number = std::bit_cast<double>(bits);
+    if (!std::isfinite(number)) number = 0;
+    std::array<char, 32> text;
+    Sample sample;
+    sample.text = {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
+    sample.value = Value::of_double(number);
+    return sample;
+  };
+  compare(describe(ColumnType::float8, "double precision"), "text::float8", next);
+  compare(describe(ColumnType::float4, "real"), "text::float8::real", next);
+}
+
+TEST_F(EncodeDifferential, Uuids) {
+  compare(describe(ColumnType::uuid, "uuid"), "text::uuid", [this] {
+    Sample sample;
+    for (int i = 0; i < 32; ++i) {
+      sample.text += "0123456789abcdefABCDEF"[below(22)];
+      if (i % 4 == 3 && i < 31 && below(2) == 0) sample.text += '-';
+    }
+    if (below(3) == 0) sample.text = "{" + sample.text + "}";
+    if (below(3) == 0) {
+      const std::size_t at = below(sample.text.size());
+      constexpr std::string_view kEdits = "-{}0g ";
+      if (below(2) == 0) {
+        sample.text.erase(at, 1);
+      } else {
+        sample.text.insert(at, 1, kEdits[below(kEdits.size())]);
+      }
+    }
+    return sample;
+  });
+}
+
+TEST_F(EncodeDifferential, Timestamps) {
+  const auto two = [this](std::size_t from, std::size_t count) {
+    const std::string number = std::to_string(from + below(count));
+    return number.size() == 1 ? "0" + number : number;
+  };
+  const auto date = [this, &two] {
+    std::string year = std::to_string(below(3) == 0 ? 1 + below(9999) : 1990 + below(50));
+    year.insert(0, 4 - year.size(), '0');
+    return year + "-" + two(1, 12) + "-" + two(1, below(4) == 0 ? 31 : 28);
+  };
+  const auto time = [this, &two, &date](bool offset) {
+    Sample sample;
+    sample.text =
+        date() + (below(2) == 0 ? "T" : " ") + two(0, 24) + ":" + two(0, 60) + ":" + two(0, 61);
+    // Six digits at most: PostgreSQL rounds what is finer, we cut it off.
+    if (below(2) == 0) sample.text += "." + digits(1 + below(6));
+    if (offset) {
+      sample.text +=
+          below(2) == 0 ? "Z" : (below(2) == 0 ? "+" : "-") + two(0, 15) + ":" + two(0, 60);
+    }
+    return sample;
+  };
+  compare(describe(ColumnType::timestamptz, "timestamptz"), "text::timestamptz",
+          [&time] { return time(true); });
+  compare(describe(ColumnType::timestamp, "timestamp"), "text::timestamp",
+          [&time] { return time(false); });
+  compare(describe(ColumnType::date, "date"), "text::date", [&date] {
+    Sample sample;
+    sample.text = date();
+    return sample;
+  });
+}
+
+TEST_F(EncodeDifferential, Integers) {
+  compare(describe(ColumnType::int8, "bigint"), "text::int8", [this] {
+    Sample sample;
+    const auto number =
+        static_cast<std::int64_t>(std::uint64_t{random()} << 32 | random()) >> below(64);
+    sample.text = std::to_string(number);
+    sample.value = Value::of_int(number);
+    return sample;
+  });
+  for (const auto& [type, name] :
+       {std::pair{ColumnType::int2, "smallint"}, {ColumnType::int4, "integer"}}) {
+    compare(describe(type, name), std::string("text::") + name, [this] {
+      Sample sample;
+      const auto number =
+          static_cast<std::int64_t>(std::uint64_t{random()} << 32 | random()) >> (30 + below(34));
+      sample.text = std::to_string(number);
+      sample.value = Value::of_int(number);
+      return sample;
+    });
+  }
+}
+
+}  // namespace
+}  // namespace penstock::compute

@@ -1,0 +1,232 @@
+// For every column type: values → our bytes → COPY into the real PostgreSQL → what it then shows.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "cel/arena.h"
+#include "cel/containers.h"
+#include "integration/compute/encoding_session.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::Value;
+using namespace std::string_view_literals;
+
+class EncodeRoundTrip : public testing::Test {
+ protected:
+  // Copies one value into a column of this type; what PostgreSQL then shows of it.
+  std::string shown(const ColumnDescription& column, const Value& value) {
+    session.query("CREATE TEMP TABLE IF NOT EXISTS \"t " + column.type_name + "\" (v " +
+                  column.type_name + ")");
+    const std::string table = "\"t " + column.type_name + "\"";
+    session.query("TRUNCATE " + table);
+    FieldBuffer buffer;
+    begin_tuple(buffer, 1);
+    EncodeProblem problem;
+    if (!encode_field(column, value, buffer, problem)) return "refused: " + problem.message;
+    if (const std::string error = session.copy(table, buffer.view()); !error.empty()) return error;
+    return session.value("SELECT v::text FROM " + table);
+  }
+  // Likewise, from text to a string value.
+  std::string shown(const ColumnDescription& column, std::string_view text) {
+    return shown(column, Value::of_string(text));
+  }
+
+  ColumnDescription array_of(ColumnType type, const std::string& element) {
+    ColumnDescription column = describe(type, element + "[]");
+    column.is_array = true;
+    column.element_oid = static_cast<std::uint32_t>(
+        std::stoul(session.value("SELECT '" + element + "'::regtype::oid")));
+    return column;
+  }
+
+  EncodingSession session;
+};
+
+TEST_F(EncodeRoundTrip, Booleans) {
+  const ColumnDescription column = describe(ColumnType::boolean, "boolean");
+  EXPECT_EQ(shown(column, Value::of_bool(true)), "true");
+  EXPECT_EQ(shown(column, Value::of_bool(false)), "false");
+  EXPECT_EQ(shown(column, Value::null()), "NULL");
+}
+
+TEST_F(EncodeRoundTrip, Integers) {
+  EXPECT_EQ(shown(describe(ColumnType::int2, "smallint"), Value::of_int(-32768)), "-32768");
+  EXPECT_EQ(shown(describe(ColumnType::int4, "integer"), Value::of_double(2e9)), "2000000000");
+  EXPECT_EQ(shown(describe(ColumnType::int8, "bigint"), Value::of_int(INT64_MIN)),
+            "-9223372036854775808");
+  EXPECT_EQ(shown(describe(ColumnType::int8, "bigint"), Value::of_uint(INT64_MAX)),
+            "9223372036854775807");
+}
+
+TEST_F(EncodeRoundTrip, Floats) {
+  const ColumnDescription real = describe(ColumnType::float4, "real");
+  const ColumnDescription wide = describe(ColumnType::float8, "double precision");
+  EXPECT_EQ(shown(real, Value::of_double(0.1)), "0.1");
+  EXPECT_EQ(shown(wide, Value::of_double(0.1)), "0.1");
+  EXPECT_EQ(shown(wide, Value::of_double(std::nan(""))), "NaN");
+  EXPECT_EQ(shown(real, Value::of_double(-std::numeric_limits<double>::infinity())), "-Infinity");
+  EXPECT_EQ(shown(wide, Value::of_double(-0.0)), "-0");
+  EXPECT_EQ(shown(real, Value::of_double(std::numeric_limits<float>::max())), "3.4028235e+38");
+  EXPECT_EQ(shown(real, Value::of_double(1e-45)), "1e-45");
+}
+
+TEST_F(EncodeRoundTrip, Numerics) {
+  const ColumnDescription any = describe(ColumnType::numeric, "numeric");
+  EXPECT_EQ(shown(any, "-12345.6780"), "-12345.6780");
+  EXPECT_EQ(shown(any, Value::of_uint(UINT64_MAX)), "18446744073709551615");
+  EXPECT_EQ(shown(any, Value::of_double(1e22)), "10000000000000000000000");
+  EXPECT_EQ(shown(any, Value::of_double(1.5e-7)), "0.00000015");
+  EXPECT_EQ(shown(any, "NaN"), "NaN");
+  EXPECT_EQ(shown(any, "-Infinity"), "-Infinity");
+  EXPECT_EQ(shown(any, "1e131071").size(), 131'072U);
+  EXPECT_EQ(shown(any, "1e-16383").size(), 16'385U);
+  ColumnDescription money = describe(ColumnType::numeric, "numeric(7,2)");
+  money.numeric_precision = 7;
+  money.numeric_scale = 2;
+  EXPECT_EQ(shown(money, Value::of_double(19.995)), "20.00");
+  EXPECT_EQ(shown(money, Value::of_int(-3)), "-3.00");
+  EXPECT_EQ(shown(money, "99999.994"), "99999.99");
+}
+
+TEST_F(EncodeRoundTrip, Texts) {
+  const ColumnDescription text = describe(ColumnType::text, "text");
+  EXPECT_EQ(shown(text, "Zürich 😀 \"'\\\n"), "Zürich 😀 \"'\\\n");
+  EXPECT_EQ(shown(text, ""), "");
+  ColumnDescription varchar = describe(ColumnType::text, "varchar(4)");
+  varchar.max_length = 4;
+  EXPECT_EQ(shown(varchar, "é€😀x"), "é€😀x");
+  EXPECT_EQ(shown(varchar, "abcd   "), "abcd");
+  ColumnDescription character = describe(ColumnType::text, "char(4)");
+  character.max_length = 4;
+  EXPECT_EQ(shown(character, "ab"), "ab");
+  EXPECT_EQ(shown(character, "abcd  "), "abcd");
+  EXPECT_EQ(shown(describe(ColumnType::text, "name"), std::string(63, 'n')), std::string(63, 'n'));
+  session.query("CREATE TYPE pg_temp.mood AS ENUM ('glad', 'sad')");
+  EXPECT_EQ(shown(describe(ColumnType::text, "pg_temp.mood"), "sad"), "sad");
+}
+
+TEST_F(EncodeRoundTrip, Bytes) {
+  const ColumnDescription column = describe(ColumnType::bytea, "bytea");
+  EXPECT_EQ(shown(column, Value::of_bytes("\0\xFF\x10"sv)), "\\x00ff10");
+  EXPECT_EQ(shown(column, "é\0"sv), "\\xc3a900");
+}
+
+TEST_F(EncodeRoundTrip, Uuids) {
+  const ColumnDescription column = describe(ColumnType::uuid, "uuid");
+  const std::string expected = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+  EXPECT_EQ(shown(column, "{A0EEBC99-9C0B4EF8-BB6D6BB9-BD380A11}"), expected);
+  EXPECT_EQ(shown(column, Value::of_bytes(
+                              "\xa0\xee\xbc\x99\x9c\x0b\x4e\xf8\xbb\x6d\x6b\xb9\xbd\x38\x0a\x11")),
+            expected);
+}
+
+TEST_F(EncodeRoundTrip, DatesAndTimestamps) {
+  const ColumnDescription date = describe(ColumnType::date, "date");
+  const ColumnDescription plain = describe(ColumnType::timestamp, "timestamp");
+  const ColumnDescription zoned = describe(ColumnType::timestamptz, "timestamptz");
+  EXPECT_EQ(shown(date, "2024-02-29"), "2024-02-29");
+  EXPECT_EQ(shown(date, "0001-01-01"), "0001-01-01");
+  EXPECT_EQ(shown(date, Value::of_timestamp({-1, 0})), "1969-12-31");
+  EXPECT_EQ(shown(zoned, "2024-02-29T12:30:00.123456+02:00"), "2024-02-29 10:30:00.123456+00");
+  EXPECT_EQ(shown(plain, "2024-02-29T12:30:00+02:00"), "2024-02-29 10:30:00");
+  EXPECT_EQ(shown(plain, "2024-02-29 12:30:00"), "2024-02-29 12:30:00");
+  // A finer part is cut off, not rounded.
+  EXPECT_EQ(shown(zoned, Value::of_timestamp({0, 999'999'999})), "1970-01-01 00:00:00.999999+00");
+  EXPECT_EQ(shown(zoned, "9999-12-31T23:59:59.9999999Z"), "9999-12-31 23:59:59.999999+00");
+  EXPECT_EQ(shown(zoned, "0001-01-01T00:00:00Z"), "0001-01-01 00:00:00+00");
+}
+
+TEST_F(EncodeRoundTrip, Json) {
+  cel::Arena arena;
+  cel::MapBuilder map(arena);
+  const Value items[] = {Value::of_int(1), Value::of_double(2.5), Value::null(),
+                         Value::of_uint(UINT64_MAX)};
+  map.add(Value::of_string("é\"\n"), Value::of_list({items, 4}));
+  map.add(Value::of_string("a"), Value::of_string("\x01 \\u0000 😀"));
+  const Value value = map.finish();
+  EXPECT_EQ(shown(describe(ColumnType::jsonb, "jsonb"), value),
+            R"({"a": "\u0001 \\u0000 😀", "é\"\n": [1, 2.5, null, 18446744073709551615]})");
+  EXPECT_EQ(shown(describe(ColumnType::json, "json"), Value::of_string("text")), "\"text\"");
+  EXPECT_EQ(shown(describe(ColumnType::json, "json"), Value::of_string("a\0b"sv)), R"("a\u0000b")");
+  EXPECT_EQ(shown(describe(ColumnType::jsonb, "jsonb"), Value::of_bool(true)), "true");
+}
+
+TEST_F(EncodeRoundTrip, Arrays) {
+  const Value ints[] = {Value::of_int(1), Value::null(), Value::of_int(-3)};
+  EXPECT_EQ(shown(array_of(ColumnType::int8, "bigint"), Value::of_list({ints, 3})), "{1,NULL,-3}");
+  EXPECT_EQ(shown(array_of(ColumnType::int2, "smallint"), Value::of_list({})), "{}");
+  const Value texts[] = {Value::of_string("a,b"), Value::of_string("\"")};
+  EXPECT_EQ(shown(array_of(ColumnType::text, "text"), Value::of_list({texts, 2})),
+            R"({"a,b","\""})");
+  const Value numbers[] = {Value::of_double(0.5), Value::of_string("1e3")};
+  EXPECT_EQ(shown(array_of(ColumnType::numeric, "numeric"), Value::of_list({numbers, 2})),
+            "{0.5,1000}");
+  const Value times[] = {Value::of_timestamp({0, 0})};
+  EXPECT_EQ(shown(array_of(ColumnType::timestamptz, "timestamptz"), Value::of_list({times, 1})),
+            R"({"1970-01-01 00:00:00+00"})");
+  const Value uuids[] = {Value::of_string("a0eebc999c0b4ef8bb6d6bb9bd380a11")};
+  EXPECT_EQ(shown(array_of(ColumnType::uuid, "uuid"), Value::of_list({uuids, 1})),
+            "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}");
+  const Value flags[] = {Value::of_bool(true)};
+  EXPECT_EQ(shown(array_of(ColumnType::boolean, "boolean"), Value::of_list({flags, 1})), "{t}");
+  EXPECT_EQ(shown(array_of(ColumnType::jsonb, "jsonb"), Value::of_list({ints, 3})), "{1,NULL,-3}");
+}
+
+TEST_F(EncodeRoundTrip, ARowOfEveryType) {
+  session.query(
+      "CREATE TEMP TABLE every (b boolean, i2 smallint, i4 integer, i8 bigint, f4 real, f8 float8, "
+      "n numeric(10,3), t text, y bytea, u uuid, d date, p timestamp, z timestamptz, j json, "
+      "k jsonb)");
+  ColumnDescription numeric = describe(ColumnType::numeric, "numeric(10,3)");
+  numeric.numeric_precision = 10;
+  numeric.numeric_scale = 3;
+  const std::pair<ColumnDescription, Value> fields[] = {
+      {describe(ColumnType::boolean, "boolean"), Value::of_bool(true)},
+      {describe(ColumnType::int2, "smallint"), Value::of_int(2)},
+      {describe(ColumnType::int4, "integer"), Value::of_int(4)},
+      {describe(ColumnType::int8, "bigint"), Value::of_int(8)},
+      {describe(ColumnType::float4, "real"), Value::of_double(0.25)},
+      {describe(ColumnType::float8, "double precision"), Value::of_double(0.5)},
+      {numeric, Value::of_string("1.0005")},
+      {describe(ColumnType::text, "text"), Value::null()},
+      {describe(ColumnType::bytea, "bytea"), Value::of_bytes("\xFF")},
+      {describe(ColumnType::uuid, "uuid"), Value::of_string("a0eebc999c0b4ef8bb6d6bb9bd380a11")},
+      {describe(ColumnType::date, "date"), Value::of_string("2024-01-02")},
+      {describe(ColumnType::timestamp, "timestamp"), Value::of_timestamp({1, 0})},
+      {describe(ColumnType::timestamptz, "timestamptz"), Value::of_timestamp({2, 0})},
+      {describe(ColumnType::json, "json"), Value::of_int(1)},
+      {describe(ColumnType::jsonb, "jsonb"), Value::of_int(2)},
+  };
+  FieldBuffer buffer;
+  for (int row = 0; row < 3; ++row) {
+    begin_tuple(buffer, static_cast<int>(std::size(fields)));
+    for (const auto& [column, value] : fields) {
+      EncodeProblem problem;
+      ASSERT_TRUE(encode_field(column, value, buffer, problem)) << problem.message;
+    }
+  }
+  EXPECT_EQ(session.copy("every", buffer.view()), "");
+  EXPECT_EQ(session.value("SELECT count(*) FROM every"), "3");
+  EXPECT_EQ(session.value("SELECT (every.*)::text FROM every LIMIT 1"),
+            R"((t,2,4,8,0.25,0.5,1.001,,"\\xff",a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,2024-01-02,)"
+            R"("1970-01-01 00:00:01","1970-01-01 00:00:02+00",1,2))");
+}
+
+// What the encoder refuses, PostgreSQL would refuse too, and the other way round at the very edge.
+TEST_F(EncodeRoundTrip, LimitsAreThoseOfPostgres) {
+  ColumnDescription varchar = describe(ColumnType::text, "varchar(2)");
+  varchar.max_length = 2;
+  EXPECT_TRUE(shown(varchar, "abc").starts_with("refused"));
+  ColumnDescription unchecked = varchar;
+  unchecked.max_length = -1;
+  EXPECT_TRUE(shown(unchecked, "abc").contains("too long"));
+  const ColumnDescription jsonb = describe(ColumnType::jsonb, "jsonb");
+  EXPECT_TRUE(shown(jsonb, "a\0"sv).starts_with("refused"));
+  EXPECT_TRUE(shown(describe(ColumnType::json, "jsonb"), "x").contains("jsonb version"));
+}
+
+}  // namespace
+}  // namespace penstock::compute
