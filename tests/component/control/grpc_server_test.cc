@@ -75,10 +75,15 @@ class GrpcServerTest : public testing::Test {
     grpc::ByteBuffer response;
     grpc::ClientContext context;
     grpc::GenericStub stub(channel_);
-    std::promise<grpc::Status> answer;
-    stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request,
-                   &response, [&](grpc::Status status) { answer.set_value(std::move(status)); });
-    const grpc::Status status = answer.get_future().get();
+    grpc::CompletionQueue queue;
+    grpc::Status status;
+    const auto call =
+        stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+    call->StartCall();
+    call->Finish(&response, &status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
     if (!status.ok()) return -static_cast<int>(status.error_code());
     grpc::Slice content;
     EXPECT_TRUE(response.DumpToSingleSlice(&content).ok());

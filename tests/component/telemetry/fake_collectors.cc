@@ -42,60 +42,65 @@ class HttpCollector final : public FakeCollector {
   std::thread thread_;
 };
 
-// One export: read the request, answer, end.
-class Reactor final : public grpc::ServerGenericBidiReactor {
- public:
-  Reactor(grpc::GenericCallbackServerContext* context, const Receive& receive) : receive_(receive) {
-    export_.path = context->method();
-    for (const auto& [name, value] : context->client_metadata()) {
-      export_.headers.emplace(std::string(name.data(), name.size()),
-                              std::string(value.data(), value.size()));
-    }
-    StartRead(&request_);
-  }
-  void OnReadDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status(grpc::StatusCode::INTERNAL, "no request"));
-    grpc::Slice slice;
-    std::ignore = request_.DumpToSingleSlice(&slice);
-    export_.body.assign(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    const grpc::Slice answer(receive_(export_));
-    response_ = grpc::ByteBuffer(&answer, 1);
-    StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
-  }
-  void OnDone() override { delete this; }
-
- private:
-  const Receive& receive_;
-  Export export_;
-  grpc::ByteBuffer request_;
-  grpc::ByteBuffer response_;
-};
-
-class GrpcCollector final : public FakeCollector, private grpc::CallbackGenericService {
+// One call at a time, on one thread.
+class GrpcCollector final : public FakeCollector {
  public:
   explicit GrpcCollector(Receive receive) : receive_(std::move(receive)) {
     grpc::ServerBuilder builder;
     int bound = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &bound);
-    builder.RegisterCallbackGenericService(this);
+    builder.RegisterAsyncGenericService(&service_);
+    queue_ = builder.AddCompletionQueue();
     server_ = builder.BuildAndStart();
     port_ = static_cast<std::uint16_t>(bound);
+    thread_ = std::thread([this] {
+      while (serve_one()) {
+      }
+    });
   }
   ~GrpcCollector() override {
     server_->Shutdown(std::chrono::system_clock::now());
-    server_->Wait();
+    queue_->Shutdown();
+    thread_.join();
   }
   std::uint16_t port() const override { return port_; }
 
  private:
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    return new Reactor(context, receive_);
+  bool next() {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue_->Next(&tag, &ok) && ok;
+  }
+
+  // False when the server ends.
+  bool serve_one() {
+    grpc::GenericServerContext context;
+    grpc::GenericServerAsyncReaderWriter call(&context);
+    service_.RequestCall(&context, &call, queue_.get(), queue_.get(), nullptr);
+    if (!next()) return false;
+    Export received{.path = context.method(), .headers = {}, .body = {}};
+    for (const auto& [name, value] : context.client_metadata()) {
+      received.headers.emplace(std::string(name.data(), name.size()),
+                               std::string(value.data(), value.size()));
+    }
+    grpc::ByteBuffer request;
+    call.Read(&request, nullptr);
+    if (!next()) return false;
+    grpc::Slice content;
+    std::ignore = request.DumpToSingleSlice(&content);
+    received.body.assign(reinterpret_cast<const char*>(content.begin()), content.size());
+    const grpc::Slice answer(receive_(received));
+    call.WriteAndFinish(grpc::ByteBuffer(&answer, 1), grpc::WriteOptions(), grpc::Status::OK,
+                        nullptr);
+    return next();
   }
 
   Receive receive_;
+  grpc::AsyncGenericService service_;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
   std::uint16_t port_ = 0;
+  std::thread thread_;
 };
 
 // A socket on 127.0.0.1; the kernel takes connections for it once it listens.
