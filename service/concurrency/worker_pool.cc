@@ -47,7 +47,7 @@ struct WorkerPool::State {
   void abandon(Task task) const;
   void supervise() EXCLUDES(mutex);
   void add_thread() REQUIRES(mutex);
-  void take_sample(SteadyTime from, SteadyTime to) REQUIRES(mutex);
+  void take_sample(SteadyTime now) REQUIRES(mutex);
   void end(Phase phase) EXCLUDES(mutex);
 
   Options options;
@@ -62,6 +62,7 @@ struct WorkerPool::State {
   std::map<unsigned, Thread> pool GUARDED_BY(mutex);
   std::vector<unsigned> ended GUARDED_BY(mutex);  // threads that wait to be joined
   unsigned retiring GUARDED_BY(mutex) = 0;        // threads that were asked to end
+  SteadyTime sample_begin GUARDED_BY(mutex){};
   double utilisation GUARDED_BY(mutex) = 0;
   ScalePolicy policy GUARDED_BY(mutex);
   std::unique_ptr<Thread> supervising GUARDED_BY(mutex);
@@ -108,7 +109,7 @@ void WorkerPool::State::run_worker(unsigned number) {
     const SteadyTime now = std::chrono::steady_clock::now();
     const MutexLock lock(mutex);
     Slot& slot = slots[number];
-    slot.busy_in_sample += now - *slot.busy_since;
+    slot.busy_in_sample += now - std::max(*slot.busy_since, sample_begin);
     slot.busy_since.reset();
   }
   const MutexLock lock(mutex);
@@ -135,21 +136,18 @@ void WorkerPool::State::add_thread() {
   pool.emplace(number, Thread(options.name + "/" + std::to_string(number), body));
 }
 
-void WorkerPool::State::take_sample(SteadyTime from, SteadyTime to) {
+void WorkerPool::State::take_sample(SteadyTime now) {
   std::chrono::nanoseconds busy{};
   for (auto& [number, slot] : slots) {
-    busy += slot.busy_in_sample;
-    slot.busy_in_sample = {};
-    if (slot.busy_since) {  // count what lies in this sample now, and only the rest at its end
-      busy += to - std::max(*slot.busy_since, from);
-      slot.busy_in_sample -= to - *slot.busy_since;
-    }
+    busy += std::exchange(slot.busy_in_sample, {});
+    if (slot.busy_since) busy += now - std::max(*slot.busy_since, sample_begin);
   }
   const double available =
-      std::chrono::duration<double>(to - from).count() * static_cast<double>(slots.size());
+      std::chrono::duration<double>(now - sample_begin).count() * static_cast<double>(slots.size());
   utilisation = available > 0
                     ? std::clamp(std::chrono::duration<double>(busy).count() / available, 0.0, 1.0)
                     : 0;
+  sample_begin = now;
   const int change = policy.sample(utilisation, !queue.empty());
   const auto running = static_cast<unsigned>(slots.size());
   const unsigned threads = running - std::min(retiring, running);
@@ -167,10 +165,9 @@ void WorkerPool::State::take_sample(SteadyTime from, SteadyTime to) {
 
 // Samples while the pool runs, and joins threads that ended, until the last one has.
 void WorkerPool::State::supervise() {
-  SteadyTime sampled = std::chrono::steady_clock::now();
   while (true) {
     const MutexLock lock(mutex);
-    const SteadyTime next = sampled + options.sample_interval;
+    const SteadyTime next = sample_begin + options.sample_interval;
     while (ended.empty() && phase == Phase::running && supervisor.wait_until(mutex, next)) {
     }
     while (ended.empty() && phase > Phase::running && !pool.empty()) supervisor.wait(mutex);
@@ -180,10 +177,7 @@ void WorkerPool::State::supervise() {
     }
     if (phase > Phase::running && pool.empty()) return;
     const SteadyTime now = std::chrono::steady_clock::now();
-    if (phase == Phase::running && now >= next) {
-      take_sample(sampled, now);
-      sampled = now;
-    }
+    if (phase == Phase::running && now >= next) take_sample(now);
   }
 }
 
@@ -215,6 +209,7 @@ void WorkerPool::start() {
   const MutexLock lock(state_->mutex);
   if (state_->phase != State::Phase::created) return;
   state_->phase = State::Phase::running;
+  state_->sample_begin = std::chrono::steady_clock::now();
   for (unsigned i = 0; i < state_->options.min_threads; ++i) state_->add_thread();
   state_->supervising = std::make_unique<Thread>(state_->options.name + "/pool",
                                                  [state = state_.get()] { state->supervise(); });

@@ -352,6 +352,12 @@ void Assignment::reclaim(PartitionId id, Epoch old_epoch, bool foreign_owner) {
   ++version_;
 }
 
+void Assignment::seek_again(Partition& partition) {
+  if (partition.phase != Phase::reading) return;
+  partition.phase = Phase::seeking;
+  partition.not_before = options_.clock->steady_now() + partition.retry.next();
+}
+
 void Assignment::block(Partition& partition, std::string reason) {
   partition.phase = Phase::blocked;
   partition.blocked_reason = std::move(reason);

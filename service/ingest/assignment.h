@@ -37,6 +37,8 @@ class Assignment {
   void reclaim(PartitionId id, Epoch old_epoch, bool foreign_owner);
   // Stops reading from it, until a person has acted.
   void block(Partition& partition, std::string reason);
+  // Goes back to the end of what was taken in.
+  void seek_again(Partition& partition);
   // Gives the open batch, if there is one, to the workers.
   void hand_on(Partition& partition);
   // We are leaving for good: revoked partitions are given back without waiting for them.

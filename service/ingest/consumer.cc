@@ -34,6 +34,7 @@ constexpr std::uint64_t kStaleRecords = 16'384;
 constexpr milliseconds kIdleWait(100);  // when nothing wakes us: heartbeat, retries
 constexpr milliseconds kBudgetWait(2);  // budgets do not wake us; there is plenty in flight
 constexpr milliseconds kMirrorEvery(500);
+constexpr milliseconds kGapCheckEvery(500);
 constexpr milliseconds kMirrorPatience(30'000);
 constexpr milliseconds kLastMirrorWait(1000);
 
@@ -73,6 +74,7 @@ struct Consumer::Impl {
   void take_error(Partition* partition, const rd_kafka_message_t& message);
   [[nodiscard]] Partition* partition_of(const rd_kafka_message_t& message);
   [[nodiscard]] bool held_back();
+  void follow_gaps(SteadyTime now);
   void hand_on_all();
   void hand_on_stale();
   void send_mirror(SteadyTime now) EXCLUDES(mutex);
@@ -116,6 +118,7 @@ struct Consumer::Impl {
   std::size_t message_bytes = 1024;  // running mean
   bool mirroring = false;            // a commit is on its way
   SteadyTime next_mirror{};
+  SteadyTime next_gap_check{};
   std::uint64_t published_version = ~std::uint64_t{0};
   // Messages come in runs of one partition.
   const rd_kafka_topic_t* last_topic = nullptr;
@@ -214,7 +217,10 @@ void Consumer::Impl::run() {
       hand_on_stale();
     }
     publish();
-    if (taken == 0) wakeup.wait_for(kIdleWait);
+    if (taken == 0) {
+      follow_gaps(now);
+      wakeup.wait_for(kIdleWait);
+    }
   }
   leave();
 }
@@ -312,18 +318,13 @@ Partition* Consumer::Impl::partition_of(const rd_kafka_message_t& message) {
 
 void Consumer::Impl::take(const rd_kafka_message_t& message, SteadyTime now) {
   Partition* partition = partition_of(message);
-  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-      message.err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     take_error(partition, message);
     return;
   }
   // Not ours any more, or not to be read yet: it will be fetched again when it is.
   if (partition == nullptr || partition->phase != Phase::reading) return;
   BatchBuilder& builder = *partition->builder;
-  if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    builder.extend_to(message.offset, now);
-    return;
-  }
   if (message.offset < builder.next()) return;  // seen already
 
   using View = std::string_view;
@@ -392,6 +393,31 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
     }
     default:
       hooks.on_error(kafka_error(message.err, text == nullptr ? std::string() : text));
+      // librdkafka counts the error as a record that was consumed and would go on behind it.
+      if (partition != nullptr) assignment.seek_again(*partition);
+  }
+}
+
+// A log may end in a gap: transaction markers, aborted records. librdkafka's position is behind it,
+// and lag would never become 0 if the range did not follow. (RD_KAFKA_RESP_ERR__PARTITION_EOF tells
+// too, but up to 2.8 at least it moves the position one record too far, and that record is lost
+// when a rebalance resumes the partition there.)
+void Consumer::Impl::follow_gaps(SteadyTime now) {
+  if (now < next_gap_check) return;
+  next_gap_check = later(now, kGapCheckEvery);
+  const KafkaPartitions list(
+      rd_kafka_topic_partition_list_new(static_cast<int>(assignment.all().size())));
+  for (const auto& [id, partition] : assignment.all()) {
+    if (partition->phase != Phase::reading) continue;
+    rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(), id.partition);
+  }
+  if (list->cnt == 0 || rd_kafka_position(kafka.get(), list.get()) != 0) return;
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& entry = list->elems[i];
+    if (entry.err != RD_KAFKA_RESP_ERR_NO_ERROR || entry.offset < 0) continue;
+    Partition* partition = assignment.find(entry.topic, entry.partition);
+    partition->builder->extend_to(entry.offset, now);
+    assignment.hand_on(*partition);
   }
 }
 

@@ -53,9 +53,9 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 Properties default_properties(std::size_t prefetch_bytes) {
-  const std::size_t kbytes = std::clamp<std::size_t>(prefetch_bytes / 1024, 64, 2'097'151);
-  // One fetch may bring what the queue may hold, so that a backlog needs few requests; not more,
-  // because what is on its way comes on top of the queue.
+  // Half for the queue, half for what is on its way, which comes on top of it. One fetch may bring
+  // as much as the queue holds, so that a backlog needs few requests.
+  const std::size_t kbytes = std::clamp<std::size_t>(prefetch_bytes / 2 / 1024, 64, 2'097'151);
   const std::size_t fetch_bytes = std::clamp<std::size_t>(kbytes * 1024, 1 << 20, 16 << 20);
   return {
       // A rebalance then stops only the partitions that move.
@@ -99,8 +99,8 @@ Properties required_properties(const std::string& group) {
       {"group.id", group},
       {"enable.auto.commit", "false"},  // the truth about positions is in PostgreSQL
       {"enable.auto.offset.store", "false"},
-      {"auto.offset.reset", "error"},    // never jump over records silently
-      {"enable.partition.eof", "true"},  // moves the range over gaps at the end of a log
+      {"auto.offset.reset", "error"},     // never jump over records silently
+      {"enable.partition.eof", "false"},  // it moves positions: see Consumer::Impl::follow_gaps
   };
 }
 

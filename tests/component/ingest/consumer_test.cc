@@ -217,14 +217,12 @@ TEST_F(ConsumerTest, StopsTakingInWhenTheBudgetIsSpentAndGoesOnWhenItIsFree) {
   ASSERT_TRUE(eventually([&] { return pipeline.read_budget().over(); }));
   // It goes on polling, but takes no more in than what was on its way from librdkafka.
   const SteadyTime full = pipeline.consumer().heartbeat();
-  ASSERT_TRUE(eventually([&] {
-    return pipeline.consumer().heartbeat() > full + std::chrono::milliseconds(200);
-  }));
+  ASSERT_TRUE(eventually(
+      [&] { return pipeline.consumer().heartbeat() > full + std::chrono::milliseconds(200); }));
   const std::size_t held = pipeline.held_batches();
   const SteadyTime settled = pipeline.consumer().heartbeat();
-  ASSERT_TRUE(eventually([&] {
-    return pipeline.consumer().heartbeat() > settled + std::chrono::milliseconds(200);
-  }));
+  ASSERT_TRUE(eventually(
+      [&] { return pipeline.consumer().heartbeat() > settled + std::chrono::milliseconds(200); }));
   EXPECT_EQ(pipeline.held_batches(), held);
   EXPECT_LT(pipeline.read_budget().used(), kBudget + (128 << 10));
 
@@ -245,9 +243,8 @@ TEST_F(ConsumerTest, HoldsBackWhileAnyReasonToPauseIsSet) {
   cluster.produce_many("orders", 0, 0, 10);
   pipeline.consumer().resume(PauseReason::breaker);
   const SteadyTime resumed = pipeline.consumer().heartbeat();
-  ASSERT_TRUE(eventually([&] {
-    return pipeline.consumer().heartbeat() > resumed + std::chrono::milliseconds(300);
-  }));
+  ASSERT_TRUE(eventually(
+      [&] { return pipeline.consumer().heartbeat() > resumed + std::chrono::milliseconds(300); }));
   EXPECT_EQ(store.row_count(), 0U);
   pipeline.consumer().resume(PauseReason::user);
   ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
@@ -263,9 +260,8 @@ TEST_F(ConsumerTest, TakesNothingInAfterCloseButStaysInTheGroup) {
   ASSERT_TRUE(eventually([&] { return pipeline.consumer().heartbeat() > closed; }));
   cluster.produce_many("orders", 0, 0, 10);
   const SteadyTime produced = pipeline.consumer().heartbeat();
-  ASSERT_TRUE(eventually([&] {
-    return pipeline.consumer().heartbeat() > produced + std::chrono::milliseconds(300);
-  }));
+  ASSERT_TRUE(eventually(
+      [&] { return pipeline.consumer().heartbeat() > produced + std::chrono::milliseconds(300); }));
   EXPECT_EQ(store.row_count(), 0U);
   EXPECT_TRUE(pipeline.consumer().joined());
   EXPECT_EQ(pipeline.consumer().partitions().size(), 1U);

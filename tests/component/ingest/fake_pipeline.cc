@@ -14,7 +14,8 @@ bool eventually(const std::function<bool()>& condition) {
   return condition();
 }
 
-// ---- FakeStore ------------------------------------------------------------------------------------
+// ---- FakeStore
+// ------------------------------------------------------------------------------------
 
 Result<std::vector<ClaimAnswer>> FakeStore::claim(std::span<const ClaimRequest> requests) {
   const MutexLock lock(mutex_);
@@ -113,7 +114,8 @@ void FakeStore::expect_in_order(Offset first) const {
   }
 }
 
-// ---- FakePipeline ---------------------------------------------------------------------------------
+// ---- FakePipeline
+// ---------------------------------------------------------------------------------
 
 FakePipeline::FakePipeline(FakeStore& store, ConsumerOptions options, std::size_t budget_bytes)
     : store_(store), read_(budget_bytes), write_(budget_bytes) {

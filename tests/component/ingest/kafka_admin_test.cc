@@ -38,8 +38,7 @@ TEST(Probe, NamesEveryMissingTopicAndMakesNone) {
 }
 
 TEST(Probe, SaysWhyNoBrokerAnswered) {
-  const auto report =
-      probe({{"bootstrap.servers", "127.0.0.1:1"}}, {"orders"}, milliseconds(1000));
+  const auto report = probe({{"bootstrap.servers", "127.0.0.1:1"}}, {"orders"}, milliseconds(1000));
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().kind, ErrorKind::unavailable);
   EXPECT_NE(report.error().message.find("refused"), std::string::npos) << report.error().message;

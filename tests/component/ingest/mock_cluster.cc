@@ -30,9 +30,9 @@ rd_kafka_t* client_of(rd_kafka_type_t type, const std::map<std::string, std::str
 }  // namespace
 
 MockCluster::MockCluster()
-    : client_(client_of(RD_KAFKA_PRODUCER, {{"test.mock.num.brokers", "1"},
-                                            {"linger.ms", "0"},
-                                            {"message.max.bytes", "20000000"}})),
+    : client_(client_of(
+          RD_KAFKA_PRODUCER,
+          {{"test.mock.num.brokers", "1"}, {"linger.ms", "0"}, {"message.max.bytes", "20000000"}})),
       cluster_(rd_kafka_handle_mock_cluster(client_)) {
   rd_kafka_mock_group_initial_rebalance_delay_ms(cluster_, 0);
 }
@@ -111,8 +111,8 @@ std::int64_t MockCluster::committed(const std::string& group, const std::string&
   return err == 0 && offset >= 0 ? offset : -1;
 }
 
-void MockCluster::commit(const std::string& group, const std::string& topic,
-                         std::int32_t partition, std::int64_t offset) {
+void MockCluster::commit(const std::string& group, const std::string& topic, std::int32_t partition,
+                         std::int64_t offset) {
   rd_kafka_t* client = group_client(group);
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(list, topic.c_str(), partition)->offset = offset;

@@ -26,8 +26,7 @@ class MockCluster {
   // Waits until it is in the log.
   void produce(const std::string& topic, std::int32_t partition,
                const std::optional<std::string>& value,
-               const std::optional<std::string>& key = std::nullopt,
-               const Headers& headers = {});
+               const std::optional<std::string>& key = std::nullopt, const Headers& headers = {});
   // `count` records "<partition>:<n>", n from `first`; waits until all are in the log.
   void produce_many(const std::string& topic, std::int32_t partition, int first, int count);
   // The next requests of this kind (Kafka's ApiKey) fail with `code`.

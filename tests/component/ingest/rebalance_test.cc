@@ -1,4 +1,5 @@
-// Consumers that share a group: who drains, who loses, who waits, and that nothing is lost or twice.
+// Consumers that share a group: who drains, who loses, who waits, and that nothing is lost or
+// twice.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -20,7 +21,8 @@ class RebalanceTest : public testing::Test {
     options.group = "group";
     options.properties = cluster.properties();
     options.properties["heartbeat.interval.ms"] = "200";
-    options.properties["session.timeout.ms"] = "6000";
+    // The mock cluster lets a group form for about a session timeout.
+    options.properties["session.timeout.ms"] = "3000";
     return options;
   }
 
@@ -43,9 +45,8 @@ class RebalanceTest : public testing::Test {
       FakePipeline second(store, shared);
       ASSERT_TRUE(second.consumer().start());
       produce(round++);
-      ASSERT_TRUE(eventually([&] {
-        return first.partitions_reading() == 2 && second.partitions_reading() == 2;
-      }));
+      ASSERT_TRUE(eventually(
+          [&] { return first.partitions_reading() == 2 && second.partitions_reading() == 2; }));
       produce(round++);
       const auto before = static_cast<std::size_t>(round) * kPartitions * kRecords;
       ASSERT_TRUE(eventually([&] { return store.row_count() == before; }));
@@ -191,8 +192,8 @@ TEST_F(RebalanceTest, BlocksAPartitionWhosePositionIsBeyondTheLog) {
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return pipeline.called("on_partition_blocked"); }));
   ASSERT_TRUE(eventually([&] { return store.position({0, 1}) == 10; }));
-  ASSERT_TRUE(eventually(
-      [&] { return !pipeline.consumer().partitions()[0].blocked_reason.empty(); }));
+  ASSERT_TRUE(
+      eventually([&] { return !pipeline.consumer().partitions()[0].blocked_reason.empty(); }));
   const std::string reason = pipeline.consumer().partitions()[0].blocked_reason;
   EXPECT_NE(reason.find("position 500"), std::string::npos) << reason;
   EXPECT_NE(reason.find("0 to 10"), std::string::npos) << reason;
@@ -241,7 +242,7 @@ TEST_F(RebalanceTest, WaitsForTheGroupBeforeItTakesAPartitionBackFromAnotherOwne
   EXPECT_EQ(store.epoch(kFirst), Epoch{2});
   // Another member comes and goes: the group confirms who owns what.
   {
-    FakePipeline second(store, patient);
+    FakePipeline second(store, options());
     ASSERT_TRUE(second.consumer().start());
     ASSERT_TRUE(eventually([&] { return second.consumer().joined(); }));
     ASSERT_TRUE(eventually([&] { return second.partitions_reading() == 1; }));
