@@ -127,7 +127,7 @@ Run run_penstock(Stage& stage) {
         total: total
         placed_at: timestamp(msg.placed_at)
 server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
-log: {{format: JSON}}
+log: {{format: json}}
 )",
                              name, stage.kafka.bootstrap_servers(),
                              stage.postgres.conninfo("bench"), stage.options.lanes),

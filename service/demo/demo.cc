@@ -188,7 +188,7 @@ class Demo {
                postgres_->conninfo("demo")) +
            orders_columns_yaml(8) +
            "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n"
-           "log: {format: JSON}\n";
+           "log: {format: json}\n";
   }
 
   Result<void> start_serve() {

@@ -1,0 +1,25 @@
+// The broker is killed and comes back on the same data.
+#include <gtest/gtest.h>
+
+#include "faults/expect.h"
+#include "support/stand.h"
+
+namespace penstock::test {
+namespace {
+
+TEST(Kafka, MayBeKilledAndComeBack) {
+  Stand stand({.own_kafka = true});
+  stand.produce(60'000, 6'000);
+  auto serve = stand.serve("serve");
+  ASSERT_TRUE(stand.wait_until_applied(15'000)) << serve.log();
+  stand.kafka().kill();
+  ASSERT_FALSE(stand.producer_finished());
+  must(stand.kafka().start_again());
+  const std::int64_t before = stand.applied();
+  ASSERT_LT(before, 60'000) << "no fault bit: everything had arrived before the broker died";
+  expect_exactly_once(stand.conclude());
+  EXPECT_FALSE(serve.process().poll()) << serve.log();
+}
+
+}  // namespace
+}  // namespace penstock::test

@@ -1,0 +1,69 @@
+// Instances come and go under load.
+#include <gtest/gtest.h>
+
+#include "faults/expect.h"
+#include "support/stand.h"
+
+namespace penstock::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+double rows_of(const demo::ServeProcess& serve) {
+  return serve.metric("penstock_rows_committed_total").value_or(0);
+}
+
+TEST(Rebalance, SharesTheWorkWithASecondInstanceAndTakesItBack) {
+  Stand stand;
+  stand.produce(120'000, 10'000);
+  auto first = stand.serve("first");
+  ASSERT_TRUE(stand.wait_until_applied(10'000)) << first.log();
+
+  auto second = stand.serve("second");
+  ASSERT_TRUE(wait_until([&] { return rows_of(second) > 5'000; })) << second.log();
+  const double by_first = rows_of(first);
+  ASSERT_TRUE(wait_until([&] { return rows_of(first) > by_first + 2'000; }))
+      << "the first one does nothing any more\n"
+      << first.log();
+
+  ASSERT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
+  // A drain, not a crash: it commits what it has, gives up its claims and leaves the group.
+  const auto stopped = second.stop();
+  EXPECT_TRUE(stopped.success()) << stopped.to_string() << "\n" << second.log();
+  expect_exactly_once(stand.conclude());
+  EXPECT_GE(first.metric("penstock_rebalances_total").value_or(0), 3) << first.log();
+  EXPECT_EQ(first.metric("penstock_fenced_total").value_or(-1), 0)
+      << "an orderly change of hands needs no fence";
+}
+
+TEST(Rebalance, SurvivesARollingRestart) {
+  Stand stand;
+  stand.produce(120'000, 10'000);
+  std::optional<demo::ServeProcess> a(stand.serve("a-1"));
+  std::optional<demo::ServeProcess> b(stand.serve("b-1"));
+  ASSERT_TRUE(stand.wait_until_applied(10'000)) << a->log();
+  EXPECT_TRUE(a->stop().success()) << a->log();
+  a.emplace(stand.serve("a-2"));
+  ASSERT_TRUE(wait_until([&] { return rows_of(*a) > 0; })) << a->log();
+  EXPECT_TRUE(b->stop().success()) << b->log();
+  b.emplace(stand.serve("b-2"));
+  ASSERT_TRUE(wait_until([&] { return rows_of(*b) > 0; })) << b->log();
+  EXPECT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
+  expect_exactly_once(stand.conclude());
+}
+
+TEST(Rebalance, DrainsWhatIsInFlightBeforeAPartitionIsGivenAway) {
+  // Large transactions on purpose: there is always something in flight.
+  Stand stand({.pipeline_yaml = "    batch: {max_rows: 20000, max_wait: 300ms}\n"});
+  stand.produce(600'000, 50'000);
+  auto first = stand.serve("first");
+  ASSERT_TRUE(stand.wait_until_applied(50'000)) << first.log();
+  auto second = stand.serve("second");
+  ASSERT_TRUE(wait_until([&] { return rows_of(second) > 0; })) << second.log();
+  EXPECT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
+  expect_exactly_once(stand.conclude());
+  EXPECT_EQ(first.metric("penstock_fenced_total").value_or(-1), 0) << first.log();
+}
+
+}  // namespace
+}  // namespace penstock::test
