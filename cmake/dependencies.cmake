@@ -37,26 +37,16 @@ penstock_dependency(protobuf google/protobuf/message.h protobuf)
 penstock_dependency(grpc grpcpp/grpcpp.h grpc++ grpc gpr absl_synchronization)
 penstock_dependency(grpc_reflection grpcpp/ext/proto_server_reflection_plugin.h grpc++_reflection)
 target_link_libraries(dep_grpc_reflection INTERFACE dep_grpc)
-penstock_dependency(opentelemetry opentelemetry/version.h
-  opentelemetry_trace opentelemetry_common opentelemetry_resources opentelemetry_version
-  opentelemetry_exporter_otlp_grpc opentelemetry_exporter_otlp_grpc_client
-  opentelemetry_exporter_otlp_http opentelemetry_exporter_otlp_http_client
-  opentelemetry_exporter_in_memory
-  opentelemetry_otlp_recordable opentelemetry_http_client_curl
-  opentelemetry_proto opentelemetry_proto_grpc)
 penstock_dependency(prometheus prometheus/registry.h prometheus-cpp-core)
-penstock_dependency(spdlog spdlog/spdlog.h spdlog fmt)
 # crypto: its thread pool, which is inline, ends OpenSSL in every thread.
 penstock_dependency(httplib httplib.h cpp-httplib crypto)
 penstock_dependency(curl curl/curl.h curl)
 penstock_dependency(cli11 CLI/CLI.hpp)
-penstock_dependency(xxhash xxhash.h xxhash)
 penstock_dependency(gtest gmock/gmock.h gmock gtest gtest_main)
 penstock_dependency(benchmark benchmark/benchmark.h benchmark benchmark_main)
-# As the Debian packages were compiled; class layouts depend on it.
-target_compile_definitions(dep_spdlog INTERFACE SPDLOG_SHARED_LIB SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
+# As the Debian package was compiled; class layouts depend on it.
 target_compile_definitions(dep_httplib INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT
   CPPHTTPLIB_BROTLI_SUPPORT)
-foreach(name gtest benchmark rdkafka spdlog)
+foreach(name gtest benchmark rdkafka)
   target_link_libraries(dep_${name} INTERFACE Threads::Threads)
 endforeach()
