@@ -30,7 +30,6 @@ struct Projection::Plan {
   };
   // Slots of the fields of `record` that expressions use; the others are kNoSlot.
   struct RecordSlots {
-    std::uint32_t whole = kNoSlot;
     std::uint32_t topic = kNoSlot;
     std::uint32_t partition = kNoSlot;
     std::uint32_t offset = kNoSlot;

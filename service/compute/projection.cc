@@ -196,9 +196,8 @@ class Compilation {
     const std::span<const cel::InputPath> paths = plan_->inputs.paths();
     for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
       if (paths[slot].root != "record") continue;
-      const std::string_view field =
-          paths[slot].segments.empty() ? std::string_view() : paths[slot].segments[0];
-      if (field.empty()) slots.whole = slot;
+      // All of `record` is not a value, so that a field is always named.
+      const std::string_view field = paths[slot].segments.front();
       if (field == "topic") slots.topic = slot;
       if (field == "partition") slots.partition = slot;
       if (field == "offset") slots.offset = slot;

@@ -135,7 +135,6 @@ void RowBuilder::fill_record_slots() {
     slots_[slots.key] = record_.key ? Value::of_bytes(*record_.key) : Value::absent(0);
   }
   if (slots.headers != kNoSlot) slots_[slots.headers] = headers();
-  if (slots.whole != kNoSlot) slots_[slots.whole] = whole_record();
 }
 
 Value RowBuilder::headers() {
@@ -145,23 +144,6 @@ Value RowBuilder::headers() {
     map.add(Value::of_string(header->name),
             header->value ? Value::of_bytes(*header->value) : Value::null());
   }
-  return map.finish();
-}
-
-Value RowBuilder::whole_record() {
-  cel::MapBuilder map(arena_, 6);
-  const PartitionId id = rows_->source->partition();
-  const auto add = [&map](std::string_view name, const Value& value) {
-    map.add(Value::of_string(name), value);
-  };
-  add("topic", Value::of_string(plan_.topics.at(id.topic)));
-  add("partition", Value::of_int(id.partition));
-  add("offset", Value::of_int(record_.offset));
-  if (record_.timestamp_ms >= 0) {
-    add("timestamp", Value::of_timestamp(instant_of(record_.timestamp_ms)));
-  }
-  if (record_.key) add("key", Value::of_bytes(*record_.key));
-  add("headers", headers());
   return map.finish();
 }
 

@@ -49,7 +49,6 @@ class RowBuilder {
  private:
   void fill_record_slots();
   [[nodiscard]] cel::Value headers();
-  [[nodiscard]] cel::Value whole_record();
   void evaluate_lets(std::size_t begin, std::size_t end);
   // False: the record is done, as filtered or as a reject.
   [[nodiscard]] bool passes_where();
