@@ -95,19 +95,16 @@ function(penstock_target_names out)
   set(${out} ${names} PARENT_SCOPE)
 endfunction()
 
-# penstock_sources_there(OUT SOURCE...): the sources; a listed file that is not there is reported
-# and left out, so that one unfinished folder does not stop the others from configuring.
+# penstock_sources_there(OUT SOURCE...): the sources. One that is not there fails the build of its own
+# target, and not the configuration of every other folder.
 function(penstock_sources_there out)
-  set(sources)
   foreach(source IN LISTS ARGN)
     cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} OUTPUT_VARIABLE path)
-    if(EXISTS ${path} OR path MATCHES "^${CMAKE_BINARY_DIR}/")
-      list(APPEND sources ${source})
-    else()
-      message(WARNING "${path} is listed but is not there")
+    if(NOT EXISTS ${path})
+      set_source_files_properties(${path} PROPERTIES GENERATED TRUE)
     endif()
   endforeach()
-  set(${out} ${sources} PARENT_SCOPE)
+  set(${out} ${ARGN} PARENT_SCOPE)
 endfunction()
 
 # ---- A folder of service/ -------------------------------------------------------------------------
@@ -174,9 +171,6 @@ function(penstock_test name)
   endif()
   penstock_target_names(deps ${arg_DEPS})
   penstock_sources_there(sources ${arg_SOURCES})
-  if(NOT sources)
-    return()
-  endif()
   add_executable(${name} ${sources})
   target_precompile_headers(${name} REUSE_FROM penstock_test_pch)
   target_link_libraries(${name} PRIVATE penstock_options ${deps} dep::gtest)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The small runtime image has what the program needs: every shared library that build/release/penstock
-# asks for belongs to a package in the "runtime" group of tools/packages.txt, and no package there is
-# for nothing.
+# tools/check_runtime.sh [PROGRAM]: the small runtime image has what the program needs. Every shared
+# library that it asks for (default: build/release/penstock) belongs to a package in the "runtime"
+# group of tools/packages.txt, and no package there is for nothing.
 set -euo pipefail
 # shellcheck source=tools/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-program=$PENSTOCK_REPO/build/release/penstock
+program=${1:-$PENSTOCK_REPO/build/release/penstock}
 [ -x "$program" ] || die "$program is missing: ./dev build"
 
 asked=$(readelf --dynamic "$program" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p')
