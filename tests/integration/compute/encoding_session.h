@@ -39,6 +39,7 @@ class EncodingSession {
     query("SET client_encoding = 'UTF8'");
     query("SET timezone = 'UTC'");
     query("SET extra_float_digits = 1");
+    query("SET client_min_messages = warning");
   }
 
   // NULL comes as "NULL".
