@@ -62,7 +62,7 @@ struct List {
 
 class Value {
  public:
-  constexpr Value() noexcept : int_(0), aux_(0), kind_(Kind::kNull) {}
+  constexpr Value() noexcept : int_(0), meta_(meta(Kind::kNull)) {}
 
   static constexpr Value null() noexcept { return {}; }
   static constexpr Value of_bool(bool b) noexcept { return {Kind::kBool, std::int64_t{b}}; }
@@ -87,11 +87,11 @@ class Value {
   }
   // 16 octets in network order, an IPv4 address as ::ffff:a.b.c.d.
   static constexpr Value of_ip(const std::uint8_t* octets, bool is_v4) noexcept {
-    return of_address(Kind::kIp, octets, 0, is_v4);
+    return {Kind::kIp, octets, 0, is_v4};
   }
   static constexpr Value of_cidr(const std::uint8_t* octets, std::uint32_t prefix,
                                  bool is_v4) noexcept {
-    return of_address(Kind::kCidr, octets, prefix, is_v4);
+    return {Kind::kCidr, octets, prefix, is_v4};
   }
   static constexpr Value error(const EvalError* error) noexcept { return {Kind::kError, error, 0}; }
 
@@ -101,15 +101,13 @@ class Value {
   // `depth` cannot be looked up because what is there is not an object (msg.a.b where a is 5: one
   // segment is there, depth 1), pass not_an_object: then has() is an error too.
   static constexpr Value absent(std::uint32_t depth, bool not_an_object = false) noexcept {
-    Value v;
-    v.kind_ = Kind::kAbsent;
-    v.aux_ = depth;
-    v.flag_ = not_an_object ? std::uint8_t{1} : std::uint8_t{0};
-    return v;
+    return {Kind::kAbsent, nullptr, depth, not_an_object};
   }
 
-  [[nodiscard]] constexpr Kind kind() const noexcept { return kind_; }
-  [[nodiscard]] constexpr bool is(Kind kind) const noexcept { return kind_ == kind; }
+  [[nodiscard]] constexpr Kind kind() const noexcept {
+    return static_cast<Kind>(static_cast<std::uint8_t>(meta_));
+  }
+  [[nodiscard]] constexpr bool is(Kind kind) const noexcept { return this->kind() == kind; }
   [[nodiscard]] constexpr bool is_null() const noexcept { return is(Kind::kNull); }
   [[nodiscard]] constexpr bool is_bool() const noexcept { return is(Kind::kBool); }
   [[nodiscard]] constexpr bool is_int() const noexcept { return is(Kind::kInt); }
@@ -146,15 +144,15 @@ class Value {
   }
   [[nodiscard]] constexpr std::string_view as_string() const noexcept {
     assert(is_string());
-    return {chars_, aux_};
+    return {chars_, aux()};
   }
   [[nodiscard]] constexpr std::string_view as_bytes() const noexcept {
     assert(is_bytes());
-    return {chars_, aux_};
+    return {chars_, aux()};
   }
   [[nodiscard]] List as_list() const noexcept {
     assert(is_list());
-    return {static_cast<const Value*>(pointer_), aux_};
+    return {static_cast<const Value*>(pointer_), aux()};
   }
   [[nodiscard]] const Map& as_map() const noexcept {
     assert(is_map());
@@ -170,7 +168,7 @@ class Value {
   }
   [[nodiscard]] constexpr std::string_view as_type() const noexcept {
     assert(is_type());
-    return {chars_, aux_};
+    return {chars_, aux()};
   }
   // nullptr: empty.
   [[nodiscard]] const Value* as_optional() const noexcept {
@@ -183,11 +181,11 @@ class Value {
   }
   [[nodiscard]] constexpr std::uint32_t absent_depth() const noexcept {
     assert(is_absent());
-    return aux_;
+    return aux();
   }
   [[nodiscard]] constexpr bool absent_not_an_object() const noexcept {
     assert(is_absent());
-    return flag_ != 0;
+    return flag();
   }
   // Of an ip or cidr.
   [[nodiscard]] const std::uint8_t* octets() const noexcept {
@@ -196,31 +194,34 @@ class Value {
   }
   [[nodiscard]] constexpr bool is_v4() const noexcept {
     assert(is_ip() || is_cidr());
-    return flag_ != 0;
+    return flag();
   }
   [[nodiscard]] constexpr std::uint32_t prefix_length() const noexcept {
     assert(is_cidr());
-    return aux_;
+    return aux();
   }
 
  private:
-  constexpr Value(Kind kind, std::int64_t i) noexcept : int_(i), aux_(0), kind_(kind) {}
-  constexpr explicit Value(std::uint64_t u) noexcept : uint_(u), aux_(0), kind_(Kind::kUint) {}
-  constexpr explicit Value(double d) noexcept : double_(d), aux_(0), kind_(Kind::kDouble) {}
+  constexpr Value(Kind kind, std::int64_t i) noexcept : int_(i), meta_(meta(kind)) {}
+  constexpr explicit Value(std::uint64_t u) noexcept : uint_(u), meta_(meta(Kind::kUint)) {}
+  constexpr explicit Value(double d) noexcept : double_(d), meta_(meta(Kind::kDouble)) {}
   constexpr Value(Kind kind, std::string_view s) noexcept
-      : chars_(s.data()), aux_(static_cast<std::uint32_t>(s.size())), kind_(kind) {}
-  constexpr Value(Kind kind, const void* pointer, std::uint32_t aux) noexcept
-      : pointer_(pointer), aux_(aux), kind_(kind) {}
+      : chars_(s.data()), meta_(meta(kind, static_cast<std::uint32_t>(s.size()))) {}
+  constexpr Value(Kind kind, const void* pointer, std::uint32_t aux, bool flag = false) noexcept
+      : pointer_(pointer), meta_(meta(kind, aux, flag)) {}
   constexpr Value(Kind kind, Instant at) noexcept
-      : int_(at.seconds), aux_(static_cast<std::uint32_t>(at.nanos)), kind_(kind) {}
-  static constexpr Value of_address(Kind kind, const std::uint8_t* octets, std::uint32_t prefix,
-                                    bool is_v4) noexcept {
-    Value v(kind, octets, prefix);
-    v.flag_ = is_v4 ? std::uint8_t{1} : std::uint8_t{0};
-    return v;
+      : int_(at.seconds), meta_(meta(kind, static_cast<std::uint32_t>(at.nanos))) {}
+
+  static constexpr std::uint64_t meta(Kind kind, std::uint32_t aux = 0,
+                                      bool flag = false) noexcept {
+    return std::uint64_t{aux} << 32 | (flag ? 0x100U : 0U) | static_cast<std::uint64_t>(kind);
   }
+  [[nodiscard]] constexpr std::uint32_t aux() const noexcept {
+    return static_cast<std::uint32_t>(meta_ >> 32);
+  }
+  [[nodiscard]] constexpr bool flag() const noexcept { return (meta_ & 0x100) != 0; }
   [[nodiscard]] constexpr Instant instant() const noexcept {
-    return {int_, static_cast<std::int32_t>(aux_)};
+    return {int_, static_cast<std::int32_t>(aux())};
   }
 
   union {
@@ -230,9 +231,9 @@ class Value {
     const char* chars_;
     const void* pointer_;
   };
-  std::uint32_t aux_;  // a size, nanoseconds, a depth, a prefix length
-  Kind kind_;
-  std::uint8_t flag_ = 0;
+  // The kind, a flag, and 32 bits more: a size, nanoseconds, a depth, a prefix length. One word, so
+  // that what was just stored is loaded again without waiting for the store to retire.
+  std::uint64_t meta_;
 };
 
 static_assert(sizeof(Value) == 16 && std::is_trivially_copyable_v<Value>);

@@ -61,18 +61,21 @@ inline constexpr std::uint32_t kOperandIndexMask = (std::uint32_t{1} << kOperand
   X(LessEqual)                                                                                  \
   X(Greater)                                                                                    \
   X(GreaterEqual)                                                                               \
-  X(EqualJumpIfFalse) /* the six comparisons, then a jump to c if the result is false */        \
-  X(NotEqualJumpIfFalse)                                                                        \
-  X(LessJumpIfFalse)                                                                            \
-  X(LessEqualJumpIfFalse)                                                                       \
-  X(GreaterJumpIfFalse)                                                                         \
-  X(GreaterEqualJumpIfFalse)                                                                    \
-  X(EqualJumpIfTrue) /* the same, if it is true */                                              \
-  X(NotEqualJumpIfTrue)                                                                         \
-  X(LessJumpIfTrue)                                                                             \
-  X(LessEqualJumpIfTrue)                                                                        \
-  X(GreaterJumpIfTrue)                                                                          \
-  X(GreaterEqualJumpIfTrue)                                                                     \
+  X(EqualElse) /* a == b true: go on; false: to c; an error: to dst; and so on */               \
+  X(NotEqualElse)                                                                               \
+  X(LessElse)                                                                                   \
+  X(LessEqualElse)                                                                              \
+  X(GreaterElse)                                                                                \
+  X(GreaterEqualElse)                                                                           \
+  X(EqualThen) /* a == b true: to c; false: go on; an error: to dst; and so on */               \
+  X(NotEqualThen)                                                                               \
+  X(LessThen)                                                                                   \
+  X(LessEqualThen)                                                                              \
+  X(GreaterThen)                                                                                \
+  X(GreaterEqualThen)                                                                           \
+  X(TrueElse) /* the same for the bool a itself */                                              \
+  X(TrueThen)                                                                                   \
+  X(Set)            /* dst = constant a, then to c */                                           \
   X(In)             /* dst = a in b */                                                          \
   X(Index)          /* dst = a[b] */                                                            \
   X(Select)         /* dst = a.(constant b) */                                                  \

@@ -44,8 +44,6 @@ constexpr std::array<OperatorOp, 17> kOperators = {{
     {"size", Op::kSize},
 }};
 
-bool is_comparison(Op op) { return op >= Op::kEqual && op <= Op::kGreaterEqual; }
-
 }  // namespace
 
 Program::Code::Code() = default;
@@ -86,8 +84,23 @@ std::expected<Program, Diagnostic> Compiler::compile() {
     if (slot >= code_->slot_names.size()) code_->slot_names.resize(slot + 1);
     code_->slot_names[slot] = inputs_.paths()[slot].to_string();
   }
+  shorten_ends();
   locate_all();
   return Program(std::move(code_));
+}
+
+// What only goes on to the end returns at once.
+void Compiler::shorten_ends() {
+  for (Instruction& in : code_->instructions) {
+    if (in.op != Op::kSet && in.op != Op::kJump) continue;
+    const Instruction& next = code_->instructions[in.c];
+    if (next.op != Op::kReturn) continue;
+    if (in.op == Op::kJump) {
+      in = next;
+    } else if (next.a == make_operand(Base::kRegister, in.dst)) {
+      in = {Op::kReturn, 0, in.a, 0, 0};
+    }
+  }
 }
 
 // Byte offsets become lines and columns, in one pass over the source.
@@ -122,24 +135,7 @@ std::uint32_t Compiler::emit(const Node* at, Op op, std::uint16_t dst, std::uint
   return here() - 1;
 }
 
-std::uint32_t Compiler::emit_jump(const Node* at, Op op, Operand operand) {
-  if (here() > 0 && last_label_ != here() && base_of(operand) == Base::kRegister) {
-    Instruction& last = code_->instructions.back();
-    if (is_comparison(last.op) && last.dst == index_of(operand)) {
-      const Op first = op == Op::kJumpIfFalse ? Op::kEqualJumpIfFalse : Op::kEqualJumpIfTrue;
-      const auto which =
-          static_cast<std::uint16_t>(last.op) - static_cast<std::uint16_t>(Op::kEqual);
-      last.op = static_cast<Op>(static_cast<std::uint16_t>(first) + which);
-      return here() - 1;
-    }
-  }
-  return emit(at, op, 0, operand);
-}
-
-void Compiler::land(std::uint32_t jump) {
-  code_->instructions[jump].c = here();
-  last_label_ = here();
-}
+void Compiler::land(std::uint32_t jump) { code_->instructions[jump].c = here(); }
 
 std::uint16_t Compiler::new_register(std::uint16_t count) {
   if (next_register_ + count > kMaxRegisters) {
@@ -203,7 +199,6 @@ Operand Compiler::fold(const Mark& mark, Operand result) {
   if (value.is_error()) return result;  // its time is when, and if, it is reached
   code_->instructions.resize(mark.instructions);
   code_->positions.resize(mark.instructions);
-  last_label_ = std::min(last_label_, here());
   next_register_ = mark.next_register;
   code_->constants.push_back(value);
   return make_operand(Base::kConstant, static_cast<std::uint32_t>(code_->constants.size() - 1));
@@ -327,26 +322,6 @@ Operand Compiler::compile_operator(const Node* node, Op op, Wanted wanted) {
     const Operand b = node->args.size() > 1 ? compile(node->args[1]) : 0;
     emit(node, op, dst, a, b);
   }
-  next_register_ = kept;
-  return make_operand(Base::kRegister, dst);
-}
-
-Operand Compiler::compile_matches(const Node* node, Wanted wanted, bool* done) {
-  const Node* text = node->is_method ? node->target : node->args[0];
-  const Node* pattern = node->args.back();
-  if (pattern->kind != NodeKind::kLiteral || !pattern->literal.is_string()) return 0;
-  *done = true;
-  std::string why;
-  std::unique_ptr<const re2::RE2> regex = make_regex(pattern->literal.as_string(), &why);
-  if (regex == nullptr) {
-    error(pattern, "bad regular expression: " + why, "regular expressions have the syntax of RE2");
-    return 0;
-  }
-  const std::uint16_t dst = target(wanted);
-  const std::uint32_t kept = next_register_;
-  const Operand a = compile(text);
-  emit(node, Op::kMatches, dst, a, 0, static_cast<std::uint32_t>(code_->regexes.size()));
-  code_->regexes.push_back(std::move(regex));
   next_register_ = kept;
   return make_operand(Base::kRegister, dst);
 }

@@ -31,6 +31,15 @@ class Compiler {
   Operand compile_function(const Node* node, Wanted wanted);
   Operand compile_matches(const Node* node, Wanted wanted, bool* done);
   Operand compile_logic(const Node* node, Wanted wanted);
+  Operand compile_logic_carefully(const Node* node, std::uint16_t dst);
+  // The jumps of a condition that are not known yet where they go.
+  struct Test {
+    std::vector<std::uint32_t> jumps;       // when it is what was asked for
+    std::vector<std::uint32_t> to_careful;  // when some part of it is not a bool
+  };
+  void compile_test(const Node* node, bool jump_when, Test& test);
+  void compile_comparison_test(const Node* node, Op op, bool jump_when, Test& test);
+  void land_careful(const Test& test);
   Operand compile_conditional(const Node* node, Wanted wanted);
   Operand compile_list(const Node* node, Wanted wanted);
   Operand compile_map(const Node* node, Wanted wanted);
@@ -48,12 +57,12 @@ class Compiler {
 
   std::uint32_t emit(const Node* at, Op op, std::uint16_t dst = 0, std::uint32_t a = 0,
                      std::uint32_t b = 0, std::uint32_t c = 0);
-  // A jump on `operand` to a place not known yet; joins a comparison right before it.
-  std::uint32_t emit_jump(const Node* at, Op op, Operand operand);
   void land(std::uint32_t jump);  // here
   [[nodiscard]] std::uint32_t here() const;
 
+  void shorten_ends();
   void locate_all();
+  std::uint32_t regex(const Node* pattern);
   Operand constant(const Value& value);
   std::uint16_t new_register(std::uint16_t count = 1);
   std::uint16_t target(Wanted wanted) { return wanted ? *wanted : new_register(); }
@@ -64,7 +73,6 @@ class Compiler {
   std::unique_ptr<Program::Code> code_;
   std::vector<Operand> locals_;  // by Node::local
   std::uint32_t next_register_ = 0;
-  std::uint32_t last_label_ = 0;
   std::uint64_t inputs_used_ = 0;
   std::uint32_t lowest_local_used_;
   std::uint32_t visible_locals_ = 0;  // those below this number live outside

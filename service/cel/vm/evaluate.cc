@@ -1,5 +1,6 @@
 // The interpreter loop. Here is only what is common and cheap; operators.h has the rest.
 #include <cstdint>
+#include <cstring>
 
 #include "cel/vm/machine.h"
 #include "cel/vm/rounds.h"
@@ -35,7 +36,12 @@ template <Op kOp>
       return true;
     case Kind::kString:
       if constexpr (kOp == Op::kEqual || kOp == Op::kNotEqual) {
-        *result = decide(a.as_string(), b.as_string());
+        const std::string_view x = a.as_string();
+        const std::string_view y = b.as_string();
+        const bool same =
+            x.size() == y.size() &&
+            (x.empty() || (x[0] == y[0] && std::memcmp(x.data(), y.data(), x.size()) == 0));
+        *result = same == (kOp == Op::kEqual);
         return true;
       }
       return false;
@@ -54,6 +60,59 @@ template <Op kOp>
   return compare_values(machine.context, kOp, machine.argument(in.a), machine.argument(in.b));
 }
 
+// Where to go on after a comparison that branches: kJumpWhen is the result that goes to `c`.
+template <Op kOp, bool kJumpWhen>
+[[gnu::always_inline]] inline const Instruction* after_test(Machine& machine, const Instruction* in,
+                                                            const Instruction* first) {
+  bool result = false;
+  if (!compare_fast<kOp>(machine.at(in->a), machine.at(in->b), &result)) [[unlikely]] {
+    machine.locate(in);
+    const Value value =
+        compare_values(machine.context, kOp, machine.argument(in->a), machine.argument(in->b));
+    if (!value.is_bool()) return first + in->dst;
+    result = value.as_bool();
+  }
+  return result == kJumpWhen ? first + in->c : in + 1;
+}
+
+template <bool kJumpWhen>
+[[gnu::always_inline]] inline const Instruction* after_bool(Machine& machine, const Instruction* in,
+                                                            const Instruction* first) {
+  const Value& value = machine.at(in->a);
+  if (!value.is_bool()) [[unlikely]]
+    return first + in->dst;
+  return value.as_bool() == kJumpWhen ? first + in->c : in + 1;
+}
+
+// Copies word by word: a vector load would wait for the two stores that made the value.
+[[gnu::always_inline]] inline void copy_words(Value* to, const Value& from) noexcept {
+  std::uint64_t words[2];
+  std::memcpy(words, &from, sizeof(Value));
+  __asm__("" : "+r"(words[0]), "+r"(words[1]));
+  std::memcpy(static_cast<void*>(to), words, sizeof(Value));
+}
+
+// Adds to a list that has room; see begin_list().
+[[gnu::always_inline]] inline bool append_fast(Value* list, const Value& item) noexcept {
+  const List now = list->as_list();
+  if (now.size == list[1].as_int() || item.is_error() || item.is_absent()) [[unlikely]] {
+    return false;
+  }
+  copy_words(const_cast<Value*>(now.items) + now.size, item);
+  *list = Value::of_list({now.items, now.size + 1});
+  return true;
+}
+
+// The next element of a list; false: it was the last.
+[[gnu::always_inline]] inline bool next_in_list(Value* iterator) noexcept {
+  const List list = iterator->as_list();
+  const std::int64_t next = iterator[1].as_int() + 1;
+  if (next >= list.size) return false;
+  iterator[1] = Value::of_int(next);
+  copy_words(iterator + kIterFirst, list.items[next]);
+  return true;
+}
+
 bool is_true(const Value& value) noexcept { return value.is_bool() && value.as_bool(); }
 bool is_false(const Value& value) noexcept { return value.is_bool() && !value.as_bool(); }
 
@@ -70,18 +129,12 @@ Value run(const Program::Code& code, std::uint32_t start, const Value* slots, Va
     registers[in->dst] = compare_any<Op::k##name>(machine, *in); \
     ++in;                                                        \
     break;                                                       \
-  case Op::k##name##JumpIfFalse: {                               \
-    const Value result = compare_any<Op::k##name>(machine, *in); \
-    registers[in->dst] = result;                                 \
-    in = is_false(result) ? first + in->c : in + 1;              \
+  case Op::k##name##Else:                                        \
+    in = after_test<Op::k##name, false>(machine, in, first);     \
     break;                                                       \
-  }                                                              \
-  case Op::k##name##JumpIfTrue: {                                \
-    const Value result = compare_any<Op::k##name>(machine, *in); \
-    registers[in->dst] = result;                                 \
-    in = is_true(result) ? first + in->c : in + 1;               \
-    break;                                                       \
-  }
+  case Op::k##name##Then:                                        \
+    in = after_test<Op::k##name, true>(machine, in, first);      \
+    break;
 
 #define CASE_ARITHMETIC(name, overflow_builtin, op)                                              \
   case Op::k##name: {                                                                            \
@@ -121,6 +174,16 @@ Value run(const Program::Code& code, std::uint32_t start, const Value* slots, Va
         break;
       case Op::kJumpIfTrue:
         in = is_true(machine.at(in->a)) ? first + in->c : in + 1;
+        break;
+      case Op::kTrueElse:
+        in = after_bool<false>(machine, in, first);
+        break;
+      case Op::kTrueThen:
+        in = after_bool<true>(machine, in, first);
+        break;
+      case Op::kSet:
+        copy_words(registers + in->dst, machine.at(in->a));
+        in = first + in->c;
         break;
       case Op::kBranch: {
         const Value& a = machine.at(in->a);
@@ -194,7 +257,9 @@ Value run(const Program::Code& code, std::uint32_t start, const Value* slots, Va
         break;
       case Op::kIterNext: {
         if (!context.charge(in->b)) return context.out_of_steps();
-        in = next_round(registers + in->dst) ? first + in->c : in + 1;
+        Value* iterator = registers + in->dst;
+        const bool more = iterator->is_list() ? next_in_list(iterator) : next_round(iterator);
+        in = more ? first + in->c : in + 1;
         break;
       }
       case Op::kIterPair: {
@@ -250,21 +315,26 @@ Value run(const Program::Code& code, std::uint32_t start, const Value* slots, Va
         ++in;
         break;
       case Op::kAppend: {
+        if (append_fast(registers + in->dst, machine.at(in->a))) [[likely]] {
+          ++in;
+          break;
+        }
         machine.locate(in);
         in = append(registers + in->dst, machine.argument(in->a), context) ? in + 1 : first + in->c;
         break;
       }
       case Op::kAppendIf: {
         const Value& a = machine.at(in->a);
-        if (is_false(a)) {
-          ++in;
-          break;
-        }
-        machine.locate(in);
-        if (is_true(a)) {
+        if (a.is_bool()) [[likely]] {
+          if (!a.as_bool() || append_fast(registers + in->dst, machine.at(in->b))) {
+            ++in;
+            break;
+          }
+          machine.locate(in);
           in = append(registers + in->dst, machine.argument(in->b), context) ? in + 1
                                                                              : first + in->c;
         } else {
+          machine.locate(in);
           registers[in->dst] = not_a_bool(context, machine.argument(in->a));
           in = first + in->c;
         }

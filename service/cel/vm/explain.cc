@@ -25,6 +25,8 @@ std::string shown(const Program::Code& code, Operand operand) {
   }
 }
 
+bool is_test(Op op) { return op >= Op::kEqualElse && op <= Op::kTrueThen; }
+
 bool jumps(Op op) {
   switch (op) {
     case Op::kJump:
@@ -43,7 +45,7 @@ bool jumps(Op op) {
     case Op::kMapAddAll:
       return true;
     default:
-      return op >= Op::kEqualJumpIfFalse && op <= Op::kGreaterEqualJumpIfTrue;
+      return is_test(op) || op == Op::kSet;
   }
 }
 
@@ -87,6 +89,9 @@ std::string operands_of(const Program::Code& code, const Instruction& in) {
     case Op::kNegate:
     case Op::kJumpIfFalse:
     case Op::kJumpIfTrue:
+    case Op::kTrueElse:
+    case Op::kTrueThen:
+    case Op::kSet:
     case Op::kBranch:
     case Op::kHasInput:
     case Op::kOptionalInput:
@@ -115,12 +120,13 @@ std::string Program::explain() const {
     const Instruction& in = code.instructions[i];
     text += std::to_string(i) + ": ";
     if (in.op != Op::kReturn && in.op != Op::kJump && in.op != Op::kJumpIfFalse &&
-        in.op != Op::kJumpIfTrue) {
+        in.op != Op::kJumpIfTrue && !is_test(in.op)) {
       text += "r" + std::to_string(in.dst) + " = ";
     }
     text += kOpNames[static_cast<std::size_t>(in.op)];
     text += operands_of(code, in);
     if (jumps(in.op)) text += " -> " + std::to_string(in.c);
+    if (is_test(in.op)) text += ", error -> " + std::to_string(in.dst);
     text += '\n';
   }
   return text;

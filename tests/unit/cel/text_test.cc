@@ -56,19 +56,35 @@ TEST(Explain, ListsTheProgram) {
   Environment environment;
   environment.declare_document("msg");
   Inputs inputs;
-  auto program = compile("msg.a > 2 * 3 && msg.b.exists(x, x == 'y')", environment, inputs);
+  auto program = compile("msg.a > 2 * 3 && msg.b == 'y'", environment, inputs);
   ASSERT_TRUE(program.has_value());
   EXPECT_EQ(program->explain(),
             "type: bool\n"
             "reads: msg.a msg.b\n"
-            "0: r0 = GreaterJumpIfFalse msg.a 6 -> 7\n"
-            "1: r1 = Move false\n"
-            "2: r2 = IterBegin msg.b -> 6\n"
-            "3: r6 = Equal r4 \"y\"\n"
-            "4: r1 = ExistsStep r6 -> 6\n"
-            "5: r2 = IterNext -> 3\n"
-            "6: r0 = And r0 r1\n"
-            "7: Return r0\n");
+            "0: GreaterElse msg.a 6 -> 3, error -> 4\n"
+            "1: EqualElse msg.b \"y\" -> 3, error -> 4\n"
+            "2: Return true\n"
+            "3: Return false\n"
+            "4: r0 = Greater msg.a 6\n"
+            "5: JumpIfFalse r0 -> 8\n"
+            "6: r1 = Equal msg.b \"y\"\n"
+            "7: r0 = And r0 r1\n"
+            "8: Return r0\n");
+}
+
+TEST(Explain, ListsEveryKindOfInstruction) {
+  Environment environment;
+  environment.declare_document("msg");
+  for (const char* source :
+       {"msg.a.map(x, msg.b.exists_one(y, y == x) ? {x: [msg.c, ?msg.?d]} : {})",
+        "msg.a.transformMap(k, v, k != v, v.replace('a', 'b', 1))", "!msg.a || msg.b.all(x, x)",
+        "msg.s.matches('x') && msg.i in [1, 2] && has(msg.q) && msg.f.startsWith('x')",
+        "msg.a.filter(x, x > 1).map(x, double(x) * -1.5).size() + int(msg.z[0].y)"}) {
+    Inputs inputs;
+    auto program = compile(source, environment, inputs);
+    ASSERT_TRUE(program.has_value()) << source;
+    EXPECT_GT(program->explain().size(), 100U);
+  }
 }
 
 }  // namespace

@@ -1,45 +1,10 @@
-// The parts of the compiler that branch, bind and loop.
+// The compiler: lists, maps, bindings and macros.
+#include <optional>
 #include <utility>
 
 #include "cel/vm/compiler.h"
 
 namespace penstock::cel {
-
-// a && b && c: each operand decides by a jump to the end, or is combined with what was so far.
-Operand Compiler::compile_logic(const Node* node, Wanted wanted) {
-  const bool is_and = node->name == op::kAnd;
-  const Op jump = is_and ? Op::kJumpIfFalse : Op::kJumpIfTrue;
-  const std::uint16_t dst = target(wanted);
-  const Operand result = make_operand(Base::kRegister, dst);
-  const std::uint32_t kept = next_register_;
-  std::vector<std::uint32_t> to_end;
-  compile_into(node->args[0], dst);
-  for (std::size_t i = 1; i < node->args.size(); ++i) {
-    to_end.push_back(emit_jump(node, jump, result));
-    const Operand operand = compile(node->args[i]);
-    emit(node->args[i], is_and ? Op::kAnd : Op::kOr, dst, result, operand);
-    next_register_ = kept;
-  }
-  for (const std::uint32_t from : to_end) land(from);
-  return result;
-}
-
-Operand Compiler::compile_conditional(const Node* node, Wanted wanted) {
-  const std::uint16_t dst = target(wanted);
-  const std::uint32_t kept = next_register_;
-  const Operand condition = compile(node->args[0]);
-  const std::uint32_t branch = emit(node, Op::kBranch, dst, condition);
-  next_register_ = kept;
-  compile_into(node->args[1], dst);
-  const std::uint32_t over = emit(node, Op::kJump);
-  land(branch);
-  next_register_ = kept;
-  compile_into(node->args[2], dst);
-  next_register_ = kept;
-  land(over);
-  code_->instructions[branch].b = here();
-  return make_operand(Base::kRegister, dst);
-}
 
 Operand Compiler::compile_list(const Node* node, Wanted wanted) {
   const std::uint16_t dst = target(wanted);
@@ -131,7 +96,6 @@ Operand Compiler::compile_comprehension(const Node* node, Wanted wanted) {
   }
   const std::uint32_t outside = std::exchange(visible_locals_, visible);
   const std::uint32_t round = here();
-  last_label_ = round;
   if (has_two) emit(node, Op::kIterPair, iterator);
   compile_round(node, dst, iterator, to_end);
   const std::uint32_t cost = here() - round + 1;
@@ -182,7 +146,6 @@ void Compiler::compile_round(const Node* node, std::uint16_t result, std::uint16
       }
       if (skip) {
         code_->instructions[*skip].b = here();
-        last_label_ = here();
       }
     }
   }
