@@ -55,7 +55,8 @@ command_demo() {
 command_bench() {
   local bin=$PENSTOCK_REPO/build/release/bin name=${1:-} program
   if [ -z "$name" ]; then
-    find bench -name CMakeLists.txt -o -name '*.cc' | sort # penstock_bench_NAME in these
+    cmake --preset release >/dev/null
+    cmake --build --preset release --target help | sed -nE 's/^penstock_bench_([a-z_]+):.*/\1/p' | sort
     return
   fi
   program=$bin/penstock_bench_$name
