@@ -1,7 +1,7 @@
 // Nanoseconds per field of a tuple.
 #include <benchmark/benchmark.h>
 
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 
 namespace penstock::compute {
 namespace {

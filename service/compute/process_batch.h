@@ -34,7 +34,7 @@ class BatchProcessor {
         process_record(static_cast<std::uint32_t>(i));
       } catch (const std::exception& error) {
         builder_.reject(Stage::compute, "internal_error",
-                        std::string("this is a bug in Penstock: ") + error.what());
+                        std::string("unexpected failure: ") + error.what());
       }
     }
     return builder_.finish();

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 #include "compute/expressions.h"
 #include "compute/plan.h"
 

@@ -9,7 +9,7 @@
 #include "cel/containers.h"
 #include "cel/eval_error.h"
 #include "cel/text.h"
-#include "compute/field_writer.h"
+#include "compute/encode/field_writer.h"
 #include "compute/plan.h"
 
 namespace penstock::compute {

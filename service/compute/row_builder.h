@@ -20,7 +20,7 @@
 #include "cel/arena.h"
 #include "cel/program.h"
 #include "cel/value.h"
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 #include "compute/projection.h"
 #include "core/row_batch.h"
 

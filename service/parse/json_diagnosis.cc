@@ -3,12 +3,12 @@
 #include <format>
 #include <string>
 
+#include "parse/json_token.h"
+
 namespace penstock::parse {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 int hex_value(char c) {
   if (is_digit(c)) return c - '0';

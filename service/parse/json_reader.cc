@@ -3,14 +3,16 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <format>
 #include <string>
+#include <tuple>
 
 #include "cel/containers.h"
 #include "parse/json_diagnosis.h"
+#include "parse/json_token.h"
 
 namespace penstock::parse {
 namespace {
@@ -22,52 +24,7 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 // simdjson holds about six bytes per byte of its largest document; that of a rare huge record is
 // given back with the next one.
 constexpr std::size_t kKeepCapacityBytes = std::size_t{1} << 20;
-
-bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
-
-// What may follow a number or a word.
-constexpr std::array<bool, 256> kEndsScalar = [] {
-  std::array<bool, 256> ends{};
-  for (const char c : {' ', '\t', '\n', '\r', ',', ':', ']', '}'}) {
-    ends[static_cast<unsigned char>(c)] = true;
-  }
-  return ends;
-}();
-
-bool ends_scalar(char c) { return kEndsScalar[static_cast<unsigned char>(c)]; }
-
-// Reads up to seven bytes beyond the text, which the padding allows.
-bool has_backslash(std::string_view text) {
-  constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101U;
-  for (std::size_t i = 0; i < text.size(); i += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, text.data() + i, sizeof word);
-    word ^= kOnes * '\\';
-    std::uint64_t zero = (word - kOnes) & ~word & (kOnes * 0x80);
-    if (text.size() - i < 8) zero &= (std::uint64_t{1} << (8 * (text.size() - i))) - 1;
-    if (zero != 0) return true;
-  }
-  return false;
-}
-
-// Behind a number that begins at `at`, by JSON's grammar; nullptr: it is none.
-const char* skip_number(const char* at) {
-  if (*at == '-') ++at;
-  if (!is_digit(*at)) return nullptr;
-  if (*at == '0' && is_digit(at[1])) return nullptr;
-  while (is_digit(*at)) ++at;
-  if (*at == '.') {
-    if (!is_digit(*++at)) return nullptr;
-    while (is_digit(*at)) ++at;
-  }
-  if (*at == 'e' || *at == 'E') {
-    ++at;
-    if (*at == '+' || *at == '-') ++at;
-    if (!is_digit(*at)) return nullptr;
-    while (is_digit(*at)) ++at;
-  }
-  return ends_scalar(*at) ? at : nullptr;
-}
+constexpr std::size_t kFirstCapacityBytes = std::size_t{4} << 10;
 
 }  // namespace
 
@@ -91,9 +48,7 @@ class JsonReader::Impl {
     arena_ = &arena;
     slots_ = slots.data();
     number_failure_ = nullptr;
-    if (parser_.capacity() > kKeepCapacityBytes && text.size() <= kKeepCapacityBytes) [[unlikely]] {
-      parser_ = ondemand::parser();
-    }
+    fit_capacity(text.size());
     if (!read_document(text)) [[unlikely]]
       return explain(payload);
     if (arena.exhausted()) [[unlikely]]
@@ -103,6 +58,18 @@ class JsonReader::Impl {
 
  private:
   using Node = FieldTree::Node;
+
+  void fit_capacity(std::size_t bytes) {
+    if (bytes <= parser_.capacity() && parser_.capacity() <= kKeepCapacityBytes) [[likely]]
+      return;
+    if (bytes <= kKeepCapacityBytes) {
+      if (parser_.capacity() > kKeepCapacityBytes) parser_ = ondemand::parser();
+      // In steps, not with every document that is a little longer than all before. Should there be
+      // no memory, iterate() says so.
+      std::ignore = parser_.allocate(std::bit_ceil(std::max(bytes, kFirstCapacityBytes)),
+                                     simdjson::DEFAULT_MAX_DEPTH);
+    }
+  }
 
   bool read_document(std::string_view text) {
     ondemand::document document;

@@ -9,7 +9,7 @@
 #include <functional>
 #include <random>
 
-#include "compute/field_writer.h"
+#include "compute/encode/field_writer.h"
 #include "integration/compute/encoding_session.h"
 
 namespace penstock::compute {

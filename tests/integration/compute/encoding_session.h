@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 #include "core/table.h"
 
 namespace penstock::compute {

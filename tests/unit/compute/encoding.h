@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 
 namespace penstock::compute {
 

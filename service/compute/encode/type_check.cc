@@ -1,8 +1,8 @@
 // can_encode(): the static half of column_encoder.cc.
 #include <format>
 
-#include "compute/column_encoder.h"
-#include "compute/field_writer.h"
+#include "compute/encode/column_encoder.h"
+#include "compute/encode/refusal.h"
 
 namespace penstock::compute {
 namespace {

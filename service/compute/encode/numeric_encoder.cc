@@ -1,4 +1,4 @@
-#include "compute/numeric_encoder.h"
+#include "compute/encode/numeric_encoder.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,8 @@
 #include <format>
 #include <string>
 
-#include "compute/field_writer.h"
+#include "compute/encode/field_writer.h"
+#include "compute/encode/refusal.h"
 
 namespace penstock::compute {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 
 namespace penstock::compute {
 
@@ -28,15 +28,6 @@ void write_field(FieldBuffer& out, T number) {
 
 inline void write_null(FieldBuffer& out) {
   store(out.extend(sizeof(std::int32_t)), std::int32_t{-1});
-}
-
-// For `return refuse(...)`: what does not fit, and how to fix it.
-[[nodiscard]] inline bool refuse(EncodeProblem& problem, std::string_view reason,
-                                 std::string message, std::string hint = {}) {
-  problem.reason = reason;
-  problem.message = std::move(message);
-  problem.hint = std::move(hint);
-  return false;
 }
 
 }  // namespace penstock::compute

@@ -1,4 +1,4 @@
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "compute/time_encoder.h"
+#include "compute/encode/time_encoder.h"
 
 #include <gtest/gtest.h>
 

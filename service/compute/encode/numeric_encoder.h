@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "compute/column_encoder.h"
+#include "compute/encode/column_encoder.h"
 #include "core/table.h"
 
 namespace penstock::compute {

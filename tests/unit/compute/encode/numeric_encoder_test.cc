@@ -1,4 +1,4 @@
-#include "compute/numeric_encoder.h"
+#include "compute/encode/numeric_encoder.h"
 
 #include <gtest/gtest.h>
 

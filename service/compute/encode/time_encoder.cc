@@ -1,8 +1,9 @@
-#include "compute/time_encoder.h"
+#include "compute/encode/time_encoder.h"
 
 #include <cstdint>
 
-#include "compute/field_writer.h"
+#include "compute/encode/field_writer.h"
+#include "compute/encode/refusal.h"
 
 namespace penstock::compute {
 namespace {

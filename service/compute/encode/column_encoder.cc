@@ -1,0 +1,219 @@
+#include "compute/encode/column_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <format>
+#include <limits>
+#include <new>
+
+#include "compute/encode/field_writer.h"
+#include "compute/encode/numeric_encoder.h"
+#include "compute/encode/refusal.h"
+#include "compute/encode/text_encoder.h"
+#include "compute/encode/time_encoder.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::Kind;
+using cel::Value;
+
+template <typename Integer>
+bool encode_integer(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                    EncodeProblem& problem) {
+  constexpr Integer kMin = std::numeric_limits<Integer>::min();
+  constexpr Integer kMax = std::numeric_limits<Integer>::max();
+  std::int64_t number = 0;
+  if (value.is_int()) [[likely]] {
+    number = value.as_int();
+  } else if (value.is_uint()) {
+    if (value.as_uint() > static_cast<std::uint64_t>(kMax)) return refuse_range(column, problem);
+    number = static_cast<std::int64_t>(value.as_uint());
+  } else if (value.is_double()) {
+    const double real = value.as_double();
+    if (real != std::trunc(real) && !std::isnan(real)) {
+      return refuse(problem, "not_integral",
+                    std::format("a number with a fraction does not go into a column of type {}",
+                                column.type_name),
+                    "int(...) cuts it off, math.round(...) rounds");
+    }
+    // 2^63 is a double, INT64_MAX is not.
+    if (!(real >= -0x1p63 && real < 0x1p63)) return refuse_range(column, problem);
+    number = static_cast<std::int64_t>(real);
+  } else {
+    return refuse_type(column, value, problem);
+  }
+  if (number < kMin || number > kMax) return refuse_range(column, problem);
+  write_field(out, static_cast<Integer>(number));
+  return true;
+}
+
+bool as_real(const Value& value, double& real) {
+  if (value.is_double()) {
+    real = value.as_double();
+  } else if (value.is_int()) {
+    real = static_cast<double>(value.as_int());
+  } else if (value.is_uint()) {
+    real = static_cast<double>(value.as_uint());
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool encode_float4(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                   EncodeProblem& problem) {
+  double real = 0;
+  if (!as_real(value, real)) return refuse_type(column, value, problem);
+  // A double beyond the largest float would be undefined to convert; PostgreSQL refuses what
+  // becomes infinite or zero. Half a step above the largest float still rounds down to it.
+  constexpr double kOverflow = 0x1.ffffffp127;
+  if (std::isfinite(real) && std::abs(real) >= kOverflow) return refuse_range(column, problem);
+  const auto single = static_cast<float>(real);
+  if (single == 0 && real != 0) return refuse_range(column, problem);
+  write_field(out, std::bit_cast<std::int32_t>(single));
+  return true;
+}
+
+bool encode_float8(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                   EncodeProblem& problem) {
+  double real = 0;
+  if (!as_real(value, real)) return refuse_type(column, value, problem);
+  write_field(out, std::bit_cast<std::int64_t>(real));
+  return true;
+}
+
+bool encode_numeric_value(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                          EncodeProblem& problem) {
+  switch (value.kind()) {
+    case Kind::kInt:
+      return encode_numeric(column, value.as_int(), out, problem);
+    case Kind::kUint:
+      return encode_numeric(column, value.as_uint(), out, problem);
+    case Kind::kDouble:
+      return encode_numeric(column, value.as_double(), out, problem);
+    case Kind::kString:
+      return encode_numeric(column, value.as_string(), out, problem);
+    default:
+      return refuse_type(column, value, problem);
+  }
+}
+
+bool encode_date_value(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                       EncodeProblem& problem) {
+  if (value.is_timestamp()) return encode_date(value.as_timestamp(), out, problem);
+  if (value.is_string()) return encode_date(value.as_string(), out, problem);
+  return refuse_type(column, value, problem);
+}
+
+bool encode_timestamp_value(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                            EncodeProblem& problem) {
+  if (value.is_timestamp()) return encode_timestamp(value.as_timestamp(), out, problem);
+  if (value.is_string()) {
+    return encode_timestamp(value.as_string(), column.type == ColumnType::timestamp, out, problem);
+  }
+  return refuse_type(column, value, problem);
+}
+
+bool encode_scalar(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                   EncodeProblem& problem) {
+  switch (column.type) {
+    case ColumnType::boolean:
+      if (!value.is_bool()) return refuse_type(column, value, problem);
+      write_field(out, static_cast<std::int8_t>(value.as_bool()));
+      return true;
+    case ColumnType::int2:
+      return encode_integer<std::int16_t>(column, value, out, problem);
+    case ColumnType::int4:
+      return encode_integer<std::int32_t>(column, value, out, problem);
+    case ColumnType::int8:
+      return encode_integer<std::int64_t>(column, value, out, problem);
+    case ColumnType::float4:
+      return encode_float4(column, value, out, problem);
+    case ColumnType::float8:
+      return encode_float8(column, value, out, problem);
+    case ColumnType::numeric:
+      return encode_numeric_value(column, value, out, problem);
+    case ColumnType::text:
+      return encode_text(column, value, out, problem);
+    case ColumnType::bytea:
+      return encode_bytea(column, value, out, problem);
+    case ColumnType::uuid:
+      return encode_uuid(column, value, out, problem);
+    case ColumnType::date:
+      return encode_date_value(column, value, out, problem);
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return encode_timestamp_value(column, value, out, problem);
+    case ColumnType::json:
+    case ColumnType::jsonb:
+      return encode_json(column, value, out, problem);
+    case ColumnType::unsupported:
+      break;
+  }
+  return refuse_type(column, value, problem);
+}
+
+// array_recv(): dimensions, whether there are NULLs, the elements' type; per dimension its size and
+// lower bound; then each element as a field.
+bool encode_array(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                  EncodeProblem& problem) {
+  if (!value.is_list()) {
+    return refuse(problem, "wrong_type",
+                  std::format("{} does not go into a column of type {}, which takes a list",
+                              cel::to_string(value.kind()), column.type_name));
+  }
+  const cel::List list = value.as_list();
+  const std::size_t begin = out.size();
+  const bool empty = list.size == 0;
+  char* at = out.extend((empty ? 4 : 6) * sizeof(std::int32_t));
+  at = store(at + sizeof(std::int32_t), std::int32_t{empty ? 0 : 1});
+  const bool has_null = std::ranges::any_of(list, [](const Value& item) { return item.is_null(); });
+  at = store(at, std::int32_t{has_null ? 1 : 0});
+  at = store(at, column.element_oid);
+  if (!empty) store(store(at, static_cast<std::int32_t>(list.size)), std::int32_t{1});
+  for (std::uint32_t i = 0; i < list.size; ++i) {
+    if (list[i].is_null()) {
+      write_null(out);
+    } else if (!encode_scalar(column, list[i], out, problem)) {
+      problem.message = std::format("item {} of the list: {}", i, problem.message);
+      return false;
+    }
+  }
+  const std::size_t bytes = out.size() - begin - sizeof(std::int32_t);
+  if (bytes > kMaxFieldBytes) return refuse_size(bytes, problem);
+  store(out.at(begin), static_cast<std::int32_t>(bytes));
+  return true;
+}
+
+}  // namespace
+
+FieldBuffer::FieldBuffer() = default;
+FieldBuffer::~FieldBuffer() { std::free(data_); }
+
+void FieldBuffer::grow(std::size_t more) {
+  constexpr std::size_t kFirstBytes = 1024;
+  const std::size_t capacity = std::max({kFirstBytes, size_ + more, capacity_ + capacity_ / 2});
+  auto* const data = static_cast<char*>(std::realloc(data_, capacity));
+  if (data == nullptr) throw std::bad_alloc();
+  data_ = data;
+  capacity_ = capacity;
+}
+
+bool encode_field(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                  EncodeProblem& problem) {
+  if (value.is_null()) {
+    if (column.not_null)
+      return refuse(problem, "not_null", "null does not go into a NOT NULL column");
+    write_null(out);
+    return true;
+  }
+  const std::size_t begin = out.size();
+  const bool ok = column.is_array ? encode_array(column, value, out, problem)
+                                  : encode_scalar(column, value, out, problem);
+  if (!ok) out.truncate(begin);
+  return ok;
+}
+
+}  // namespace penstock::compute

@@ -1,0 +1,97 @@
+#include "compute/encode/refusal.h"
+
+#include <format>
+#include <utility>
+
+namespace penstock::compute {
+namespace {
+
+using cel::Kind;
+using cel::Value;
+
+// What a column takes, for messages.
+std::string_view expected(ColumnType type) {
+  switch (type) {
+    case ColumnType::boolean:
+      return "a bool";
+    case ColumnType::int2:
+    case ColumnType::int4:
+    case ColumnType::int8:
+      return "an int";
+    case ColumnType::float4:
+    case ColumnType::float8:
+      return "a number";
+    case ColumnType::numeric:
+      return "a number or a string that holds one";
+    case ColumnType::text:
+      return "a string";
+    case ColumnType::bytea:
+      return "bytes or a string";
+    case ColumnType::uuid:
+      return "a string or 16 bytes";
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return "a timestamp or a string that holds one";
+    case ColumnType::json:
+    case ColumnType::jsonb:
+      return "a value that JSON can have";
+    case ColumnType::unsupported:
+      break;
+  }
+  return "nothing";
+}
+
+// The conversion that makes a value of this kind fit, where CEL has one.
+std::string_view conversion_hint(ColumnType type, Kind kind) {
+  switch (type) {
+    case ColumnType::int2:
+    case ColumnType::int4:
+    case ColumnType::int8:
+      return kind == Kind::kString || kind == Kind::kTimestamp ? "int(...)" : "";
+    case ColumnType::float4:
+    case ColumnType::float8:
+      return kind == Kind::kString ? "double(...)" : "";
+    case ColumnType::text:
+      return kind == Kind::kList || kind == Kind::kMap ? "" : "string(...)";
+    case ColumnType::boolean:
+      return kind == Kind::kString ? "bool(...)" : "";
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return kind == Kind::kInt || kind == Kind::kUint
+                 ? "timestamp(...), which takes seconds since 1970"
+                 : "";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+bool refuse(EncodeProblem& problem, std::string_view reason, std::string message,
+            std::string hint) {
+  problem.reason = reason;
+  problem.message = std::move(message);
+  problem.hint = std::move(hint);
+  return false;
+}
+
+bool refuse_type(const ColumnDescription& column, const Value& value, EncodeProblem& problem) {
+  return refuse(problem, "wrong_type",
+                std::format("{} does not go into a column of type {}, which takes {}",
+                            cel::to_string(value.kind()), column.type_name, expected(column.type)),
+                std::string(conversion_hint(column.type, value.kind())));
+}
+
+bool refuse_range(const ColumnDescription& column, EncodeProblem& problem) {
+  return refuse(problem, "out_of_range",
+                std::format("the number is out of range for type {}", column.type_name));
+}
+
+bool refuse_size(std::size_t bytes, EncodeProblem& problem) {
+  return refuse(problem, "too_large",
+                std::format("{} bytes are more than PostgreSQL takes in one field", bytes));
+}
+
+}  // namespace penstock::compute
