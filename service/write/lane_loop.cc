@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -144,7 +146,7 @@ void Lane::Impl::idle() {
     sleeping_ = true;
   }
   const int socket = session_->connection().socket();
-  const short ready = wakeup_.wait(socket, /*POLLIN=*/1, until);
+  const short ready = wakeup_.wait(socket, POLLIN, until);
   {
     const MutexLock lock(mutex_);
     sleeping_ = false;

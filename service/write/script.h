@@ -12,7 +12,7 @@
 
 namespace penstock::write {
 
-enum class Step : std::uint8_t { begin, rows, constraints, dead_letters, fence, commit };
+enum class Step : std::uint8_t { begin, rows, types, constraints, dead_letters, fence, commit };
 
 struct StepFailure {
   Step step = Step::begin;

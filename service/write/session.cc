@@ -9,6 +9,15 @@ namespace {
 
 std::string ms(std::chrono::milliseconds value) { return std::to_string(value.count()); }
 
+std::string quote_literal(std::string_view text) {
+  std::string quoted = text.contains('\\') ? " E'" : "'";
+  for (const char c : text) {
+    quoted += c;
+    if (c == '\'' || c == '\\') quoted += c;
+  }
+  return quoted += "'";
+}
+
 // A configuration error in our own schema has one cure.
 void add_schema_hint(Failure& failure) {
   const std::string& state = failure.error.sqlstate;
@@ -179,6 +188,35 @@ Try<const Session::Insert*> Session::insert(const Slice& slice, bool many) {
     return std::unexpected(std::move(done.error()));
   }
   return &inserts_.emplace(std::move(key), std::move(insert)).first->second;
+}
+
+Try<const char*> Session::type_check(const Slice& slice) {
+  Key key{slice.rows->table, slice.shape->columns, false};
+  if (const auto found = type_checks_.find(key); found != type_checks_.end()) {
+    return found->second.c_str();
+  }
+  const TableDescription& table = options_.tables[slice.rows->table];
+  std::string expected;
+  for (const std::uint16_t column : slice.shape->columns) {
+    expected += (expected.empty() ? "(" : ", (") + quote_literal(table.columns[column].name) +
+                ", " + std::to_string(table.columns[column].type_oid) + ")";
+  }
+  // An integer that is none fails; no row, no failure. Domains are not followed here: rarely
+  // changed.
+  const std::string sql =
+      "SELECT (SELECT 'column ' || e.name || ' is ' || format_type(a.atttypid, a.atttypmod) || ' "
+      "now'"
+      " FROM (VALUES " +
+      expected + ") AS e(name, type) JOIN pg_attribute a ON a.attrelid = " +
+      quote_literal(table.quoted_name()) +
+      "::regclass AND a.attname = e.name "
+      "JOIN pg_type t ON t.oid = a.atttypid "
+      "WHERE a.atttypid <> e.type::oid AND t.typtype <> 'd' LIMIT 1)::int";
+  std::string name = "penstock_types_" + std::to_string(type_checks_.size());
+  if (auto done = prepare({{name.c_str(), {sql, {}}}}); !done) {
+    return std::unexpected(std::move(done.error()));
+  }
+  return type_checks_.emplace(std::move(key), std::move(name)).first->second.c_str();
 }
 
 }  // namespace penstock::write

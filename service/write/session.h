@@ -59,6 +59,10 @@ class Session {
   // Prepares it when it is new (one round trip, outside of a pipeline). With `many`, the answer may
   // be of one row all the same: arrays of arrays cannot be unnested.
   [[nodiscard]] Try<const Insert*> insert(const Slice& slice, bool many);
+  // A prepared query that fails if a column of these rows has another type than the one they were
+  // encoded for: binary COPY would take the eight bytes of a bigint for a double. Prepares it when
+  // it is new, as insert().
+  [[nodiscard]] Try<const char*> type_check(const Slice& slice);
 
  private:
   explicit Session(const LaneOptions& options) : options_(options) {}
@@ -82,6 +86,7 @@ class Session {
   BackendIdentity identity_;
   std::map<std::uint32_t, std::uint32_t> array_types_;  // element type → its array type
   std::map<Key, Insert> inserts_;
+  std::map<Key, std::string> type_checks_;
 };
 
 }  // namespace penstock::write

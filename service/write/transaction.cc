@@ -1,5 +1,6 @@
 #include "write/transaction.h"
 
+#include <set>
 #include <utility>
 
 #include "write/bisect.h"
@@ -73,6 +74,13 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
     return outcome;
   }
   if (failure.failure == FailureClass::row && !failure.connection_lost) {
+    if (step.step == Step::types) {
+      failure.failure = FailureClass::configuration;
+      failure.error.kind = ErrorKind::conflict;
+      failure.error.message = "the table is not what it was at start: " + failure.error.message;
+      failure.error.hint = "restart the pipeline, so that it reads the table's columns again";
+      return failed_with(session, std::move(failure));
+    }
     if (step.step == Step::rows) {
       const bool one = step.to - step.from == 1;
       return refused(session, group, std::move(failure),
@@ -90,7 +98,18 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
 // Everything after the rows, in one round trip.
 Outcome finish(Session& session, Group& group, const std::vector<Refusal>& refusals,
                CommitStats& stats) {
+  // COPY holds the table's lock now: what it finds here is what COPY found.
+  std::set<const char*> checks;
+  const Slice* previous = nullptr;
+  for (const Slice& slice : group.slices()) {
+    if (previous != nullptr && slice.joins(*previous)) continue;
+    previous = &slice;
+    auto check = session.type_check(slice);
+    if (!check) return failed_with(session, std::move(check.error()));
+    checks.insert(*check);
+  }
   Script script(session);
+  for (const char* const check : checks) script.add(Step::types, check);
   if (group.careful) script.add(Step::constraints, statement::kImmediate);
   stats.dead_letters = add_dead_letters(script, session.options(), group, refusals);
   add_fence(script, session.options(), group);

@@ -166,6 +166,32 @@ TEST_F(FailureTest, AColumnThatVanishedIsAConfigurationErrorAndNothingIsDropped)
   }
 }
 
+TEST_F(FailureTest, AColumnWhoseTypeChangedIsNeverFilledWithTheOldTypesBytes) {
+  database_.execute("CREATE TABLE typed (id bigint, \"o'k \\ \" bigint, seq bigserial)");
+  claim(0);
+  LaneOptions chosen = options("typed");
+  chosen.copy_from_rows = 1;
+  const auto hundred = [](Offset from) {
+    BatchBuilder builder(0, 1, from);
+    for (int i = 0; i < 100; ++i) builder.row({int8(from + i), int8(2)});
+    return builder.build();
+  };
+  Lane lane(chosen, record_.hooks());
+  lane.start();
+  lane.push(hundred(0));
+  ASSERT_TRUE(soon([&] { return record_.committed_rows() == 100; }));
+  database_.execute("ALTER TABLE typed ALTER \"o'k \\ \" TYPE float8");
+  lane.push(hundred(100));
+  ASSERT_TRUE(soon([&] { return record_.configuration_errors().size() == 1; }));
+  EXPECT_EQ(record_.configuration_errors()[0].kind, ErrorKind::conflict);
+  EXPECT_TRUE(record_.configuration_errors()[0].message.contains("is double precision now"))
+      << record_.configuration_errors()[0].message;
+  EXPECT_EQ(database_.number("SELECT count(*) FROM typed"), 100);
+  database_.execute("ALTER TABLE typed ALTER \"o'k \\ \" TYPE bigint");
+  lane.retry_now();
+  EXPECT_TRUE(soon([&] { return record_.committed_rows() == 200; }));
+}
+
 TEST_F(FailureTest, PenstocksOwnSchemaMissingSaysHowToMakeIt) {
   database_.execute("DROP SCHEMA penstock CASCADE");
   Lane lane(options(), record_.hooks());
