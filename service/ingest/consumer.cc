@@ -40,6 +40,21 @@ constexpr milliseconds kLastMirrorWait(1000);
 
 SteadyTime later(SteadyTime now, milliseconds by) { return now + by; }
 
+Result<void> check_topics(const std::vector<std::string>& topics) {
+  if (topics.empty()) return fail(ErrorKind::invalid_argument, "there is no topic to read");
+  for (const std::string& topic : topics) {
+    // librdkafka takes "^…" for a pattern; topics that appear later would have no TopicIndex.
+    if (topic.empty() || topic.starts_with('^')) {
+      return fail(ErrorKind::invalid_argument, "'" + topic + "' is not the name of a topic",
+                  "list every topic by its name");
+    }
+    if (std::ranges::count(topics, topic) > 1) {
+      return fail(ErrorKind::invalid_argument, "topic '" + topic + "' is listed twice");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 struct Consumer::Impl {
@@ -113,6 +128,7 @@ struct Consumer::Impl {
   // The poll thread only.
   KafkaQueue records;
   Assignment assignment;
+  bool fatal = false;      // librdkafka gave up: no group any more
   bool throttled = false;  // by the budgets
   std::uint64_t taken_records = 0;
   std::size_t message_bytes = 1024;  // running mean
@@ -133,6 +149,7 @@ struct Consumer::Impl {
 Result<void> Consumer::Impl::start() {
   const MutexLock lock(mutex);
   if (started) return {};
+  if (auto checked = check_topics(options.topics); !checked) return checked;
   Properties properties = default_properties(options.prefetch_bytes);
   properties["client.id"] = "penstock-" + options.pipeline;
   for (const auto& [name, value] : options.properties) properties[name] = value;
@@ -249,7 +266,8 @@ void Consumer::Impl::serve_group() {
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) take_error(partition_of(*message), *message);
     rd_kafka_message_destroy(message);
   }
-  if (joined.exchange(assignment.joined()) != assignment.joined() && assignment.joined()) {
+  const bool member = assignment.joined() && !fatal;
+  if (!joined.exchange(member) && member) {
     const MutexLock lock(mutex);
     last_error.reset();
   }
@@ -501,7 +519,7 @@ void Consumer::Impl::on_kafka_error(rd_kafka_t* kafka, int code, const char* rea
   if (code == RD_KAFKA_RESP_ERR__FATAL) {
     code = rd_kafka_fatal_error(kafka, text.data(), text.size());
     reason = text.data();
-    self->joined = false;
+    self->fatal = true;
   }
   self->hooks.on_error(kafka_error(code, reason == nullptr ? std::string() : reason));
 }

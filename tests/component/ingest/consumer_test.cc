@@ -360,6 +360,29 @@ TEST_F(ConsumerTest, RefusesAPropertyThatDoesNotExist) {
   EXPECT_NE(started.error().hint.find("fetch.min.bytes"), std::string::npos);
 }
 
+TEST_F(ConsumerTest, RefusesTopicsThatAreNoNames) {
+  for (const std::vector<std::string>& topics :
+       {std::vector<std::string>{}, {""}, {"^orders.*"}, {"orders", "orders"}}) {
+    FakePipeline pipeline(store, options(topics));
+    const auto started = pipeline.consumer().start();
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().kind, ErrorKind::invalid_argument);
+  }
+}
+
+TEST_F(ConsumerTest, ReadsAgainWhatAnErrorOfThePartitionInterrupted) {
+  cluster.create_topic("orders", 1);
+  FakePipeline pipeline(store, options());
+  ASSERT_TRUE(pipeline.consumer().start());
+  cluster.produce_many("orders", 0, 0, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  constexpr std::int16_t kFetch = 1;
+  cluster.fail_requests(kFetch, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 3);
+  cluster.produce_many("orders", 0, 10, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 20; }));
+  store.expect_in_order();
+}
+
 TEST_F(ConsumerTest, ReportsATopicThatDoesNotExistAndTakesItWhenItComes) {
   ConsumerOptions missing = options({"absent"});
   missing.properties["topic.metadata.refresh.interval.ms"] = "200";
