@@ -19,27 +19,40 @@ constexpr std::size_t kLongestText = std::size_t{64} << 20;
 constexpr int kDeepest = 2000;
 constexpr std::string_view kHex = "0123456789abcdef";
 
+bool is_plain(unsigned char byte, bool bytes) {
+  return byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7F && (!bytes || byte < 0x80);
+}
+
 void append_escaped(std::string& out, std::string_view text, bool bytes) {
   out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (byte < 0x20 || byte == 0x7F || (bytes && byte >= 0x80)) {
-      out += bytes ? "\\x" : "\\u00";
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    } else {
-      out += c;
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (is_plain(byte, bytes)) continue;
+    out += text.substr(done, i - done);
+    done = i + 1;
+    switch (text[i]) {
+      case '"':
+      case '\\':
+        out += '\\';
+        out += text[i];
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      default:
+        out += bytes ? "\\x" : "\\u00";
+        out += kHex[byte >> 4];
+        out += kHex[byte & 15];
     }
   }
+  out += text.substr(done);
   out += '"';
 }
 

@@ -142,7 +142,7 @@ std::vector<FunctionRow> all_function_rows() {
   std::vector<FunctionRow> rows;
   for (const auto table :
        {operator_rows(), conversion_rows(), string_rows(), time_rows(), collection_rows(),
-        math_rows(), optional_rows(), encoder_rows(), network_rows()}) {
+        math_rows(), optional_rows(), encoder_rows(), network_rows(), regex_rows()}) {
     rows.insert(rows.end(), table.begin(), table.end());
   }
   return rows;

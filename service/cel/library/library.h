@@ -76,5 +76,6 @@ inline constexpr std::uint32_t kAnyKind = ~(kind_bit(Kind::kError) | kind_bit(Ki
 [[nodiscard]] std::span<const FunctionRow> optional_rows();
 [[nodiscard]] std::span<const FunctionRow> encoder_rows();
 [[nodiscard]] std::span<const FunctionRow> network_rows();
+[[nodiscard]] std::span<const FunctionRow> regex_rows();
 
 }  // namespace penstock::cel

@@ -10,8 +10,6 @@ namespace penstock::cel {
 namespace {
 
 constexpr std::size_t kFirstCapacity = 64;
-// Compiling a pattern costs about as much as this many steps.
-constexpr std::uint64_t kStepsPerPattern = 1000;
 constexpr std::int64_t kRegexMemoryBytes = std::int64_t{2} << 20;
 
 }  // namespace

@@ -34,6 +34,9 @@ class TextBuilder {
   bool failed_ = false;
 };
 
+// Compiling a pattern costs about as much as this many steps.
+inline constexpr std::uint64_t kStepsPerPattern = 1000;
+
 // nullptr and *why: the pattern is not RE2's syntax, or too large.
 [[nodiscard]] std::unique_ptr<const re2::RE2> make_regex(std::string_view pattern,
                                                          std::string* why);

@@ -1,5 +1,6 @@
 #include "cel/syntax/parser.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -156,7 +157,8 @@ class Parser {
       if (right == nullptr) return nullptr;
       if (chain == left && left->name == name) {
         left->args.push_back(right);
-        left = sealed(left);
+        left->depth = std::max(left->depth, right->depth + 1);
+        if (left->depth > kMaxDepth) return sealed(left);
         continue;
       }
       left = make_call(name, offset, {left, right});

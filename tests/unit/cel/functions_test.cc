@@ -117,6 +117,60 @@ TEST(Strings, AreFormatted) {
   EXPECT_EQ(eval("'%'.format([1])"), "invalid_argument");
 }
 
+TEST(Regex, ExtractsAndReplaces) {
+  Evaluator eval;
+  EXPECT_EQ(eval("regex.extract('abc', 'x')"), "optional.none()");
+  EXPECT_EQ(eval("regex.extract('abc', '(a)(b)')"), "invalid_argument");
+  EXPECT_EQ(eval("regex.extractAll('h\u00e9y', '')"), "[\"\", \"\", \"\", \"\"]");
+  EXPECT_EQ(eval("regex.replace('aaa', 'a', 'b', 2)"), "\"bba\"");
+  EXPECT_EQ(eval("regex.replace('aaa', 'a', 'b', 0)"), "\"aaa\"");
+  EXPECT_EQ(eval("regex.replace('a', 'a', '\\\\1')"), "invalid_argument");
+  EXPECT_EQ(eval("regex.replace('a', '(', 'b')"), "invalid_argument");
+}
+
+TEST(Lists, AreCutSortedAndJoined) {
+  Evaluator eval;
+  EXPECT_EQ(eval("[1, 2, 3].reverse()"), "[3, 2, 1]");
+  EXPECT_EQ(eval("[1, 2, 3].slice(0, 0)"), "[]");
+  EXPECT_EQ(eval("[1, 2, 3].slice(2, 4)"), "out_of_range");
+  EXPECT_EQ(eval("[[1, [2]], [3]].flatten(2)"), "[1, 2, 3]");
+  EXPECT_EQ(eval("[1].flatten(-1)"), "invalid_argument");
+  EXPECT_EQ(eval("['b', 'a'].sort()"), "[\"a\", \"b\"]");
+  EXPECT_EQ(eval("dyn([1, 'a']).sort()"), "invalid_argument");
+  EXPECT_EQ(eval("[{'n': 2}, {'n': 1}].sortBy(x, x.n)[0].n"), "1");
+  EXPECT_EQ(eval("[].sort() == [] && [].distinct() == []"), "true");
+  EXPECT_EQ(eval("lists.range(-1)"), "[]");
+  EXPECT_EQ(eval("lists.range(100000000000)"), "limit_exceeded");
+  EXPECT_EQ(eval("sets.contains([1], [1, 2])"), "false");
+  EXPECT_EQ(eval("sets.intersects([1], [])"), "false");
+}
+
+TEST(Math, HandlesItsEdges) {
+  Evaluator eval;
+  EXPECT_EQ(eval("math.greatest(1, 2.5, 3u)"), "3u");
+  EXPECT_EQ(eval("math.least([])"), "invalid_argument");
+  EXPECT_EQ(eval("math.greatest(dyn(['a']))"), "no_such_overload");
+  EXPECT_EQ(eval("math.abs(-9223372036854775808)"), "overflow");
+  EXPECT_EQ(eval("math.bitShiftLeft(1, -1)"), "invalid_argument");
+  EXPECT_EQ(eval("math.bitShiftRight(-1, 60)"), "15");
+  EXPECT_EQ(eval("math.round(-2.5)"), "-3.0");
+}
+
+TEST(Addresses, AreReadStrictly) {
+  Evaluator eval;
+  EXPECT_EQ(eval("string(ip('2001:0db8:0:0:0:0:0:1'))"), "\"2001:db8::1\"");
+  EXPECT_EQ(eval("ip('1:0:0:2:0:0:0:3')"), "ip(\"1:0:0:2::3\")");
+  EXPECT_EQ(eval("cidr('10.1.2.3/12').masked()"), "cidr(\"10.0.0.0/12\")");
+  for (const char* bad : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ",
+                          ":::", "1::2::3", "12345::", "1:2:3:4:5:6:7:8:9", "fe80::1%eth0"}) {
+    EXPECT_EQ(eval("isIP('" + std::string(bad) + "')"), "false") << bad;
+  }
+  EXPECT_EQ(eval("cidr('10.0.0.0/33')"), "invalid_argument");
+  EXPECT_EQ(eval("ip('nope')"), "invalid_argument");
+  EXPECT_EQ(eval("base64.decode('a')"), "invalid_argument");
+  EXPECT_EQ(eval("base64.decode('YQ=')"), "invalid_argument");
+}
+
 TEST(Times, AreReadWrittenAndComputedWith) {
   Evaluator eval;
   EXPECT_EQ(eval("string(timestamp('2024-02-29T12:30:45.5+02:00'))"), "\"2024-02-29T10:30:45.5Z\"");
