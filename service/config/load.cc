@@ -6,10 +6,10 @@
 #include <system_error>
 #include <utility>
 
-#include "config/document.h"
-#include "config/reader.h"
 #include "config/scalars.h"
 #include "config/validate.h"
+#include "config/yaml/document.h"
+#include "config/yaml/reader.h"
 
 namespace penstock::config {
 namespace {

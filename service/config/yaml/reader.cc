@@ -1,4 +1,4 @@
-#include "config/reader.h"
+#include "config/yaml/reader.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/duration.pb.h>
@@ -12,9 +12,9 @@
 #include <optional>
 #include <utility>
 
-#include "config/enum_names.h"
 #include "config/scalars.h"
 #include "config/suggest.h"
+#include "config/yaml/enum_names.h"
 
 namespace penstock::config {
 namespace {

@@ -1,4 +1,4 @@
-#include "config/document.h"
+#include "config/yaml/document.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>

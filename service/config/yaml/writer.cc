@@ -8,9 +8,9 @@
 #include <map>
 #include <memory>
 
-#include "config/enum_names.h"
 #include "config/mask.h"
 #include "config/scalars.h"
+#include "config/yaml/enum_names.h"
 
 namespace penstock::config {
 namespace {

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
-#include "config/document.h"
 #include "config/environment.h"
 #include "config/problem.h"
 #include "config/source_map.h"
+#include "config/yaml/document.h"
 
 namespace google::protobuf {
 class FieldDescriptor;

@@ -2,7 +2,7 @@
 // step can be verified; what does not fit is given the nearest place before.
 #include <algorithm>
 
-#include "config/document.h"
+#include "config/yaml/document.h"
 
 namespace penstock::config {
 namespace {

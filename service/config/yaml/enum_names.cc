@@ -1,4 +1,4 @@
-#include "config/enum_names.h"
+#include "config/yaml/enum_names.h"
 
 #include <google/protobuf/descriptor.h>
 
