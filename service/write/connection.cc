@@ -12,11 +12,6 @@ namespace {
 
 constexpr std::size_t kCopyPiece = std::size_t{64} << 10;  // what one kernel write takes well
 
-std::string field(const PGresult* result, int code) {
-  const char* const text = PQresultErrorField(result, code);
-  return text != nullptr ? text : "";
-}
-
 std::string first_line(std::string_view text) {
   return std::string(text.substr(0, text.find('\n')));
 }
@@ -73,61 +68,7 @@ bool is_misspelt(std::string_view text) {
 
 }  // namespace
 
-// ---- Reply
-// ---------------------------------------------------------------------------------------
-
-void Reply::Clear::operator()(pg_result* result) const { PQclear(result); }
-
-ReplyKind Reply::kind() const {
-  switch (PQresultStatus(result_.get())) {
-    case PGRES_COMMAND_OK:
-    case PGRES_EMPTY_QUERY:
-      return ReplyKind::done;
-    case PGRES_TUPLES_OK:
-    case PGRES_SINGLE_TUPLE:
-      return ReplyKind::rows;
-    case PGRES_COPY_IN:
-      return ReplyKind::copy_in;
-    case PGRES_PIPELINE_SYNC:
-      return ReplyKind::sync;
-    case PGRES_PIPELINE_ABORTED:
-      return ReplyKind::skipped;
-    default:
-      return ReplyKind::error;
-  }
-}
-
-std::string_view Reply::tag() const { return PQcmdStatus(result_.get()); }
-int Reply::rows() const { return PQntuples(result_.get()); }
-std::string_view Reply::text(int row, int column) const {
-  return {PQgetvalue(result_.get(), row, column),
-          static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
-}
-bool Reply::is_null(int row, int column) const {
-  return PQgetisnull(result_.get(), row, column) != 0;
-}
-
-Failure Reply::failure() const {
-  const PGresult* const result = result_.get();
-  Failure failure;
-  failure.error.sqlstate = field(result, PG_DIAG_SQLSTATE);
-  failure.error.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-  failure.error.hint = field(result, PG_DIAG_MESSAGE_HINT);
-  failure.detail = field(result, PG_DIAG_MESSAGE_DETAIL);
-  failure.context = field(result, PG_DIAG_CONTEXT);
-  if (failure.error.message.empty()) {
-    failure.error.message = first_line(PQresultErrorMessage(result));
-  }
-  const std::string severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  failure.connection_lost =
-      severity == "FATAL" || severity == "PANIC" || failure.error.sqlstate.empty();
-  failure.failure = classify(failure.error.sqlstate);
-  failure.error.kind = kind_of(failure.failure, failure.error.sqlstate);
-  return failure;
-}
-
 // ---- Opening and closing
-// -------------------------------------------------------------------------
 
 Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
                                                   std::span<const Setting> defaults,
@@ -238,7 +179,6 @@ std::string Connection::parameter(const char* name) const {
 }
 
 // ---- Waiting
-// -------------------------------------------------------------------------------------
 
 std::unexpected<Failure> Connection::lost() const {
   std::string message = first_line(PQerrorMessage(connection_));
@@ -292,7 +232,6 @@ Try<pg_result*> Connection::take() {
 }
 
 // ---- One statement after another
-// -----------------------------------------------------------------
 
 Try<Reply> Connection::collect() {
   std::optional<Reply> last;
@@ -331,7 +270,6 @@ Try<Reply> Connection::execute(const std::string& sql,
 }
 
 // ---- COPY
-// ----------------------------------------------------------------------------------------
 
 Try<void> Connection::begin_copy(const std::string& sql) {
   auto reply = execute(sql);
@@ -370,7 +308,6 @@ Try<void> Connection::end_copy() {
 }
 
 // ---- Pipeline
-// ------------------------------------------------------------------------------------
 
 Try<void> Connection::enter_pipeline() {
   if (PQenterPipelineMode(connection_) == 0) return lost();
