@@ -400,6 +400,7 @@ void Pipeline::remember_error(std::string message) {
 
 void Pipeline::pause(std::string_view reason) {
   const MutexLock lock(mutex_);
+  if (paused_by_user_ && pause_reason_ == reason) return;
   paused_by_user_ = true;
   pause_reason_ = reason;
   consumer_->pause(ingest::PauseReason::user);
