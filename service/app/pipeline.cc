@@ -141,6 +141,10 @@ ingest::ConsumerHooks Pipeline::consumer_hooks() {
                                    partition.partition, reason));
       },
       .on_error = [this](const Error& error) { remember_error(error.to_string()); },
+      .on_mirrored = [this](PartitionId partition, Offset offset, SteadyTime begin, SteadyTime end,
+                            const std::string& error) {
+        on_mirrored(partition, offset, begin, end, error);
+      },
   };
 }
 
@@ -225,6 +229,23 @@ void Pipeline::release_claims(std::span<const PartitionId> partitions) {
   }
 }
 
+void Pipeline::on_mirrored(PartitionId partition, Offset offset, SteadyTime begin, SteadyTime end,
+                           const std::string& error) {
+  if (!tracer_.enabled()) return;
+  TraceLink batch;
+  {
+    const MutexLock lock(mutex_);
+    const auto found = progress_.find(partition);
+    if (found != progress_.end()) batch = found->second.last_batch;
+  }
+  tracer_.record_mirror(batch, {.target = trace_targets_[partition.topic],
+                                .partition = partition.partition,
+                                .offset = offset,
+                                .begin = begin,
+                                .end = end,
+                                .error = error});
+}
+
 // ---- a worker's thread -------------------------------------------------------------------------
 
 WorkerPool::Worker Pipeline::make_worker() {
@@ -278,6 +299,7 @@ void Pipeline::on_committed(std::span<std::unique_ptr<RowBatch>> batches,
                                   .count();
   LatencyHistogram::Snapshot latencies;
   std::vector<std::pair<PartitionId, Offset>> positions;
+  std::vector<TraceLink> links;
   for (const std::unique_ptr<RowBatch>& batch : batches) {
     const RecordBatch& source = *batch->source;
     for (std::size_t i = 0; i < source.size(); ++i) {
@@ -293,15 +315,17 @@ void Pipeline::on_committed(std::span<std::unique_ptr<RowBatch>> batches,
       }
     }
     positions.emplace_back(batch->partition(), batch->range().to);
-    trace(*batch, stats);
+    log_rejects(*batch);
+    links.push_back(tracer_.enabled() ? trace(*batch, stats) : TraceLink{});
   }
   end_to_end_latency_.add(latencies);
   {
     const MutexLock lock(mutex_);
-    for (const std::unique_ptr<RowBatch>& batch : batches) {
-      const auto found = progress_.find(batch->partition());
-      if (found != progress_.end() && found->second.epoch == batch->epoch()) {
-        found->second.committed = batch->range().to;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      const auto found = progress_.find(batches[i]->partition());
+      if (found != progress_.end() && found->second.epoch == batches[i]->epoch()) {
+        found->second.committed = batches[i]->range().to;
+        found->second.last_batch = links[i];
       }
     }
   }
@@ -309,30 +333,31 @@ void Pipeline::on_committed(std::span<std::unique_ptr<RowBatch>> batches,
   for (const std::unique_ptr<RowBatch>& batch : batches) finish(*batch);
 }
 
-void Pipeline::trace(const RowBatch& batch, const write::CommitStats& stats) {
-  if (!batch.rejects.empty()) {
-    const Reject& first = batch.rejects.front();
-    log(LogLevel::warning, "records_rejected",
-        {{"pipeline", spec_.name()},
-         {"topic", spec_.source().topics(batch.partition().topic)},
-         {"partition", batch.partition().partition},
-         {"offset", batch.source->record(first.record).offset},
-         {"stage", to_string(first.stage)},
-         {"reason", first.reason},
-         {"rejected", batch.rejects.size()}});
-  }
-  if (!tracer_.enabled()) return;
-  tracer_.record_batch({.target = trace_targets_[batch.partition().topic],
-                        .partition = batch.partition().partition,
-                        .epoch = batch.epoch(),
-                        .range = batch.range(),
-                        .records = static_cast<std::int64_t>(batch.source->size()),
-                        .bytes = static_cast<std::int64_t>(batch.source->used_bytes()),
-                        .rows = static_cast<std::int64_t>(batch.row_count()),
-                        .dead_letters = static_cast<std::int64_t>(batch.rejects.size()),
-                        .by_copy = stats.by_copy,
-                        .transaction_rows = static_cast<std::int64_t>(stats.rows),
-                        .trace = batch.source->trace});
+void Pipeline::log_rejects(const RowBatch& batch) const {
+  if (batch.rejects.empty()) return;
+  const Reject& first = batch.rejects.front();
+  log(LogLevel::warning, "records_rejected",
+      {{"pipeline", spec_.name()},
+       {"topic", spec_.source().topics(batch.partition().topic)},
+       {"partition", batch.partition().partition},
+       {"offset", batch.source->record(first.record).offset},
+       {"stage", to_string(first.stage)},
+       {"reason", first.reason},
+       {"rejected", batch.rejects.size()}});
+}
+
+TraceLink Pipeline::trace(const RowBatch& batch, const write::CommitStats& stats) {
+  return tracer_.record_batch({.target = trace_targets_[batch.partition().topic],
+                               .partition = batch.partition().partition,
+                               .epoch = batch.epoch(),
+                               .range = batch.range(),
+                               .records = static_cast<std::int64_t>(batch.source->size()),
+                               .bytes = static_cast<std::int64_t>(batch.source->used_bytes()),
+                               .rows = static_cast<std::int64_t>(batch.row_count()),
+                               .dead_letters = static_cast<std::int64_t>(batch.rejects.size()),
+                               .by_copy = stats.by_copy,
+                               .transaction_rows = static_cast<std::int64_t>(stats.rows),
+                               .trace = batch.source->trace});
 }
 
 void Pipeline::on_fenced(PartitionId partition, Epoch mine, std::optional<Epoch> found) {

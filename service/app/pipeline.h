@@ -65,6 +65,7 @@ class Pipeline {
   struct Progress {
     Epoch epoch = Epoch::none;
     Offset committed = -1;
+    TraceLink last_batch{};  // the span of the last batch that was committed
   };
 
   ingest::ConsumerHooks consumer_hooks();
@@ -78,6 +79,8 @@ class Pipeline {
   void end_partitions(std::span<const PartitionId> partitions);
   void forget_partitions(std::span<const PartitionId> partitions);
   void release_claims(std::span<const PartitionId> partitions);
+  void on_mirrored(PartitionId partition, Offset offset, SteadyTime begin, SteadyTime end,
+                   const std::string& error);
   // a worker's thread
   void process(compute::BatchProcessor<parse::JsonReader>& processor,
                std::unique_ptr<RecordBatch> batch);
@@ -89,7 +92,8 @@ class Pipeline {
   // any thread
   void finish(const RowBatch& batch);
   void remember_error(std::string message);
-  void trace(const RowBatch& batch, const write::CommitStats& stats);
+  TraceLink trace(const RowBatch& batch, const write::CommitStats& stats);
+  void log_rejects(const RowBatch& batch) const;
   write::Lane& lane_of(PartitionId partition);
   void fill_partitions(PipelineSnapshot& snapshot) const;
   void decide_state(PipelineSnapshot& snapshot) const;

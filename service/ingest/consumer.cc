@@ -133,6 +133,7 @@ struct Consumer::Impl {
   std::uint64_t taken_records = 0;
   std::size_t message_bytes = 1024;  // running mean
   bool mirroring = false;            // a commit is on its way
+  SteadyTime mirror_begin{};         // since when
   SteadyTime next_mirror{};
   SteadyTime next_gap_check{};
   std::uint64_t published_version = ~std::uint64_t{0};
@@ -476,6 +477,7 @@ void Consumer::Impl::send_mirror(SteadyTime now) {
   if (list->cnt == 0) return;
   if (rd_kafka_commit(kafka.get(), list.get(), 1) == RD_KAFKA_RESP_ERR_NO_ERROR) {
     mirroring = true;
+    mirror_begin = now;
   } else {
     stats.mirror_failures.add();
   }
@@ -529,10 +531,17 @@ void Consumer::Impl::on_commit(rd_kafka_t*, rd_kafka_resp_err_t code,
   auto* self = static_cast<Impl*>(opaque);
   self->mirroring = false;
   if (list == nullptr) return;
+  const SteadyTime end = self->options.clock->steady_now();
   for (int i = 0; i < list->cnt; ++i) {
-    const bool failed =
-        code != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    const rd_kafka_topic_partition_t& entry = list->elems[i];
+    const rd_kafka_resp_err_t error = code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : entry.err;
+    const bool failed = error != RD_KAFKA_RESP_ERR_NO_ERROR;
     (failed ? self->stats.mirror_failures : self->stats.mirrored).add();
+    const Partition* partition = self->assignment.find(entry.topic, entry.partition);
+    if (partition != nullptr && self->hooks.on_mirrored) {
+      self->hooks.on_mirrored(partition->id, entry.offset, self->mirror_begin, end,
+                              failed ? rd_kafka_err2str(error) : "");
+    }
   }
 }
 

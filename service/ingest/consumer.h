@@ -84,6 +84,11 @@ struct ConsumerHooks {
   std::function<void(std::span<const PartitionId>)> release;
   std::function<void(PartitionId, const std::string& reason)> on_partition_blocked;
   std::function<void(const Error&)> on_error;
+  // Kafka answered a mirror request for this partition; `error` is empty when it took the offset.
+  // May be left empty.
+  std::function<void(PartitionId, Offset, SteadyTime begin, SteadyTime end,
+                     const std::string& error)>
+      on_mirrored;
 };
 
 struct ConsumerStats {
