@@ -40,6 +40,9 @@ function(penstock_precompile name)
   target_link_libraries(${name} PRIVATE penstock_options)
   target_compile_options(${name} PRIVATE -Xclang -fno-pch-timestamp)
   target_precompile_headers(${name} PRIVATE ${ARGN})
+  # Not from ccache: a precompiled header names the directory it was made in, and does not work in
+  # another one.
+  set_target_properties(${name} PROPERTIES CXX_COMPILER_LAUNCHER "")
   # ccache takes this file for the precompiled header, which differs between directories. It says
   # what is in it, so that clones and build directories share results.
   list(TRANSFORM ARGN REPLACE "^<(.*)>$" "#include <\\1>" OUTPUT_VARIABLE lines)
