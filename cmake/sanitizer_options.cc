@@ -13,8 +13,7 @@
 extern "C" {
 
 const char* __asan_default_options() {
-  return "detect_stack_use_after_return=1:strict_init_order=1:check_initialization_order="
-         "1" SYMBOLIZER;
+  return "strict_init_order=1:check_initialization_order=1" SYMBOLIZER;
 }
 
 const char* __ubsan_default_options() { return "print_stacktrace=1" SYMBOLIZER; }
@@ -27,8 +26,9 @@ const char* __tsan_default_options() {
 }  // extern "C"
 
 // librdkafka uses C11's <threads.h>. glibc's thrd_create makes a thread that the sanitizers never
-// hear of (ThreadSanitizer crashes in it), and its mtx_ and cnd_ functions hide who waited for whom.
-// These go by the pthread functions, which the sanitizers watch; glibc's types are the same inside.
+// hear of (ThreadSanitizer crashes in it), and its mtx_ and cnd_ functions hide who waited for
+// whom. These go by the pthread functions, which the sanitizers watch; glibc's types are the same
+// inside.
 
 static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t));
 static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t));
