@@ -37,4 +37,11 @@ struct EvalContext {
   [[nodiscard]] Value concat(Kind kind, std::initializer_list<std::string_view> parts);
 };
 
+// What reading a text once counts; nothing for other values.
+[[nodiscard]] inline std::uint64_t text_steps(const Value& value) noexcept {
+  constexpr std::size_t kBytesPerStep = 64;
+  if (value.is_string()) return value.as_string().size() / kBytesPerStep;
+  return value.is_bytes() ? value.as_bytes().size() / kBytesPerStep : 0;
+}
+
 }  // namespace penstock::cel

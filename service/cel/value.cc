@@ -1,5 +1,6 @@
 #include "cel/value.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,6 +14,7 @@ namespace {
 
 // Documents may nest deeper than a thread's stack allows to follow.
 constexpr int kDeepest = 2000;
+constexpr std::size_t kBytesPerStep = 64;
 
 std::partial_ordering compare_int_double(std::int64_t i, double d) noexcept {
   if (std::isnan(d)) return std::partial_ordering::unordered;
@@ -40,6 +42,12 @@ std::partial_ordering compare_int_uint(std::int64_t i, std::uint64_t u) noexcept
 std::partial_ordering reverse(std::partial_ordering order) noexcept { return 0 <=> order; }
 
 bool equal_at(const Value& a, const Value& b, std::uint64_t& budget, int depth) noexcept;
+
+bool equal_texts(std::string_view a, std::string_view b, std::uint64_t& budget) noexcept {
+  if (a.size() != b.size()) return false;
+  budget -= std::min<std::uint64_t>(budget, a.size() / kBytesPerStep);
+  return a == b;
+}
 
 bool equal_lists(List a, List b, std::uint64_t& budget, int depth) noexcept {
   if (a.size != b.size) return false;
@@ -80,9 +88,9 @@ bool equal_at(const Value& a, const Value& b, std::uint64_t& budget, int depth) 
     case Kind::kDouble:
       return a.as_double() == b.as_double();
     case Kind::kString:
-      return a.as_string() == b.as_string();
+      return equal_texts(a.as_string(), b.as_string(), budget);
     case Kind::kBytes:
-      return a.as_bytes() == b.as_bytes();
+      return equal_texts(a.as_bytes(), b.as_bytes(), budget);
     case Kind::kType:
       return a.as_type() == b.as_type();
     case Kind::kTimestamp:

@@ -31,6 +31,7 @@ Value extreme_of_list(EvalContext& context, Args args) {
   if (list.size == 0) {
     return context.fail(ErrorCode::kInvalidArgument, {"an empty list has no extremes"});
   }
+  if (!context.charge(list.size)) return context.out_of_steps();
   const Value* best = &list[0];
   for (const Value& value : list) {
     if (!is_number(value.kind())) {

@@ -71,6 +71,7 @@ Value or_value(EvalContext&, Args args) {
 }
 
 Value unwrap(EvalContext& context, Args args) {
+  if (!context.charge(args[0].as_list().size)) return context.out_of_steps();
   ListBuilder list(context.arena);
   for (const Value& item : args[0].as_list()) {
     if (!item.is_optional()) {

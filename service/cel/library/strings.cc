@@ -190,6 +190,7 @@ Value split(EvalContext& context, Args args) {
 
 Value join(EvalContext& context, Args args) {
   const std::string_view separator = args.size() == 2 ? args[1].as_string() : std::string_view();
+  if (!context.charge(args[0].as_list().size)) return context.out_of_steps();
   TextBuilder out(context);
   bool first = true;
   for (const Value& item : args[0].as_list()) {

@@ -153,7 +153,8 @@ struct Program::Code {
   std::vector<Failure> failures;
   std::vector<std::string> slot_names;  // by slot; empty for those that are not read
   std::vector<std::uint32_t> slots_read;
-  Arena text{std::size_t{1} << 20, 512};  // what constants point to
+  Arena text{std::size_t{4} << 20, 512};    // what constants point to: literals
+  Arena folded{std::size_t{1} << 20, 512};  // and what was computed of them
   Type result_type;
   std::optional<std::uint32_t> direct_input;
   std::optional<Value> constant;

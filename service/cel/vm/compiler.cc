@@ -190,7 +190,7 @@ Operand Compiler::fold(const Mark& mark, Operand result) {
   std::vector<Value> registers(code_->register_count);
   code_->instructions.push_back({Op::kReturn, 0, result, 0, 0});
   code_->positions.push_back({});
-  EvalContext context{code_->text, fold_steps_};
+  EvalContext context{code_->folded, fold_steps_};
   const Value value = run(*code_, static_cast<std::uint32_t>(mark.instructions), nullptr,
                           registers.data(), context);
   fold_steps_ = context.steps_left - std::min<std::uint64_t>(context.steps_left, 1);

@@ -39,12 +39,22 @@ std::string_view shown(const Argument& a) {
   return a.input_name.empty() ? std::string_view("which") : a.input_name;
 }
 
+std::string shown_key(const Value& key) {
+  constexpr std::size_t kLongest = 100;
+  if (!key.is_string() || key.as_string().size() <= kLongest) return to_text(key);
+  return "a text of " + std::to_string(key.as_string().size()) + " bytes";
+}
+
 // nullptr and *error null: not there.
 const Value* look_up(EvalContext& context, const Argument& a, const Argument& key, Value* error) {
   *error = error_of(context, a);
   if (error->is_error()) return nullptr;
   *error = error_of(context, key);
   if (error->is_error()) return nullptr;
+  if (!context.charge(text_steps(key.value))) {
+    *error = context.out_of_steps();
+    return nullptr;
+  }
   if (a.value.is_map() && is_map_key(key.value.kind())) return a.value.as_map().find(key.value);
   if (a.value.is_list()) {
     const std::int64_t at = list_position(key.value);
@@ -67,10 +77,10 @@ Value index(EvalContext& context, const Argument& a, const Argument& key) {
   if (found != nullptr) return *found;
   if (error.is_error()) return error;
   if (a.value.is_map()) {
-    return context.fail(ErrorCode::kNoSuchKey, {"no such key: ", to_text(key.value)});
+    return context.fail(ErrorCode::kNoSuchKey, {"no such key: ", shown_key(key.value)});
   }
   return context.fail(ErrorCode::kOutOfRange,
-                      {"index out of range: ", to_text(key.value), " in a list of ",
+                      {"index out of range: ", shown_key(key.value), " in a list of ",
                        std::to_string(a.value.as_list().size)});
 }
 

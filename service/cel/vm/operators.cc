@@ -1,5 +1,6 @@
 #include "cel/vm/operators.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -228,6 +229,9 @@ Value compare_values(EvalContext& context, Op op, const Argument& a, const Argum
     return Value::of_bool(same == (op == Op::kEqual));
   }
   if (!is_ordered(a.value, b.value)) return no_overload(context, symbol(op), a, b);
+  if (!context.charge(std::min(text_steps(a.value), text_steps(b.value)))) {
+    return context.out_of_steps();
+  }
   const std::partial_ordering order = compare(a.value, b.value);
   switch (op) {
     case Op::kLess:

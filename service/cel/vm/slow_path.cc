@@ -34,6 +34,7 @@ Value Machine::call(const CallSite& site, std::span<const Operand> operands) {
     if (args[i].is_error() || args[i].is_absent()) [[unlikely]] {
       return error_of(context, argument(operands[i]));
     }
+    if (!context.charge(text_steps(args[i]))) return context.out_of_steps();
   }
   return dispatch(site, {args, operands.size()});
 }
@@ -142,6 +143,7 @@ Value Machine::slow(const Instruction& in) {
       const Value& text = at(in.a);
       if (text.is_string()) {
         const std::string_view s = text.as_string();
+        if (!context.charge(text_steps(text))) return context.out_of_steps();
         return Value::of_bool(re2::RE2::PartialMatch({s.data(), s.size()}, *code.regexes[in.c]));
       }
       const Value error = error_of(context, argument(in.a));

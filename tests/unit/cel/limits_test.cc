@@ -66,6 +66,20 @@ TEST(Limits, StopsAnEvaluationThatCostsTooMuch) {
   EXPECT_EQ(eval("-1 in msg.l"), "limit_exceeded");
 }
 
+TEST(Limits, CountsTheLengthOfTexts) {
+  Evaluator eval;
+  const std::string text(std::size_t{1} << 20, 'x');
+  const std::string same = text;
+  eval.values["msg.t"] = Value::of_string(text);
+  eval.values["msg.u"] = Value::of_string(same);
+  EXPECT_EQ(eval("msg.t == msg.u && msg.t.contains('xx') && msg.t.matches('^x+$')"), "true");
+  for (const char* part : {"msg.t == msg.u", "msg.t <= msg.u", "msg.t.contains('y')",
+                           "msg.t.matches('y')", "msg.t.charAt(i) == 'x'", "{'a': 1}[?msg.t]"}) {
+    const std::string source = "lists.range(1000).map(i, " + std::string(part) + ").size()";
+    EXPECT_EQ(eval(source), "limit_exceeded") << part;
+  }
+}
+
 TEST(Limits, StopsAnEvaluationThatNeedsTooMuchMemory) {
   Evaluator eval;
   eval.arena = Arena(std::size_t{1} << 20);
