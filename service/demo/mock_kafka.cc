@@ -29,6 +29,7 @@ Result<std::unique_ptr<MockKafka>> MockKafka::start() {
   if (cluster->mock == nullptr) {
     return fail(ErrorKind::unavailable, "could not start librdkafka's mock cluster");
   }
+  rd_kafka_mock_group_initial_rebalance_delay_ms(cluster->mock, 0);
   return std::unique_ptr<MockKafka>(new MockKafka(std::move(cluster)));
 }
 

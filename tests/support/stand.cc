@@ -22,7 +22,7 @@ Stand::Stand(StandOptions options)
       directory_(must(demo::TemporaryDirectory::make("penstock-stand"))),
       topic_(unique_name("orders")) {
   stream_.partitions = options_.partitions;
-  stream_.bad_one_in = 100;
+  stream_.bad_one_in = options_.bad_one_in;
   auto starting_postgres = std::async(std::launch::async, [] {
     return demo::LocalPostgres::start({.settings = {{"track_commit_timestamp", "on"}}});
   });

@@ -42,6 +42,8 @@ struct StandOptions {
   int partitions = 4;
   // A broker of its own that the test may crash; else the shared one.
   bool own_kafka = false;
+  // One record in so many is bad.
+  int bad_one_in = 100;
   // A trigger keeps a sum that a record applied twice would falsify.
   bool with_totals = true;
   // Added to the pipeline's spec, as lines of YAML indented by four spaces.

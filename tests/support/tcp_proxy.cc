@@ -170,8 +170,10 @@ bool TcpProxy::from_client(Link& link) {
       begin = at > before ? at - before : 0;
       trigger_size = trigger_.size();
     }
-    constexpr std::size_t kRemembered = 64;
-    if (link.said.size() > kRemembered) link.said.erase(0, link.said.size() - kRemembered);
+    // Enough for a trigger that comes in two pieces, and never a whole one: what was said before
+    // the fault was armed must not set it off.
+    const std::size_t remembered = trigger_.empty() ? 0 : trigger_.size() - 1;
+    if (link.said.size() > remembered) link.said.erase(0, link.said.size() - remembered);
   }
   if (fault != Fault::none) ++fired_;
   switch (fault) {

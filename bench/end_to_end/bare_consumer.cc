@@ -1,0 +1,53 @@
+#include "end_to_end/bare_consumer.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <charconv>
+#include <string_view>
+
+#include "demo/kafka_handle.h"
+#include "demo/latency.h"
+#include "end_to_end/bench_support.h"
+
+namespace penstock::bench {
+
+BareConsumer::BareConsumer(const std::string& brokers, const std::string& topic, int partitions)
+    : thread_([this, brokers, topic, partitions] { run(brokers, topic, partitions); }) {}
+
+BareConsumer::~BareConsumer() { finish(); }
+
+std::vector<Receipt> BareConsumer::finish() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+  return std::move(receipts_);
+}
+
+void BareConsumer::run(const std::string& brokers, const std::string& topic, int partitions) {
+  const auto client = need(demo::make_consumer(
+      {{"bootstrap.servers", brokers}, {"group.id", "bare"}, {"enable.auto.commit", "false"}}));
+  rd_kafka_poll_set_consumer(client.get());
+  rd_kafka_topic_partition_list_t* all = rd_kafka_topic_partition_list_new(partitions);
+  for (int i = 0; i < partitions; ++i) {
+    rd_kafka_topic_partition_list_add(all, topic.c_str(), i)->offset = 0;
+  }
+  rd_kafka_assign(client.get(), all);
+  rd_kafka_topic_partition_list_destroy(all);
+
+  constexpr std::string_view kName = "\"sent_us\":";
+  while (!stop_) {
+    rd_kafka_message_t* record = rd_kafka_consumer_poll(client.get(), 100);
+    if (record == nullptr) continue;
+    const std::string_view payload(static_cast<const char*>(record->payload), record->len);
+    if (const std::size_t at = payload.find(kName);
+        record->err == RD_KAFKA_RESP_ERR_NO_ERROR && at != std::string_view::npos) {
+      Receipt receipt{.sent_us = 0, .received_us = demo::system_now_us()};
+      std::from_chars(payload.data() + at + kName.size(), payload.data() + payload.size(),
+                      receipt.sent_us);
+      receipts_.push_back(receipt);
+      ++received_;
+    }
+    rd_kafka_message_destroy(record);
+  }
+}
+
+}  // namespace penstock::bench
