@@ -140,7 +140,8 @@ struct Bench {
     return partitions++;
   }
 
-  // Time of a transaction of `rows` rows: the fastest tenth, which other work on the machine spares.
+  // Time of a transaction of `rows` rows: the fastest tenth, which other work on the machine
+  // spares.
   double one_by_one(std::uint32_t rows, bool copy) {
     LaneOptions options = base;
     options.copy_from_rows = copy ? 1 : 1'000'000;

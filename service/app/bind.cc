@@ -9,13 +9,12 @@ namespace penstock::app {
 namespace {
 
 std::string path_of(int index, std::string_view place) {
-  return config::item_path("pipelines", static_cast<std::size_t>(index)) + "." +
-         std::string(place);
+  return config::item_path("pipelines", static_cast<std::size_t>(index)) + "." + std::string(place);
 }
 
 // compute/ names places in its own terms; a column's expression stands below sink.columns.
-config::Problem locate(const config::Loaded& loaded, int index, const compute::ComputeOptions& options,
-                       const compute::Problem& problem) {
+config::Problem locate(const config::Loaded& loaded, int index,
+                       const compute::ComputeOptions& options, const compute::Problem& problem) {
   const std::string path = path_of(index, problem.place);
   if (problem.line == 0) {
     return loaded.places.problem(loaded.places.key_place(path), path, problem.message,
@@ -32,13 +31,12 @@ config::Problem locate(const config::Loaded& loaded, int index, const compute::C
     expression = column->second;
   }
   return loaded.places.problem(
-      loaded.places.place_at(path, expression, problem.line, problem.column), path,
-      problem.message, problem.hint);
+      loaded.places.place_at(path, expression, problem.line, problem.column), path, problem.message,
+      problem.hint);
 }
 
 config::Problems locate(const config::Loaded& loaded, int index,
-                        const compute::ComputeOptions& options,
-                        const compute::Problems& problems) {
+                        const compute::ComputeOptions& options, const compute::Problems& problems) {
   config::Problems located;
   located.reserve(problems.size());
   for (const compute::Problem& problem : problems) {
@@ -76,8 +74,8 @@ config::Problems check_expressions(const config::Loaded& loaded, int index) {
 std::expected<Binding, config::Problems> bind(const config::Loaded& loaded, int index) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   const auto refuse = [&](std::string_view path, const Error& error) {
-    return std::unexpected(config::Problems{
-        problem_at(loaded, index, path, error.message, error.hint)});
+    return std::unexpected(
+        config::Problems{problem_at(loaded, index, path, error.message, error.hint)});
   };
 
   auto server = write::check_server(spec.sink().postgres());

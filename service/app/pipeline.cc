@@ -29,8 +29,8 @@ Pipeline::Pipeline(v1::PipelineSpec spec, Binding binding, telemetry::Tracer& tr
       fields_(binding_.projection.inputs()),
       read_budget_(memory_shares(spec_).read_bytes),
       write_budget_(memory_shares(spec_).write_bytes),
-      claims_({.conninfo = spec_.sink().postgres(), .pipeline = spec_.name(),
-               .owner = owner_name()}) {
+      claims_(
+          {.conninfo = spec_.sink().postgres(), .pipeline = spec_.name(), .owner = owner_name()}) {
   // 1. ingest: one thread polls Kafka and packs records into batches of one partition.
   ingest::ConsumerOptions consumer = consumer_options(spec_);
   consumer.read_budget = &read_budget_;
@@ -41,48 +41,47 @@ Pipeline::Pipeline(v1::PipelineSpec spec, Binding binding, telemetry::Tracer& tr
   // 2. parse + compute: any worker takes the next batch, whatever its partition.
   workers_ = std::make_unique<WorkerPool>(
       worker_options(spec_),
-      WorkerPool::Hooks{
-          .make_worker = [this] { return make_worker(); },
-          .on_task_failure =
-              [this](WorkerPool::Task, const std::string& message) {
-                remember_error("a worker failed: " + message);
-              },
-          .on_abandoned =
-              [this](WorkerPool::Task batch) {
-                RowBatch empty;
-                empty.source = std::move(batch);
-                finish(empty);
-              }});
+      WorkerPool::Hooks{.make_worker = [this] { return make_worker(); },
+                        .on_task_failure =
+                            [this](WorkerPool::Task, const std::string& message) {
+                              remember_error("a worker failed: " + message);
+                            },
+                        .on_abandoned =
+                            [this](WorkerPool::Task batch) {
+                              RowBatch empty;
+                              empty.source = std::move(batch);
+                              finish(empty);
+                            }});
 
   // 3. sequence: back into offset order, partition by partition.
-  sequencer_ = std::make_unique<sequence::Sequencer>(sequence::Sequencer::Hooks{
-      .release =
-          [this](std::unique_ptr<RowBatch> batch) {
-            write::Lane& lane = lane_of(batch->partition());
-            lane.push(std::move(batch));
-          },
-      .drop =
-          [this](std::unique_ptr<RowBatch> batch) {
-            batches_dropped_.add();
-            finish(*batch);
-          }});
+  sequencer_ = std::make_unique<sequence::Sequencer>(
+      sequence::Sequencer::Hooks{.release =
+                                     [this](std::unique_ptr<RowBatch> batch) {
+                                       write::Lane& lane = lane_of(batch->partition());
+                                       lane.push(std::move(batch));
+                                     },
+                                 .drop =
+                                     [this](std::unique_ptr<RowBatch> batch) {
+                                       batches_dropped_.add();
+                                       finish(*batch);
+                                     }});
 
   // 4. write: each lane commits everything that waits for its partitions.
   for (int i = 0; i < static_cast<int>(spec_.sink().lanes()); ++i) {
-    lanes_.push_back(std::make_unique<write::Lane>(lane_options(spec_, binding_.table, i),
-                                                   lane_hooks(i)));
+    lanes_.push_back(
+        std::make_unique<write::Lane>(lane_options(spec_, binding_.table, i), lane_hooks(i)));
   }
 
   for (const std::string& topic : spec_.source().topics()) {
-    trace_targets_.push_back(std::make_shared<telemetry::TraceTarget>(telemetry::TraceTarget{
-        .pipeline = spec_.name(),
-        .topic = topic,
-        .group = spec_.source().group(),
-        .client_id = owner_name(),
-        .table = binding_.table.schema + "." + binding_.table.name,
-        .database = binding_.server.database,
-        .server_address = {},
-        .server_port = 0}));
+    trace_targets_.push_back(std::make_shared<telemetry::TraceTarget>(
+        telemetry::TraceTarget{.pipeline = spec_.name(),
+                               .topic = topic,
+                               .group = spec_.source().group(),
+                               .client_id = owner_name(),
+                               .table = binding_.table.schema + "." + binding_.table.name,
+                               .database = binding_.server.database,
+                               .server_address = {},
+                               .server_port = 0}));
   }
 }
 
@@ -115,9 +114,7 @@ void Pipeline::close() {
   stopped_ = true;
 }
 
-void Pipeline::abandon() {
-  in_flight_.give_up();
-}
+void Pipeline::abandon() { in_flight_.give_up(); }
 
 ingest::ConsumerHooks Pipeline::consumer_hooks() {
   return {
@@ -127,24 +124,22 @@ ingest::ConsumerHooks Pipeline::consumer_hooks() {
       .on_batch = [this](std::unique_ptr<RecordBatch> batch) { on_batch(std::move(batch)); },
       .drain = [this](std::span<const PartitionId> partitions,
                       SteadyTime deadline) { drain_partitions(partitions, deadline); },
-      .on_revoked = [this](std::span<const PartitionId> partitions) {
-        end_partitions(partitions);
-      },
+      .on_revoked = [this](std::span<const PartitionId> partitions) { end_partitions(partitions); },
       .on_lost =
           [this](std::span<const PartitionId> partitions) {
             end_partitions(partitions);
             forget_partitions(partitions);
           },
       .release = [this](std::span<const PartitionId> partitions) { release_claims(partitions); },
-      .on_partition_blocked = [this](PartitionId partition, const std::string& reason) {
-        remember_error(std::format("{}[{}]: {}", spec_.source().topics(partition.topic),
-                                   partition.partition, reason));
-      },
+      .on_partition_blocked =
+          [this](PartitionId partition, const std::string& reason) {
+            remember_error(std::format("{}[{}]: {}", spec_.source().topics(partition.topic),
+                                       partition.partition, reason));
+          },
       .on_error = [this](const Error& error) { remember_error(error.to_string()); },
-      .on_mirrored = [this](PartitionId partition, Offset offset, SteadyTime begin, SteadyTime end,
-                            const std::string& error) {
-        on_mirrored(partition, offset, begin, end, error);
-      },
+      .on_mirrored =
+          [this](PartitionId partition, Offset offset, SteadyTime begin, SteadyTime end,
+                 const std::string& error) { on_mirrored(partition, offset, begin, end, error); },
   };
 }
 
@@ -159,8 +154,9 @@ write::LaneHooks Pipeline::lane_hooks(int lane) {
             batches_dropped_.add();
             finish(*batch);
           },
-      .on_availability = [this, lane](bool available,
-                                      const Error& error) { on_availability(lane, available, error); },
+      .on_availability = [this, lane](
+                             bool available,
+                             const Error& error) { on_availability(lane, available, error); },
       .on_configuration_error = [this](const Error& error) { on_configuration_error(error); },
   };
 }
@@ -216,8 +212,8 @@ void Pipeline::release_claims(std::span<const PartitionId> partitions) {
   {
     const MutexLock lock(mutex_);
     for (const PartitionId partition : partitions) {
-      claimed.push_back({partition, spec_.source().topics(partition.topic),
-                         progress_[partition].epoch});
+      claimed.push_back(
+          {partition, spec_.source().topics(partition.topic), progress_[partition].epoch});
     }
   }
   forget_partitions(partitions);

@@ -55,8 +55,8 @@ std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config
     const v1::PipelineSpec& spec = service->loaded_.config.pipelines(i);
     const auto cluster = probe_kafka(spec, 10s);
     if (!cluster) {
-      problems.push_back(problem_at(service->loaded_, i, "source", cluster.error().message,
-                                    cluster.error().hint));
+      problems.push_back(
+          problem_at(service->loaded_, i, "source", cluster.error().message, cluster.error().hint));
     }
     auto binding = bind(service->loaded_, i);
     if (!binding) {

@@ -50,8 +50,8 @@ ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec) {
 WorkerPool::Options worker_options(const v1::PipelineSpec& spec) {
   WorkerPool::Options options;
   options.min_threads = spec.resources().min_workers();
-  options.max_threads = spec.resources().max_workers() > 0 ? spec.resources().max_workers()
-                                                           : available_cpus();
+  options.max_threads =
+      spec.resources().max_workers() > 0 ? spec.resources().max_workers() : available_cpus();
   return options;
 }
 

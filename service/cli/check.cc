@@ -26,8 +26,8 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   const auto cluster = app::probe_kafka(spec, std::chrono::seconds(10));
   if (!cluster) {
-    problems.push_back(app::problem_at(loaded, index, "source", cluster.error().message,
-                                       cluster.error().hint));
+    problems.push_back(
+        app::problem_at(loaded, index, "source", cluster.error().message, cluster.error().hint));
   }
   const auto bound = app::bind(loaded, index);
   if (!bound) {

@@ -1,11 +1,11 @@
 #include "cli/cli.h"
 
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <memory>
-#include <unistd.h>
 
 #include "config/load.h"
 

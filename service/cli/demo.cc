@@ -27,8 +27,7 @@ void add_demo(CLI::App& app, int& exit_status) {
       "kills `penstock serve` with SIGKILL half way, starts it again, and compares what is in\n"
       "PostgreSQL with what was produced. Exit status 0 only if nothing was lost, doubled or out\n"
       "of order. `./dev demo` runs it with everything it needs.");
-  command->callback(
-      [options, &exit_status] { exit_status = demo::run_demo(*options, std::cout); });
+  command->callback([options, &exit_status] { exit_status = demo::run_demo(*options, std::cout); });
 }
 
 }  // namespace penstock::cli

@@ -70,10 +70,10 @@ int evaluate(const Options& options) {
       return report({ErrorKind::data, "the message is not valid: " + verdict.message, "", ""});
     }
   } else if (inputs.size() > 0) {
-    return report({ErrorKind::invalid_argument,
-                   "the expression reads " + inputs.paths().front().to_string() +
-                       ", and there is no message",
-                   "give one with --msg FILE, --msg - or --msg '{...}'", ""});
+    return report(
+        {ErrorKind::invalid_argument,
+         "the expression reads " + inputs.paths().front().to_string() + ", and there is no message",
+         "give one with --msg FILE, --msg - or --msg '{...}'", ""});
   }
 
   cel::Frame frame;

@@ -93,8 +93,9 @@ void add_migrate(CLI::App& app, int& exit_status) {
       return print_versions(offsets::migrate_up(database), "applied", "nothing to do");
     });
   });
-  CLI::App* down = add(*migrate, "down",
-                       "Take the newest migrations back; DROPS positions and dead letters", options);
+  CLI::App* down =
+      add(*migrate, "down", "Take the newest migrations back; DROPS positions and dead letters",
+          options);
   down->add_option("--steps", options->steps, "How many")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -105,9 +106,8 @@ void add_migrate(CLI::App& app, int& exit_status) {
     });
   });
   add(*migrate, "status", "List the migrations and their state", options)
-      ->callback([options, &exit_status] {
-        exit_status = for_each_database(*options, print_status);
-      });
+      ->callback(
+          [options, &exit_status] { exit_status = for_each_database(*options, print_status); });
 }
 
 }  // namespace penstock::cli

@@ -39,8 +39,7 @@ std::string Error::to_string() const {
 
 std::unexpected<Error> fail(ErrorKind kind, std::string message, std::string hint,
                             std::string sqlstate) {
-  return std::unexpected(
-      Error{kind, std::move(message), std::move(hint), std::move(sqlstate)});
+  return std::unexpected(Error{kind, std::move(message), std::move(hint), std::move(sqlstate)});
 }
 
 }  // namespace penstock

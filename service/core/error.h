@@ -12,16 +12,16 @@ namespace penstock {
 
 // The closed set of failures. What a caller does about each is in the comment.
 enum class ErrorKind : std::uint8_t {
-  invalid_argument,    // configuration, expression or request is wrong: refuse, a person must act
-  not_found,           // a pipeline, table, column or file that is not there: refuse
-  permission_denied,   // credentials or grants are not enough: refuse
-  unavailable,         // broker or database is away, restarting or read-only: retry with backoff
-  deadline_exceeded,   // a bounded wait ended: retry or report
-  fenced,              // another owner holds the partition: drop the work, re-read, re-seek
-  data,                // one record or row cannot be written: dead letter
-  conflict,            // state is not what the caller was told: re-read, a person may have to act
-  cancelled,           // stop was asked for
-  internal,            // a bug of ours: report
+  invalid_argument,   // configuration, expression or request is wrong: refuse, a person must act
+  not_found,          // a pipeline, table, column or file that is not there: refuse
+  permission_denied,  // credentials or grants are not enough: refuse
+  unavailable,        // broker or database is away, restarting or read-only: retry with backoff
+  deadline_exceeded,  // a bounded wait ended: retry or report
+  fenced,             // another owner holds the partition: drop the work, re-read, re-seek
+  data,               // one record or row cannot be written: dead letter
+  conflict,           // state is not what the caller was told: re-read, a person may have to act
+  cancelled,          // stop was asked for
+  internal,           // a bug of ours: report
 };
 
 [[nodiscard]] std::string_view to_string(ErrorKind kind);

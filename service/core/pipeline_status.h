@@ -28,7 +28,7 @@ enum class PipelineState : std::uint8_t {
   backoff,   // PostgreSQL is away: the circuit breaker is open, ingest is paused
   draining,  // no more input; what is in flight is being committed
   stopped,
-  failed,    // cannot go on without a person: see last_error
+  failed,  // cannot go on without a person: see last_error
 };
 
 [[nodiscard]] std::string_view to_string(PipelineState state);
@@ -37,11 +37,11 @@ struct PartitionStatus {
   std::string topic;
   std::int32_t partition = 0;
   Epoch epoch = Epoch::none;
-  Offset committed_offset = -1;  // next_offset in PostgreSQL; -1: not known yet
-  Offset high_watermark = -1;    // the log's end in Kafka; -1: not known yet
-  std::int64_t lag_records = -1; // high_watermark - committed_offset; -1: not known yet
+  Offset committed_offset = -1;   // next_offset in PostgreSQL; -1: not known yet
+  Offset high_watermark = -1;     // the log's end in Kafka; -1: not known yet
+  std::int64_t lag_records = -1;  // high_watermark - committed_offset; -1: not known yet
   std::int64_t in_flight_records = 0;
-  std::string blocked_reason;    // not empty: this partition has stopped; says why
+  std::string blocked_reason;  // not empty: this partition has stopped; says why
 };
 
 // Counters since the process started; units in the names.
@@ -52,13 +52,13 @@ struct PipelineCounters {
   std::uint64_t rows_committed = 0;
   std::uint64_t dead_letters_committed = 0;
   std::uint64_t transactions_committed = 0;
-  std::uint64_t transactions_by_copy = 0;      // the rest went by a pipelined round trip
-  std::uint64_t transactions_failed = 0;       // rolled back or broken, then tried again
-  std::uint64_t commits_unknown = 0;           // COMMIT's answer was lost; resolved by reading
+  std::uint64_t transactions_by_copy = 0;  // the rest went by a pipelined round trip
+  std::uint64_t transactions_failed = 0;   // rolled back or broken, then tried again
+  std::uint64_t commits_unknown = 0;       // COMMIT's answer was lost; resolved by reading
   std::uint64_t bisections = 0;
-  std::uint64_t fenced = 0;                    // partitions dropped by the fence
+  std::uint64_t fenced = 0;  // partitions dropped by the fence
   std::uint64_t rebalances = 0;
-  std::uint64_t batches_dropped = 0;           // of an old epoch, or of a lost partition
+  std::uint64_t batches_dropped = 0;  // of an old epoch, or of a lost partition
   std::uint64_t breaker_opened = 0;
   // Rejects by stage, in the order of `Stage`.
   std::array<std::uint64_t, 4> rejects_by_stage{};
@@ -96,10 +96,10 @@ struct PipelineSnapshot {
   };
   std::vector<Heartbeat> heartbeats;
 
-  LatencyHistogram::Snapshot poll_latency;     // first record taken → batch handed on
-  LatencyHistogram::Snapshot process_latency;  // per batch, in a worker
-  LatencyHistogram::Snapshot queue_latency;    // handed on → worker takes it
-  LatencyHistogram::Snapshot write_latency;    // per transaction, BEGIN → COMMIT answered
+  LatencyHistogram::Snapshot poll_latency;        // first record taken → batch handed on
+  LatencyHistogram::Snapshot process_latency;     // per batch, in a worker
+  LatencyHistogram::Snapshot queue_latency;       // handed on → worker takes it
+  LatencyHistogram::Snapshot write_latency;       // per transaction, BEGIN → COMMIT answered
   LatencyHistogram::Snapshot end_to_end_latency;  // per record: its Kafka timestamp → committed
 };
 

@@ -38,8 +38,8 @@ std::optional<HeaderView> HeaderReader::next() {
   return header;
 }
 
-RecordBatch::RecordBatch(PartitionId partition, Epoch epoch, Offset from,
-                         std::size_t reserve_bytes, std::size_t reserve_records)
+RecordBatch::RecordBatch(PartitionId partition, Epoch epoch, Offset from, std::size_t reserve_bytes,
+                         std::size_t reserve_records)
     : partition_(partition), epoch_(epoch), range_{from, from} {
   ensure(reserve_bytes);
   index_.reserve(reserve_records);
@@ -101,8 +101,7 @@ RecordView RecordBatch::record(std::size_t i) const {
   view.offset = span.offset;
   view.timestamp_ms = span.timestamp_ms;
   if (span.value_size >= 0) {
-    view.value.emplace(arena_.get() + span.value_begin,
-                       static_cast<std::size_t>(span.value_size));
+    view.value.emplace(arena_.get() + span.value_begin, static_cast<std::size_t>(span.value_size));
   }
   if (span.key_size >= 0) {
     view.key.emplace(arena_.get() + span.key_begin, static_cast<std::size_t>(span.key_size));

@@ -18,7 +18,7 @@ enum class ColumnType : std::uint8_t {
   float4,
   float8,
   numeric,
-  text,     // text, varchar(n), char(n), name, citext, enums: see ColumnDescription::max_length
+  text,  // text, varchar(n), char(n), name, citext, enums: see ColumnDescription::max_length
   bytea,
   uuid,
   date,
@@ -40,8 +40,8 @@ struct ColumnDescription {
   std::int32_t numeric_precision = -1;        // for numeric(p,s); else -1
   std::int32_t numeric_scale = 0;
   bool not_null = false;
-  bool has_default = false;     // a DEFAULT, an identity or a sequence
-  bool is_generated = false;    // GENERATED ALWAYS (stored or identity): cannot be written
+  bool has_default = false;   // a DEFAULT, an identity or a sequence
+  bool is_generated = false;  // GENERATED ALWAYS (stored or identity): cannot be written
 };
 
 struct TableDescription {
