@@ -15,7 +15,7 @@
 namespace penstock::app {
 namespace {
 
-using std::chrono_literals::operator""s;
+using std::chrono::seconds;
 
 constexpr std::string_view kOff = "off";
 
@@ -53,7 +53,7 @@ std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config
   config::Problems problems;
   for (int i = 0; i < service->loaded_.config.pipelines_size(); ++i) {
     const v1::PipelineSpec& spec = service->loaded_.config.pipelines(i);
-    const auto cluster = probe_kafka(spec, 10s);
+    const auto cluster = probe_kafka(spec, seconds(10));
     if (!cluster) {
       problems.push_back(
           problem_at(service->loaded_, i, "source", cluster.error().message, cluster.error().hint));
@@ -107,7 +107,7 @@ void Service::close() {
       closing.emplace_back("close", [&pipeline] { pipeline->close(); });
     }
   }
-  if (grpc_) grpc_->stop(2s);
+  if (grpc_) grpc_->stop(seconds(2));
   if (http_) http_->stop();
   if (tracer_) tracer_->shutdown();
   log(LogLevel::info, "stopped");
