@@ -16,7 +16,7 @@ TEST(Zombie, IsFencedWhenItWakesUp) {
   // Without the totals: their rows would make the heir wait for the zombie's transaction, which is
   // right, but then the fence has nothing to refuse.
   Stand stand({.with_totals = false});
-  stand.produce(2'000'000, 100'000);
+  stand.produce(900'000, 60'000);
   auto zombie = stand.serve("zombie");
   ASSERT_TRUE(stand.wait_until_applied(50'000)) << zombie.log();
 
