@@ -80,8 +80,8 @@ Pipeline::Pipeline(v1::PipelineSpec spec, Binding binding, telemetry::Tracer& tr
                                .client_id = owner_name(),
                                .table = binding_.table.schema + "." + binding_.table.name,
                                .database = binding_.server.database,
-                               .server_address = {},
-                               .server_port = 0}));
+                               .server_address = binding_.server.host,
+                               .server_port = binding_.server.port}));
   }
 }
 

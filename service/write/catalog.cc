@@ -224,6 +224,8 @@ Result<ServerDescription> check_server(const std::string& conninfo,
       {});
   if (!row) return std::unexpected(std::move(row.error()));
   ServerDescription server{.version = (*session)->connection->server_version(),
+                           .host = (*session)->connection->host(),
+                           .port = (*session)->connection->port(),
                            .database = row->string(0, 0),
                            .user = row->string(0, 1),
                            .system_identifier = {}};

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "core/error.h"
@@ -17,7 +18,9 @@
 namespace penstock::write {
 
 struct ServerDescription {
-  int version = 0;  // as server_version_num: 170005
+  int version = 0;   // as server_version_num: 170005
+  std::string host;  // a directory when it is a Unix socket
+  std::uint16_t port = 0;
   std::string database;
   std::string user;
   std::string system_identifier;  // empty when the role may not read it

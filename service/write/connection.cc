@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <utility>
 
 namespace penstock::write {
@@ -173,6 +174,10 @@ bool Connection::found_dead() {
 
 int Connection::socket() const { return PQsocket(connection_); }
 int Connection::server_version() const { return PQserverVersion(connection_); }
+std::string Connection::host() const { return PQhost(connection_); }
+std::uint16_t Connection::port() const {
+  return static_cast<std::uint16_t>(std::strtoul(PQport(connection_), nullptr, 10));
+}
 std::string Connection::parameter(const char* name) const {
   const char* const value = PQparameterStatus(connection_, name);
   return value != nullptr ? value : "";

@@ -113,6 +113,9 @@ class Connection {
   [[nodiscard]] bool found_dead();
   [[nodiscard]] int socket() const;
   [[nodiscard]] int server_version() const;
+  // Of the server that answered, where the connection string names several. A path for a socket.
+  [[nodiscard]] std::string host() const;
+  [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] std::string parameter(const char* name) const;
 
  private:

@@ -163,6 +163,8 @@ TEST_F(CatalogTest, ChecksTheServer) {
   ASSERT_TRUE(server) << server.error().to_string();
   EXPECT_GE(server->version, 170000);
   EXPECT_EQ(server->database, database_.name());
+  EXPECT_FALSE(server->host.empty());
+  EXPECT_GT(server->port, 0);
   EXPECT_FALSE(server->system_identifier.empty());
 }
 
