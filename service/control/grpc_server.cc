@@ -33,7 +33,7 @@ void log_for_grpc(gpr_log_func_args* message) noexcept {
   if (message->severity < GPR_LOG_SEVERITY_ERROR) return;
   try {
     log(LogLevel::warning, "grpc_error", {{"message", message->message}, {"line", message->line}});
-  } catch (...) {  // no exception may reach C code
+  } catch (...) {  // NOLINT(bugprone-empty-catch): no exception may reach C code
   }
 }
 

@@ -79,7 +79,7 @@ class Demo {
     if (!figures) return std::unexpected(figures.error());
     view_.table(*figures);
     if (options_.keep) keep();
-    if (options_.json) out_ << to_json(*figures) << std::endl;
+    if (options_.json) out_ << to_json(*figures) << '\n' << std::flush;
     return figures->verdict.clean() ? 0 : 1;
   }
 
@@ -341,13 +341,13 @@ class Demo {
         "0)::bigint "
         "FROM (SELECT DISTINCT xmin AS x FROM orders) t");
     if (!ended) return std::unexpected(ended.error());
+    const std::int64_t rows = verdict->rows;
     const double seconds = static_cast<double>(std::atoll(ended->c_str()) - started_us_) / 1e6;
-    return DemoFigures{
-        .verdict = *std::move(verdict),
-        .rows_per_second = seconds > 0 ? static_cast<double>(verdict->rows) / seconds : 0,
-        .p50_ms = latency->p50_ms,
-        .p99_ms = latency->p99_ms,
-        .restarts = restarts_};
+    return DemoFigures{.verdict = *std::move(verdict),
+                       .rows_per_second = seconds > 0 ? static_cast<double>(rows) / seconds : 0,
+                       .p50_ms = latency->p50_ms,
+                       .p99_ms = latency->p99_ms,
+                       .restarts = restarts_};
   }
 
   void keep() {
@@ -404,7 +404,7 @@ int run_demo(const DemoOptions& options, std::ostream& out) {
   Demo demo(options, out);
   const auto status = demo.run();
   if (status) return *status;
-  out << "\npenstock demo: " << status.error().to_string() << std::endl;
+  out << "\npenstock demo: " << status.error().to_string() << '\n' << std::flush;
   return interrupted ? kInterrupted : 1;
 }
 

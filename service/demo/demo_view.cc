@@ -59,7 +59,7 @@ std::string DemoView::stamp() const {
 
 void DemoView::say(const std::string& text) {
   end_progress();
-  out_ << text << std::endl;
+  out_ << text << '\n' << std::flush;
 }
 
 void DemoView::shout(const std::string& text) { say("  " + stamp() + "   " + bold(text)); }
@@ -85,12 +85,12 @@ void DemoView::progress(const Progress& now) {
     out_ << "\r\033[K" << line << std::flush;
     live_ = true;
   } else {
-    out_ << line << std::endl;
+    out_ << line << '\n' << std::flush;
   }
 }
 
 void DemoView::end_progress() {
-  if (live_) out_ << std::endl;
+  if (live_) out_ << '\n' << std::flush;
   live_ = false;
 }
 

@@ -212,7 +212,7 @@ std::unique_ptr<Logging> install_logging(const LogOptions& options, const Clock&
   set_log_sink([impl](LogLevel level, std::string_view event, std::span<const LogField> fields) {
     try {
       impl->on_event(level, event, fields);
-    } catch (...) {  // no memory for a log line: the line is lost, the caller goes on
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the line; the caller goes on
     }
   });
   return std::unique_ptr<Logging>(new Logging(std::move(impl)));

@@ -66,7 +66,7 @@ struct Tracer::Impl {
 
  private:
   void run();
-  void send(std::deque<PendingSpans> batches, SteadyTime deadline);
+  void send(const std::deque<PendingSpans>& batches, SteadyTime deadline);
 
   const std::unique_ptr<OtlpTransport> transport;
   otlp::ExportTraceRequest request;  // the worker's; keeps the resource between exports
@@ -121,11 +121,11 @@ void Tracer::Impl::run() {
         queue.pop_front();
       }
     }
-    if (!batches.empty()) send(std::move(batches), deadline);
+    if (!batches.empty()) send(batches, deadline);
   }
 }
 
-void Tracer::Impl::send(std::deque<PendingSpans> batches, SteadyTime deadline) {
+void Tracer::Impl::send(const std::deque<PendingSpans>& batches, SteadyTime deadline) {
   otlp::ScopeSpans& scope = *request.mutable_resource_spans(0)->mutable_scope_spans(0);
   scope.clear_spans();
   std::int64_t spans = 0;

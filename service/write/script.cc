@@ -80,7 +80,7 @@ void Script::add(Step step, const char* statement, std::span<const Param> parame
 void Script::add_rows(std::span<const Slice> slices) {
   for_each_run(slices, [this](std::span<const Slice> run, std::size_t from, std::size_t to) {
     if (failure_) return;
-    const auto insert = session_.insert(run.front(), /*many=*/to - from > 1);
+    auto insert = session_.insert(run.front(), /*many=*/to - from > 1);
     if (!insert) {
       failure_ = StepFailure{
           .step = Step::rows, .from = from, .to = to, .failure = std::move(insert.error())};

@@ -57,7 +57,7 @@ std::string operands_of(const Program::Code& code, const Instruction& in) {
   };
   // Not every instruction has an operand there.
   const bool no_slot = base_of(in.a) == Base::kSlot && index_of(in.a) >= code.slot_names.size();
-  const std::string a = no_slot ? "" : " " + shown(code, in.a);
+  std::string a = no_slot ? "" : " " + shown(code, in.a);
   switch (in.op) {
     case Op::kJump:
     case Op::kIterNext:
