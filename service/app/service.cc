@@ -97,6 +97,7 @@ Result<void> Service::start() {
 }
 
 void Service::close() {
+  if (std::exchange(closed_, true)) return;
   if (http_) http_->set_shutting_down();
   if (grpc_) grpc_->set_shutting_down();
   {

@@ -56,6 +56,7 @@ class Service final : public PipelineControl {
   std::vector<std::unique_ptr<Pipeline>> pipelines_;
   std::unique_ptr<control::HttpServer> http_;
   std::unique_ptr<control::GrpcServer> grpc_;
+  bool closed_ = false;
 };
 
 }  // namespace penstock::app

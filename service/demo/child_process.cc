@@ -263,7 +263,7 @@ void ChildProcess::signal(int number) {
 
 void ChildProcess::kill() {
   if (pid_ < 0 || status_) return;
-  ::kill(pid_, SIGKILL);
+  ::kill(-pid_, SIGKILL);  // its group: what it has started goes with it
   int status = 0;
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }

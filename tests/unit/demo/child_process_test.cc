@@ -52,6 +52,29 @@ TEST(ChildProcess, IsKilledWhenItsOwnerGoes) {
   EXPECT_EQ(::kill(pid, 0), -1);
 }
 
+TEST(ChildProcess, TakesAlongWhatItHasStarted) {
+  const auto directory = TemporaryDirectory::make("penstock-test");
+  ASSERT_TRUE(directory);
+  const auto log = directory->path() / "log";
+  SpawnOptions options = shell("sleep 60 & echo $!; wait");
+  options.log_file = log;
+  auto child = ChildProcess::spawn(options);
+  ASSERT_TRUE(child);
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!read_file(log).ends_with('\n') && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  const pid_t grandchild = std::stoi(read_file(log));
+  child->kill();
+  // An orphan is reaped by whoever adopts it, which may take a moment.
+  const auto gone = [&] {
+    const std::string status = read_file("/proc/" + std::to_string(grandchild) + "/stat");
+    return status.empty() || status.find(") Z") != std::string::npos;
+  };
+  while (!gone() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(gone());
+}
+
 TEST(ChildProcess, OutlivesTheThreadThatSpawnedIt) {
   std::optional<ChildProcess> child;
   std::thread([&] { child.emplace(ChildProcess::spawn(shell("sleep 60")).value()); }).join();
