@@ -89,7 +89,7 @@ Result<void> LocalPostgres::initialize() {
     }
   }
   auto initdb = ChildProcess::spawn({
-      .command = {programs_ / "initdb", "--pgdata=" + data_.string(), "--username=penstock",
+      .command = {programs_ / "initdb", "--pgdata=" + data_.string(), "--username=postgres",
                   "--pwfile=" + password_file.string(), "--auth=scram-sha-256", "--encoding=UTF8",
                   "--locale=C.UTF-8", "--no-sync"},
       .environment = {},
@@ -170,7 +170,7 @@ Result<void> LocalPostgres::start_again() {
 }
 
 std::string LocalPostgres::conninfo(const std::string& database) const {
-  return "host=127.0.0.1 port=" + std::to_string(port_) + " user=penstock password=" + password_ +
+  return "host=127.0.0.1 port=" + std::to_string(port_) + " user=postgres password=" + password_ +
          " dbname=" + database;
 }
 

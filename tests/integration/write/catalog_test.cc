@@ -178,8 +178,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongWithTheConnectionButNeverThePassword) {
   for (const Case& test : {
            Case{base + " user=nobody_of_that_name password=hunter2", ErrorKind::permission_denied,
                 "nobody_of_that_name"},
-           Case{base + " dbname=missing_database password=hunter2", ErrorKind::not_found,
-                "missing_database"},
+           Case{base + " dbname=missing_database", ErrorKind::not_found, "missing_database"},
            Case{base + " port=1 password=hunter2", ErrorKind::unavailable, "refused"},
            Case{"postgresql://me:hunter2@host:notaport/db", ErrorKind::invalid_argument,
                 "notaport"},
