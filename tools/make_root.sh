@@ -7,7 +7,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 root=$1
 
-# The mirror that this machine's own apt uses, so that a site's mirror or proxy keeps working.
+# The mirror that this machine's own apt uses, so that a site's mirror or proxy keeps working. Nothing:
+# mmdebstrap's own default.
 debian_mirror() {
   local uri
   if [ -n "${PENSTOCK_DEBIAN_MIRROR:-}" ]; then
@@ -49,7 +50,7 @@ make_root() {
   mirror=$(debian_mirror)
   partial=$root.partial.$$
   include=$(packages build servers | sort -u | paste -sd,)
-  say "making a Debian 13 root from $mirror (once; about 2 minutes, 2 GB): $root"
+  say "making a Debian 13 root from ${mirror:-the default mirror} (once; about 2 minutes, 2 GB): $root"
   # A private mount and pid namespace: if this is interrupted, its mounts and processes go too.
   # shellcheck disable=SC2016 # $1 is for the hook's own shell
   setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
@@ -60,8 +61,8 @@ make_root() {
       rm -f "$1/etc/resolv.conf" "$1/etc/hosts"
       touch "$1/etc/resolv.conf" "$1/etc/hosts"
       chmod 755 "$1/root"' \
-    trixie "$partial" "$mirror" ||
-    die "could not make the Debian root (mirror $mirror; another one: PENSTOCK_DEBIAN_MIRROR=URL ./dev …)"
+    trixie "$partial" ${mirror:+"$mirror"} ||
+    die "could not make the Debian root (mirror ${mirror:-of mmdebstrap}; another one: PENSTOCK_DEBIAN_MIRROR=URL ./dev …)"
   mv "$partial" "$root"
   say "the Debian root is ready ($((SECONDS - started)) s)"
 }
