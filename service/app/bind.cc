@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "config/mask.h"
 #include "offsets/migrations.h"
 
 namespace penstock::app {

@@ -6,7 +6,6 @@
 #include "app/stage_options.h"
 #include "app/version.h"
 #include "concurrency/thread.h"
-#include "config/mask.h"
 #include "control/grpc_server.h"
 #include "control/http_server.h"
 #include "core/log.h"
@@ -129,11 +128,6 @@ std::optional<PipelineSnapshot> Service::snapshot(std::string_view name) const {
   const auto pipeline = find(name);
   if (!pipeline) return std::nullopt;
   return (*pipeline)->snapshot();
-}
-
-Result<std::string> Service::masked_spec(std::string_view name) const {
-  return find(name).transform(
-      [](Pipeline* pipeline) { return config::to_masked_yaml(pipeline->spec()); });
 }
 
 Result<void> Service::pause(std::string_view name, std::string_view reason) {

@@ -109,8 +109,6 @@ class PipelineControl {
 
   [[nodiscard]] virtual std::vector<PipelineSnapshot> snapshots() const = 0;
   [[nodiscard]] virtual std::optional<PipelineSnapshot> snapshot(std::string_view name) const = 0;
-  // The pipeline's spec as YAML with secrets masked.
-  [[nodiscard]] virtual Result<std::string> masked_spec(std::string_view name) const = 0;
 
   // Stops fetching; what is in flight is committed. Idempotent.
   virtual Result<void> pause(std::string_view name, std::string_view reason) = 0;

@@ -38,7 +38,6 @@ class FakeControl final : public PipelineControl {
     if (found == pipelines_.end()) return std::nullopt;
     return *found;
   }
-  Result<std::string> masked_spec(std::string_view /*name*/) const override { return "name: x\n"; }
 
   Result<void> pause(std::string_view name, std::string_view reason) override {
     return change(name, [&](PipelineSnapshot& p) {
