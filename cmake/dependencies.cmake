@@ -41,6 +41,9 @@ penstock_dependency(prometheus prometheus/registry.h prometheus-cpp-core)
 # crypto: its thread pool, which is inline, ends OpenSSL in every thread.
 penstock_dependency(httplib httplib.h cpp-httplib crypto)
 penstock_dependency(curl curl/curl.h curl)
+# Its hashes are inline (XXH_INLINE_ALL): nothing to link.
+penstock_dependency(xxhash xxhash.h)
+penstock_dependency(crypto openssl/evp.h crypto)
 penstock_dependency(cli11 CLI/CLI.hpp)
 penstock_dependency(gtest gmock/gmock.h gmock gtest gtest_main)
 penstock_dependency(benchmark benchmark/benchmark.h benchmark benchmark_main)

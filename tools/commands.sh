@@ -12,6 +12,10 @@ export CCACHE_BASEDIR=$PENSTOCK_REPO CCACHE_NOHASHDIR=1 # clones in other places
 # Precompiled headers: see penstock_precompile in cmake/penstock.cmake.
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_PCH_EXTSUM=1
 
+# Go programs (the peers that benchmarks and the differential test compare with): what they download
+# and compile outlives a run too. The toolchain is Debian's, and no other is fetched.
+export GOMODCACHE=$PENSTOCK_CACHE/go/mod GOCACHE=$PENSTOCK_CACHE/go/build GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+
 build() { # build PRESET [TARGET...]
   local preset=$1 started=$SECONDS
   shift
