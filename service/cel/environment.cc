@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cel/library/library.h"
+
 namespace penstock::cel {
 
 void Environment::declare(std::string name, Type type) {
@@ -18,6 +20,24 @@ void Environment::declare_record(std::string name, std::vector<Field> fields) {
   Type type = Type::record(name, std::move(fields));
   Variable variable{name, std::move(type), true, true};
   variables_.insert_or_assign(std::move(name), std::move(variable));
+}
+
+void Environment::declare_function(std::string name, std::vector<FunctionOverload> overloads) {
+  auto function = std::make_shared<Function>();
+  function->name = name;
+  function->is_declared = true;
+  for (FunctionOverload& declared : overloads) {
+    Overload& overload = function->overloads.emplace_back();
+    overload.is_method = declared.is_method;
+    overload.parameters = std::move(declared.parameters);
+    overload.result = std::move(declared.result);
+  }
+  functions_.insert_or_assign(std::move(name), std::move(function));
+}
+
+const Function* Environment::find_function(std::string_view name) const {
+  const auto at = functions_.find(name);
+  return at == functions_.end() ? cel::find_function(name) : at->second.get();
 }
 
 const Environment::Variable* Environment::find(std::string_view name) const {

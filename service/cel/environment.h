@@ -1,12 +1,13 @@
 // What an expression may name: the declared variables and their types.
 //
-// Place in the flow: made once per pipeline from the spec, handed to every compile(). Functions are
-// not declared here: every environment has the whole library.
+// Place in the flow: made once per pipeline from the spec, handed to every compile(). Every
+// environment has the whole library of functions; a host may declare more.
 //
 // Threads: immutable while compile() runs. Ownership: compile() keeps no reference to it.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,15 @@
 #include "cel/type.h"
 
 namespace penstock::cel {
+
+struct Function;
+
+// One way to call a declared function.
+struct FunctionOverload {
+  bool is_method = false;        // the first parameter is the receiver
+  std::vector<Type> parameters;  // Type::param("T") stands for any one type
+  Type result;
+};
 
 class Environment {
  public:
@@ -42,6 +52,12 @@ class Environment {
   // a value: using it so is an error that says so.
   void declare_record(std::string name, std::vector<Field> fields);
 
+  // A function that the checker knows and nothing implements: what calls it compiles, and its
+  // evaluation is an error. Hides a function of the library of that name.
+  void declare_function(std::string name, std::vector<FunctionOverload> overloads);
+  // Of the declared ones and the library's; nullptr: there is none.
+  [[nodiscard]] const Function* find_function(std::string_view name) const;
+
   // Names are also looked up inside this namespace, the innermost first ("a.b": a.b.x, a.x, x).
   void set_container(std::string name) { container_ = std::move(name); }
   [[nodiscard]] const std::string& container() const noexcept { return container_; }
@@ -54,6 +70,7 @@ class Environment {
 
  private:
   std::map<std::string, Variable, std::less<>> variables_;
+  std::map<std::string, std::shared_ptr<const Function>, std::less<>> functions_;
   std::string container_;
 };
 

@@ -140,7 +140,7 @@ void CheckPass::check_call(Node* node) {
 
   if (node->function == nullptr) {
     candidates(node->name, [&](std::string_view name) {
-      node->function = find_function(name);
+      node->function = environment_.find_function(name);
       return node->function != nullptr;
     });
   }
@@ -173,7 +173,7 @@ void CheckPass::resolve_qualified_call(Node* node, const std::string& prefix) {
   candidates(prefix, [&](std::string_view candidate) {
     if (environment_.find(candidate) != nullptr) return true;
     const std::string name = std::string(candidate) + "." + std::string(node->name);
-    const Function* function = find_function(name);
+    const Function* function = environment_.find_function(name);
     if (function == nullptr) return false;
     node->name = function->name;
     node->function = function;

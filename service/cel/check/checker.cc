@@ -154,7 +154,7 @@ void CheckPass::check_ident(Node* node) {
   node->type = TypeKind::kError;
   const std::string name(node->name);
   std::string hint = did_you_mean(node->name, names_in_reach());
-  if (hint.empty() && find_function(name) != nullptr) {
+  if (hint.empty() && environment_.find_function(name) != nullptr) {
     hint = "'" + name + "' is a function: write " + name + "(…)";
   }
   report(node, "undeclared name '" + name + "'", std::move(hint));

@@ -45,6 +45,7 @@ struct Overload {
 struct Function {
   std::string name;  // "charAt", "math.greatest", "_+_"
   std::vector<Overload> overloads;
+  bool is_declared = false;  // by a host, without an implementation
 };
 
 // nullptr: there is none.

@@ -288,6 +288,10 @@ Operand Compiler::compile_call(const Node* node, Wanted wanted) {
     return fail(node, wanted, ErrorCode::kUndeclared,
                 "there is no function '" + std::string(node->name) + "'");
   }
+  if (node->function->is_declared) {
+    return fail(node, wanted, ErrorCode::kUndeclared,
+                "the function '" + node->function->name + "' has no implementation");
+  }
   const std::string_view name = node->function->name;
   const std::size_t count = node->args.size() + (node->is_method ? 1 : 0);
   if (name == op::kConditional && count == 3) return compile_conditional(node, wanted);

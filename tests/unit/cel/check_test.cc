@@ -41,6 +41,20 @@ class Checker : public testing::Test {
   Inputs inputs_;
 };
 
+TEST_F(Checker, ChecksCallsOfDeclaredFunctionsWhichFailWhenEvaluated) {
+  Evaluator evaluate;
+  evaluate.environment.declare_function(
+      "pair", {{false,
+                {Type::param("A"), Type::param("B")},
+                Type::abstract("pair", {Type::param("A"), Type::param("B")})}});
+  evaluate.environment.declare_function("half", {{true, {TypeKind::kInt}, TypeKind::kInt}});
+  EXPECT_EQ(evaluate("pair(1, 'x')"), "undeclared");
+  EXPECT_EQ(evaluate.message, "the function 'pair' has no implementation (at 1:1)");
+  EXPECT_EQ(evaluate.type, "pair(int, string)");
+  EXPECT_EQ(evaluate("4.half() == 2 || true"), "true");
+  EXPECT_EQ(evaluate("'x'.half()"), "does not compile: 'half' does not take () on string");
+}
+
 TEST_F(Checker, DeducesTypes) {
   EXPECT_EQ(type_of("1 + 2"), "int");
   EXPECT_EQ(type_of("msg.a"), "dyn");
