@@ -6,19 +6,35 @@
 
 namespace penstock::cel {
 
+const Type* Environment::Variable::declared_type(std::span<const std::string> path) const {
+  const Type* at = &declared;
+  for (const std::string& segment : path) {
+    if (at->is(TypeKind::kRecord)) {
+      const Field* field = at->find_field(segment);
+      if (field == nullptr) return nullptr;
+      at = &field->type;
+    } else if (at->certain().is(TypeKind::kMap)) {
+      at = &at->certain().element();
+    } else {
+      return nullptr;
+    }
+  }
+  return at;
+}
+
 void Environment::declare(std::string name, Type type) {
-  Variable variable{name, std::move(type), false, false};
+  Variable variable{name, std::move(type), false, false, {}};
   variables_.insert_or_assign(std::move(name), std::move(variable));
 }
 
-void Environment::declare_document(std::string name, Type type) {
-  Variable variable{name, std::move(type), true, false};
+void Environment::declare_document(std::string name, std::vector<Field> declared) {
+  Variable variable{name, TypeKind::kDyn, true, false, Type::record(name, std::move(declared))};
   variables_.insert_or_assign(std::move(name), std::move(variable));
 }
 
 void Environment::declare_record(std::string name, std::vector<Field> fields) {
   Type type = Type::record(name, std::move(fields));
-  Variable variable{name, std::move(type), true, true};
+  Variable variable{name, std::move(type), true, true, {}};
   variables_.insert_or_assign(std::move(name), std::move(variable));
 }
 

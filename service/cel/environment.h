@@ -35,6 +35,11 @@ class Environment {
     bool is_document = false;
     // Its fields are inputs, it is not a value itself.
     bool fields_only = false;
+    // Of a document: what is declared of it, as a record; else dyn.
+    Type declared;
+
+    // What is declared of this part of a document; nullptr: nothing is.
+    [[nodiscard]] const Type* declared_type(std::span<const std::string> path) const;
   };
 
   // A plain variable (a `let`): one slot, always read whole. Declaring a name again replaces it.
@@ -43,9 +48,10 @@ class Environment {
 
   // A variable read piece by piece: `msg`. Constant select chains (msg.a.b, msg["a"].b) become
   // input paths; a use of the whole variable, or of an index that is not a constant string, is the
-  // path of the longest constant prefix. Of a record type, selects are checked and typed, and the
-  // path ends where the record's declared types end in something that is not a record or dyn.
-  void declare_document(std::string name, Type type = TypeKind::kDyn);
+  // path of the longest constant prefix. Fields in `declared` have the type that is given there,
+  // any other is dyn. A field of record type is an object of which parts are declared in turn; as
+  // a whole it is a map(string, dyn).
+  void declare_document(std::string name, std::vector<Field> declared = {});
 
   // A document with fixed fields: `record` {topic: string, partition: int, headers: map(…) …}.
   // Each field is one input: {root: "record", segments: {"topic"}}. The variable as a whole is not

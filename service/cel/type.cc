@@ -13,7 +13,7 @@ struct Type::Parts {
 
 namespace {
 
-constexpr std::array<std::string_view, 18> kNames = {"dyn",
+constexpr std::array<std::string_view, 19> kNames = {"dyn",
                                                      "null_type",
                                                      "bool",
                                                      "int",
@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 18> kNames = {"dyn",
                                                      "record",
                                                      "type",
                                                      "optional_type",
+                                                     "nullable",
                                                      "abstract",
                                                      "error",
                                                      "param"};
@@ -70,6 +71,10 @@ Type Type::optional(Type of) {
   return {TypeKind::kOptional, std::make_shared<Parts>(Parts{{}, {std::move(of)}, {}})};
 }
 
+Type Type::nullable(Type of) {
+  return {TypeKind::kNullable, std::make_shared<Parts>(Parts{{}, {std::move(of)}, {}})};
+}
+
 Type Type::abstract(std::string name, std::vector<Type> parameters) {
   return {TypeKind::kAbstract,
           std::make_shared<Parts>(Parts{std::move(name), std::move(parameters), {}})};
@@ -110,6 +115,7 @@ const Field* Type::find_field(std::string_view name) const noexcept {
 
 std::string Type::to_string() const {
   if (kind_ == TypeKind::kRecord || kind_ == TypeKind::kParam) return name();
+  if (kind_ == TypeKind::kNullable) return element().to_string() + "?";
   std::string text(kind_ == TypeKind::kAbstract ? std::string_view(name()) : shown_name(kind_));
   if (parameters().empty()) return text;
   char separator = '(';

@@ -31,6 +31,7 @@ enum class TypeKind : std::uint8_t {
   kRecord,    // named fields, each with its type; anything else is an error
   kType,      // element(): the type that the value names
   kOptional,  // element()
+  kNullable,  // element(), or null: CEL's wrapper types
   kAbstract,  // an opaque type with a name: net.IP, net.CIDR
   kError,     // the type of something that did not check; assignable to everything
   kParam,     // a type parameter in a function's signature; never in a result
@@ -41,7 +42,8 @@ struct Field;
 class Type {
  public:
   Type() noexcept = default;  // dyn
-  // A type without parts; not for list, map, record, type, optional, abstract and param.
+  // A type without parts; not for list, map, record, type, optional, nullable, abstract and
+  // param.
   constexpr Type(TypeKind kind) noexcept : kind_(kind) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] static Type list(Type element);
@@ -50,6 +52,7 @@ class Type {
   [[nodiscard]] static Type record(std::string name, std::vector<Field> fields);
   [[nodiscard]] static Type type(Type of);
   [[nodiscard]] static Type optional(Type of);
+  [[nodiscard]] static Type nullable(Type of);
   [[nodiscard]] static Type abstract(std::string name, std::vector<Type> parameters = {});
   [[nodiscard]] static Type param(std::string name);
 
@@ -57,8 +60,12 @@ class Type {
   [[nodiscard]] bool is(TypeKind kind) const noexcept { return kind_ == kind; }
   [[nodiscard]] bool is_dyn() const noexcept { return kind_ == TypeKind::kDyn; }
 
-  // Of a list, a map's value, a type or an optional.
+  // Of a list, a map's value, a type, an optional or a nullable.
   [[nodiscard]] const Type& element() const noexcept;
+  // Without the "or null".
+  [[nodiscard]] const Type& certain() const noexcept {
+    return is(TypeKind::kNullable) ? element() : *this;
+  }
   // Of a map.
   [[nodiscard]] const Type& key() const noexcept;
   // Of a record, an abstract type or a parameter.
@@ -68,7 +75,7 @@ class Type {
   // nullptr: the record has no such field.
   [[nodiscard]] const Field* find_field(std::string_view name) const noexcept;
 
-  // As CEL writes it: "list(int)", "map(string, dyn)".
+  // As CEL writes it: "list(int)", "map(string, dyn)"; a nullable type as "int?".
   [[nodiscard]] std::string to_string() const;
 
   friend bool operator==(const Type& a, const Type& b) noexcept;

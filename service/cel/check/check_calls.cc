@@ -19,7 +19,7 @@ std::vector<std::string_view> CheckPass::function_names(bool methods) {
 
 void CheckPass::select(Node* node, std::string_view field) {
   const Node* target = node->kind == NodeKind::kSelect ? node->target : node->args[0];
-  Type type = types_.resolve(target->type);
+  Type type = types_.resolve(target->type).certain();
   const bool through_optional = type.is(TypeKind::kOptional);
   if (through_optional) type = types_.resolve(type.element());
   node->type = TypeKind::kDyn;
@@ -64,7 +64,7 @@ Type CheckPass::unwrap(const Node* node, const Type& type) {
 
 void CheckPass::check_comprehension(Node* node) {
   check_value(node->target);
-  Type range = types_.resolve(node->target->type);
+  Type range = types_.resolve(node->target->type).certain();
   Type first = TypeKind::kDyn;
   Type second = TypeKind::kDyn;
   const bool two = !node->variable2.empty();
@@ -160,7 +160,7 @@ bool CheckPass::index_is_field(Node* node) {
   const Node* index = node->args[1];
   const bool constant = index->kind == NodeKind::kLiteral && index->literal.is_string();
   const Type type = types_.resolve(target->type);
-  if (!constant || !(type.is(TypeKind::kRecord) || (type.is_dyn() && target->input.extensible))) {
+  if (!constant || !(type.is(TypeKind::kRecord) || target->input.extensible)) {
     return false;
   }
   if (node->name != op::kIndex) return false;

@@ -17,6 +17,7 @@ bool is_nullable(const Type& type) {
     case TypeKind::kOptional:
     case TypeKind::kAbstract:
     case TypeKind::kRecord:
+    case TypeKind::kNullable:
       return true;
     default:
       return false;
@@ -26,6 +27,7 @@ bool is_nullable(const Type& type) {
 bool at_least_as_general(const Type& a, const Type& b) {
   if (a.is_dyn() || a.is(TypeKind::kParam)) return true;
   if (b.is_dyn() || b.is(TypeKind::kParam)) return false;
+  if (a.is(TypeKind::kNullable)) return at_least_as_general(a.element(), b.certain());
   if (a.kind() != b.kind()) return false;
   if (a.is(TypeKind::kType)) return true;
   if (a.parameters().size() != b.parameters().size() || a.name() != b.name()) return false;
@@ -46,6 +48,8 @@ Type rebuild(const Type& type, const Replace& replace) {
       return Type::type(replace(type.element()));
     case TypeKind::kOptional:
       return Type::optional(replace(type.element()));
+    case TypeKind::kNullable:
+      return Type::nullable(replace(type.element()));
     case TypeKind::kAbstract: {
       std::vector<Type> parameters;
       for (const Type& parameter : type.parameters()) parameters.push_back(replace(parameter));
@@ -129,6 +133,10 @@ bool Unifier::try_assign(const Type& from, const Type& to) {
   if (is_any(from) || is_any(to)) return true;
   if (from.is(TypeKind::kNull)) return is_nullable(to);
   if (to.is(TypeKind::kNull)) return is_nullable(from);
+  // Whether it is null this time, only the value says.
+  if (from.is(TypeKind::kNullable) || to.is(TypeKind::kNullable)) {
+    return try_assign(from.certain(), to.certain());
+  }
   if (from.kind() != to.kind()) return false;
   if (from.is(TypeKind::kType)) return true;
   if (from.is(TypeKind::kRecord)) return from == to;

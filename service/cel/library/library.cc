@@ -177,6 +177,8 @@ std::uint32_t kinds_of(const Type& type) noexcept {
       return kind_bit(Kind::kType);
     case TypeKind::kOptional:
       return kind_bit(Kind::kOptional);
+    case TypeKind::kNullable:
+      return kinds_of(type.element()) | kind_bit(Kind::kNull);
     case TypeKind::kAbstract:
       return type.name() == "net.CIDR" ? kind_bit(Kind::kCidr) : kind_bit(Kind::kIp);
     case TypeKind::kDyn:

@@ -80,7 +80,9 @@ std::string_view conversion(ColumnType column, TypeKind kind) {
 bool can_encode(const ColumnDescription& column, const cel::Type& type, EncodeProblem& problem) {
   const TypeKind kind = type.kind();
   if (kind == TypeKind::kDyn || kind == TypeKind::kError) return true;
-  if (kind == TypeKind::kOptional) return can_encode(column, type.element(), problem);
+  if (kind == TypeKind::kOptional || kind == TypeKind::kNullable) {
+    return can_encode(column, type.element(), problem);
+  }
   if (kind == TypeKind::kNull) {
     if (!column.not_null) return true;
     return refuse(problem, "not_null", "the expression is null, and the column is NOT NULL");
@@ -93,7 +95,7 @@ bool can_encode(const ColumnDescription& column, const cel::Type& type, EncodePr
   };
   if (!column.is_array) return takes(column.type, kind) || mismatch(conversion(column.type, kind));
   if (kind != TypeKind::kList) return mismatch("");
-  const TypeKind element = type.element().kind();
+  const TypeKind element = type.element().certain().kind();
   const bool fits =
       element == TypeKind::kDyn || element == TypeKind::kNull || takes(column.type, element);
   return fits || mismatch("");

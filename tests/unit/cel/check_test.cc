@@ -15,11 +15,12 @@ class Checker : public testing::Test {
                                  {"timestamp", TypeKind::kTimestamp},
                                  {"headers", Type::map(TypeKind::kString, TypeKind::kBytes)}});
     environment_.declare("total", TypeKind::kDouble);
-    environment_.declare_document(
-        "order",
-        Type::record("order", {{"id", TypeKind::kInt},
-                               {"buyer", Type::record("buyer", {{"name", TypeKind::kString}})},
-                               {"extra", TypeKind::kDyn}}));
+    environment_.declare_document("order",
+                                  {{"id", TypeKind::kInt},
+                                   {"buyer", Type::record("buyer", {{"name", TypeKind::kString}})},
+                                   {"extra", TypeKind::kDyn},
+                                   {"note", Type::nullable(TypeKind::kString)},
+                                   {"tags", Type::map(TypeKind::kString, TypeKind::kInt)}});
   }
 
   std::string type_of(std::string_view source) {
@@ -72,8 +73,44 @@ TEST_F(Checker, DeducesTypes) {
   EXPECT_EQ(type_of("record.headers['x']"), "bytes");
   EXPECT_EQ(type_of("order.buyer.name"), "string");
   EXPECT_EQ(type_of("order.extra.anything"), "dyn");
+  EXPECT_EQ(type_of("order['buyer']['name']"), "string");
+  EXPECT_EQ(type_of("order.?buyer"), "optional_type(map(string, dyn))");
+  EXPECT_EQ(type_of("order.?id"), "optional_type(int)");
+  EXPECT_EQ(type_of("order.buyer"), "map(string, dyn)");
+  EXPECT_EQ(type_of("order.buyer.undeclared.too"), "dyn");
+  EXPECT_EQ(type_of("order.undeclared"), "dyn");
+  EXPECT_EQ(type_of("order.tags"), "map(string, int)");
+  EXPECT_EQ(type_of("order.tags.x"), "int");
+  EXPECT_EQ(type_of("has(order.id)"), "bool");
   EXPECT_EQ(type_of("total"), "double");
   EXPECT_EQ(type_of("type(1)"), "type(int)");
+}
+
+TEST_F(Checker, ChecksWhatIsDeclaredOfADocument) {
+  EXPECT_EQ(message_of("order.id + 'x'"), "'+' does not take (int, string)");
+  EXPECT_EQ(message_of("order.tags.x + 'x'"), "'+' does not take (int, string)");
+  EXPECT_EQ(message_of("order.id.part"),
+            "a value of type int has no fields; 'part' cannot be selected");
+  EXPECT_EQ(message_of("order.buyer + 1"), "'+' does not take (map(string, dyn), int)");
+  EXPECT_EQ(message_of("order.id == null"), "'==' does not take (int, null)");
+}
+
+TEST_F(Checker, TakesANullableTypeForItsTypeAndForNull) {
+  EXPECT_EQ(type_of("order.note"), "string?");
+  EXPECT_EQ(type_of("order.note == null"), "bool");
+  EXPECT_EQ(type_of("order.note + 'x'"), "string");
+  EXPECT_EQ(type_of("true ? order.note : 'x'"), "string?");
+  EXPECT_EQ(type_of("true ? 'x' : order.note"), "string?");
+  EXPECT_EQ(type_of("true ? null : order.note"), "string?");
+  EXPECT_EQ(type_of("['x', order.note]"), "list(string?)");
+  EXPECT_EQ(message_of("order.note + 1"), "'+' does not take (string?, int)");
+}
+
+TEST_F(Checker, ReadsTheDeclaredPartsOfADocumentOneByOne) {
+  ASSERT_TRUE(compile("order.buyer.name + string(order.tags.x)", environment_, inputs_));
+  ASSERT_EQ(inputs_.size(), 2U);
+  EXPECT_EQ(inputs_.paths()[0].to_string(), "order.buyer.name");
+  EXPECT_EQ(inputs_.paths()[1].to_string(), "order.tags.x");
 }
 
 TEST_F(Checker, MakesEachFieldOfARecordAnInput) {
