@@ -73,7 +73,10 @@ command_fmt() { # [FILE...]
   if [ $# = 0 ]; then
     (cd "$PENSTOCK_REPO" && cpp_files | xargs -r clang-format-19 -i)
   else
-    clang-format-19 -i "$@"
+    local file
+    for file in "$@"; do
+      case $file in *.cc | *.h) clang-format-19 -i "$file" ;; *) die "$file is not a C++ source" ;; esac
+    done
   fi
 }
 

@@ -2,10 +2,8 @@
 
 #include <utility>
 
-#include "cel/check/checker.h"
-#include "cel/check/unify.h"
+#include "cel/check/parse_and_check.h"
 #include "cel/syntax/ast.h"
-#include "cel/syntax/parser.h"
 #include "cel/vm/code.h"
 #include "cel/vm/compiler.h"
 
@@ -22,6 +20,8 @@ std::span<const std::uint32_t> Program::slots_read() const noexcept { return cod
 
 std::optional<std::uint32_t> Program::direct_input() const noexcept { return code_->direct_input; }
 
+const CostEstimate& Program::cost() const noexcept { return code_->cost; }
+
 std::optional<Value> Program::constant() const noexcept { return code_->constant; }
 
 Value Program::evaluate(std::span<const Value> slots, Arena& arena, Frame& frame) const {
@@ -36,28 +36,11 @@ std::expected<Program, std::vector<Diagnostic>> compile(std::string_view source,
                                                         const Environment& environment,
                                                         Inputs& inputs,
                                                         const CompileOptions& options) {
-  if (source.size() > options.max_source_bytes) {
-    return std::unexpected(std::vector{Diagnostic{
-        1,
-        1,
-        "the expression is too long: " + std::to_string(source.size()) + " bytes; at most " +
-            std::to_string(options.max_source_bytes) + " are allowed",
-        {}}});
-  }
   Ast ast;
   ast.source = source;
-  if (auto mistake = parse(ast)) return std::unexpected(std::vector{std::move(*mistake)});
-  CheckResult checked = check(ast, environment, options.type_check);
-  if (!checked.diagnostics.empty()) return std::unexpected(std::move(checked.diagnostics));
-  if (!Unifier().assignable(checked.type, options.expected_type)) {
-    return std::unexpected(
-        std::vector{Diagnostic{1,
-                               1,
-                               "the expression gives " + checked.type.to_string() + ", but " +
-                                   options.expected_type.to_string() + " is wanted",
-                               {}}});
-  }
-  auto program = Compiler(ast, checked, inputs, options).compile();
+  auto checked = parse_and_check(ast, environment, options);
+  if (!checked) return std::unexpected(std::move(checked.error()));
+  auto program = Compiler(ast, ast.root, *checked, inputs, options).compile();
   if (!program) return std::unexpected(std::vector{std::move(program.error())});
   return std::move(*program);
 }

@@ -40,6 +40,18 @@ struct CompileOptions {
   Type expected_type = TypeKind::kDyn;
 };
 
+// What an evaluation is estimated to cost, in operations: an operator is one, a function call
+// several.
+struct CostEstimate {
+  struct Loop {
+    // What it goes over, as messages show it, the outermost loop first: {"msg.items", "i.parts"}.
+    std::vector<std::string> over;
+    std::uint64_t operations = 0;  // for every element
+  };
+  std::uint64_t operations = 0;  // once
+  std::vector<Loop> loops;
+};
+
 // The working registers of an evaluation: made once per worker, used for any number of programs.
 // Grows to the largest program and then allocates no more.
 class Frame {
@@ -72,7 +84,8 @@ class Program {
   // `slots` holds at least every slot in slots_read(), by slot number.
   [[nodiscard]] Value evaluate(std::span<const Value> slots, Arena& arena, Frame& frame) const;
 
-  // The typed program, one instruction per line, for `eval --explain`.
+  [[nodiscard]] const CostEstimate& cost() const noexcept;
+  // For people: the typed program, one instruction per line.
   [[nodiscard]] std::string explain() const;
 
  private:

@@ -158,6 +158,7 @@ struct Program::Code {
   Type result_type;
   std::optional<std::uint32_t> direct_input;
   std::optional<Value> constant;
+  CostEstimate cost;
   std::uint32_t register_count = 0;
   std::uint64_t max_steps = 0;
 

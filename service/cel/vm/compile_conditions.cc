@@ -107,7 +107,7 @@ void Compiler::compile_comparison_test(const Node* node, Op op, bool jump_when, 
 
 void Compiler::land_careful(const Test& test) {
   if (here() > std::numeric_limits<std::uint16_t>::max()) {
-    error(ast_.root, "the expression is too large: it needs too many instructions");
+    error(root_, "the expression is too large: it needs too many instructions");
     return;
   }
   for (const std::uint32_t jump : test.to_careful) {

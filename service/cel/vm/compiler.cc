@@ -10,6 +10,7 @@
 
 #include "cel/library/text_functions.h"
 #include "cel/syntax/position.h"
+#include "cel/vm/cost.h"
 
 namespace penstock::cel {
 namespace {
@@ -56,9 +57,10 @@ struct Compiler::Mark {
   std::uint32_t visible_locals;
 };
 
-Compiler::Compiler(const Ast& ast, const CheckResult& checked, Inputs& inputs,
+Compiler::Compiler(const Ast& ast, const Node* root, const CheckResult& checked, Inputs& inputs,
                    const CompileOptions& options)
     : ast_(ast),
+      root_(root),
       inputs_(inputs),
       code_(std::make_unique<Program::Code>()),
       locals_(checked.locals),
@@ -66,11 +68,12 @@ Compiler::Compiler(const Ast& ast, const CheckResult& checked, Inputs& inputs,
       fold_steps_(kFoldSteps) {
   code_->result_type = checked.type;
   code_->max_steps = options.max_steps;
+  code_->cost = estimate_cost(root);
 }
 
 std::expected<Program, Diagnostic> Compiler::compile() {
-  const Operand result = compile(ast_.root);
-  emit(ast_.root, Op::kReturn, 0, result);
+  const Operand result = compile(root_);
+  emit(root_, Op::kReturn, 0, result);
   if (error_) return std::unexpected(std::move(*error_));
   if (base_of(result) == Base::kConstant) {
     code_->constant = code_->constants[index_of(result)];
@@ -139,7 +142,7 @@ void Compiler::land(std::uint32_t jump) { code_->instructions[jump].c = here(); 
 
 std::uint16_t Compiler::new_register(std::uint16_t count) {
   if (next_register_ + count > kMaxRegisters) {
-    error(ast_.root, "the expression is too large: it needs too many registers");
+    error(root_, "the expression is too large: it needs too many registers");
     next_register_ = 0;
   }
   const auto first = static_cast<std::uint16_t>(next_register_);
@@ -168,7 +171,7 @@ Operand Compiler::constant(const Value& value) {
   Value kept = value;
   const auto copy = [&](std::string_view text) {
     const std::string_view copied = code_->text.copy(text);
-    if (copied.data() == nullptr) error(ast_.root, "the expression's constants are too large");
+    if (copied.data() == nullptr) error(root_, "the expression's constants are too large");
     return copied;
   };
   if (value.is_string()) kept = Value::of_string(copy(value.as_string()));

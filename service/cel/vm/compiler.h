@@ -12,7 +12,8 @@ namespace penstock::cel {
 
 class Compiler {
  public:
-  Compiler(const Ast& ast, const CheckResult& checked, Inputs& inputs,
+  // Compiles the tree at `root`, which is ast.root or a part of it.
+  Compiler(const Ast& ast, const Node* root, const CheckResult& checked, Inputs& inputs,
            const CompileOptions& options);
 
   // Once. Constant subexpressions are computed here, constant regular expressions compiled.
@@ -69,6 +70,7 @@ class Compiler {
   void error(const Node* node, std::string message, std::string hint = {});
 
   const Ast& ast_;
+  const Node* root_;
   Inputs& inputs_;
   std::unique_ptr<Program::Code> code_;
   std::vector<Operand> locals_;  // by Node::local

@@ -1,0 +1,89 @@
+#include "cel/expression_set.h"
+
+#include <string>
+#include <utility>
+
+#include "cel/check/parse_and_check.h"
+#include "cel/syntax/ast.h"
+#include "cel/vm/compiler.h"
+#include "cel/vm/share.h"
+
+namespace penstock::cel {
+namespace {
+
+void collect_inputs(const Node* node, Inputs& inputs) {
+  if (node->resolution == Resolution::kInput) {
+    inputs.add(node->input.root, node->input.segments, node->test_only);
+    return;
+  }
+  if (node->target != nullptr) collect_inputs(node->target, inputs);
+  for (const Node* arg : node->args) collect_inputs(arg, inputs);
+}
+
+}  // namespace
+
+struct ExpressionSet::Expression {
+  std::string source;
+  Ast ast;
+  CheckResult checked;
+};
+
+ExpressionSet::ExpressionSet(const CompileOptions& options) : options_(options) {}
+ExpressionSet::~ExpressionSet() = default;
+ExpressionSet::ExpressionSet(ExpressionSet&&) noexcept = default;
+ExpressionSet& ExpressionSet::operator=(ExpressionSet&&) noexcept = default;
+
+std::expected<std::size_t, std::vector<Diagnostic>> ExpressionSet::add(
+    std::string_view source, const Environment& environment, Type expected_type) {
+  auto expression = std::make_unique<Expression>();
+  expression->source = source;
+  expression->ast.source = expression->source;
+  options_.expected_type = std::move(expected_type);
+  auto checked = parse_and_check(expression->ast, environment, options_);
+  if (!checked) return std::unexpected(std::move(checked.error()));
+  expression->checked = std::move(*checked);
+  expressions_.push_back(std::move(expression));
+  return expressions_.size() - 1;
+}
+
+const Type& ExpressionSet::result_type(std::size_t expression) const {
+  return expressions_[expression]->checked.type;
+}
+
+Inputs ExpressionSet::inputs_of(std::size_t expression) const {
+  Inputs inputs;
+  collect_inputs(expressions_[expression]->ast.root, inputs);
+  return inputs;
+}
+
+std::expected<std::vector<ExpressionSet::Step>, ExpressionSet::Mistake> ExpressionSet::compile(
+    Inputs& inputs) {
+  std::vector<Ast*> trees;
+  for (const auto& expression : expressions_) trees.push_back(&expression->ast);
+  const std::vector<SharedNode> shared = share(trees);
+
+  std::vector<Step> steps;
+  std::optional<Mistake> wrong;
+  const auto compile_step = [&](std::size_t i, const Node* root,
+                                std::optional<std::uint32_t> slot) {
+    const Expression& expression = *expressions_[i];
+    auto program = Compiler(expression.ast, root, expression.checked, inputs, options_).compile();
+    if (program) {
+      steps.push_back({i, slot, std::move(*program)});
+    } else if (!wrong) {
+      wrong = Mistake{i, std::move(program.error())};
+    }
+  };
+  auto next_shared = shared.begin();
+  for (std::size_t i = 0; i < expressions_.size(); ++i) {
+    for (; next_shared != shared.end() && next_shared->owner == i; ++next_shared) {
+      compile_step(i, next_shared->node,
+                   inputs.add(next_shared->input.root, next_shared->input.segments));
+    }
+    compile_step(i, trees[i]->root, std::nullopt);
+  }
+  if (wrong) return std::unexpected(std::move(*wrong));
+  return steps;
+}
+
+}  // namespace penstock::cel
