@@ -11,8 +11,8 @@
 #include <tuple>
 
 #include "cel/containers.h"
-#include "parse/json_diagnosis.h"
-#include "parse/json_token.h"
+#include "cel/json/diagnosis.h"
+#include "cel/json/token.h"
 
 namespace penstock::parse {
 namespace {
@@ -89,7 +89,7 @@ class JsonReader::Impl {
   // A document that is a number, a string or a word. Rare: so it is read as the only item of a
   // list.
   bool read_scalar(std::string_view text) {
-    if (!diagnose_json(text, options_.max_depth).ok()) return false;
+    if (!cel::diagnose_json(text, options_.max_depth, cel::JsonNumbers::kAny).ok()) return false;
     scalar_ = std::format("[{}]", text);
     const std::size_t size = scalar_.size();
     scalar_.append(simdjson::SIMDJSON_PADDING, ' ');
@@ -233,7 +233,7 @@ class JsonReader::Impl {
     if (negative) ++at;
     const char* const begin = at;
     std::uint64_t number = 0;
-    while (is_digit(*at)) number = number * 10 + static_cast<std::uint64_t>(*at++ - '0');
+    while (cel::is_digit(*at)) number = number * 10 + static_cast<std::uint64_t>(*at++ - '0');
     const auto digits = static_cast<std::size_t>(at - begin);
     if (*at == '.' || *at == 'e' || *at == 'E') {
       double real = 0;
@@ -241,7 +241,7 @@ class JsonReader::Impl {
       out = Value::of_double(real);
       return true;
     }
-    if (digits == 0 || (*begin == '0' && digits > 1) || !ends_scalar(*at)) return false;
+    if (digits == 0 || (*begin == '0' && digits > 1) || !cel::ends_scalar(*at)) return false;
     if (digits > 19) [[unlikely]] {
       // 20 digits may still be a uint64: then they begin with 1 and did not wrap around.
       if (digits > 20 || *begin != '1' || number < 10'000'000'000'000'000'000U) {
@@ -261,7 +261,7 @@ class JsonReader::Impl {
   }
 
   bool out_of_range(const char* token, const Node& node) {
-    number_failure_ = skip_number(token) != nullptr ? token : nullptr;
+    number_failure_ = cel::skip_number(token) != nullptr ? token : nullptr;
     number_path_ = node.path;
     return false;
   }
@@ -288,7 +288,7 @@ class JsonReader::Impl {
       case 'n':
         return read_null(value);
       default:
-        return skip_number(token) != nullptr;
+        return cel::skip_number(token) != nullptr;
     }
   }
 
@@ -325,14 +325,14 @@ class JsonReader::Impl {
     const std::string_view token = value.raw_json_token();
     const std::size_t end = token.rfind('"');
     text = token.substr(1, end - 1);
-    if (has_backslash(text)) return !(error_ = value.get_string().get(text));
+    if (cel::has_backslash(text)) return !(error_ = value.get_string().get(text));
     ondemand::raw_json_string raw;
     return !(error_ = value.get_raw_json_string().get(raw));
   }
 
   bool read_key(ondemand::field& field, std::string_view& key) {
     key = field.escaped_key();
-    if (!has_backslash(key)) return true;
+    if (!cel::has_backslash(key)) return true;
     if ((error_ = field.unescaped_key().get(key))) return false;
     // FieldTree::find_child() reads eight bytes; the text may end with its buffer.
     auto* const copy = static_cast<char*>(arena_->allocate(key.size() + 8, 1));
@@ -354,11 +354,12 @@ class JsonReader::Impl {
 
   Verdict explain(std::string_view payload) const {
     if (error_ == simdjson::MEMALLOC || arena_->exhausted()) return out_of_memory();
-    Verdict verdict = diagnose_json(payload, options_.max_depth);
-    if (!verdict.ok()) return verdict;
+    cel::JsonProblem problem =
+        cel::diagnose_json(payload, options_.max_depth, cel::JsonNumbers::kAny);
+    if (!problem.ok()) return {problem.reason, std::move(problem.message)};
     if (number_failure_ != nullptr) {
       constexpr std::size_t kShown = 40;
-      const std::string_view number(number_failure_, skip_number(number_failure_));
+      const std::string_view number(number_failure_, cel::skip_number(number_failure_));
       return {"number_out_of_range",
               std::format("the number {}{} of {} does not fit 64 bits", number.substr(0, kShown),
                           number.size() > kShown ? "…" : "", number_path_)};

@@ -140,9 +140,9 @@ std::span<const Function> all_functions() { return library().functions; }
 
 std::vector<FunctionRow> all_function_rows() {
   std::vector<FunctionRow> rows;
-  for (const auto table :
-       {operator_rows(), conversion_rows(), string_rows(), time_rows(), collection_rows(),
-        math_rows(), optional_rows(), encoder_rows(), network_rows(), regex_rows()}) {
+  for (const auto table : {operator_rows(), conversion_rows(), string_rows(), time_rows(),
+                           collection_rows(), math_rows(), optional_rows(), encoder_rows(),
+                           network_rows(), regex_rows(), json_rows(), url_rows(), hash_rows()}) {
     rows.insert(rows.end(), table.begin(), table.end());
   }
   return rows;

@@ -78,5 +78,8 @@ inline constexpr std::uint32_t kAnyKind = ~(kind_bit(Kind::kError) | kind_bit(Ki
 [[nodiscard]] std::span<const FunctionRow> encoder_rows();
 [[nodiscard]] std::span<const FunctionRow> network_rows();
 [[nodiscard]] std::span<const FunctionRow> regex_rows();
+[[nodiscard]] std::span<const FunctionRow> json_rows();
+[[nodiscard]] std::span<const FunctionRow> url_rows();
+[[nodiscard]] std::span<const FunctionRow> hash_rows();
 
 }  // namespace penstock::cel

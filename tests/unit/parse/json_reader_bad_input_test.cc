@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "parse/json_diagnosis.h"
+#include "cel/json/diagnosis.h"
 #include "unit/parse/json_reading.h"
 
 namespace penstock::parse {
@@ -126,7 +126,7 @@ TEST(JsonReaderOnBadInput, RefusesWhatFollowsTheDocument) {
 }
 
 TEST(JsonReaderOnBadInput, RefusesAnEmptyPayloadAndWhiteSpace) {
-  expect_refused({"", "empty_payload", "the payload is empty"});
+  expect_refused({"", "empty_payload", "the document is empty"});
   expect_refused({" \n\t\r ", "empty_payload", "white space"});
   expect_refused({"\xEF\xBB\xBF", "empty_payload", ""});
 }
@@ -204,7 +204,7 @@ TEST(JsonReaderOnBadInput, AgreesWithThePlainReaderOnMutatedDocuments) {
       }
       if (payload.empty()) payload = " ";
     }
-    const bool is_json = diagnose_json(payload, 256).ok();
+    const bool is_json = cel::diagnose_json(payload, 256, cel::JsonNumbers::kAny).ok();
     accepted += is_json ? 1 : 0;
     for (JsonReading* json : {&used, &unused}) {
       json->padding = alphabet[below(alphabet.size())];

@@ -1,11 +1,14 @@
-#include "parse/json_diagnosis.h"
+#include "cel/json/diagnosis.h"
 
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <format>
 #include <string>
 
-#include "parse/json_token.h"
+#include "cel/json/token.h"
 
-namespace penstock::parse {
+namespace penstock::cel {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
@@ -20,18 +23,19 @@ int hex_value(char c) {
 // Strict reader of one document; stops at the first problem.
 class Diagnosis {
  public:
-  Diagnosis(std::string_view text, std::uint32_t max_depth) : text_(text), max_depth_(max_depth) {}
+  Diagnosis(std::string_view text, std::uint32_t max_depth, JsonNumbers numbers)
+      : text_(text), max_depth_(max_depth), numbers_(numbers) {}
 
-  Verdict run() {
+  JsonProblem run() {
     if (text_.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
     skip_space();
-    if (at_ == text_.size()) return {"empty_payload", "the payload holds nothing but white space"};
-    if (!document()) return std::move(verdict_);
+    if (at_ == text_.size()) return {"empty_payload", "the document holds nothing but white space"};
+    if (!document()) return std::move(problem_);
     skip_space();
     if (at_ < text_.size()) {
       fail_at("trailing_content", std::format("{} after the end of the document", seen()));
     }
-    return std::move(verdict_);
+    return std::move(problem_);
   }
 
  private:
@@ -47,7 +51,7 @@ class Diagnosis {
       switch (state) {
         case State::first_value_or_end:
           if (c == ']') {
-            if (!close(state)) return verdict_.ok();
+            if (!close(state)) return problem_.ok();
             break;
           }
           [[fallthrough]];
@@ -67,7 +71,7 @@ class Diagnosis {
           break;
         case State::first_key_or_end:
           if (c == '}') {
-            if (!close(state)) return verdict_.ok();
+            if (!close(state)) return problem_.ok();
             break;
           }
           [[fallthrough]];
@@ -86,7 +90,7 @@ class Diagnosis {
             ++at_;
             state = in_object ? State::key : State::value;
           } else if (c == (in_object ? '}' : ']')) {
-            if (!close(state)) return verdict_.ok();
+            if (!close(state)) return problem_.ok();
           } else {
             return unexpected(in_object ? "',' or '}'" : "',' or ']'");
           }
@@ -151,7 +155,28 @@ class Diagnosis {
       if (!is_digit(text_[at_])) return bad_number(begin, "no digit in its exponent");
       digits();
     }
-    return ends_here();
+    return ends_here() && (numbers_ == JsonNumbers::kAny || fits(begin));
+  }
+
+  // Whether the number that ends here fits 64 bits.
+  bool fits(std::size_t begin) {
+    const std::string_view number = text_.substr(begin, at_ - begin);
+    const auto reads_as = [number](auto value) {
+      const auto [end, status] =
+          std::from_chars(number.data(), number.data() + number.size(), value);
+      return status == std::errc() && end == number.data() + number.size();
+    };
+    if (number.find_first_of(".eE") != std::string_view::npos
+            // Not from_chars(), which refuses what is nearly 0 too.
+            ? std::isfinite(std::strtod(std::string(number).c_str(), nullptr))
+            : reads_as(std::int64_t{}) || reads_as(std::uint64_t{})) {
+      return true;
+    }
+    constexpr std::size_t kShown = 40;
+    at_ = begin;
+    return fail_at("number_out_of_range",
+                   std::format("the number {}{} does not fit 64 bits", number.substr(0, kShown),
+                               number.size() > kShown ? "…" : ""));
   }
 
   void digits() {
@@ -283,7 +308,7 @@ class Diagnosis {
   }
 
   bool fail_at(std::string_view reason, std::string message) {
-    verdict_ = {reason, std::format("{} (at byte {})", message, at_)};
+    problem_ = {reason, std::format("{} (at byte {})", message, at_)};
     return false;
   }
 
@@ -296,9 +321,10 @@ class Diagnosis {
 
   std::string_view text_;
   std::uint32_t max_depth_;
+  JsonNumbers numbers_;
   std::size_t at_ = 0;
   std::string open_;  // the brackets that are open
-  Verdict verdict_;
+  JsonProblem problem_;
 };
 
 // UTF-16 and UTF-32 by their byte order mark, or by the zero bytes that ASCII has in them.
@@ -309,12 +335,12 @@ bool is_wide(std::string_view text) {
 
 }  // namespace
 
-Verdict diagnose_json(std::string_view text, std::uint32_t max_depth) {
-  if (text.empty()) return {"empty_payload", "the payload is empty"};
+JsonProblem diagnose_json(std::string_view text, std::uint32_t max_depth, JsonNumbers numbers) {
+  if (text.empty()) return {"empty_payload", "the document is empty"};
   if (is_wide(text)) {
-    return {"not_utf8", "the payload looks like UTF-16 or UTF-32; JSON must come in UTF-8"};
+    return {"not_utf8", "the document looks like UTF-16 or UTF-32; JSON must come in UTF-8"};
   }
-  return Diagnosis(text, max_depth).run();
+  return Diagnosis(text, max_depth, numbers).run();
 }
 
-}  // namespace penstock::parse
+}  // namespace penstock::cel

@@ -1,4 +1,4 @@
-// The smallest pieces of JSON's grammar, for the reader's hot path.
+// The smallest pieces of JSON's grammar, for readers of it.
 //
 // All of them may look at a few bytes behind the text: the padding allows it.
 // Threads: pure functions.
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace penstock::parse {
+namespace penstock::cel {
 
 [[nodiscard]] inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
@@ -57,4 +57,4 @@ inline constexpr std::array<bool, 256> kEndsScalar = [] {
   return ends_scalar(*at) ? at : nullptr;
 }
 
-}  // namespace penstock::parse
+}  // namespace penstock::cel
