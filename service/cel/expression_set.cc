@@ -9,19 +9,6 @@
 #include "cel/vm/share.h"
 
 namespace penstock::cel {
-namespace {
-
-void collect_inputs(const Node* node, Inputs& inputs) {
-  if (node->resolution == Resolution::kInput) {
-    inputs.add(node->input.root, node->input.segments, node->test_only);
-    return;
-  }
-  if (node->target != nullptr) collect_inputs(node->target, inputs);
-  for (const Node* arg : node->args) collect_inputs(arg, inputs);
-}
-
-}  // namespace
-
 struct ExpressionSet::Expression {
   std::string source;
   Ast ast;
@@ -44,16 +31,6 @@ std::expected<std::size_t, std::vector<Diagnostic>> ExpressionSet::add(
   expression->checked = std::move(*checked);
   expressions_.push_back(std::move(expression));
   return expressions_.size() - 1;
-}
-
-const Type& ExpressionSet::result_type(std::size_t expression) const {
-  return expressions_[expression]->checked.type;
-}
-
-Inputs ExpressionSet::inputs_of(std::size_t expression) const {
-  Inputs inputs;
-  collect_inputs(expressions_[expression]->ast.root, inputs);
-  return inputs;
 }
 
 std::expected<std::vector<ExpressionSet::Step>, ExpressionSet::Mistake> ExpressionSet::compile(

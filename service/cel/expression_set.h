@@ -35,10 +35,6 @@ class ExpressionSet {
   [[nodiscard]] std::expected<std::size_t, std::vector<Diagnostic>> add(
       std::string_view source, const Environment& environment, Type expected_type = TypeKind::kDyn);
 
-  [[nodiscard]] const Type& result_type(std::size_t expression) const;
-  // What the expression reads, in paths; its slots are not those of compile().
-  [[nodiscard]] Inputs inputs_of(std::size_t expression) const;
-
   struct Step {
     std::size_t expression;  // whose step it is; of a shared value: whose text it stands in
     // The slot that the shared value goes into; none: it is the expression itself.

@@ -18,8 +18,10 @@ namespace penstock::compute {
 struct Projection::Plan {
   static constexpr std::uint32_t kNoSlot = 0xFFFF'FFFF;
 
-  struct Let {
-    std::string name;
+  // A value that later expressions read from its slot: a `let`, or what several expressions have in
+  // common.
+  struct Step {
+    std::string place;  // whose text it is: `let "total"`, `column "id"`, for messages
     std::uint32_t slot;
     cel::Program program;
   };
@@ -45,9 +47,9 @@ struct Projection::Plan {
   cel::Inputs inputs;
   RecordSlots record;
   std::optional<cel::Program> where;
-  std::vector<Let> lets;           // a let comes after those it uses
-  std::size_t lets_for_where = 0;  // the first ones: `where` needs them
-  std::vector<Column> columns;     // by ascending index
+  std::vector<Step> steps;          // a step comes after those it uses
+  std::size_t steps_for_where = 0;  // the first ones: `where` needs them
+  std::vector<Column> columns;      // by ascending index
   std::vector<std::uint16_t> column_indexes;
 };
 

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "cel/expression_set.h"
 #include "compute/encode/column_encoder.h"
 #include "compute/expressions.h"
 #include "compute/plan.h"
@@ -87,16 +88,13 @@ class Compilation {
     plan_->table = table;
     plan_->tombstones = options_.tombstones;
     plan_->topics = options_.topics;
-    if (!options_.where.empty()) plan_->where = compile_where(plan_->inputs);
-    // Before the columns add theirs to the inputs.
-    if (problems_.empty()) add_lets(plan_->inputs);
-    plan_->lets_for_where = plan_->lets.size();
+    cel::Inputs where_inputs;
+    if (!options_.where.empty()) std::ignore = compile_where(where_inputs);
     options_.columns.empty() ? match_by_name() : bind_columns();
-    std::ranges::sort(plan_->columns, {}, &Projection::Plan::Column::index);
-    for (const auto& column : plan_->columns) plan_->column_indexes.push_back(column.index);
     check_unset();
     if (!problems_.empty()) return nullptr;
-    add_lets(plan_->inputs);
+    put_together(where_inputs);
+    if (!problems_.empty()) return nullptr;
     find_record_slots();
     return std::move(plan_);
   }
@@ -107,13 +105,74 @@ class Compilation {
                       problems_);
   }
 
-  void add_lets(cel::Inputs& inputs) {
-    for (const std::string& name : lets_.used_by(inputs, bound_lets_)) {
-      auto program = compile_at("compute.let." + name, options_.let.at(name), lets_.environment(),
-                                inputs, TypeKind::kDyn, problems_);
-      const std::uint32_t slot = inputs.add(name, {});
-      if (program) plan_->lets.push_back({name, slot, std::move(*program)});
-      bound_lets_.insert(name);
+  // Compiles all expressions once more, now together, in the order in which a record meets them.
+  void put_together(const cel::Inputs& where_inputs) {
+    const std::vector<std::string> first = lets_.used_by(where_inputs);
+    for (const std::string& name : first) add_part({PartKind::let, name, options_.let.at(name)});
+    if (!options_.where.empty()) add_part({PartKind::where, "", options_.where});
+    const std::set<std::string> done(first.begin(), first.end());
+    for (const std::string& name : lets_.used_by(column_inputs_, done)) {
+      add_part({PartKind::let, name, options_.let.at(name)});
+    }
+    std::ranges::sort(columns_, {}, &BoundColumn::index);
+    for (const BoundColumn& column : columns_) {
+      add_part({PartKind::column, plan_->table.columns[column.index].name, column.source});
+      plan_->column_indexes.push_back(column.index);
+    }
+    auto steps = set_.compile(plan_->inputs);
+    if (!steps) return report(parts_[steps.error().expression], {steps.error().diagnostic});
+    for (cel::ExpressionSet::Step& step : *steps) place(std::move(step));
+  }
+
+  enum class PartKind : std::uint8_t { let, where, column };
+  struct Part {
+    PartKind kind;
+    std::string name;
+    std::string source;
+  };
+
+  void add_part(Part part) {
+    const auto added = set_.add(part.source, lets_.environment());
+    if (!added) return report(part, added.error());
+    parts_.push_back(std::move(part));
+  }
+
+  // Only for what compiles by itself, but not together with the others.
+  void report(const Part& part, const std::vector<cel::Diagnostic>& diagnostics) {
+    const std::string place = part.kind == PartKind::let     ? "compute.let." + part.name
+                              : part.kind == PartKind::where ? "compute.where"
+                                                             : column_place(part.name);
+    for (const cel::Diagnostic& diagnostic : diagnostics) {
+      problems_.push_back(
+          {place, diagnostic.line, diagnostic.column, diagnostic.message, diagnostic.hint});
+    }
+  }
+
+  void place(cel::ExpressionSet::Step step) {
+    const Part& part = parts_[step.expression];
+    if (step.shared_slot) {
+      plan_->steps.push_back({shown(part), *step.shared_slot, std::move(step.program)});
+    } else if (part.kind == PartKind::let) {
+      plan_->steps.push_back(
+          {shown(part), plan_->inputs.add(part.name, {}), std::move(step.program)});
+    } else if (part.kind == PartKind::where) {
+      plan_->where = std::move(step.program);
+      plan_->steps_for_where = plan_->steps.size();
+    } else {
+      const std::uint32_t input = step.program.direct_input().value_or(Projection::Plan::kNoSlot);
+      const std::uint16_t index = plan_->column_indexes[plan_->columns.size()];
+      plan_->columns.push_back({index, input, std::move(step.program)});
+    }
+  }
+
+  static std::string shown(const Part& part) {
+    switch (part.kind) {
+      case PartKind::let:
+        return std::format("let \"{}\"", part.name);
+      case PartKind::where:
+        return "where";
+      default:
+        return std::format("column \"{}\"", part.name);
     }
   }
 
@@ -130,7 +189,7 @@ class Compilation {
       }
       add_column(i, "sink.columns", field_expression(column.name));
     }
-    if (plan_->columns.empty() && problems_.empty()) {
+    if (columns_.empty() && problems_.empty()) {
       add_problem("sink.table",
                   std::format("{} has no column that can be written", plan_->table.quoted_name()),
                   "");
@@ -164,8 +223,8 @@ class Compilation {
 
   void add_column(std::size_t index, const std::string& place, std::string_view source) {
     const ColumnDescription& column = plan_->table.columns[index];
-    auto program =
-        compile_at(place, source, lets_.environment(), plan_->inputs, TypeKind::kDyn, problems_);
+    const auto program =
+        compile_at(place, source, lets_.environment(), column_inputs_, TypeKind::kDyn, problems_);
     if (!program) return;
     EncodeProblem problem;
     if (!can_encode(column, program->result_type(), problem)) {
@@ -174,8 +233,7 @@ class Compilation {
                            problem.hint});
       return;
     }
-    const std::uint32_t input = program->direct_input().value_or(Projection::Plan::kNoSlot);
-    plan_->columns.push_back({static_cast<std::uint16_t>(index), input, std::move(*program)});
+    columns_.push_back({static_cast<std::uint16_t>(index), std::string(source)});
   }
 
   // A column that no row can do without and no expression sets.
@@ -213,8 +271,16 @@ class Compilation {
 
   const ComputeOptions& options_;
   Problems& problems_;
+  struct BoundColumn {
+    std::uint16_t index;
+    std::string source;
+  };
+
   Lets lets_;
-  std::set<std::string> bound_lets_;
+  cel::Inputs column_inputs_;
+  std::vector<BoundColumn> columns_;
+  cel::ExpressionSet set_;
+  std::vector<Part> parts_;  // the expressions of set_
   std::unique_ptr<Projection::Plan> plan_ = std::make_unique<Projection::Plan>();
 };
 

@@ -105,7 +105,7 @@ bool RowBuilder::begin_record(std::uint32_t index, const RecordView& record) {
 void RowBuilder::finish_record() {
   fill_record_slots();
   if (plan_.where && !passes_where()) return;
-  evaluate_lets(plan_.lets_for_where, plan_.lets.size());
+  evaluate_steps(plan_.steps_for_where, plan_.steps.size());
   row_.clear();
   std::ignore = row_.extend(sizeof fields_);
   fields_ = 0;
@@ -150,16 +150,16 @@ Value RowBuilder::headers() {
 // ---- Evaluation
 // ------------------------------------------------------------------------------------
 
-// A let that fails leaves its error in its slot: it is the record's failure only if somebody looks.
-void RowBuilder::evaluate_lets(std::size_t begin, std::size_t end) {
+// One that fails leaves its error in its slot: it is the record's failure only if somebody looks.
+void RowBuilder::evaluate_steps(std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < end; ++i) {
-    const Projection::Plan::Let& let = plan_.lets[i];
-    slots_[let.slot] = let.program.evaluate(slots_, arena_, frame_);
+    const Projection::Plan::Step& step = plan_.steps[i];
+    slots_[step.slot] = step.program.evaluate(slots_, arena_, frame_);
   }
 }
 
 bool RowBuilder::passes_where() {
-  evaluate_lets(0, plan_.lets_for_where);
+  evaluate_steps(0, plan_.steps_for_where);
   const Value keep = plan_.where->evaluate(slots_, arena_, frame_);
   if (keep.is_bool()) [[likely]] {
     if (!keep.as_bool()) ++rows_->filtered;
@@ -216,10 +216,10 @@ bool RowBuilder::add_column(std::size_t column_number) {
 void RowBuilder::reject_evaluation(const std::string& place, const Value& error) {
   const cel::EvalError& what = error.as_error();
   std::string where = place;
-  for (const Projection::Plan::Let& let : plan_.lets) {
-    const Value& value = slots_[let.slot];
+  for (const Projection::Plan::Step& step : plan_.steps) {
+    const Value& value = slots_[step.slot];
     if (value.is_error() && &value.as_error() == &what) {
-      where = std::format("let \"{}\"", let.name);
+      where = step.place;
       break;
     }
   }

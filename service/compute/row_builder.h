@@ -49,7 +49,7 @@ class RowBuilder {
  private:
   void fill_record_slots();
   [[nodiscard]] cel::Value headers();
-  void evaluate_lets(std::size_t begin, std::size_t end);
+  void evaluate_steps(std::size_t begin, std::size_t end);
   // False: the record is done, as filtered or as a reject.
   [[nodiscard]] bool passes_where();
   [[nodiscard]] bool add_column(std::size_t column);

@@ -181,14 +181,5 @@ TEST_F(TheExpressionSet, SaysWhichExpressionIsWrong) {
   EXPECT_EQ(steps.error().expression, 1U);
 }
 
-TEST_F(TheExpressionSet, TellsWhatAnExpressionReadsBeforeItIsCompiled) {
-  ExpressionSet set;
-  ASSERT_TRUE(set.add("msg.a + msg.items.filter(i, i.b > msg.n)[0]", environment_).has_value());
-  std::string paths;
-  const Inputs inputs = set.inputs_of(0);
-  for (const InputPath& path : inputs.paths()) paths += path.to_string() + " ";
-  EXPECT_EQ(paths, "msg.a msg.items msg.n ");
-}
-
 }  // namespace
 }  // namespace penstock::cel

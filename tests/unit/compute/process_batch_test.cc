@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "compute/plan.h"
 #include "compute/projection.h"
 #include "parse/json_reader.h"
 #include "unit/compute/encoding.h"
@@ -182,6 +183,26 @@ TEST_F(BatchProcessorTest, RejectsWhereThatFailsOrIsNoBool) {
   EXPECT_EQ(rows->rejects[0].reason, "wrong_type");
   EXPECT_TRUE(rows->rejects[0].message.starts_with("where: ")) << rows->rejects[0].message;
   EXPECT_TRUE(rows->rejects[1].message.starts_with("where: ")) << rows->rejects[1].message;
+}
+
+TEST_F(BatchProcessorTest, ComputesOnceWhatWhereLetsAndColumnsHaveInCommon) {
+  options.where = "msg.name.lowerAscii() != 'skip'";
+  options.let = {{"label", "msg.name.lowerAscii() + '!'"}};
+  options.columns = {{"id", "msg.id"}, {"name", "label"}, {"state", "msg.name.lowerAscii()"}};
+  record(R"({"id":1,"name":"ADA"})");
+  record(R"({"id":2,"name":"Skip"})");
+  record(R"({"id":3,"name":5})");
+  const auto projection = Projection::compile(options, table);
+  ASSERT_TRUE(projection.has_value());
+  EXPECT_EQ(projection->plan().steps_for_where, 1U);
+  EXPECT_EQ(projection->plan().steps.size(), 2U);  // what is shared, and the let
+  const auto rows = process();
+  ASSERT_EQ(rows->row_count(), 1U);
+  EXPECT_EQ(fields(*rows, 0), (std::vector<std::string>{int8(1), "ada!", "ada"}));
+  EXPECT_EQ(rows->filtered, 1U);
+  // It is named as what it was written as.
+  ASSERT_EQ(rows->rejects.size(), 1U);
+  EXPECT_TRUE(rows->rejects[0].message.starts_with("where: ")) << rows->rejects[0].message;
 }
 
 TEST_F(BatchProcessorTest, EvaluatesLetsAndNamesTheOneThatFails) {
