@@ -52,6 +52,9 @@ struct CostEstimate {
   std::vector<Loop> loops;
 };
 
+// "12 operations, and 3 for every element of msg.items".
+[[nodiscard]] std::string to_string(const CostEstimate& cost);
+
 // The working registers of an evaluation: made once per worker, used for any number of programs.
 // Grows to the largest program and then allocates no more.
 class Frame {
@@ -85,7 +88,8 @@ class Program {
   [[nodiscard]] Value evaluate(std::span<const Value> slots, Arena& arena, Frame& frame) const;
 
   [[nodiscard]] const CostEstimate& cost() const noexcept;
-  // For people: the typed program, one instruction per line.
+  // For people: type, inputs, cost, and the program, one instruction per line with its place in the
+  // expression and the type of what it computes.
   [[nodiscard]] std::string explain() const;
 
  private:

@@ -23,6 +23,7 @@ struct Options {
   std::string expression;
   std::string message;
   bool type = false;
+  bool explain = false;
 };
 
 // A JSON document given as such, as a file's name, or on standard input.
@@ -48,6 +49,10 @@ int evaluate(const Options& options) {
   }
   if (options.type) {
     std::cout << program->result_type().to_string() << "\n";
+    return kOk;
+  }
+  if (options.explain) {
+    std::cout << program->explain();
     return kOk;
   }
 
@@ -97,11 +102,16 @@ void add_eval(CLI::App& app, int& exit_status) {
                    "What `msg` is: a JSON file, - for standard input, or a JSON object itself")
       ->type_name("FILE|-|JSON");
   eval->add_flag("--type", options->type, "Print the type of the result instead of its value");
+  eval->add_flag("--explain", options->explain,
+                 "Print what the expression compiles to instead: its type, the fields it reads, "
+                 "its estimated cost, and the typed program")
+      ->excludes("--type");
   eval->footer(
       "Examples:\n"
       "  penstock eval '1 + 2 * 3'\n"
       "  penstock eval 'msg.items.filter(i, i.price > 10.0).size()' --msg order.json\n"
-      "  penstock eval --type 'double(msg.quantity) * msg.unit_price'");
+      "  penstock eval --type 'double(msg.quantity) * msg.unit_price'\n"
+      "  penstock eval --explain 'msg.items.exists(i, i.price > 10.0)'");
   eval->callback([options, &exit_status] { exit_status = evaluate(*options); });
 }
 

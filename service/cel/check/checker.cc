@@ -21,6 +21,7 @@ CheckResult check(Ast& ast, const Environment& environment, bool strict) {
 
 CheckResult CheckPass::run() {
   check_value(ast_.root);
+  for (Node& node : ast_.nodes) node.type = types_.resolve(node.type, true);
   return {types_.resolve(ast_.root->type, true), std::move(diagnostics_), next_local_};
 }
 

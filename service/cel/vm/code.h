@@ -145,6 +145,7 @@ struct Failure {
 struct Program::Code {
   std::vector<Instruction> instructions;
   std::vector<Position> positions;  // one per instruction
+  std::vector<Type> types;          // likewise: of the node it is for
   std::vector<Value> constants;
   std::vector<Operand> operands;  // of calls, lists and maps
   std::vector<CallSite> call_sites;

@@ -77,6 +77,7 @@ std::expected<Program, Diagnostic> Compiler::compile() {
   if (error_) return std::unexpected(std::move(*error_));
   if (base_of(result) == Base::kConstant) {
     code_->constant = code_->constants[index_of(result)];
+    code_->cost = {};
   } else if (base_of(result) == Base::kSlot) {
     code_->direct_input = index_of(result);
   }
@@ -135,6 +136,7 @@ std::uint32_t Compiler::emit(const Node* at, Op op, std::uint16_t dst, std::uint
                              std::uint32_t b, std::uint32_t c) {
   code_->instructions.push_back({op, dst, a, b, c});
   code_->positions.push_back({at->offset, 0});  // see locate_all()
+  code_->types.push_back(at->type);
   return here() - 1;
 }
 
@@ -202,6 +204,7 @@ Operand Compiler::fold(const Mark& mark, Operand result) {
   if (value.is_error()) return result;  // its time is when, and if, it is reached
   code_->instructions.resize(mark.instructions);
   code_->positions.resize(mark.instructions);
+  code_->types.resize(mark.instructions);
   next_register_ = mark.next_register;
   code_->constants.push_back(value);
   return make_operand(Base::kConstant, static_cast<std::uint32_t>(code_->constants.size() - 1));

@@ -1,4 +1,5 @@
 // The listing of a program, for people.
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -109,26 +110,80 @@ std::string operands_of(const Program::Code& code, const Instruction& in) {
   }
 }
 
+// It leaves a value of its node's type in `dst`.
+bool has_typed_result(Op op) {
+  switch (op) {
+    case Op::kReturn:
+    case Op::kJump:
+    case Op::kJumpIfFalse:
+    case Op::kJumpIfTrue:
+    case Op::kIterBegin:
+    case Op::kIterNext:
+    case Op::kIterPair:
+    case Op::kListBegin:
+    case Op::kAppend:
+    case Op::kAppendIf:
+    case Op::kSkipUnless:
+    case Op::kMapBegin:
+    case Op::kMapAdd:
+    case Op::kMapAddAll:
+      return false;
+    default:
+      return !is_test(op);
+  }
+}
+
+bool has_result(Op op) {
+  return op != Op::kReturn && op != Op::kJump && op != Op::kJumpIfFalse && op != Op::kJumpIfTrue &&
+         !is_test(op);
+}
+
+std::string padded(std::string text, std::size_t width) {
+  text.resize(std::max(text.size(), width), ' ');
+  return text;
+}
+
+std::string counted(std::uint64_t operations) {
+  return std::to_string(operations) + (operations == 1 ? " operation" : " operations");
+}
+
+std::string line_of(const Program::Code& code, std::size_t i) {
+  const Instruction& in = code.instructions[i];
+  const Position at = code.positions[i];
+  std::string text = padded(std::to_string(i), 4);
+  text += padded(std::to_string(at.line) + ":" + std::to_string(at.column), 7);
+  if (has_result(in.op)) text += "r" + std::to_string(in.dst);
+  if (has_typed_result(in.op)) text += ": " + code.types[i].to_string();
+  if (has_result(in.op)) text += " = ";
+  text += kOpNames[static_cast<std::size_t>(in.op)];
+  text += operands_of(code, in);
+  if (jumps(in.op)) text += " -> " + std::to_string(in.c);
+  if (is_test(in.op)) text += ", error -> " + std::to_string(in.dst);
+  return text + "\n";
+}
+
 }  // namespace
+
+std::string to_string(const CostEstimate& cost) {
+  std::string text = counted(cost.operations);
+  for (const CostEstimate::Loop& loop : cost.loops) {
+    text += ", and " + std::to_string(loop.operations) + " for every element";
+    for (std::size_t i = loop.over.size(); i-- > 0;) {
+      text += " of " + loop.over[i] + (i > 0 ? ", for every element" : "");
+    }
+  }
+  return text;
+}
 
 std::string Program::explain() const {
   const Code& code = *code_;
-  std::string text = "type: " + code.result_type.to_string() + "\nreads:";
-  for (const std::uint32_t slot : code.slots_read) text += " " + code.slot_names[slot];
-  text += code.slots_read.empty() ? " nothing\n" : "\n";
-  for (std::size_t i = 0; i < code.instructions.size(); ++i) {
-    const Instruction& in = code.instructions[i];
-    text += std::to_string(i) + ": ";
-    if (in.op != Op::kReturn && in.op != Op::kJump && in.op != Op::kJumpIfFalse &&
-        in.op != Op::kJumpIfTrue && !is_test(in.op)) {
-      text += "r" + std::to_string(in.dst) + " = ";
-    }
-    text += kOpNames[static_cast<std::size_t>(in.op)];
-    text += operands_of(code, in);
-    if (jumps(in.op)) text += " -> " + std::to_string(in.c);
-    if (is_test(in.op)) text += ", error -> " + std::to_string(in.dst);
-    text += '\n';
+  std::string text = "type   " + code.result_type.to_string() + "\nreads  ";
+  for (std::size_t i = 0; i < code.slots_read.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + code.slot_names[code.slots_read[i]];
   }
+  text += (code.slots_read.empty() ? "nothing" : "") + std::string("\ncost   ");
+  text += to_string(code.cost) + "\n\n";
+  for (std::size_t i = 0; i < code.instructions.size(); ++i) text += line_of(code, i);
   return text;
 }
 

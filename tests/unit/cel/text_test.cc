@@ -59,17 +59,40 @@ TEST(Explain, ListsTheProgram) {
   auto program = compile("msg.a > 2 * 3 && msg.b == 'y'", environment, inputs);
   ASSERT_TRUE(program.has_value());
   EXPECT_EQ(program->explain(),
-            "type: bool\n"
-            "reads: msg.a msg.b\n"
-            "0: GreaterElse msg.a 6 -> 3, error -> 4\n"
-            "1: EqualElse msg.b \"y\" -> 3, error -> 4\n"
-            "2: Return true\n"
-            "3: Return false\n"
-            "4: r0 = Greater msg.a 6\n"
-            "5: JumpIfFalse r0 -> 8\n"
-            "6: r1 = Equal msg.b \"y\"\n"
-            "7: r0 = And r0 r1\n"
-            "8: Return r0\n");
+            "type   bool\n"
+            "reads  msg.a, msg.b\n"
+            "cost   4 operations\n"
+            "\n"
+            "0   1:7    GreaterElse msg.a 6 -> 3, error -> 4\n"
+            "1   1:24   EqualElse msg.b \"y\" -> 3, error -> 4\n"
+            "2   1:15   Return true\n"
+            "3   1:15   Return false\n"
+            "4   1:7    r0: bool = Greater msg.a 6\n"
+            "5   1:15   JumpIfFalse r0 -> 8\n"
+            "6   1:24   r1: bool = Equal msg.b \"y\"\n"
+            "7   1:24   r0: bool = And r0 r1\n"
+            "8   1:15   Return r0\n");
+}
+
+TEST(Explain, EstimatesTheCostOfWhatIsDoneForEveryElement) {
+  Environment environment;
+  environment.declare_document("msg");
+  const auto cost_of = [&](const char* source) {
+    Inputs inputs;
+    auto program = compile(source, environment, inputs);
+    return program ? to_string(program->cost()) : program.error().front().message;
+  };
+  EXPECT_EQ(cost_of("msg.a"), "0 operations");
+  EXPECT_EQ(cost_of("[1, 2].map(x, x + 1)"), "0 operations");
+  EXPECT_EQ(cost_of("msg.a + 1"), "1 operation");
+  EXPECT_EQ(cost_of("msg.a.lowerAscii().matches('^x') && msg.b"), "25 operations");
+  EXPECT_EQ(cost_of("msg.items.filter(i, i.price > 10.0).size() + 1"),
+            "6 operations, and 3 for every element of msg.items");
+  EXPECT_EQ(cost_of("msg.items.exists(i, i.parts.all(p, p > 1))"),
+            "4 operations, and 6 for every element of msg.items, and 2 for every element of "
+            "i.parts, for every element of msg.items");
+  EXPECT_EQ(cost_of("[1, 2].map(x, x + msg.a)"),
+            "7 operations, and 2 for every element of a list of 2");
 }
 
 TEST(Explain, ListsEveryKindOfInstruction) {
