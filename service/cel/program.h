@@ -36,6 +36,8 @@ struct CompileOptions {
   std::uint64_t max_steps = 5'000'000;
   // Off: what the checker would refuse becomes an error at run time. For conformance tests.
   bool type_check = true;
+  // Off: has(), all() … are functions like any other. For conformance tests.
+  bool expand_macros = true;
   // The result's type must be assignable to this one; dyn: anything goes.
   Type expected_type = TypeKind::kDyn;
 };

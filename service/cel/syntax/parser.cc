@@ -43,7 +43,9 @@ BinaryOperator binary_operator(const Lexeme& token) {
 
 class Parser {
  public:
-  explicit Parser(Ast& ast) : ast_(ast), lexer_(ast.source, ast.text) { advance(); }
+  Parser(Ast& ast, bool macros) : ast_(ast), lexer_(ast.source, ast.text), macros_(macros) {
+    advance();
+  }
 
   std::optional<Diagnostic> run() {
     Node* root = parse_expr();
@@ -233,6 +235,7 @@ class Parser {
   Node* parse_call(Node* call) {
     advance();
     if (!parse_elements(call->args, nullptr, ")", "in the arguments")) return nullptr;
+    if (!macros_) return sealed(call);
     MacroError error;
     Node* expanded = expand_macro(ast_, call, error);
     if (!error.message.empty()) return fail(error.offset, std::move(error.message));
@@ -338,6 +341,7 @@ class Parser {
 
   Ast& ast_;
   Lexer lexer_;
+  const bool macros_;
   Lexeme token_;
   std::uint32_t nesting_ = 0;
   std::optional<Diagnostic> error_;
@@ -345,9 +349,9 @@ class Parser {
 
 }  // namespace
 
-std::optional<Diagnostic> parse(Ast& ast) {
+std::optional<Diagnostic> parse(Ast& ast, bool macros) {
   if (!is_valid_utf8(ast.source)) return Diagnostic{1, 1, "the expression is not valid UTF-8", {}};
-  return Parser(ast).run();
+  return Parser(ast, macros).run();
 }
 
 }  // namespace penstock::cel

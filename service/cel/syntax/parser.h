@@ -9,7 +9,8 @@
 
 namespace penstock::cel {
 
-// Parses ast.source into ast.root. The first mistake ends it.
-[[nodiscard]] std::optional<Diagnostic> parse(Ast& ast);
+// Parses ast.source into ast.root. The first mistake ends it. Without `macros`, calls of macros
+// stay calls.
+[[nodiscard]] std::optional<Diagnostic> parse(Ast& ast, bool macros = true);
 
 }  // namespace penstock::cel
