@@ -69,6 +69,15 @@ command_bench() {
   "$program" "${@:2}"
 }
 
+command_conformance() { # FILE; or - NAME: standard input, which messages call NAME
+  if [ "${1:-}" != - ]; then
+    open_cases "${1:-}"
+    set -- - "$1"
+  fi
+  (cd "$PENSTOCK_REPO" && build release penstock_conformance)
+  "$PENSTOCK_REPO/build/release/bin/penstock_conformance" "${2:-standard input}"
+}
+
 command_fmt() { # [FILE...]
   if [ $# = 0 ]; then
     (cd "$PENSTOCK_REPO" && cpp_files | xargs -r clang-format-19 -i)

@@ -13,6 +13,14 @@ die() {
   exit 1
 }
 
+# open_cases FILE: conformance cases become the standard input: they are anywhere, and what runs inside
+# may see the clone alone.
+open_cases() {
+  [ -n "$1" ] || die "which file? ./dev conformance FILE"
+  if [ -d "$1" ] || ! [ -r "$1" ]; then die "$1: there is no such file, or it cannot be read"; fi
+  exec <"$1"
+}
+
 # with_lock NAME COMMAND...: one at a time on this machine. The kernel lets go of the lock when
 # this process ends, however it ends; COMMAND's children do not inherit it.
 with_lock() {

@@ -22,7 +22,8 @@ std::expected<CheckResult, std::vector<Diagnostic>> parse_and_check(Ast& ast,
     return refuse("the expression is too long: " + std::to_string(ast.source.size()) +
                   " bytes; at most " + std::to_string(options.max_source_bytes) + " are allowed");
   }
-  if (auto mistake = parse(ast, options.expand_macros)) return std::unexpected(std::vector{std::move(*mistake)});
+  if (auto mistake = parse(ast, options.expand_macros))
+    return std::unexpected(std::vector{std::move(*mistake)});
   CheckResult checked = check(ast, environment, options.type_check);
   if (!checked.diagnostics.empty()) return std::unexpected(std::move(checked.diagnostics));
   if (!Unifier().assignable(checked.type, options.expected_type)) {
