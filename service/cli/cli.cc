@@ -58,6 +58,7 @@ int run(int argc, const char* const* argv) {
   add_check(app, exit_status);
   add_migrate(app, exit_status);
   add_eval(app, exit_status);
+  add_functions(app, exit_status);
   add_demo(app, exit_status);
   add_version(app, exit_status);
   try {

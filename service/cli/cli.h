@@ -31,6 +31,7 @@ void add_serve(CLI::App& app, int& exit_status);
 void add_check(CLI::App& app, int& exit_status);
 void add_migrate(CLI::App& app, int& exit_status);
 void add_eval(CLI::App& app, int& exit_status);
+void add_functions(CLI::App& app, int& exit_status);
 void add_demo(CLI::App& app, int& exit_status);
 void add_version(CLI::App& app, int& exit_status);
 

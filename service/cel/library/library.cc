@@ -1,5 +1,6 @@
 #include "cel/library/library.h"
 
+#include <array>
 #include <cassert>
 #include <map>
 #include <utility>
@@ -111,13 +112,16 @@ struct Library {
 
   Library() {
     std::map<std::string, std::size_t> indices;
-    for (const FunctionRow& row : all_function_rows()) {
-      Overload overload;
-      overload.implementation = row.implementation;
-      std::string name = SignatureParser(row.signature).parse(overload);
-      const auto [at, is_new] = indices.try_emplace(name, functions.size());
-      if (is_new) functions.push_back({std::move(name), {}});
-      functions[at->second].overloads.push_back(std::move(overload));
+    for (const FunctionGroup& group : function_groups()) {
+      for (const FunctionRow& row : group.rows) {
+        if (group.is_written_out) continue;
+        Overload overload;
+        overload.implementation = row.implementation;
+        std::string name = SignatureParser(row.signature).parse(overload);
+        const auto [at, is_new] = indices.try_emplace(name, functions.size());
+        if (is_new) functions.push_back({std::move(name), {}});
+        functions[at->second].overloads.push_back(std::move(overload));
+      }
     }
     for (const Function& function : functions) by_name.emplace(function.name, &function);
   }
@@ -138,14 +142,24 @@ const Function* find_function(std::string_view name) {
 
 std::span<const Function> all_functions() { return library().functions; }
 
-std::vector<FunctionRow> all_function_rows() {
-  std::vector<FunctionRow> rows;
-  for (const auto table : {operator_rows(), conversion_rows(), string_rows(), time_rows(),
-                           collection_rows(), math_rows(), optional_rows(), encoder_rows(),
-                           network_rows(), regex_rows(), json_rows(), url_rows(), hash_rows()}) {
-    rows.insert(rows.end(), table.begin(), table.end());
-  }
-  return rows;
+std::span<const FunctionGroup> function_groups() {
+  static const std::array<FunctionGroup, 14> groups = {{
+      {"Operators", operator_rows()},
+      {"Logic, fields and macros", macro_rows(), true},
+      {"Conversions", conversion_rows()},
+      {"Strings", string_rows()},
+      {"Regular expressions", regex_rows()},
+      {"Timestamps and durations", time_rows()},
+      {"Lists, maps and sets", collection_rows()},
+      {"Numbers", math_rows()},
+      {"Optional values", optional_rows()},
+      {"Base64", encoder_rows()},
+      {"Network addresses", network_rows()},
+      {"JSON inside texts", json_rows()},
+      {"URLs", url_rows()},
+      {"Hashes and UUIDs", hash_rows()},
+  }};
+  return groups;
 }
 
 std::uint32_t kinds_of(const Type& type) noexcept {

@@ -51,8 +51,14 @@ struct Function {
 // nullptr: there is none.
 [[nodiscard]] const Function* find_function(std::string_view name);
 [[nodiscard]] std::span<const Function> all_functions();
-// Every row, in the manual's order.
-[[nodiscard]] std::vector<FunctionRow> all_function_rows();
+// The tables under their titles, in the manual's order.
+struct FunctionGroup {
+  std::string_view title;
+  std::span<const FunctionRow> rows;
+  // Its signatures are for people only: macros and what else the parser knows by itself.
+  bool is_written_out = false;
+};
+[[nodiscard]] std::span<const FunctionGroup> function_groups();
 
 // Bit of one kind.
 [[nodiscard]] constexpr std::uint32_t kind_bit(Kind kind) noexcept {
@@ -69,6 +75,7 @@ inline constexpr std::uint32_t kAnyKind = ~(kind_bit(Kind::kError) | kind_bit(Ki
 
 // The tables.
 [[nodiscard]] std::span<const FunctionRow> operator_rows();
+[[nodiscard]] std::span<const FunctionRow> macro_rows();
 [[nodiscard]] std::span<const FunctionRow> conversion_rows();
 [[nodiscard]] std::span<const FunctionRow> string_rows();
 [[nodiscard]] std::span<const FunctionRow> time_rows();
