@@ -6,20 +6,21 @@
 
 namespace penstock::cel {
 
-const Type* Environment::Variable::declared_type(std::span<const std::string> path) const {
+std::optional<Type> Environment::Variable::declared_type(std::span<const std::string> path) const {
   const Type* at = &declared;
   for (const std::string& segment : path) {
     if (at->is(TypeKind::kRecord)) {
       const Field* field = at->find_field(segment);
-      if (field == nullptr) return nullptr;
+      if (field == nullptr) return std::nullopt;
       at = &field->type;
     } else if (at->certain().is(TypeKind::kMap)) {
       at = &at->certain().element();
     } else {
-      return nullptr;
+      return std::nullopt;
     }
   }
-  return at;
+  if (!at->is(TypeKind::kRecord)) return *at;
+  return Type::nullable(Type::map(TypeKind::kString, TypeKind::kDyn));
 }
 
 void Environment::declare(std::string name, Type type) {

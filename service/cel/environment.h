@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,8 +39,8 @@ class Environment {
     // Of a document: what is declared of it, as a record; else dyn.
     Type declared;
 
-    // What is declared of this part of a document; nullptr: nothing is.
-    [[nodiscard]] const Type* declared_type(std::span<const std::string> path) const;
+    // What is declared of this part of a document; nullopt: nothing is.
+    [[nodiscard]] std::optional<Type> declared_type(std::span<const std::string> path) const;
   };
 
   // A plain variable (a `let`): one slot, always read whole. Declaring a name again replaces it.
@@ -50,7 +51,7 @@ class Environment {
   // input paths; a use of the whole variable, or of an index that is not a constant string, is the
   // path of the longest constant prefix. Fields in `declared` have the type that is given there,
   // any other is dyn. A field of record type is an object of which parts are declared in turn; as
-  // a whole it is a map(string, dyn).
+  // a whole it is a nullable(map(string, dyn)).
   void declare_document(std::string name, std::vector<Field> declared = {});
 
   // A document with fixed fields: `record` {topic: string, partition: int, headers: map(…) …}.

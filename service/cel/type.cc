@@ -115,7 +115,6 @@ const Field* Type::find_field(std::string_view name) const noexcept {
 
 std::string Type::to_string() const {
   if (kind_ == TypeKind::kRecord || kind_ == TypeKind::kParam) return name();
-  if (kind_ == TypeKind::kNullable) return element().to_string() + "?";
   std::string text(kind_ == TypeKind::kAbstract ? std::string_view(name()) : shown_name(kind_));
   if (parameters().empty()) return text;
   char separator = '(';

@@ -75,7 +75,7 @@ class Type {
   // nullptr: the record has no such field.
   [[nodiscard]] const Field* find_field(std::string_view name) const noexcept;
 
-  // As CEL writes it: "list(int)", "map(string, dyn)"; a nullable type as "int?".
+  // As CEL writes it: "list(int)", "map(string, dyn)".
   [[nodiscard]] std::string to_string() const;
 
   friend bool operator==(const Type& a, const Type& b) noexcept;

@@ -17,7 +17,7 @@ struct NamedType {
   std::size_t parameters;
 };
 
-constexpr std::array<NamedType, 12> kTypes = {{
+constexpr std::array<NamedType, 13> kTypes = {{
     {"int", TypeKind::kInt, 0},
     {"uint", TypeKind::kUint, 0},
     {"double", TypeKind::kDouble, 0},
@@ -28,6 +28,7 @@ constexpr std::array<NamedType, 12> kTypes = {{
     {"duration", TypeKind::kDuration, 0},
     {"list", TypeKind::kList, 1},
     {"map", TypeKind::kMap, 2},
+    {"nullable", TypeKind::kNullable, 1},
     {"dyn", TypeKind::kDyn, 0},
     {"null", TypeKind::kNull, 0},
 }};
@@ -83,21 +84,23 @@ class TypeParser {
       type = Type::list(std::move(parameters[0]));
     } else if (named->kind == TypeKind::kMap) {
       type = Type::map(std::move(parameters[0]), std::move(parameters[1]));
+    } else if (named->kind == TypeKind::kNullable) {
+      type = std::move(parameters[0]);
+      const bool has_null =
+          type.is_dyn() || type.is(TypeKind::kNull) || type.is(TypeKind::kNullable);
+      if (!has_null) type = Type::nullable(std::move(type));
     } else {
       type = named->kind;
     }
-    skip_space();
-    if (!take('?')) return true;
-    const bool has_null = type.is_dyn() || type.is(TypeKind::kNull);
-    if (!has_null) type = Type::nullable(std::move(type));
     return true;
   }
 
   bool read_parameters(const NamedType& type, std::vector<Type>& parameters, int depth) {
     if (type.parameters == 0) return true;
-    const std::string_view example = type.parameters == 1
-                                         ? "a list names the type of its elements: list(string)"
-                                         : "a map names two types: map(string, dyn)";
+    std::string_view example = "a map names two types: map(string, dyn)";
+    if (type.kind == TypeKind::kList)
+      example = "a list names the type of its elements: list(string)";
+    if (type.kind == TypeKind::kNullable) example = "name the type that may be null: nullable(int)";
     skip_space();
     if (!take('(')) return fail(at_, "'(' is missing here", std::string(example));
     while (true) {

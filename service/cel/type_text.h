@@ -1,4 +1,4 @@
-// Types as people write them: "int", "list(string)", "map(string, dyn)", "int?".
+// Types as people write them: "int", "list(string)", "map(string, dyn)", "nullable(int)".
 //
 // Threads: pure function. Failure: the first thing that is wrong, with its place.
 #pragma once
@@ -11,7 +11,7 @@
 
 namespace penstock::cel {
 
-// As Type::to_string() writes it. A '?' behind a type makes it nullable.
+// As Type::to_string() writes it.
 [[nodiscard]] std::expected<Type, Diagnostic> parse_type(std::string_view text);
 
 }  // namespace penstock::cel

@@ -186,11 +186,9 @@ void CheckPass::extend_input(Node* node, const Node* target, std::string_view fi
   if (node->test_only) return;
   bool is_object = node->type.is_dyn();
   if (const Environment::Variable* variable = environment_.find(node->input.root)) {
-    if (const Type* declared = variable->declared_type(node->input.segments)) {
-      const bool in_parts = declared->is(TypeKind::kRecord);
-      Type type = in_parts ? Type::map(TypeKind::kString, TypeKind::kDyn) : *declared;
-      is_object = type.is_dyn() || type.certain().is(TypeKind::kMap);
-      node->type = node->is_optional ? Type::optional(std::move(type)) : std::move(type);
+    if (std::optional<Type> type = variable->declared_type(node->input.segments)) {
+      is_object = type->is_dyn() || type->certain().is(TypeKind::kMap);
+      node->type = node->is_optional ? Type::optional(std::move(*type)) : std::move(*type);
     }
   }
   node->input.extensible = is_object && !node->is_optional;

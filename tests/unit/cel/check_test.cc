@@ -74,9 +74,9 @@ TEST_F(Checker, DeducesTypes) {
   EXPECT_EQ(type_of("order.buyer.name"), "string");
   EXPECT_EQ(type_of("order.extra.anything"), "dyn");
   EXPECT_EQ(type_of("order['buyer']['name']"), "string");
-  EXPECT_EQ(type_of("order.?buyer"), "optional_type(map(string, dyn))");
+  EXPECT_EQ(type_of("order.?buyer"), "optional_type(nullable(map(string, dyn)))");
   EXPECT_EQ(type_of("order.?id"), "optional_type(int)");
-  EXPECT_EQ(type_of("order.buyer"), "map(string, dyn)");
+  EXPECT_EQ(type_of("order.buyer"), "nullable(map(string, dyn))");
   EXPECT_EQ(type_of("order.buyer.undeclared.too"), "dyn");
   EXPECT_EQ(type_of("order.undeclared"), "dyn");
   EXPECT_EQ(type_of("order.tags"), "map(string, int)");
@@ -91,19 +91,19 @@ TEST_F(Checker, ChecksWhatIsDeclaredOfADocument) {
   EXPECT_EQ(message_of("order.tags.x + 'x'"), "'+' does not take (int, string)");
   EXPECT_EQ(message_of("order.id.part"),
             "a value of type int has no fields; 'part' cannot be selected");
-  EXPECT_EQ(message_of("order.buyer + 1"), "'+' does not take (map(string, dyn), int)");
+  EXPECT_EQ(message_of("order.buyer + 1"), "'+' does not take (nullable(map(string, dyn)), int)");
   EXPECT_EQ(message_of("order.id == null"), "'==' does not take (int, null)");
 }
 
 TEST_F(Checker, TakesANullableTypeForItsTypeAndForNull) {
-  EXPECT_EQ(type_of("order.note"), "string?");
+  EXPECT_EQ(type_of("order.note"), "nullable(string)");
   EXPECT_EQ(type_of("order.note == null"), "bool");
   EXPECT_EQ(type_of("order.note + 'x'"), "string");
-  EXPECT_EQ(type_of("true ? order.note : 'x'"), "string?");
-  EXPECT_EQ(type_of("true ? 'x' : order.note"), "string?");
-  EXPECT_EQ(type_of("true ? null : order.note"), "string?");
-  EXPECT_EQ(type_of("['x', order.note]"), "list(string?)");
-  EXPECT_EQ(message_of("order.note + 1"), "'+' does not take (string?, int)");
+  EXPECT_EQ(type_of("true ? order.note : 'x'"), "nullable(string)");
+  EXPECT_EQ(type_of("true ? 'x' : order.note"), "nullable(string)");
+  EXPECT_EQ(type_of("true ? null : order.note"), "nullable(string)");
+  EXPECT_EQ(type_of("['x', order.note]"), "list(nullable(string))");
+  EXPECT_EQ(message_of("order.note + 1"), "'+' does not take (nullable(string), int)");
 }
 
 TEST_F(Checker, ReadsTheDeclaredPartsOfADocumentOneByOne) {
