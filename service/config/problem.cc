@@ -57,7 +57,10 @@ std::string render(std::span<const Problem> problems, Colour colour) {
       out.append(number.size(), ' ').append(" | ").append(window.caret, ' ');
       out.append(red).append("^").append(plain).append("\n");
     }
-    if (!problem.hint.empty()) out.append("  hint: ").append(problem.hint).append("\n");
+    if (problem.hint.empty()) continue;
+    out += "  hint: ";
+    for (const char c : problem.hint) out += c == '\n' ? "\n        " : std::string(1, c);
+    out += "\n";
   }
   return out;
 }
