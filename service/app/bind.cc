@@ -1,5 +1,7 @@
 #include "app/bind.h"
 
+#include <array>
+#include <map>
 #include <utility>
 
 #include "offsets/migrations.h"
@@ -14,24 +16,22 @@ std::string path_of(int index, std::string_view place) {
 // compute/ names places in its own terms; a column's expression stands below sink.columns.
 config::Problem locate(const config::Loaded& loaded, int index,
                        const compute::ComputeOptions& options, const compute::Problem& problem) {
-  const std::string path = path_of(index, problem.place);
-  if (problem.line == 0) {
-    return loaded.places.problem(loaded.places.key_place(path), path, problem.message,
-                                 problem.hint);
+  std::string path = path_of(index, problem.place);
+  std::string_view text = options.where;
+  const std::array<std::pair<std::string_view, const std::map<std::string, std::string>*>, 3> maps =
+      {{{"parse.schema", &options.schema},
+        {"compute.let", &options.let},
+        {"sink.columns", &options.columns}}};
+  for (const auto& [section, entries] : maps) {
+    if (!problem.place.starts_with(std::string(section) + ".")) continue;
+    const std::string name = problem.place.substr(section.size() + 1);
+    path = config::child_path(path_of(index, section), name);
+    if (const auto entry = entries->find(name); entry != entries->end()) text = entry->second;
   }
-  const auto last = problem.place.rfind('.');
-  const std::string name = problem.place.substr(last + 1);
-  std::string_view expression = options.where;
-  if (const auto let = options.let.find(name);
-      problem.place.starts_with("compute.let") && let != options.let.end()) {
-    expression = let->second;
-  } else if (const auto column = options.columns.find(name);
-             problem.place.starts_with("sink.columns") && column != options.columns.end()) {
-    expression = column->second;
-  }
-  return loaded.places.problem(
-      loaded.places.place_at(path, expression, problem.line, problem.column), path, problem.message,
-      problem.hint);
+  const config::Place place =
+      problem.line == 0 ? loaded.places.key_place(path)
+                        : loaded.places.place_at(path, text, problem.line, problem.column);
+  return loaded.places.problem(place, path, problem.message, problem.hint);
 }
 
 config::Problems locate(const config::Loaded& loaded, int index,
@@ -55,12 +55,14 @@ config::Problem problem_at(const config::Loaded& loaded, int index, std::string_
 
 compute::ComputeOptions compute_options(const v1::PipelineSpec& spec) {
   compute::ComputeOptions options;
+  options.schema = {spec.parse().schema().begin(), spec.parse().schema().end()};
   options.where = spec.compute().where();
   options.let = {spec.compute().let().begin(), spec.compute().let().end()};
   options.columns = {spec.sink().columns().begin(), spec.sink().columns().end()};
   options.tombstones = spec.parse().json().tombstones() == v1::JsonSpec::SKIP
                            ? compute::Tombstones::skip
                            : compute::Tombstones::reject;
+  options.max_steps = spec.compute().max_steps();
   options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
   return options;
 }

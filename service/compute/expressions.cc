@@ -5,6 +5,8 @@
 #include <format>
 #include <utility>
 
+#include "compute/schema.h"
+
 namespace penstock::compute {
 namespace {
 
@@ -36,9 +38,9 @@ std::string objection_to(std::string_view name) {
 
 }  // namespace
 
-cel::Environment base_environment() {
+cel::Environment base_environment(std::vector<cel::Field> declared) {
   cel::Environment environment;
-  environment.declare_document("msg");
+  environment.declare_document("msg", std::move(declared));
   environment.declare_record("record",
                              {{"topic", TypeKind::kString},
                               {"partition", TypeKind::kInt},
@@ -64,8 +66,9 @@ std::optional<cel::Program> compile_at(std::string_view place, std::string_view 
   return std::nullopt;
 }
 
-Lets::Lets(const std::map<std::string, std::string>& sources, Problems& problems)
-    : sources_(sources), environment_(base_environment()) {
+Lets::Lets(const ComputeOptions& options, Problems& problems)
+    : sources_(options.let),
+      environment_(base_environment(parse_schema(options.schema, problems))) {
   find_uses(problems);
   for (const auto& [name, source] : sources_) {
     std::vector<std::string> path;

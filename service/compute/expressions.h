@@ -17,8 +17,8 @@
 
 namespace penstock::compute {
 
-// `msg` and `record`, as every expression of a pipeline sees them.
-[[nodiscard]] cel::Environment base_environment();
+// `msg`, with what is declared of it, and `record`, as every expression of a pipeline sees them.
+[[nodiscard]] cel::Environment base_environment(std::vector<cel::Field> declared = {});
 
 // Compiles one expression; its diagnostics become problems at `place`.
 [[nodiscard]] std::optional<cel::Program> compile_at(std::string_view place,
@@ -30,7 +30,8 @@ namespace penstock::compute {
 // The pipeline's `let`s, checked.
 class Lets {
  public:
-  Lets(const std::map<std::string, std::string>& sources, Problems& problems);
+  // The options must outlive it.
+  Lets(const ComputeOptions& options, Problems& problems);
 
   // base_environment() with every let and its type.
   [[nodiscard]] const cel::Environment& environment() const { return environment_; }

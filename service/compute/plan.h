@@ -10,6 +10,7 @@
 
 #include "cel/inputs.h"
 #include "cel/program.h"
+#include "compute/conform.h"
 #include "compute/projection.h"
 #include "core/table.h"
 
@@ -46,6 +47,7 @@ struct Projection::Plan {
 
   cel::Inputs inputs;
   RecordSlots record;
+  Conform conform;
   std::optional<cel::Program> where;
   std::vector<Step> steps;          // a step comes after those it uses
   std::size_t steps_for_where = 0;  // the first ones: `where` needs them

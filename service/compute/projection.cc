@@ -72,7 +72,10 @@ std::string field_expression(std::string_view name) {
 class Compilation {
  public:
   Compilation(const ComputeOptions& options, Problems& problems)
-      : options_(options), problems_(problems), lets_(options.let, problems) {}
+      : options_(options),
+        problems_(problems),
+        lets_(options, problems),
+        set_({.max_steps = options.max_steps}) {}
 
   // Everything that can be said without a table.
   void check() {
@@ -96,6 +99,7 @@ class Compilation {
     put_together(where_inputs);
     if (!problems_.empty()) return nullptr;
     find_record_slots();
+    plan_->conform = Conform(*lets_.environment().find("msg"), plan_->inputs);
     return std::move(plan_);
   }
 

@@ -4,11 +4,11 @@
 // table; parse/ reads from inputs() which parts of a document are wanted; a RowBuilder per worker
 // evaluates it for every record.
 //
-// What expressions see: `msg`, the parsed value; `record` {topic: string, partition: int,
-// offset: int, timestamp: timestamp, key: bytes, headers: map(string, bytes or null)}, where a
-// record without key or timestamp lacks that field; every `let` by its name. A `let` is evaluated
-// at most once per record, and only if `where` or a column uses it. There is no clock and no
-// randomness, so that a replay gives the same rows.
+// What expressions see: `msg`, the parsed value, as far as declared with types; `record` {topic:
+// string, partition: int, offset: int, timestamp: timestamp, key: bytes, headers: map(string, bytes
+// or null)}, where a record without key or timestamp lacks that field; every `let` by its name. A
+// `let` is evaluated at most once per record, and only if `where` or a column uses it. There is no
+// clock and no randomness, so that a replay gives the same rows.
 //
 // Threads: immutable after compile(); shared by all workers.
 // Failure: every problem of the spec at once, each with its place, so that one start shows them
@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "cel/inputs.h"
+#include "cel/program.h"
 #include "core/table.h"
 
 namespace penstock::compute {
@@ -33,11 +34,13 @@ namespace penstock::compute {
 enum class Tombstones : std::uint8_t { reject, skip };
 
 struct ComputeOptions {
+  std::map<std::string, std::string> schema;   // field of `msg` → type; see schema.h
   std::string where;                           // empty: every record
   std::map<std::string, std::string> let;      // name → expression
   std::map<std::string, std::string> columns;  // column → expression; empty: matched by name
   Tombstones tombstones = Tombstones::reject;
   std::vector<std::string> topics;  // their names, by TopicIndex, for `record.topic`
+  std::uint64_t max_steps = cel::CompileOptions{}.max_steps;  // per evaluation
 };
 
 // What is wrong with the spec, and where.
@@ -50,7 +53,7 @@ struct Problem {
 };
 using Problems = std::vector<Problem>;
 
-// Checks `where`, `let` and `columns` without a table: names, syntax, types, cycles.
+// Checks `schema`, `where`, `let` and `columns` without a table: names, syntax, types, cycles.
 [[nodiscard]] Problems check_expressions(const ComputeOptions& options);
 
 class Projection {

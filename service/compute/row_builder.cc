@@ -8,9 +8,9 @@
 
 #include "cel/containers.h"
 #include "cel/eval_error.h"
-#include "cel/text.h"
 #include "compute/encode/field_writer.h"
 #include "compute/plan.h"
+#include "compute/shown.h"
 
 namespace penstock::compute {
 namespace {
@@ -21,27 +21,6 @@ constexpr std::uint32_t kNoSlot = Projection::Plan::kNoSlot;
 // A 16 MiB document as values, with room for what expressions make of it. Held for one record only.
 constexpr std::size_t kArenaBytes = std::size_t{128} << 20;
 constexpr std::size_t kArenaKeepBytes = std::size_t{64} << 10;
-// Of a value that a message shows.
-constexpr std::size_t kShownBytes = 80;
-
-std::string_view cut(std::string_view text, std::size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return text.substr(0, bytes);
-}
-
-std::string shown(const Value& value) {
-  std::string text;
-  if (value.is_string()) {
-    // Long texts are cut before they are quoted, not after.
-    text = cel::to_text(Value::of_string(cut(value.as_string(), 2 * kShownBytes)));
-  } else {
-    text = cel::to_text(value);
-  }
-  if (text.size() <= kShownBytes) return text;
-  return std::string(cut(text, kShownBytes)) + "…";
-}
-
 cel::Instant instant_of(std::int64_t unix_ms) {
   std::int64_t seconds = unix_ms / 1000;
   std::int64_t ms = unix_ms % 1000;
@@ -103,6 +82,11 @@ bool RowBuilder::begin_record(std::uint32_t index, const RecordView& record) {
 }
 
 void RowBuilder::finish_record() {
+  std::string mismatch;
+  if (!plan_.conform.apply(slots_, arena_, mismatch)) [[unlikely]] {
+    reject(Stage::parse, "wrong_type", std::move(mismatch));
+    return;
+  }
   fill_record_slots();
   if (plan_.where && !passes_where()) return;
   evaluate_steps(plan_.steps_for_where, plan_.steps.size());

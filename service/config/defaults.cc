@@ -36,6 +36,10 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
   // A table of rows has nothing to do with a tombstone: say so, rather than lose it without a word.
   if (json.tombstones() == JsonSpec::TOMBSTONES_UNSPECIFIED) json.set_tombstones(JsonSpec::REJECT);
 
+  // Far beyond what a record needs, short enough for its neighbours to wait for.
+  fill(*spec.mutable_compute(), spec.compute().max_steps(), &ComputeSpec::set_max_steps,
+       std::uint64_t{5'000'000});
+
   // One lane commits while the other fills; more only pays with more disks or a distant database.
   SinkSpec& sink = *spec.mutable_sink();
   fill(sink, sink.lanes(), &SinkSpec::set_lanes, std::uint32_t{2});

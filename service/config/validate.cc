@@ -27,6 +27,8 @@ constexpr std::size_t kLongestTopic = 249;  // Kafka's own limit
 constexpr std::uint32_t kMostLanes = 64;    // connections; PostgreSQL allows 100 by default
 constexpr std::uint32_t kMostWorkers = 1024;
 constexpr std::uint32_t kDeepestJson = 1000;
+constexpr std::uint64_t kFewestSteps = 1'000;        // an ordinary expression needs that
+constexpr std::uint64_t kMostSteps = 1'000'000'000;  // ten seconds of one worker
 constexpr std::uint64_t kMiB = 1024 * 1024;
 constexpr std::uint64_t kSmallestMemory = 16 * kMiB;
 // A RecordBatch addresses its arena with 32 bits, and PostgreSQL takes no field above 1 GiB.
@@ -191,6 +193,11 @@ class Rules {
         fail(let, "'" + name + "' already means something", "choose another name", true);
       }
       if (expression.empty()) fail(let, "the expression is empty");
+    }
+    at_most(path + ".max_steps", compute.max_steps(), kMostSteps);
+    if (compute.max_steps() != 0 && compute.max_steps() < kFewestSteps) {
+      fail(path + ".max_steps", "is " + std::to_string(compute.max_steps()) + ", at least " +
+                                    std::to_string(kFewestSteps));
     }
   }
 

@@ -35,24 +35,5 @@ TEST(Readme, ShowsAPipelineWithoutMistakes) {
   EXPECT_TRUE(problems.empty()) << config::render(problems);
 }
 
-TEST(CheckExpressions, PointsIntoTheFileWhereTheMistakeIs) {
-  const auto loaded = config::load_text(
-      "pipelines:\n"
-      "  - name: orders\n"
-      "    source: {topics: [orders], group: g, kafka: {bootstrap.servers: \"localhost:9092\"}}\n"
-      "    compute:\n"
-      "      let:\n"
-      "        total: double(msg.quantity) * mgs.unit_price\n"
-      "    sink: {postgres: \"postgres://localhost/orders\", table: orders}\n",
-      "orders.yaml", environment);
-  ASSERT_TRUE(loaded) << config::render(loaded.error());
-  const config::Problems problems = check_expressions(*loaded, 0);
-  ASSERT_EQ(problems.size(), 1U) << config::render(problems);
-  EXPECT_EQ(problems[0].path, "pipelines[0].compute.let.total");
-  EXPECT_EQ(problems[0].line, 6U);
-  EXPECT_EQ(problems[0].column, 39U);
-  EXPECT_NE(problems[0].hint.find("msg"), std::string::npos) << problems[0].hint;
-}
-
 }  // namespace
 }  // namespace penstock::app

@@ -205,6 +205,41 @@ TEST_F(BatchProcessorTest, ComputesOnceWhatWhereLetsAndColumnsHaveInCommon) {
   EXPECT_TRUE(rows->rejects[0].message.starts_with("where: ")) << rows->rejects[0].message;
 }
 
+TEST_F(BatchProcessorTest, RejectsWhatIsNotAsDeclaredBeforeAnythingIsEvaluated) {
+  options.schema = {{"id", "int"}, {"name", "nullable(string)"}, {"other", "int"}};
+  options.where = "msg.id > 1";
+  record(R"({"id":"0"})");
+  record(R"({"id":2.0,"name":null,"other":"nobody reads it"})");
+  record(R"({"id":0})");
+  const auto rows = process();
+  ASSERT_EQ(rows->row_count(), 1U);
+  EXPECT_EQ(fields(*rows, 0), (std::vector<std::string>{int8(2), "NULL"}));
+  EXPECT_EQ(rows->filtered, 1U);
+  ASSERT_EQ(rows->rejects.size(), 1U);
+  EXPECT_EQ(rows->rejects[0].stage, Stage::parse);
+  EXPECT_EQ(rows->rejects[0].reason, "wrong_type");
+  EXPECT_EQ(rows->rejects[0].message,
+            "msg.id is declared as int, and is \"0\", a value of type string");
+}
+
+TEST_F(BatchProcessorTest, RejectsARecordWhoseEvaluationTakesTooManySteps) {
+  options.max_steps = 1'000;
+  options.let = {{"n", "msg.l.map(a, msg.l.map(b, a * b).size()).size()"}};
+  options.columns = {{"id", "n"}};
+  std::string many = "[1";
+  for (int i = 0; i < 100; ++i) many += ",1";
+  record(R"({"l":[1,2,3]})");
+  record("{\"l\":" + many + "]}");
+  record(R"({"l":[1]})");
+  const auto rows = process();
+  EXPECT_EQ(rows->row_count(), 2U);
+  ASSERT_EQ(rows->rejects.size(), 1U);
+  EXPECT_EQ(rows->rejects[0].record, 1U);
+  EXPECT_EQ(rows->rejects[0].stage, Stage::compute);
+  EXPECT_EQ(rows->rejects[0].reason, "limit_exceeded");
+  EXPECT_TRUE(rows->rejects[0].message.starts_with("let \"n\": ")) << rows->rejects[0].message;
+}
+
 TEST_F(BatchProcessorTest, EvaluatesLetsAndNamesTheOneThatFails) {
   options.let = {{"half", "100 / int(msg.d)"}, {"label", "'n' + string(half)"}};
   options.columns = {{"id", "half"}, {"name", "label"}};

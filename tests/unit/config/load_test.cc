@@ -28,7 +28,9 @@ TEST(Load, ReadsEveryKindOfField) {
         allow.auto.create.topics: true
     parse:
       json: {max_record_bytes: 8MiB, max_depth: 64, tombstones: skip}
+      schema: {amount: nullable(int), customer.name: string, '`a.b`': 'map(string, dyn)'}
     compute:
+      max_steps: 1_000_000
       where: msg.amount > 0
       let:
         total: double(msg.quantity) * msg.unit_price
@@ -61,6 +63,10 @@ log:
   EXPECT_EQ(spec.parse().json().max_record_bytes(), 8U << 20);
   EXPECT_EQ(spec.parse().json().max_depth(), 64U);
   EXPECT_EQ(spec.parse().json().tombstones(), v1::JsonSpec::SKIP);
+  EXPECT_EQ(spec.parse().schema().at("amount"), "nullable(int)");
+  EXPECT_EQ(spec.parse().schema().at("customer.name"), "string");
+  EXPECT_EQ(spec.parse().schema().at("`a.b`"), "map(string, dyn)");
+  EXPECT_EQ(spec.compute().max_steps(), 1'000'000U);
   EXPECT_EQ(spec.compute().where(), "msg.amount > 0");
   EXPECT_EQ(spec.compute().let().at("total"), "double(msg.quantity) * msg.unit_price");
   EXPECT_EQ(spec.sink().columns().at("id"), "msg.id");
@@ -82,6 +88,7 @@ TEST(Load, FillsInDefaults) {
   EXPECT_EQ(spec.source().start_at(), v1::SourceSpec::EARLIEST);
   EXPECT_EQ(spec.parse().json().max_record_bytes(), 16U << 20);
   EXPECT_EQ(spec.parse().json().max_depth(), 256U);
+  EXPECT_EQ(spec.compute().max_steps(), 5'000'000U);
   EXPECT_EQ(spec.sink().lanes(), 2U);
   EXPECT_EQ(spec.batch().max_rows(), 50'000U);
   EXPECT_EQ(to_chrono(spec.batch().max_wait()), 0s);

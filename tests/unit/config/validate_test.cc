@@ -99,6 +99,11 @@ TEST(Validate, BoundsNumbers) {
               spec.mutable_parse()->mutable_json()->set_max_depth(1001);
             }),
             "pipelines[0].parse.json.max_depth: is 1001, at most 1000\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_compute()->set_max_steps(999); }),
+            "pipelines[0].compute.max_steps: is 999, at least 1000\n");
+  EXPECT_EQ(
+      found_after([](auto&, auto& spec) { spec.mutable_compute()->set_max_steps(1'000'000'001); }),
+      "pipelines[0].compute.max_steps: is 1000000001, at most 1000000000\n");
   EXPECT_EQ(found_after([](auto&, auto& spec) {
               spec.mutable_parse()->mutable_json()->set_max_record_bytes(std::uint64_t{2} << 30);
             }),

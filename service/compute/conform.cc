@@ -1,0 +1,159 @@
+#include "compute/conform.h"
+
+#include <cmath>
+#include <cstdint>
+#include <format>
+#include <optional>
+#include <utility>
+
+#include "cel/containers.h"
+#include "compute/shown.h"
+
+namespace penstock::compute {
+namespace {
+
+using cel::Kind;
+using cel::Type;
+using cel::TypeKind;
+using cel::Value;
+
+// From here on neighbouring doubles are more than 1 apart: which integer was meant is lost.
+constexpr double kExactBelow = 0x1p53;
+
+Kind kind_of(const Type& type) {
+  switch (type.certain().kind()) {
+    case TypeKind::kBool:
+      return Kind::kBool;
+    case TypeKind::kInt:
+      return Kind::kInt;
+    case TypeKind::kUint:
+      return Kind::kUint;
+    case TypeKind::kDouble:
+      return Kind::kDouble;
+    case TypeKind::kString:
+      return Kind::kString;
+    case TypeKind::kList:
+      return Kind::kList;
+    case TypeKind::kMap:
+      return Kind::kMap;
+    default:  // the schema has no other types
+      return Kind::kNull;
+  }
+}
+
+bool has_declared_elements(const Type& type) {
+  const TypeKind kind = type.certain().kind();
+  return (kind == TypeKind::kList || kind == TypeKind::kMap) && !type.certain().element().is_dyn();
+}
+
+bool is_exact_integer(const Value& value) {
+  if (!value.is_double()) return false;
+  const double number = value.as_double();
+  return std::trunc(number) == number && std::abs(number) < kExactBelow;
+}
+
+// The same number in another type; false: it would not be the same.
+bool convert_number(Kind wanted, Value& value) {
+  if (wanted == Kind::kDouble) {
+    // The nearest double, as for a number with a fraction.
+    if (value.is_int()) {
+      value = Value::of_double(static_cast<double>(value.as_int()));
+    } else if (value.is_uint()) {
+      value = Value::of_double(static_cast<double>(value.as_uint()));
+    }
+    return value.is_double();
+  }
+  if (is_exact_integer(value)) value = Value::of_int(static_cast<std::int64_t>(value.as_double()));
+  if (wanted == Kind::kUint && value.is_int() && value.as_int() >= 0) {
+    value = Value::of_uint(static_cast<std::uint64_t>(value.as_int()));
+  }
+  return value.kind() == wanted;
+}
+
+// Walks a value along its type; notes the way to what does not fit.
+class Walk {
+ public:
+  explicit Walk(cel::Arena& arena) : arena_(arena) {}
+
+  bool conform(const Type& type, Value& value) {
+    if (type.is_dyn()) return true;
+    const Kind wanted = kind_of(type);
+    if (value.is_null() && type.is(TypeKind::kNullable)) return true;
+    if (value.kind() == wanted) {
+      return !has_declared_elements(type) || conform_elements(type.certain().element(), value);
+    }
+    const Value found = value;
+    const bool number = wanted == Kind::kInt || wanted == Kind::kUint || wanted == Kind::kDouble;
+    if (number && convert_number(wanted, value)) return true;
+    mismatch_ = std::format(" is declared as {}, and is {}", type.to_string(), shown(found));
+    if (found.is_null()) {
+      mismatch_ += std::format(" (nullable({}) accepts null)", type.to_string());
+    } else if (number && found.is_double() && std::trunc(found.as_double()) == found.as_double()) {
+      mismatch_ += ", which may be rounded: write it without a fraction and an exponent";
+    } else if (!found.is_double() || !number) {
+      mismatch_ += std::format(", a value of type {}", cel::to_string(found.kind()));
+    }
+    return false;
+  }
+
+  // "[3].price is declared as double, and is …".
+  [[nodiscard]] std::string mismatch() const { return way_ + mismatch_; }
+
+ private:
+  bool conform_elements(const Type& type, Value& value) {
+    if (value.is_map()) return conform_map(type, value);
+    const cel::List list = value.as_list();
+    cel::ListBuilder converted(arena_, list.size);
+    for (std::uint32_t i = 0; i < list.size; ++i) {
+      Value item = list[i];
+      if (!conform(type, item)) return fail_in(std::format("[{}]", i));
+      converted.add(item);
+    }
+    value = converted.finish();
+    return true;
+  }
+
+  bool conform_map(const Type& type, Value& value) {
+    const cel::Map& map = value.as_map();
+    cel::MapBuilder converted(arena_, map.size());
+    for (const cel::MapEntry& entry : map.entries()) {
+      Value item = entry.value;
+      if (!conform(type, item)) return fail_in(std::format("[{}]", shown(entry.key)));
+      converted.add(entry.key, item);
+    }
+    value = converted.finish();
+    return true;
+  }
+
+  bool fail_in(const std::string& part) {
+    way_ = part + way_;
+    return false;
+  }
+
+  cel::Arena& arena_;
+  std::string way_;
+  std::string mismatch_;
+};
+
+}  // namespace
+
+Conform::Conform(const cel::Environment::Variable& document, const cel::Inputs& inputs) {
+  std::uint32_t number = 0;
+  for (const cel::InputPath& path : inputs.paths()) {
+    const std::uint32_t slot = number++;
+    if (path.root != document.name || path.segments.empty() || path.presence_only) continue;
+    const std::optional<Type> type = document.declared_type(path.segments);
+    if (!type || type->is_dyn()) continue;
+    slots_.push_back({slot, kind_of(*type), has_declared_elements(*type), *type, path.to_string()});
+  }
+}
+
+bool Conform::apply_to(const Slot& slot, Value& value, cel::Arena& arena, std::string& message) {
+  if (value.is_absent()) return true;
+  Walk walk(arena);
+  if (walk.conform(slot.type, value)) return true;
+  message = slot.name + walk.mismatch();
+  return false;
+}
+
+}  // namespace penstock::compute
