@@ -14,7 +14,7 @@ export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file
 
 # Go programs (the peers that benchmarks and the differential test compare with): what they download
 # and compile outlives a run too. The toolchain is Debian's, and no other is fetched.
-export GOMODCACHE=$PENSTOCK_CACHE/go/mod GOCACHE=$PENSTOCK_CACHE/go/build GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+export GOMODCACHE=$PENSTOCK_CACHE/go/mod GOCACHE=$PENSTOCK_CACHE/go/build GOTOOLCHAIN=local GOFLAGS='-mod=readonly -buildvcs=false'
 
 build() { # build PRESET [TARGET...]
   local preset=$1 started=$SECONDS
@@ -23,6 +23,16 @@ build() { # build PRESET [TARGET...]
   cmake --preset "$preset" >/dev/null </dev/null # warnings and errors are on stderr
   cmake --build --preset "$preset" ${1:+--target "$@"} >&2 </dev/null
   say "built $preset in $((SECONDS - started)) s"
+}
+
+build_go() { # build_go FOLDER: prints the program that was built of the Go sources in it
+  local program=$PENSTOCK_REPO/build/go/$1
+  say "building $1 with Go"
+  go -C "$PENSTOCK_REPO/$1" build -o "$program" . ||
+    die "$1 was not built. Its modules ($(sed -nE '/indirect/d; s/^\t([^ ]+) (v[^ ]+)$/\1 \2/p' \
+      "$PENSTOCK_REPO/$1/go.mod" | paste -sd,)) come from $GOMODCACHE, or else over the network from" \
+      "$(go env GOPROXY): run it once where that can be reached"
+  echo "$program"
 }
 
 need_kafka_kit() { # exports its place, or ends with what is missing
@@ -64,6 +74,13 @@ command_bench() {
     return
   fi
   program=$bin/penstock_bench_$name
+  if [ "$name" = cel ]; then
+    local peers
+    build release penstock_bench_cel
+    peers=$(build_go bench/cel/peers)
+    python3 bench/cel/compare.py --cases bench/cel/cases.jsonl --program "$program" --program "$peers" "${@:2}"
+    return
+  fi
   build release penstock "penstock_bench_$name"
   need_kafka_kit
   "$program" "${@:2}"
@@ -80,7 +97,7 @@ command_conformance() { # FILE; or - NAME: standard input, which messages call N
 
 command_fmt() { # [FILE...]
   if [ $# = 0 ]; then
-    (cd "$PENSTOCK_REPO" && cpp_files | xargs -r clang-format-19 -i)
+    (cd "$PENSTOCK_REPO" && cpp_files | xargs -r clang-format-19 -i && gofmt -w bench tests)
   else
     local file
     for file in "$@"; do

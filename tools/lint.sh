@@ -12,7 +12,10 @@ cpp_files() {
 
 check_format() {
   local wrong
-  wrong=$(cpp_files | xargs -r clang-format-19 --dry-run 2>&1 | sed -nE 's/^([^: ]+):[0-9].*/\1/p' | sort -u)
+  wrong=$({
+    cpp_files | xargs -r clang-format-19 --dry-run 2>&1 | sed -nE 's/^([^: ]+):[0-9].*/\1/p'
+    gofmt -l bench tests
+  } | sort -u)
   [ -z "$wrong" ] || {
     printf 'not formatted: %s\n' "$wrong" >&2
     return 1

@@ -3,10 +3,32 @@
 
 #include <compare>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 
 #include "cel/value.h"
 
 namespace penstock::cel {
+
+// a == b. Names and codes are short: up to 16 bytes take two loads instead of a call, whose vectors
+// also stumble over text at the end of a page.
+[[nodiscard]] inline bool same_text(std::string_view a, std::string_view b) noexcept {
+  const std::size_t size = a.size();
+  const auto same_words = [&]<typename Word>(Word) {
+    Word words[4];
+    std::memcpy(&words[0], a.data(), sizeof(Word));
+    std::memcpy(&words[1], b.data(), sizeof(Word));
+    std::memcpy(&words[2], a.data() + size - sizeof(Word), sizeof(Word));
+    std::memcpy(&words[3], b.data() + size - sizeof(Word), sizeof(Word));
+    return words[0] == words[1] && words[2] == words[3];
+  };
+  if (size != b.size()) return false;
+  if (size > 16) return std::memcmp(a.data(), b.data(), size) == 0;
+  if (size >= 8) return same_words(std::uint64_t{});
+  if (size >= 4) return same_words(std::uint32_t{});
+  if (size >= 2) return same_words(std::uint16_t{});
+  return size == 0 || a[0] == b[0];
+}
 
 // Exact across int, uint and double: no number is rounded to compare it.
 [[nodiscard]] std::partial_ordering compare_numbers(const Value& a, const Value& b) noexcept;

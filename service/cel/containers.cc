@@ -68,7 +68,7 @@ const Value* Map::find(const Value& key) const noexcept {
     const std::string_view text = key.as_string();
     for (std::uint32_t i = 0; i < size_; ++i) {
       const Value& k = entries_[i].key;
-      if (k.is_string() && k.as_string() == text) return &entries_[i].value;
+      if (k.is_string() && same_text(k.as_string(), text)) return &entries_[i].value;
     }
     return nullptr;
   }

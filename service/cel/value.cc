@@ -46,7 +46,7 @@ bool equal_at(const Value& a, const Value& b, std::uint64_t& budget, int depth) 
 bool equal_texts(std::string_view a, std::string_view b, std::uint64_t& budget) noexcept {
   if (a.size() != b.size()) return false;
   budget -= std::min<std::uint64_t>(budget, a.size() / kBytesPerStep);
-  return a == b;
+  return same_text(a, b);
 }
 
 bool equal_lists(List a, List b, std::uint64_t& budget, int depth) noexcept {

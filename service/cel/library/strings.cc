@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "cel/compare.h"
 #include "cel/containers.h"
 #include "cel/library/library.h"
 #include "cel/library/text_functions.h"
@@ -34,7 +35,8 @@ Value contains(EvalContext&, Args args) {
 }
 
 Value starts_with(EvalContext&, Args args) {
-  return Value::of_bool(args[0].as_string().starts_with(args[1].as_string()));
+  const std::string_view part = args[1].as_string();
+  return Value::of_bool(same_text(args[0].as_string().substr(0, part.size()), part));
 }
 
 Value ends_with(EvalContext&, Args args) {

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "cel/compare.h"
+#include "cel/containers.h"
 #include "cel/vm/machine.h"
 #include "cel/vm/rounds.h"
 
@@ -42,10 +44,7 @@ template <Op kOp>
         const std::string_view x = a.as_string();
         const std::string_view y = b.as_string();
         if (x.size() > kLongestFastText) return false;
-        const bool same =
-            x.size() == y.size() &&
-            (x.empty() || (x[0] == y[0] && std::memcmp(x.data(), y.data(), x.size()) == 0));
-        *result = same == (kOp == Op::kEqual);
+        *result = same_text(x, y) == (kOp == Op::kEqual);
         return true;
       }
       return false;
@@ -244,6 +243,18 @@ Value run(const Program::Code& code, std::uint32_t start, const Value* slots, Va
       case Op::kSize: {
         const Value& a = machine.at(in->a);
         registers[in->dst] = a.is_list() ? Value::of_int(a.as_list().size) : machine.slow(*in);
+        ++in;
+        break;
+      }
+      case Op::kSelect:
+      case Op::kIndex: {
+        const Value& a = machine.at(in->a);
+        const Value& key = machine.at(in->b);
+        const Value* found = nullptr;
+        if (a.is_map() && key.is_string() && context.charge(text_steps(key))) {
+          found = a.as_map().find(key);
+        }
+        registers[in->dst] = found != nullptr ? *found : machine.slow(*in);
         ++in;
         break;
       }

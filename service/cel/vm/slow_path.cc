@@ -29,12 +29,19 @@ Value Machine::dispatch(const CallSite& site, std::span<const Value> args) {
 
 Value Machine::call(const CallSite& site, std::span<const Operand> operands) {
   Value args[kMaxParameters];
+  const Overload* likely = site.overloads.empty() ? nullptr : site.overloads.front();
+  bool fits = likely != nullptr;  // and no argument is an error or absent, which no overload takes
   for (std::size_t i = 0; i < operands.size(); ++i) {
-    args[i] = at(operands[i]);
-    if (args[i].is_error() || args[i].is_absent()) [[unlikely]] {
-      return error_of(context, argument(operands[i]));
-    }
-    if (!context.charge(text_steps(args[i]))) return context.out_of_steps();
+    const Value& arg = at(operands[i]);
+    fits = fits && (likely->kinds[i] & kind_bit(arg.kind())) != 0;
+    if (!context.charge(text_steps(arg))) return context.out_of_steps();
+    args[i] = arg;
+  }
+  if (fits) [[likely]]
+    return likely->implementation(context, {args, operands.size()});
+  for (const Operand operand : operands) {
+    const Value error = error_of(context, argument(operand));
+    if (error.is_error()) return error;
   }
   return dispatch(site, {args, operands.size()});
 }
