@@ -86,7 +86,9 @@ int evaluate(const Options& options) {
   if (result.is_error()) {
     return report({ErrorKind::data, cel::to_text(result), "", ""});
   }
-  std::cout << cel::to_text(result) << "\n";
+  std::cout << cel::to_text(result);
+  if (result.is_absent()) std::cout << ": the message has no such field";
+  std::cout << "\n";
   return kOk;
 }
 

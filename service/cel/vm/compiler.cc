@@ -329,7 +329,8 @@ Operand Compiler::compile_operator(const Node* node, Op op, Wanted wanted) {
     emit(node, op, dst, a, 0, site);
   } else {
     const Operand a = compile(node->args[0]);
-    const Operand b = node->args.size() > 1 ? compile(node->args[1]) : 0;
+    Operand b = node->args.size() > 1 ? compile(node->args[1]) : 0;
+    if (op == Op::kIn) b = hashed(b);
     emit(node, op, dst, a, b);
   }
   next_register_ = kept;

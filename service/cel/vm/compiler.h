@@ -29,6 +29,7 @@ class Compiler {
   Operand compile_select(const Node* node, Wanted wanted);
   Operand compile_call(const Node* node, Wanted wanted);
   Operand compile_operator(const Node* node, Op op, Wanted wanted);
+  Operand hashed(Operand list);
   Operand compile_function(const Node* node, Wanted wanted);
   Operand compile_matches(const Node* node, Wanted wanted, bool* done);
   Operand compile_logic(const Node* node, Wanted wanted);

@@ -202,5 +202,24 @@ TEST(Evaluation, AllocatesNothingForScalars) {
   EXPECT_EQ(none.held_bytes(), 0U);
 }
 
+TEST(In, FindsInLongConstantLists) {
+  Evaluator eval;
+  const std::string numbers = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10u, 'x', null, [1], 2.5]";
+  eval.values["msg.n"] = Value::of_int(10);
+  eval.values["msg.d"] = Value::of_double(2.0);
+  eval.values["msg.s"] = Value::of_string("x");
+  eval.values["msg.none"] = Value::null();
+  EXPECT_EQ(eval("msg.n in " + numbers), "true");
+  EXPECT_EQ(eval("msg.d in " + numbers), "true");
+  EXPECT_EQ(eval("msg.s in " + numbers), "true");
+  EXPECT_EQ(eval("msg.none in " + numbers), "true");
+  EXPECT_EQ(eval("[msg.n - 9] in " + numbers), "true");
+  EXPECT_EQ(eval("(msg.d / 0.8) in " + numbers), "true");
+  EXPECT_EQ(eval("msg.s + 'y' in " + numbers), "false");
+  EXPECT_EQ(eval("msg.n + 1 in " + numbers), "false");
+  EXPECT_EQ(eval("{'a': msg.n} in " + numbers), "false");
+  EXPECT_EQ(eval("msg.missing in " + numbers), "no_such_field");
+}
+
 }  // namespace
 }  // namespace penstock::cel

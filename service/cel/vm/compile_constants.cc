@@ -1,6 +1,7 @@
-// The compiler: regular expressions, compiled with the program.
+// The compiler: what is made of constants beforehand, regular expressions and long lists.
 #include <re2/re2.h>
 
+#include "cel/containers.h"
 #include "cel/library/text_functions.h"
 #include "cel/vm/compiler.h"
 
@@ -34,6 +35,20 @@ std::uint32_t Compiler::regex(const Node* pattern) {
   }
   code_->regexes.push_back(std::move(regex));
   return static_cast<std::uint32_t>(code_->regexes.size() - 1);
+}
+
+// A long constant list as the keys of a map, which are found by their hash.
+Operand Compiler::hashed(Operand list) {
+  constexpr std::uint32_t kScannedUpTo = 8;
+  if (base_of(list) != Base::kConstant) return list;
+  const Value& value = code_->constants[index_of(list)];
+  if (!value.is_list() || value.as_list().size <= kScannedUpTo) return list;
+  MapBuilder keys(code_->text, value.as_list().size);
+  for (const Value& item : value.as_list()) keys.add(item, Value::null());
+  const Value map = keys.finish();
+  if (map.is_error()) return list;
+  code_->constants.push_back(map);
+  return make_operand(Base::kConstant, static_cast<std::uint32_t>(code_->constants.size() - 1));
 }
 
 }  // namespace penstock::cel
