@@ -16,14 +16,14 @@ namespace {
 using Args = std::span<const Value>;
 
 // nullptr and *error: it is not one.
-std::unique_ptr<const re2::RE2> compiled(EvalContext& context, std::string_view pattern,
+std::shared_ptr<const re2::RE2> compiled(EvalContext& context, std::string_view pattern,
                                          Value* error) {
   if (!context.charge(kStepsPerPattern + pattern.size())) {
     *error = context.out_of_steps();
     return nullptr;
   }
   std::string why;
-  auto regex = make_regex(pattern, &why);
+  auto regex = recent_regex(pattern, &why);
   if (regex == nullptr) {
     *error = context.fail(ErrorCode::kInvalidArgument, {"bad regular expression: ", why});
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
+#include <vector>
 
 namespace penstock::cel {
 namespace {
@@ -55,11 +57,26 @@ std::unique_ptr<const re2::RE2> make_regex(std::string_view pattern, std::string
   return nullptr;
 }
 
+std::shared_ptr<const re2::RE2> recent_regex(std::string_view pattern, std::string* why) {
+  constexpr std::size_t kKept = 8;
+  thread_local std::vector<std::shared_ptr<const re2::RE2>> recent;  // the last used first
+  auto at = std::ranges::find(
+      recent, pattern, [](const auto& regex) -> std::string_view { return regex->pattern(); });
+  if (at == recent.end()) {
+    std::shared_ptr<const re2::RE2> made = make_regex(pattern, why);
+    if (made == nullptr) return nullptr;
+    if (recent.size() == kKept) recent.pop_back();
+    at = recent.insert(recent.end(), std::move(made));
+  }
+  std::rotate(recent.begin(), at, at + 1);
+  return recent.front();
+}
+
 Value matches_dynamic(EvalContext& context, std::span<const Value> args) {
   const std::string_view pattern = args[1].as_string();
   if (!context.charge(kStepsPerPattern + pattern.size())) return context.out_of_steps();
   std::string why;
-  const auto regex = make_regex(pattern, &why);
+  const auto regex = recent_regex(pattern, &why);
   if (regex == nullptr) {
     return context.fail(ErrorCode::kInvalidArgument, {"bad regular expression: ", why});
   }

@@ -41,7 +41,11 @@ inline constexpr std::uint64_t kStepsPerPattern = 1000;
 [[nodiscard]] std::unique_ptr<const re2::RE2> make_regex(std::string_view pattern,
                                                          std::string* why);
 
-// Compiles its pattern every time; constant patterns are compiled with the program.
+// The same, of a few patterns that this thread has used last: most programs use the same ones for
+// every record.
+[[nodiscard]] std::shared_ptr<const re2::RE2> recent_regex(std::string_view pattern,
+                                                           std::string* why);
+
 Value matches_dynamic(EvalContext& context, std::span<const Value> args);
 Value format(EvalContext& context, std::span<const Value> args);
 Value quote(EvalContext& context, std::span<const Value> args);

@@ -82,6 +82,18 @@ TEST(Strings, MatchRegularExpressions) {
   EXPECT_EQ(eval("msg.nope.matches('x')"), "no_such_field");
 }
 
+TEST(Strings, MatchMorePatternsThanAreKept) {
+  Evaluator eval;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      const std::string pattern = "^a" + std::to_string(i) + "$";
+      eval.values["msg.p"] = Value::of_string(pattern);
+      eval.values["msg.s"] = Value::of_string("a7");
+      EXPECT_EQ(eval("msg.s.matches(msg.p)"), i == 7 ? "true" : "false");
+    }
+  }
+}
+
 TEST(Strings, AreFormatted) {
   Evaluator eval;
   EXPECT_EQ(eval("'%d|%x|%X|%o|%b'.format([10, 255, 255, 8, -5])"), "\"10|ff|FF|10|-101\"");
