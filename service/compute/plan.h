@@ -1,4 +1,5 @@
-// What Projection::compile() makes of a spec, as RowBuilder evaluates it.
+// What compiling makes of a spec: the expressions, as Evaluator evaluates them, and what
+// RowBuilder needs beside them.
 //
 // Threads: immutable.
 #pragma once
@@ -16,7 +17,7 @@
 
 namespace penstock::compute {
 
-struct Projection::Plan {
+struct ExpressionPlan {
   static constexpr std::uint32_t kNoSlot = 0xFFFF'FFFF;
 
   // A value that later expressions read from its slot: a `let`, or what several expressions have in
@@ -27,7 +28,7 @@ struct Projection::Plan {
     cel::Program program;
   };
   struct Column {
-    std::uint16_t index;            // in table.columns
+    std::string name;
     std::uint32_t input = kNoSlot;  // the expression is nothing but this slot
     cel::Program program;
   };
@@ -41,7 +42,6 @@ struct Projection::Plan {
     std::uint32_t headers = kNoSlot;
   };
 
-  TableDescription table;
   Tombstones tombstones = Tombstones::reject;
   std::vector<std::string> topics;
 
@@ -51,8 +51,17 @@ struct Projection::Plan {
   std::optional<cel::Program> where;
   std::vector<Step> steps;          // a step comes after those it uses
   std::size_t steps_for_where = 0;  // the first ones: `where` needs them
-  std::vector<Column> columns;      // by ascending index
-  std::vector<std::uint16_t> column_indexes;
+  std::vector<Column> columns;
 };
+
+struct Projection::Plan {
+  TableDescription table;
+  ExpressionPlan expressions;
+  std::vector<std::uint16_t> column_indexes;  // of each column in the table; ascending
+};
+
+// Without a table: `options.columns` in their order.
+[[nodiscard]] std::expected<ExpressionPlan, Problems> compile_expressions(
+    const ComputeOptions& options);
 
 }  // namespace penstock::compute

@@ -77,55 +77,64 @@ class Compilation {
         lets_(options, problems),
         set_({.max_steps = options.max_steps}) {}
 
-  // Everything that can be said without a table.
-  void check() {
-    cel::Inputs inputs;
-    if (!options_.where.empty()) compile_where(inputs);
-    for (const auto& [name, source] : options_.columns) {
-      std::ignore = compile_at(column_place(name), source, lets_.environment(), inputs,
-                               TypeKind::kDyn, problems_);
-    }
-  }
-
   std::unique_ptr<Projection::Plan> bind(const TableDescription& table) {
     plan_->table = table;
-    plan_->tombstones = options_.tombstones;
-    plan_->topics = options_.topics;
-    cel::Inputs where_inputs;
-    if (!options_.where.empty()) std::ignore = compile_where(where_inputs);
+    compile_where();
     options_.columns.empty() ? match_by_name() : bind_columns();
     check_unset();
-    if (!problems_.empty()) return nullptr;
-    put_together(where_inputs);
-    if (!problems_.empty()) return nullptr;
-    find_record_slots();
-    plan_->conform = Conform(*lets_.environment().find("msg"), plan_->inputs);
+    std::ranges::sort(columns_, {}, &BoundColumn::index);
+    for (const BoundColumn& column : columns_) plan_->column_indexes.push_back(column.index);
+    if (!put_together()) return nullptr;
     return std::move(plan_);
   }
 
+  std::optional<ExpressionPlan> without_table() {
+    compile_where();
+    for (const auto& [name, source] : options_.columns) {
+      const std::string place = column_place(name);
+      if (compile_at(place, source, lets_.environment(), column_inputs_, TypeKind::kDyn,
+                     problems_)) {
+        columns_.push_back({static_cast<std::uint16_t>(columns_.size()), name, source});
+      }
+    }
+    if (!put_together()) return std::nullopt;
+    return std::move(plan_->expressions);
+  }
+
  private:
-  std::optional<cel::Program> compile_where(cel::Inputs& inputs) {
-    return compile_at("compute.where", options_.where, lets_.environment(), inputs, TypeKind::kBool,
-                      problems_);
+  void compile_where() {
+    if (options_.where.empty()) return;
+    std::ignore = compile_at("compute.where", options_.where, lets_.environment(), where_inputs_,
+                             TypeKind::kBool, problems_);
   }
 
   // Compiles all expressions once more, now together, in the order in which a record meets them.
-  void put_together(const cel::Inputs& where_inputs) {
-    const std::vector<std::string> first = lets_.used_by(where_inputs);
+  // False: there are problems.
+  bool put_together() {
+    if (!problems_.empty()) return false;
+    const std::vector<std::string> first = lets_.used_by(where_inputs_);
     for (const std::string& name : first) add_part({PartKind::let, name, options_.let.at(name)});
     if (!options_.where.empty()) add_part({PartKind::where, "", options_.where});
     const std::set<std::string> done(first.begin(), first.end());
     for (const std::string& name : lets_.used_by(column_inputs_, done)) {
       add_part({PartKind::let, name, options_.let.at(name)});
     }
-    std::ranges::sort(columns_, {}, &BoundColumn::index);
     for (const BoundColumn& column : columns_) {
-      add_part({PartKind::column, plan_->table.columns[column.index].name, column.source});
-      plan_->column_indexes.push_back(column.index);
+      add_part({PartKind::column, column.name, column.source});
     }
-    auto steps = set_.compile(plan_->inputs);
-    if (!steps) return report(parts_[steps.error().expression], {steps.error().diagnostic});
-    for (cel::ExpressionSet::Step& step : *steps) place(std::move(step));
+    if (!problems_.empty()) return false;
+    ExpressionPlan& plan = plan_->expressions;
+    plan.tombstones = options_.tombstones;
+    plan.topics = options_.topics;
+    auto steps = set_.compile(plan.inputs);
+    if (!steps) {
+      report(parts_[steps.error().expression], {steps.error().diagnostic});
+      return false;
+    }
+    for (cel::ExpressionSet::Step& step : *steps) place(plan, std::move(step));
+    find_record_slots(plan);
+    plan.conform = Conform(*lets_.environment().find("msg"), plan.inputs);
+    return true;
   }
 
   enum class PartKind : std::uint8_t { let, where, column };
@@ -152,20 +161,18 @@ class Compilation {
     }
   }
 
-  void place(cel::ExpressionSet::Step step) {
+  void place(ExpressionPlan& plan, cel::ExpressionSet::Step step) {
     const Part& part = parts_[step.expression];
     if (step.shared_slot) {
-      plan_->steps.push_back({shown(part), *step.shared_slot, std::move(step.program)});
+      plan.steps.push_back({shown(part), *step.shared_slot, std::move(step.program)});
     } else if (part.kind == PartKind::let) {
-      plan_->steps.push_back(
-          {shown(part), plan_->inputs.add(part.name, {}), std::move(step.program)});
+      plan.steps.push_back({shown(part), plan.inputs.add(part.name, {}), std::move(step.program)});
     } else if (part.kind == PartKind::where) {
-      plan_->where = std::move(step.program);
-      plan_->steps_for_where = plan_->steps.size();
+      plan.where = std::move(step.program);
+      plan.steps_for_where = plan.steps.size();
     } else {
-      const std::uint32_t input = step.program.direct_input().value_or(Projection::Plan::kNoSlot);
-      const std::uint16_t index = plan_->column_indexes[plan_->columns.size()];
-      plan_->columns.push_back({index, input, std::move(step.program)});
+      const std::uint32_t input = step.program.direct_input().value_or(ExpressionPlan::kNoSlot);
+      plan.columns.push_back({part.name, input, std::move(step.program)});
     }
   }
 
@@ -237,7 +244,7 @@ class Compilation {
                            problem.hint});
       return;
     }
-    columns_.push_back({static_cast<std::uint16_t>(index), std::string(source)});
+    columns_.push_back({static_cast<std::uint16_t>(index), column.name, std::string(source)});
   }
 
   // A column that no row can do without and no expression sets.
@@ -253,9 +260,9 @@ class Compilation {
     }
   }
 
-  void find_record_slots() {
-    Projection::Plan::RecordSlots& slots = plan_->record;
-    const std::span<const cel::InputPath> paths = plan_->inputs.paths();
+  static void find_record_slots(ExpressionPlan& plan) {
+    ExpressionPlan::RecordSlots& slots = plan.record;
+    const std::span<const cel::InputPath> paths = plan.inputs.paths();
     for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
       if (paths[slot].root != "record") continue;
       // All of `record` is not a value, so that a field is always named.
@@ -277,10 +284,12 @@ class Compilation {
   Problems& problems_;
   struct BoundColumn {
     std::uint16_t index;
+    std::string name;
     std::string source;
   };
 
   Lets lets_;
+  cel::Inputs where_inputs_;
   cel::Inputs column_inputs_;
   std::vector<BoundColumn> columns_;
   cel::ExpressionSet set_;
@@ -291,9 +300,15 @@ class Compilation {
 }  // namespace
 
 Problems check_expressions(const ComputeOptions& options) {
+  const auto plan = compile_expressions(options);
+  return plan ? Problems() : plan.error();
+}
+
+std::expected<ExpressionPlan, Problems> compile_expressions(const ComputeOptions& options) {
   Problems problems;
-  Compilation(options, problems).check();
-  return problems;
+  auto plan = Compilation(options, problems).without_table();
+  if (!plan) return std::unexpected(std::move(problems));
+  return std::move(*plan);
 }
 
 std::expected<Projection, Problems> Projection::compile(const ComputeOptions& options,
@@ -309,7 +324,9 @@ Projection::Projection(Projection&&) noexcept = default;
 Projection& Projection::operator=(Projection&&) noexcept = default;
 Projection::~Projection() = default;
 
-std::span<const cel::InputPath> Projection::inputs() const { return plan_->inputs.paths(); }
+std::span<const cel::InputPath> Projection::inputs() const {
+  return plan_->expressions.inputs.paths();
+}
 std::span<const std::uint16_t> Projection::columns() const { return plan_->column_indexes; }
 const TableDescription& Projection::table() const { return plan_->table; }
 

@@ -6,8 +6,6 @@
 #include <limits>
 #include <utility>
 
-#include "cel/containers.h"
-#include "cel/eval_error.h"
 #include "compute/encode/field_writer.h"
 #include "compute/plan.h"
 #include "compute/shown.h"
@@ -17,26 +15,10 @@ namespace {
 
 using cel::Value;
 
-constexpr std::uint32_t kNoSlot = Projection::Plan::kNoSlot;
-// A 16 MiB document as values, with room for what expressions make of it. Held for one record only.
-constexpr std::size_t kArenaBytes = std::size_t{128} << 20;
-constexpr std::size_t kArenaKeepBytes = std::size_t{64} << 10;
-cel::Instant instant_of(std::int64_t unix_ms) {
-  std::int64_t seconds = unix_ms / 1000;
-  std::int64_t ms = unix_ms % 1000;
-  if (ms < 0) {
-    ms += 1000;
-    --seconds;
-  }
-  return {seconds, static_cast<std::int32_t>(ms * 1'000'000)};
-}
-
 }  // namespace
 
 RowBuilder::RowBuilder(const Projection& projection)
-    : plan_(projection.plan()),
-      arena_(kArenaBytes, kArenaKeepBytes),
-      slots_(plan_.inputs.size(), Value::absent(0)) {}
+    : plan_(projection.plan()), evaluator_(plan_.expressions) {}
 
 void RowBuilder::start(std::unique_ptr<RecordBatch> source) {
   rows_ = std::make_unique<RowBatch>();
@@ -47,13 +29,7 @@ void RowBuilder::start(std::unique_ptr<RecordBatch> source) {
   shapes_.clear();
   rows_->source = std::move(source);
 
-  const PartitionId id = rows_->source->partition();
-  if (plan_.record.topic != kNoSlot) {
-    slots_[plan_.record.topic] = Value::of_string(plan_.topics.at(id.topic));
-  }
-  if (plan_.record.partition != kNoSlot) {
-    slots_[plan_.record.partition] = Value::of_int(id.partition);
-  }
+  evaluator_.start(rows_->source->partition());
 }
 
 std::unique_ptr<RowBatch> RowBuilder::finish() {
@@ -67,115 +43,48 @@ std::unique_ptr<RowBatch> RowBuilder::finish() {
 }
 
 bool RowBuilder::begin_record(std::uint32_t index, const RecordView& record) {
-  arena_.reset();
   index_ = index;
-  record_ = record;
-  if (record.value) [[likely]]
-    return true;
-  if (plan_.tombstones == Tombstones::skip) {
-    ++rows_->filtered;
-  } else {
-    reject(Stage::parse, "tombstone",
-           "the record has no payload; 'parse.json.tombstones: SKIP' leaves such records out");
-  }
-  return false;
+  return goes_on(evaluator_.begin(record));
 }
 
 void RowBuilder::finish_record() {
-  std::string mismatch;
-  if (!plan_.conform.apply(slots_, arena_, mismatch)) [[unlikely]] {
-    reject(Stage::parse, "wrong_type", std::move(mismatch));
-    return;
-  }
-  fill_record_slots();
-  if (plan_.where && !passes_where()) return;
-  evaluate_steps(plan_.steps_for_where, plan_.steps.size());
+  if (!goes_on(evaluator_.evaluate())) return;
   row_.clear();
   std::ignore = row_.extend(sizeof fields_);
   fields_ = 0;
   left_out_.clear();
-  for (std::size_t i = 0; i < plan_.columns.size(); ++i) {
+  for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
     if (!add_column(i)) return;
   }
   append_row();
+}
+
+bool RowBuilder::goes_on(Evaluator::Fate fate) {
+  if (fate == Evaluator::Fate::row) [[likely]]
+    return true;
+  if (fate == Evaluator::Fate::filtered) {
+    ++rows_->filtered;
+  } else {
+    reject_evaluation();
+  }
+  return false;
 }
 
 void RowBuilder::reject(Stage stage, std::string_view reason, std::string message) {
   rows_->rejects.push_back({index_, stage, std::string(reason), std::move(message), ""});
 }
 
-// ---- What expressions see of the record itself
-// ---------------------------------------------------
-
-void RowBuilder::fill_record_slots() {
-  const Projection::Plan::RecordSlots& slots = plan_.record;
-  if (slots.offset != kNoSlot) slots_[slots.offset] = Value::of_int(record_.offset);
-  if (slots.timestamp != kNoSlot) {
-    slots_[slots.timestamp] = record_.timestamp_ms < 0
-                                  ? Value::absent(0)
-                                  : Value::of_timestamp(instant_of(record_.timestamp_ms));
-  }
-  if (slots.key != kNoSlot) {
-    slots_[slots.key] = record_.key ? Value::of_bytes(*record_.key) : Value::absent(0);
-  }
-  if (slots.headers != kNoSlot) slots_[slots.headers] = headers();
-}
-
-Value RowBuilder::headers() {
-  cel::MapBuilder map(arena_);
-  HeaderReader reader = record_.headers();
-  while (const auto header = reader.next()) {
-    map.add(Value::of_string(header->name),
-            header->value ? Value::of_bytes(*header->value) : Value::null());
-  }
-  return map.finish();
-}
-
-// ---- Evaluation
-// ------------------------------------------------------------------------------------
-
-// One that fails leaves its error in its slot: it is the record's failure only if somebody looks.
-void RowBuilder::evaluate_steps(std::size_t begin, std::size_t end) {
-  for (std::size_t i = begin; i < end; ++i) {
-    const Projection::Plan::Step& step = plan_.steps[i];
-    slots_[step.slot] = step.program.evaluate(slots_, arena_, frame_);
-  }
-}
-
-bool RowBuilder::passes_where() {
-  evaluate_steps(0, plan_.steps_for_where);
-  const Value keep = plan_.where->evaluate(slots_, arena_, frame_);
-  if (keep.is_bool()) [[likely]] {
-    if (!keep.as_bool()) ++rows_->filtered;
-    return keep.as_bool();
-  }
-  if (keep.is_error()) {
-    reject_evaluation("where", keep);
-  } else if (keep.is_absent()) {
-    reject(Stage::compute, "missing_field", "where: the field is not in the record");
-  } else {
-    reject(Stage::compute, "wrong_type",
-           std::format("where: neither true nor false but {}: {}", cel::to_string(keep.kind()),
-                       shown(keep)));
-  }
-  return false;
-}
-
 bool RowBuilder::add_column(std::size_t column_number) {
-  const Projection::Plan::Column& column = plan_.columns[column_number];
-  const ColumnDescription& description = plan_.table.columns[column.index];
-  Value value = column.input != kNoSlot ? slots_[column.input]
-                                        : column.program.evaluate(slots_, arena_, frame_);
-  if (value.is_optional()) {
-    value = value.as_optional() == nullptr ? Value::absent(0) : *value.as_optional();
-  }
-  if (value.is_error()) [[unlikely]] {
-    reject_evaluation(std::format("column \"{}\"", description.name), value);
+  const std::uint16_t index = plan_.column_indexes[column_number];
+  const ColumnDescription& description = plan_.table.columns[index];
+  Value value;
+  if (!evaluator_.column(column_number, value)) [[unlikely]] {
+    reject_evaluation();
     return false;
   }
   if (value.is_absent()) {
     if (description.has_default) {
-      left_out_.push_back(column.index);
+      left_out_.push_back(index);
       return true;
     }
     if (description.not_null) [[unlikely]] {
@@ -197,18 +106,9 @@ bool RowBuilder::add_column(std::size_t column_number) {
   return true;
 }
 
-void RowBuilder::reject_evaluation(const std::string& place, const Value& error) {
-  const cel::EvalError& what = error.as_error();
-  std::string where = place;
-  for (const Projection::Plan::Step& step : plan_.steps) {
-    const Value& value = slots_[step.slot];
-    if (value.is_error() && &value.as_error() == &what) {
-      where = step.place;
-      break;
-    }
-  }
-  reject(Stage::compute, cel::to_string(what.code),
-         std::format("{}: {}", where, cel::describe(what)));
+void RowBuilder::reject_evaluation() {
+  Evaluator::Rejection& why = evaluator_.rejection();
+  reject(why.stage, why.reason, std::move(why.message));
 }
 
 void RowBuilder::reject_encoding(const ColumnDescription& column, const Value& value) {

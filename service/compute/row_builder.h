@@ -4,7 +4,7 @@
 // reader of the payload's format. Every record ends as exactly one of row, reject, filtered.
 //
 // Threads: one thread at a time; one per worker. The Projection must outlive it.
-// Memory: slots, registers, arena and row buffer are kept from record to record; a good record
+// Memory: the evaluator's memory and the row buffer are kept from record to record; a good record
 // allocates nothing but the growth of its batch.
 #pragma once
 
@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "cel/arena.h"
-#include "cel/program.h"
 #include "cel/value.h"
 #include "compute/encode/column_encoder.h"
+#include "compute/evaluator.h"
 #include "compute/projection.h"
 #include "core/row_batch.h"
 
@@ -36,8 +36,8 @@ class RowBuilder {
   [[nodiscard]] std::unique_ptr<RowBatch> finish();
 
   // The arena and the slots for the reader. Everything of the record before is forgotten.
-  [[nodiscard]] cel::Arena& arena() { return arena_; }
-  [[nodiscard]] std::span<cel::Value> slots() { return slots_; }
+  [[nodiscard]] cel::Arena& arena() { return evaluator_.arena(); }
+  [[nodiscard]] std::span<cel::Value> slots() { return evaluator_.slots(); }
 
   // Begins record number `index`. False: it is done (a tombstone).
   [[nodiscard]] bool begin_record(std::uint32_t index, const RecordView& record);
@@ -47,29 +47,23 @@ class RowBuilder {
   void reject(Stage stage, std::string_view reason, std::string message);
 
  private:
-  void fill_record_slots();
-  [[nodiscard]] cel::Value headers();
-  void evaluate_steps(std::size_t begin, std::size_t end);
   // False: the record is done, as filtered or as a reject.
-  [[nodiscard]] bool passes_where();
+  [[nodiscard]] bool goes_on(Evaluator::Fate fate);
   [[nodiscard]] bool add_column(std::size_t column);
   void append_row();
   [[nodiscard]] std::size_t shape_of_row();
 
-  void reject_evaluation(const std::string& place, const cel::Value& error);
+  void reject_evaluation();
   void reject_encoding(const ColumnDescription& column, const cel::Value& value);
 
   const Projection::Plan& plan_;
-  cel::Arena arena_;
-  cel::Frame frame_;
-  std::vector<cel::Value> slots_;
+  Evaluator evaluator_;
   FieldBuffer row_;
   EncodeProblem problem_;
 
   std::unique_ptr<RowBatch> rows_;
   std::size_t row_bytes_estimate_ = 128;  // from the batch before
 
-  RecordView record_;
   std::uint32_t index_ = 0;
   std::uint16_t fields_ = 0;             // in the row so far
   std::vector<std::uint16_t> left_out_;  // columns of this row that take their DEFAULT

@@ -194,8 +194,8 @@ TEST_F(BatchProcessorTest, ComputesOnceWhatWhereLetsAndColumnsHaveInCommon) {
   record(R"({"id":3,"name":5})");
   const auto projection = Projection::compile(options, table);
   ASSERT_TRUE(projection.has_value());
-  EXPECT_EQ(projection->plan().steps_for_where, 1U);
-  EXPECT_EQ(projection->plan().steps.size(), 2U);  // what is shared, and the let
+  EXPECT_EQ(projection->plan().expressions.steps_for_where, 1U);
+  EXPECT_EQ(projection->plan().expressions.steps.size(), 2U);  // what is shared, and the let
   const auto rows = process();
   ASSERT_EQ(rows->row_count(), 1U);
   EXPECT_EQ(fields(*rows, 0), (std::vector<std::string>{int8(1), "ada!", "ada"}));
