@@ -44,6 +44,10 @@ class FieldTree {
 
   [[nodiscard]] const Node& root() const { return nodes_.front(); }
   [[nodiscard]] const Node& node(std::uint32_t index) const { return nodes_[index]; }
+  [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+  [[nodiscard]] std::size_t index_of(const Node& node) const {
+    return static_cast<std::size_t>(&node - nodes_.data());
+  }
   // nullptr: no expression asks for this field. At least eight bytes must be readable from
   // key.data() on, whatever its size.
   [[nodiscard]] const Node* find_child(const Node& parent, std::string_view key) const;

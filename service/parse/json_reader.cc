@@ -13,6 +13,7 @@
 #include "cel/containers.h"
 #include "cel/json/diagnosis.h"
 #include "cel/json/token.h"
+#include "parse/key_order.h"
 
 namespace penstock::parse {
 namespace {
@@ -30,17 +31,15 @@ constexpr std::size_t kFirstCapacityBytes = std::size_t{4} << 10;
 
 class JsonReader::Impl {
  public:
-  Impl(const JsonOptions& options, const FieldTree& tree) : options_(options), tree_(&tree) {
+  Impl(const JsonOptions& options, const FieldTree& tree)
+      : options_(options), tree_(&tree), orders_(tree.size()) {
     options_.max_depth = std::min(options_.max_depth, kMaxDepthLimit);
   }
 
   Verdict read(std::string_view payload, cel::Arena& arena, std::span<Value> slots) {
     assert(slots.size() >= tree_->slot_limit());
     if (payload.size() > options_.max_record_bytes) [[unlikely]] {
-      return {"record_too_large",
-              std::format("the payload has {} bytes, more than max_record_bytes "
-                          "= {}",
-                          payload.size(), options_.max_record_bytes)};
+      return too_large(payload.size(), options_.max_record_bytes);
     }
     std::string_view text = payload;
     if (text.starts_with(kByteOrderMark)) [[unlikely]]
@@ -52,7 +51,7 @@ class JsonReader::Impl {
     if (!read_document(text)) [[unlikely]]
       return explain(payload);
     if (arena.exhausted()) [[unlikely]]
-      return out_of_memory();
+      return takes_too_much_memory(arena_->limit_bytes());
     return {};
   }
 
@@ -107,7 +106,6 @@ class JsonReader::Impl {
   }
 
   // ---- A value that expressions ask for, whole or in part. `depth`: brackets open around it.
-  // -----
 
   bool extract(ondemand::value& value, const Node& node, std::uint32_t depth) {
     const char first = *token_of(value);
@@ -131,16 +129,31 @@ class JsonReader::Impl {
   bool extract_fields(ondemand::value& value, const Node& node, std::uint32_t depth) {
     ondemand::object object;
     if (depth >= options_.max_depth || (error_ = value.get_object().get(object))) return false;
+    KeyOrder& order = orders_[tree_->index_of(node)];
+    std::size_t place = 0;
     for (simdjson::simdjson_result<ondemand::field> result : object) {
       ondemand::field field;
-      std::string_view key;
-      if ((error_ = std::move(result).get(field)) || !read_key(field, key)) return false;
-      const Node* const child = tree_->find_child(node, key);
+      if ((error_ = std::move(result).get(field))) return false;
+      const Node* child = nullptr;
+      if (!order.is_as_before(place, field.key().raw(), &child)) {
+        if (!find_child(field, node, child, order, place)) return false;
+      }
+      ++place;
       if (child == nullptr ? !skip(field.value(), depth + 1)
                            : !extract(field.value(), *child, depth + 1)) {
         return false;
       }
     }
+    return true;
+  }
+
+  bool find_child(ondemand::field& field, const Node& node, const Node*& child, KeyOrder& order,
+                  std::size_t place) {
+    const std::string_view written = field.escaped_key();
+    std::string_view key;
+    if (!read_key(field, key)) return false;
+    child = tree_->find_child(node, key);
+    if (key.data() == written.data()) order.remember(place, key, child);
     return true;
   }
 
@@ -166,7 +179,6 @@ class JsonReader::Impl {
   }
 
   // ---- A value that is wanted whole
-  // --------------------------------------------------------------
 
   // `node` is the one that wants it, for messages.
   bool build(ondemand::value& value, const Node& node, std::uint32_t depth, Value& out) {
@@ -267,7 +279,6 @@ class JsonReader::Impl {
   }
 
   // ---- A value that nobody asks for: only checked
-  // ------------------------------------------------
 
   bool skip(ondemand::value& value, std::uint32_t depth) {
     const char* const token = token_of(value);
@@ -315,7 +326,6 @@ class JsonReader::Impl {
   }
 
   // ---- Tokens
-  // ------------------------------------------------------------------------------------
 
   static const char* token_of(ondemand::value& value) { return value.raw_json_token().data(); }
 
@@ -350,31 +360,24 @@ class JsonReader::Impl {
   }
 
   // ---- Failure
-  // -------------------------------------------------------------------------------------
 
   Verdict explain(std::string_view payload) const {
-    if (error_ == simdjson::MEMALLOC || arena_->exhausted()) return out_of_memory();
+    if (error_ == simdjson::MEMALLOC || arena_->exhausted())
+      return takes_too_much_memory(arena_->limit_bytes());
     cel::JsonProblem problem =
         cel::diagnose_json(payload, options_.max_depth, cel::JsonNumbers::kAny);
     if (!problem.ok()) return {problem.reason, std::move(problem.message)};
     if (number_failure_ != nullptr) {
-      constexpr std::size_t kShown = 40;
-      const std::string_view number(number_failure_, cel::skip_number(number_failure_));
-      return {"number_out_of_range",
-              std::format("the number {}{} of {} does not fit 64 bits", number.substr(0, kShown),
-                          number.size() > kShown ? "…" : "", number_path_)};
+      return number_out_of_range({number_failure_, cel::skip_number(number_failure_)},
+                                 number_path_);
     }
     return {"invalid_json",
             std::format("simdjson refuses it: {}", simdjson::error_message(error_))};
   }
 
-  [[nodiscard]] Verdict out_of_memory() const {
-    return {"record_too_large", std::format("reading it would take more than {} bytes of memory",
-                                            arena_->limit_bytes())};
-  }
-
   JsonOptions options_;
   const FieldTree* tree_;
+  std::vector<KeyOrder> orders_;  // of the fields below each node of the tree
   ondemand::parser parser_;
   cel::Arena* arena_ = nullptr;
   Value* slots_ = nullptr;

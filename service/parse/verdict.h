@@ -1,6 +1,7 @@
 // What became of one payload: read, or why not.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,5 +16,10 @@ struct Verdict {
 
   [[nodiscard]] bool ok() const { return reason.empty(); }
 };
+
+[[nodiscard]] Verdict too_large(std::size_t bytes, std::size_t allowed_bytes);
+[[nodiscard]] Verdict takes_too_much_memory(std::size_t allowed_bytes);
+// `number` as it is written, of the field at `path`.
+[[nodiscard]] Verdict number_out_of_range(std::string_view number, std::string_view path);
 
 }  // namespace penstock::parse
