@@ -11,24 +11,26 @@ constexpr bool is_continuation(std::uint32_t byte) noexcept { return (byte & 0xC
 
 }  // namespace
 
+std::size_t valid_code_point_bytes(std::string_view text) noexcept {
+  if (text.empty()) return 0;
+  const std::uint32_t first = byte_at(text, 0);
+  if (first < 0x80) return 1;
+  const std::size_t bytes = code_point_bytes(text[0]);
+  if (first < 0xC2 || first > 0xF4 || text.size() < bytes) return 0;
+  for (std::size_t k = 1; k < bytes; ++k) {
+    if (!is_continuation(byte_at(text, k))) return 0;
+  }
+  const std::uint32_t second = byte_at(text, 1);
+  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+  const bool no_code_point = (first == 0xED && second > 0x9F) || (first == 0xF4 && second > 0x8F);
+  return overlong || no_code_point ? 0 : bytes;
+}
+
 bool is_valid_utf8(std::string_view text) noexcept {
-  for (std::size_t i = 0; i < text.size();) {
-    const std::uint32_t first = byte_at(text, i);
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t bytes = code_point_bytes(text[i]);
-    if (first < 0xC2 || first > 0xF4 || text.size() - i < bytes) return false;
-    for (std::size_t k = 1; k < bytes; ++k) {
-      if (!is_continuation(byte_at(text, i + k))) return false;
-    }
-    const std::uint32_t second = byte_at(text, i + 1);
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
-      return false;
-    }
-    i += bytes;
+  while (!text.empty()) {
+    const std::size_t bytes = valid_code_point_bytes(text);
+    if (bytes == 0) return false;
+    text.remove_prefix(bytes);
   }
   return true;
 }

@@ -10,6 +10,9 @@ namespace penstock::cel {
 // Strict: no overlong forms, no surrogates, nothing above U+10FFFF.
 [[nodiscard]] bool is_valid_utf8(std::string_view text) noexcept;
 
+// Bytes of the valid code point at the front of `text`; 0: there is none, or no text.
+[[nodiscard]] std::size_t valid_code_point_bytes(std::string_view text) noexcept;
+
 // Code points in valid UTF-8.
 [[nodiscard]] std::size_t count_code_points(std::string_view text) noexcept;
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "cel/containers.h"
 #include "cel/library/text_functions.h"
 #include "cel/library/time.h"
+#include "cel/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -40,10 +42,46 @@ struct Formatter {
       to += value > 0 ? "Infinity" : "-Infinity";
     } else {
       std::array<char, 1500> buffer;  // 309 digits, a point, kMaxPrecision
-      char* const last = buffer.data() + buffer.size();
-      const auto end = precision < 0 ? std::to_chars(buffer.data(), last, value, form)
-                                     : std::to_chars(buffer.data(), last, value, form, precision);
+      const auto end =
+          std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, form, precision);
       to.append(buffer.data(), end.ptr);
+    }
+  }
+
+  // The fewest digits that stand for this number alone, without an exponent.
+  void add_shortest(std::string& to, double value) {
+    if (!std::isfinite(value)) return add_double(to, value, std::chars_format::fixed, 0);
+    std::array<char, 40> buffer;
+    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                   std::chars_format::scientific);
+    std::string digits(buffer.data(), end.ptr);
+    const std::size_t e = digits.find('e');
+    const int exponent = std::atoi(digits.c_str() + e + 1);
+    digits.resize(e);
+    std::erase(digits, '.');
+    if (digits.front() == '-') {
+      to += '-';
+      digits.erase(0, 1);
+    }
+    const auto whole = static_cast<std::size_t>(std::max(exponent + 1, 0));
+    if (exponent < 0) digits.insert(0, static_cast<std::size_t>(-exponent - 1), '0');
+    if (digits.size() < whole) digits.append(whole - digits.size(), '0');
+    to += whole == 0 ? "0" : std::string_view(digits).substr(0, whole);
+    if (digits.size() > whole) to += "." + digits.substr(whole);
+  }
+
+  // Each run of bytes that are no UTF-8 becomes one replacement character.
+  static void add_bytes(std::string& to, std::string_view bytes) {
+    bool in_run = false;
+    while (!bytes.empty()) {
+      const std::size_t valid = valid_code_point_bytes(bytes);
+      if (valid > 0) {
+        to += bytes.substr(0, valid);
+      } else if (!in_run) {
+        to += "\uFFFD";
+      }
+      in_run = valid == 0;
+      bytes.remove_prefix(std::max<std::size_t>(valid, 1));
     }
   }
 
@@ -63,13 +101,13 @@ struct Formatter {
         to += std::to_string(value.as_uint());
         return true;
       case Kind::kDouble:
-        add_double(to, value.as_double(), std::chars_format::fixed, -1);
+        add_shortest(to, value.as_double());
         return true;
       case Kind::kString:
         to += value.as_string();
         return true;
       case Kind::kBytes:
-        to += value.as_bytes();
+        add_bytes(to, value.as_bytes());
         return true;
       case Kind::kType:
         to += value.as_type();
@@ -207,9 +245,12 @@ Value format(EvalContext& context, std::span<const Value> args) {
     }
     int precision = -1;
     if (i < text.size() && text[i] == '.') {
-      precision = 0;
       for (++i; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) {
-        precision = std::min(precision * 10 + (text[i] - '0'), kMaxPrecision);
+        precision = std::min(std::max(precision, 0) * 10 + (text[i] - '0'), kMaxPrecision);
+      }
+      if (precision < 0) {
+        formatter.fail({"format(): after the point of a precision stand its digits"});
+        return formatter.error;
       }
     }
     if (i >= text.size()) {

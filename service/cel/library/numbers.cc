@@ -55,8 +55,12 @@ std::optional<double> parse_double(std::string_view text) {
   if (text.find('(') != std::string_view::npos) return std::nullopt;  // from_chars: nan(…)
   double value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || status != std::errc()) return std::nullopt;
-  return value;
+  if (end != text.data() + text.size()) return std::nullopt;
+  if (status == std::errc()) return value;
+  if (status != std::errc::result_out_of_range) return std::nullopt;
+  // Too large is refused, too small is zero; from_chars does not say which.
+  value = std::strtod(std::string(text).c_str(), nullptr);
+  return std::isinf(value) ? std::nullopt : std::optional(value);
 }
 
 std::optional<std::int64_t> int_of(double value) {
