@@ -173,4 +173,28 @@ Operand Compiler::compile_conditional(const Node* node, Wanted wanted) {
   return make_operand(Base::kRegister, dst);
 }
 
+// a.or(b), a.orValue(b): b is looked at only if a is empty, so its errors do not count before.
+Operand Compiler::compile_optional_or(const Node* node, Wanted wanted) {
+  const std::uint16_t dst = target(wanted);
+  const std::uint32_t kept = next_register_;
+  const Operand optional = compile(node->target);
+  const std::uint16_t has_value = new_register();
+  emit(node, Op::kCall1, has_value, optional, 0, call_site(find_function("hasValue"), true, 1));
+  const std::uint32_t full =
+      emit(node, Op::kJumpIfTrue, 0, make_operand(Base::kRegister, has_value));
+  // Also for what is no optional: an error of this function's own.
+  const Operand other = compile(node->args[0]);
+  emit(node, Op::kCall2, dst, optional, other, call_site(node->function, true, 2));
+  const std::uint32_t over = emit(node, Op::kJump);
+  land(full);
+  if (node->name == "or") {
+    emit(node, Op::kMove, dst, optional);
+  } else {
+    emit(node, Op::kCall1, dst, optional, 0, call_site(find_function("value"), true, 1));
+  }
+  land(over);
+  next_register_ = kept;
+  return make_operand(Base::kRegister, dst);
+}
+
 }  // namespace penstock::cel

@@ -311,6 +311,10 @@ Operand Compiler::compile_call(const Node* node, Wanted wanted) {
     const Operand result = compile_matches(node, wanted, &done);
     if (done) return result;
   }
+  const bool or_method =
+      node->is_method && node->args.size() == 1 && (name == "or" || name == "orValue");
+  if (or_method && node->args[0]->kind != NodeKind::kLiteral)
+    return compile_optional_or(node, wanted);
   return compile_function(node, wanted);
 }
 
@@ -318,15 +322,8 @@ Operand Compiler::compile_operator(const Node* node, Op op, Wanted wanted) {
   const std::uint16_t dst = target(wanted);
   const std::uint32_t kept = next_register_;
   if (op == Op::kSize) {
-    const std::uint32_t site = static_cast<std::uint32_t>(code_->call_sites.size());
-    CallSite& size = code_->call_sites.emplace_back();
-    size.function = node->function;
-    size.is_method = node->is_method;
-    for (const Overload& overload : node->function->overloads) {
-      if (overload.is_method == node->is_method) size.overloads.push_back(&overload);
-    }
     const Operand a = compile(node->is_method ? node->target : node->args[0]);
-    emit(node, op, dst, a, 0, site);
+    emit(node, op, dst, a, 0, call_site(node->function, node->is_method, 1));
   } else {
     const Operand a = compile(node->args[0]);
     Operand b = node->args.size() > 1 ? compile(node->args[1]) : 0;
@@ -337,6 +334,21 @@ Operand Compiler::compile_operator(const Node* node, Op op, Wanted wanted) {
   return make_operand(Base::kRegister, dst);
 }
 
+std::uint32_t Compiler::call_site(const Function* function, bool is_method, std::size_t arguments,
+                                  std::uint64_t overloads) {
+  CallSite& call = code_->call_sites.emplace_back();
+  call.function = function;
+  call.is_method = is_method;
+  for (std::size_t i = 0; i < function->overloads.size(); ++i) {
+    const Overload& overload = function->overloads[i];
+    if ((overloads >> i & 1) != 0 && overload.is_method == is_method &&
+        overload.parameters.size() == arguments) {
+      call.overloads.push_back(&overload);
+    }
+  }
+  return static_cast<std::uint32_t>(code_->call_sites.size() - 1);
+}
+
 Operand Compiler::compile_function(const Node* node, Wanted wanted) {
   const std::uint16_t dst = target(wanted);
   const std::uint32_t kept = next_register_;
@@ -344,20 +356,11 @@ Operand Compiler::compile_function(const Node* node, Wanted wanted) {
   if (node->is_method) operands.push_back(compile(node->target));
   for (const Node* arg : node->args) operands.push_back(compile(arg));
 
-  const auto site = static_cast<std::uint32_t>(code_->call_sites.size());
-  CallSite& call = code_->call_sites.emplace_back();
-  call.function = node->function;
-  call.is_method = node->is_method;
-  const std::vector<Overload>& overloads = node->function->overloads;
-  for (std::size_t i = 0; i < overloads.size(); ++i) {
-    if ((node->overloads >> i & 1) != 0 && overloads[i].is_method == node->is_method &&
-        overloads[i].parameters.size() == operands.size()) {
-      call.overloads.push_back(&overloads[i]);
-    }
-  }
+  const std::uint32_t site =
+      call_site(node->function, node->is_method, operands.size(), node->overloads);
   if (operands.size() > kMaxParameters || operands.empty()) {
     // Without arguments there is nothing to dispatch by; too many fit no overload.
-    if (call.overloads.empty()) {
+    if (code_->call_sites[site].overloads.empty()) {
       next_register_ = kept;
       return fail(node, dst, ErrorCode::kNoSuchOverload,
                   "no such overload: " + std::string(node->name) + "() with " +

@@ -31,6 +31,9 @@ class Compiler {
   Operand compile_operator(const Node* node, Op op, Wanted wanted);
   Operand hashed(Operand list);
   Operand compile_function(const Node* node, Wanted wanted);
+  // A call of one of the function's `overloads`, a bit set.
+  std::uint32_t call_site(const Function* function, bool is_method, std::size_t arguments,
+                          std::uint64_t overloads = ~std::uint64_t{0});
   Operand compile_matches(const Node* node, Wanted wanted, bool* done);
   Operand compile_logic(const Node* node, Wanted wanted);
   Operand compile_logic_carefully(const Node* node, std::uint16_t dst);
@@ -43,6 +46,7 @@ class Compiler {
   void compile_comparison_test(const Node* node, Op op, bool jump_when, Test& test);
   void land_careful(const Test& test);
   Operand compile_conditional(const Node* node, Wanted wanted);
+  Operand compile_optional_or(const Node* node, Wanted wanted);
   Operand compile_list(const Node* node, Wanted wanted);
   Operand compile_map(const Node* node, Wanted wanted);
   Operand compile_bind(const Node* node, Wanted wanted);
