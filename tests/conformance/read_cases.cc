@@ -70,7 +70,7 @@ class CaseReader {
     case_.id = string_at(json_, "id");
     case_.expression = string_at(json_, "expr");
     if (case_.id.empty()) throw Malformed("a case has an 'id'");
-    if (case_.expression.empty()) throw Malformed("a case has an 'expr'");
+    if (find(json_, "expr") == nullptr) throw Malformed("a case has an 'expr'");
     case_.check = !bool_at(json_, "disableCheck");
     case_.only_check = bool_at(json_, "checkOnly");
     case_.macros = !bool_at(json_, "disableMacros");
