@@ -8,6 +8,7 @@
 #include "cel/compare.h"
 #include "cel/containers.h"
 #include "cel/library/library.h"
+#include "cel/library/time.h"
 #include "cel/utf8.h"
 
 namespace penstock::cel {
@@ -98,6 +99,50 @@ Value flatten(EvalContext& context, Args args) {
   flatten_into(flat, list, depth);
   return flat.finish();
 }
+
+// Of two that are both int, uint, double or duration.
+Value add_two(EvalContext& context, const Value& a, const Value& b) {
+  std::int64_t int_sum = 0;
+  std::uint64_t uint_sum = 0;
+  if (a.is_double()) return Value::of_double(a.as_double() + b.as_double());
+  if (a.is_duration()) return make_duration(context, add(a.as_duration(), b.as_duration()));
+  if (a.is_int() && !__builtin_add_overflow(a.as_int(), b.as_int(), &int_sum)) {
+    return Value::of_int(int_sum);
+  }
+  if (a.is_uint() && !__builtin_add_overflow(a.as_uint(), b.as_uint(), &uint_sum)) {
+    return Value::of_uint(uint_sum);
+  }
+  return context.fail(ErrorCode::kOverflow, {to_string(a.kind()), " overflow: the sum of a list"});
+}
+
+Value cannot_add(EvalContext& context, const Value& a, const Value& b) {
+  return context.fail(
+      ErrorCode::kNoSuchOverload,
+      {"no such overload: sum() of ", to_string(a.kind()), " and ", to_string(b.kind()),
+       "; the elements are all int, all uint, all double or all duration"});
+}
+
+// `kZero`: what an empty list is the sum of, by its type.
+template <Value (*kZero)()>
+Value sum(EvalContext& context, Args args) {
+  const List list = args[0].as_list();
+  if (!context.charge(list.size)) return context.out_of_steps();
+  if (list.size == 0) return kZero();
+  const Value& first = list[0];
+  const bool adds = first.is_int() || first.is_uint() || first.is_double() || first.is_duration();
+  if (!adds) return cannot_add(context, first, first);
+  Value total = first;
+  for (std::uint32_t i = 1; i < list.size && !total.is_error(); ++i) {
+    if (list[i].kind() != first.kind()) return cannot_add(context, first, list[i]);
+    total = add_two(context, total, list[i]);
+  }
+  return total;
+}
+
+Value int_zero() { return Value::of_int(0); }
+Value uint_zero() { return Value::of_uint(0); }
+Value double_zero() { return Value::of_double(0); }
+Value duration_zero() { return Value::of_duration({}); }
 
 // Whether the list has the value, at the cost of the comparisons; *failed: the budget is used up.
 bool has(EvalContext& context, List list, const Value& value, bool* failed) {
@@ -202,6 +247,11 @@ constexpr FunctionRow kRows[] = {
     {"list<A>.@sortByKeys(list<B>) -> list<A>", sort_by_keys,
      "What list.sortBy(x, key of x) stands for: in the order of the keys.",
      "['ccc', 'a', 'bb'].sortBy(x, x.size()) == ['a', 'bb', 'ccc']"},
+    {"list<int>.sum() -> int", sum<int_zero>, "The sum of the elements; of an empty list, zero.",
+     "[1.5, 2.0].sum() == 3.5"},
+    {"list<uint>.sum() -> uint", sum<uint_zero>, "", ""},
+    {"list<double>.sum() -> double", sum<double_zero>, "", ""},
+    {"list<duration>.sum() -> duration", sum<duration_zero>, "", ""},
     {"sets.contains(list<A>, list<A>) -> bool", sets_include<false>,
      "Whether the first list has every element of the second.", "sets.contains([1, 2, 3], [3, 1])"},
     {"sets.equivalent(list<A>, list<A>) -> bool", sets_include<true>,

@@ -94,6 +94,22 @@ TEST(Strings, MatchMorePatternsThanAreKept) {
   }
 }
 
+TEST(Lists, AreSummedUp) {
+  Evaluator eval;
+  EXPECT_EQ(eval("[1, 2, 3].sum()"), "6");
+  EXPECT_EQ(eval("[1u, 2u].sum()"), "3u");
+  EXPECT_EQ(eval("[duration('1s'), duration('2s')].sum()"), "duration(\"3s\")");
+  EXPECT_EQ(eval("[1.5].map(x, x > 9.0, x).sum()"), "0.0");
+  EXPECT_EQ(eval("[1].filter(x, x > 9).sum()"), "0");
+  EXPECT_EQ(eval("[dyn(1), dyn(2)].sum()"), "3");
+  EXPECT_EQ(eval("[dyn(1), dyn(2.5)].sum()"), "no_such_overload");
+  EXPECT_EQ(eval("[dyn('a')].sum()"), "no_such_overload");
+  EXPECT_EQ(eval("['a'].sum()"), "does not compile: 'sum' does not take () on list(string)");
+  EXPECT_EQ(eval("[9223372036854775807, 1].sum()"), "overflow");
+  EXPECT_EQ(eval("[18446744073709551615u, 1u].sum()"), "overflow");
+  EXPECT_EQ(eval("[duration('9000000000s'), duration('9000000000s')].sum()"), "out_of_range");
+}
+
 TEST(Strings, AreFormatted) {
   Evaluator eval;
   EXPECT_EQ(eval("'%d|%x|%X|%o|%b'.format([10, 255, 255, 8, -5])"), "\"10|ff|FF|10|-101\"");
