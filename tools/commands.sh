@@ -6,6 +6,8 @@
 source "$PENSTOCK_REPO/tools/lint.sh"
 # shellcheck source=tools/test.sh
 source "$PENSTOCK_REPO/tools/test.sh"
+# shellcheck source=tools/fuzz.sh
+source "$PENSTOCK_REPO/tools/fuzz.sh"
 
 export CCACHE_DIR=$PENSTOCK_CACHE/ccache CCACHE_MAXSIZE=10G
 export CCACHE_BASEDIR=$PENSTOCK_REPO CCACHE_NOHASHDIR=1 # clones in other places share results

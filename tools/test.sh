@@ -71,6 +71,9 @@ test_all() {
       step "$layer tests, $preset" run_layer "$preset" "$layer" || true
     done
   done
+  if step 'build fuzz' build_fuzz; then
+    step 'fuzz targets' fuzz_smoke || true
+  fi
   if [ -x "$PENSTOCK_REPO/build/release/penstock" ]; then
     step 'runtime packages' "$PENSTOCK_REPO/tools/check_runtime.sh" || true
   fi

@@ -12,11 +12,15 @@
 
 namespace penstock::cel {
 
+struct CompiledPatterns;
+
 struct EvalContext {
   Arena& arena;
   std::uint64_t steps_left = 0;
   // The place that errors name.
   Position position{0, 0};
+  // The regular expressions that it has compiled (library/patterns.cc).
+  CompiledPatterns* patterns = nullptr;
 
   // An error whose message is the parts, one after the other.
   [[nodiscard]] Value fail(ErrorCode code, std::initializer_list<std::string_view> parts);

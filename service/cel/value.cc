@@ -7,7 +7,7 @@
 
 #include "cel/compare.h"
 #include "cel/containers.h"
-#include "cel/eval_error.h"
+#include "cel/eval_context.h"
 
 namespace penstock::cel {
 namespace {
@@ -15,6 +15,7 @@ namespace {
 // Documents may nest deeper than a thread's stack allows to follow.
 constexpr int kDeepest = 2000;
 constexpr std::size_t kBytesPerStep = 64;
+constexpr std::uint64_t kStepsPerLookup = 4;
 
 std::partial_ordering compare_int_double(std::int64_t i, double d) noexcept {
   if (std::isnan(d)) return std::partial_ordering::unordered;
@@ -60,6 +61,7 @@ bool equal_lists(List a, List b, std::uint64_t& budget, int depth) noexcept {
 bool equal_maps(const Map& a, const Map& b, std::uint64_t& budget, int depth) noexcept {
   if (a.size() != b.size()) return false;
   for (const MapEntry& entry : a.entries()) {
+    budget -= std::min(budget, kStepsPerLookup + text_steps(entry.key));
     const Value* other = b.find(entry.key);
     if (other == nullptr || !equal_at(entry.value, *other, budget, depth)) return false;
   }

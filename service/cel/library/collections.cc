@@ -17,6 +17,8 @@ namespace {
 using Args = std::span<const Value>;
 
 constexpr int kDeepestFlatten = 100;
+// Sorting compares each element with about this many.
+constexpr std::uint64_t kComparisonsPerElement = 20;
 constexpr std::int64_t kLongestRange = std::int64_t{1} << 30;
 
 Value size(EvalContext&, Args args) {
@@ -179,7 +181,9 @@ bool sorted_order(List keys, std::vector<std::uint32_t>& order) {
 }
 
 Value sort_by(EvalContext& context, List list, List keys) {
-  if (!context.charge(std::uint64_t{list.size} * 20)) return context.out_of_steps();
+  std::uint64_t steps = keys.size;
+  for (const Value& key : keys) steps += text_steps(key);
+  if (!context.charge(steps * kComparisonsPerElement)) return context.out_of_steps();
   std::vector<std::uint32_t> order;
   if (list.size != keys.size || !sorted_order(keys, order)) {
     return context.fail(ErrorCode::kInvalidArgument,

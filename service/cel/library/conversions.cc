@@ -75,6 +75,8 @@ Value double_of_uint(EvalContext&, Args args) {
 }
 
 Value double_of_string(EvalContext& context, Args args) {
+  constexpr std::size_t kDigitsPerStep = 16;
+  if (!context.charge(args[0].as_string().size() / kDigitsPerStep)) return context.out_of_steps();
   const auto d = parse_double(args[0].as_string());
   return d ? Value::of_double(*d) : malformed(context, "double", args[0].as_string());
 }

@@ -11,13 +11,17 @@ namespace {
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+constexpr std::size_t kBytesPerStep = 4;
+
 Value encode(EvalContext& context, std::span<const Value> args) {
+  if (!context.charge(args[0].as_bytes().size() / kBytesPerStep)) return context.out_of_steps();
   std::string text;
   append_base64(text, args[0].as_bytes());
   return context.concat(Kind::kString, {text});
 }
 
 Value decode(EvalContext& context, std::span<const Value> args) {
+  if (!context.charge(args[0].as_string().size() / kBytesPerStep)) return context.out_of_steps();
   std::string bytes;
   if (decode_base64(args[0].as_string(), bytes)) return context.concat(Kind::kBytes, {bytes});
   return context.fail(ErrorCode::kInvalidArgument, {"not base64: '", args[0].as_string(), "'"});

@@ -19,6 +19,9 @@ namespace {
 constexpr int kDefaultPrecision = 6;
 constexpr int kMaxPrecision = 1000;
 constexpr int kDeepest = 100;
+// Writing a value, and copying the text around the verbs byte by byte.
+constexpr std::uint64_t kStepsPerValue = 8;
+constexpr std::size_t kBytesPerStep = 4;
 constexpr std::size_t kLongestResult = std::size_t{16} << 20;
 
 struct Formatter {
@@ -87,6 +90,10 @@ struct Formatter {
 
   bool add_text(std::string& to, const Value& value, int depth) {
     if (depth == 0 || to.size() > kLongestResult) return fail({"format(): the result is too long"});
+    if (!context.charge(kStepsPerValue + text_steps(value))) {
+      error = context.out_of_steps();
+      return false;
+    }
     switch (value.kind()) {
       case Kind::kNull:
         to += "null";
@@ -180,6 +187,11 @@ struct Formatter {
   }
 
   bool add(char verb, int precision, const Value& value) {
+    if (!context.charge(kStepsPerValue + text_steps(value) * 8 +
+                        static_cast<std::uint64_t>(std::max(precision, 0)))) {
+      error = context.out_of_steps();
+      return false;
+    }
     const bool integer = value.is_int() || value.is_uint();
     switch (verb) {
       case 's':
@@ -232,6 +244,7 @@ Value format(EvalContext& context, std::span<const Value> args) {
   Formatter formatter{context, {}, {}};
   const std::string_view text = args[0].as_string();
   const List values = args[1].as_list();
+  if (!context.charge(text.size() / kBytesPerStep)) return context.out_of_steps();
   std::uint32_t next = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
@@ -263,7 +276,6 @@ Value format(EvalContext& context, std::span<const Value> args) {
     }
     if (!formatter.add(text[i], precision, values[next++])) return formatter.error;
   }
-  if (!context.charge(formatter.out.size() / 16)) return context.out_of_steps();
   return context.concat(Kind::kString, {formatter.out});
 }
 

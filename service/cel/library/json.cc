@@ -23,6 +23,7 @@ constexpr std::size_t kScratchPerByte = 8;
 // What a thread keeps for the next document.
 constexpr std::size_t kKeepBytes = std::size_t{1} << 20;
 // Reading and building takes a few nanoseconds per byte.
+constexpr std::uint64_t kStepsPerText = 20;
 constexpr std::size_t kBytesPerStep = 4;
 
 // Builds in the arena. Out of memory shows in the builders' results and in Arena::exhausted().
@@ -95,7 +96,7 @@ Value explain(EvalContext& context, std::string_view text) {
 
 Value parse(EvalContext& context, std::span<const Value> args) {
   const std::string_view text = args[0].is_string() ? args[0].as_string() : args[0].as_bytes();
-  if (!context.charge(1 + text.size() / kBytesPerStep)) return context.out_of_steps();
+  if (!context.charge(kStepsPerText + text.size() / kBytesPerStep)) return context.out_of_steps();
   if (text.size() > context.arena.limit_bytes() / kScratchPerByte) return context.out_of_memory();
 
   thread_local dom::parser kept;

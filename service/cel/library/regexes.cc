@@ -7,6 +7,7 @@
 
 #include "cel/containers.h"
 #include "cel/library/library.h"
+#include "cel/library/patterns.h"
 #include "cel/library/text_functions.h"
 #include "cel/utf8.h"
 
@@ -14,21 +15,6 @@ namespace penstock::cel {
 namespace {
 
 using Args = std::span<const Value>;
-
-// nullptr and *error: it is not one.
-std::shared_ptr<const re2::RE2> compiled(EvalContext& context, std::string_view pattern,
-                                         Value* error) {
-  if (!context.charge(kStepsPerPattern + pattern.size())) {
-    *error = context.out_of_steps();
-    return nullptr;
-  }
-  std::string why;
-  auto regex = recent_regex(pattern, &why);
-  if (regex == nullptr) {
-    *error = context.fail(ErrorCode::kInvalidArgument, {"bad regular expression: ", why});
-  }
-  return regex;
-}
 
 re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const re2::StringPiece& text) { return {text.data(), text.size()}; }
@@ -45,12 +31,13 @@ Value too_many_groups(EvalContext& context) {
 
 Value extract(EvalContext& context, Args args) {
   Value error;
-  const auto regex = compiled(context, args[1].as_string(), &error);
+  const auto regex = recent_regex(context, args[1].as_string(), &error);
   if (regex == nullptr) return error;
   const int group_count = regex->NumberOfCapturingGroups();
   if (group_count > 1) return too_many_groups(context);
   std::vector<re2::StringPiece> groups(static_cast<std::size_t>(group_count) + 1);
   const std::string_view text = args[0].as_string();
+  if (!context.charge(match_steps(*regex, text.size()))) return context.out_of_steps();
   if (!regex->Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, groups.data(),
                     group_count + 1) ||
       groups.back().data() == nullptr) {
@@ -62,6 +49,9 @@ Value extract(EvalContext& context, Args args) {
   return Value::of_optional(memory);
 }
 
+// Searches that go over the whole text together.
+constexpr std::uint64_t kSearchesPerText = 64;
+
 // Calls `found` with the groups of each match, from left to right; false ends it.
 template <typename Found>
 bool each_match(EvalContext& context, const re2::RE2& regex, std::string_view text,
@@ -69,7 +59,9 @@ bool each_match(EvalContext& context, const re2::RE2& regex, std::string_view te
   const int group_count = regex.NumberOfCapturingGroups();
   std::vector<re2::StringPiece> groups(static_cast<std::size_t>(group_count) + 1);
   for (std::size_t at = 0; at <= text.size();) {
-    if (!context.charge(1 + (text.size() - at) / 64)) return false;
+    // Most searches end long before the text does, but for the first one, which may not.
+    const std::uint64_t steps = match_steps(regex, text.size() - at);
+    if (!context.charge(at == 0 ? steps : 1 + steps / kSearchesPerText)) return false;
     if (!regex.Match(piece(text), at, text.size(), re2::RE2::UNANCHORED, groups.data(),
                      group_count + 1)) {
       return true;
@@ -84,7 +76,7 @@ bool each_match(EvalContext& context, const re2::RE2& regex, std::string_view te
 
 Value extract_all(EvalContext& context, Args args) {
   Value error;
-  const auto regex = compiled(context, args[1].as_string(), &error);
+  const auto regex = recent_regex(context, args[1].as_string(), &error);
   if (regex == nullptr) return error;
   if (regex->NumberOfCapturingGroups() > 1) return too_many_groups(context);
   ListBuilder all(context.arena);
@@ -117,20 +109,21 @@ bool add_replacement(TextBuilder& out, std::string_view by,
 
 Value replace(EvalContext& context, Args args) {
   Value error;
-  const auto regex = compiled(context, args[1].as_string(), &error);
+  const auto regex = recent_regex(context, args[1].as_string(), &error);
   if (regex == nullptr) return error;
-  std::int64_t left = args.size() == 4 ? args[3].as_int() : -1;
-  if (left == 0) return args[0];
+  const std::int64_t most = args.size() == 4 ? args[3].as_int() : -1;
+  if (most == 0) return args[0];
   const std::string_view text = args[0].as_string();
   TextBuilder out(context);
   std::size_t kept = 0;
+  std::int64_t count = 0;
   bool good = true;
   const bool done = each_match(context, *regex, text, [&](const auto& groups) {
     const auto begin = static_cast<std::size_t>(groups[0].data() - text.data());
     out.add(text.substr(kept, begin - kept));
     good = add_replacement(out, args[2].as_string(), groups);
     kept = begin + groups[0].size();
-    return good && --left != 0;
+    return good && ++count != most;
   });
   if (!done) return context.out_of_steps();
   if (!good) {

@@ -16,11 +16,14 @@ namespace {
 using Args = std::span<const Value>;
 
 constexpr std::size_t kNone = std::string_view::npos;
+// Of functions that look at every character.
+constexpr std::size_t kBytesPerStep = 8;
 
 // Linear, where string_view::find is quadratic at worst.
 std::size_t find_bytes(std::string_view text, std::string_view part, std::size_t from = 0) {
   if (from > text.size()) return kNone;
   if (part.empty()) return from;
+  if (part.size() > text.size() - from) return kNone;  // and memmem() takes no null pointer
   const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
   return found == nullptr ? kNone
                           : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
@@ -82,13 +85,14 @@ Value index_of(EvalContext& context, Args args) {
 Value last_index_of(EvalContext& context, Args args) {
   const std::string_view text = args[0].as_string();
   const std::string_view part = args[1].as_string();
+  // At worst, nearly all of the part is compared at every position.
+  if (!context.charge(text.size() / 8 * (1 + part.size() / 64))) return context.out_of_steps();
   if (args.size() == 2) return position(text, text.rfind(part));
   const std::int64_t from = args[2].as_int();
   if (from < 0) return index_error(context, from);
   if (part.empty()) return args[2];
   const auto offset = offset_of(text, from);
   if (!offset || *offset == text.size()) return Value::of_int(-1);
-  if (!context.charge(text.size() / 16 + part.size())) return context.out_of_steps();
   return position(text, text.rfind(part, *offset));
 }
 
@@ -119,8 +123,9 @@ Value shift_ascii(EvalContext& context, Args args) {
   return Value::of_string({out, text.size()});
 }
 
-Value trim(EvalContext&, Args args) {
+Value trim(EvalContext& context, Args args) {
   std::string_view text = args[0].as_string();
+  if (!context.charge(text.size() / kBytesPerStep)) return context.out_of_steps();
   while (!text.empty() && is_space(decode_utf8(text))) {
     text.remove_prefix(code_point_bytes(text[0]));
   }
@@ -151,10 +156,12 @@ Value replace(EvalContext& context, Args args) {
   const std::string_view text = args[0].as_string();
   const std::string_view old = args[1].as_string();
   const std::string_view by = args[2].as_string();
-  std::int64_t left = args.size() == 4 ? args[3].as_int() : -1;
+  const std::int64_t most = args.size() == 4 ? args[3].as_int() : -1;
   TextBuilder out(context);
   std::size_t done = 0;
-  for (std::size_t from = 0; left != 0; --left) {
+  std::size_t from = 0;
+  for (std::int64_t count = 0; count != most; ++count) {
+    if (!context.charge(1)) return context.out_of_steps();
     const std::size_t found = find_bytes(text, old, from);
     if (found == kNone) break;
     out.add(text.substr(done, found - done));
@@ -175,6 +182,7 @@ Value split(EvalContext& context, Args args) {
   if (limit == 0) return parts.finish();
   std::size_t begin = 0;
   while (limit < 0 || std::int64_t{parts.size()} + 1 < limit) {
+    if (!context.charge(1)) return context.out_of_steps();
     std::size_t end = kNone;
     if (!separator.empty()) {
       end = find_bytes(text, separator, begin);

@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <utility>
-#include <vector>
+
+#include "cel/library/patterns.h"
 
 namespace penstock::cel {
 namespace {
 
 constexpr std::size_t kFirstCapacity = 64;
-constexpr std::int64_t kRegexMemoryBytes = std::int64_t{2} << 20;
+constexpr std::size_t kQuotedBytesPerStep = 4;
 
 }  // namespace
 
@@ -46,48 +46,20 @@ Value TextBuilder::finish() const {
   return Value::of_string({text_, size_});
 }
 
-std::unique_ptr<const re2::RE2> make_regex(std::string_view pattern, std::string* why) {
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  options.set_max_mem(kRegexMemoryBytes);
-  auto regex =
-      std::make_unique<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
-  if (regex->ok()) return regex;
-  *why = regex->error();
-  return nullptr;
-}
-
-std::shared_ptr<const re2::RE2> recent_regex(std::string_view pattern, std::string* why) {
-  constexpr std::size_t kKept = 8;
-  thread_local std::vector<std::shared_ptr<const re2::RE2>> recent;  // the last used first
-  auto at = std::ranges::find(
-      recent, pattern, [](const auto& regex) -> std::string_view { return regex->pattern(); });
-  if (at == recent.end()) {
-    std::shared_ptr<const re2::RE2> made = make_regex(pattern, why);
-    if (made == nullptr) return nullptr;
-    if (recent.size() == kKept) recent.pop_back();
-    at = recent.insert(recent.end(), std::move(made));
-  }
-  std::rotate(recent.begin(), at, at + 1);
-  return recent.front();
-}
-
 Value matches_dynamic(EvalContext& context, std::span<const Value> args) {
-  const std::string_view pattern = args[1].as_string();
-  if (!context.charge(kStepsPerPattern + pattern.size())) return context.out_of_steps();
-  std::string why;
-  const auto regex = recent_regex(pattern, &why);
-  if (regex == nullptr) {
-    return context.fail(ErrorCode::kInvalidArgument, {"bad regular expression: ", why});
-  }
+  Value error;
+  const auto regex = recent_regex(context, args[1].as_string(), &error);
+  if (regex == nullptr) return error;
   const std::string_view text = args[0].as_string();
+  if (!context.charge(match_steps(*regex, text.size()))) return context.out_of_steps();
   return Value::of_bool(re2::RE2::PartialMatch({text.data(), text.size()}, *regex));
 }
 
 Value quote(EvalContext& context, std::span<const Value> args) {
+  const std::string_view text = args[0].as_string();
+  if (!context.charge(text.size() / kQuotedBytesPerStep)) return context.out_of_steps();
   TextBuilder out(context);
   out.add("\"");
-  const std::string_view text = args[0].as_string();
   std::size_t done = 0;
   constexpr std::string_view kSpecial = "\a\b\f\n\r\t\v\\\"";
   constexpr std::string_view kLetters = "abfnrtv\\\"";

@@ -20,13 +20,19 @@ enum class Part {
   kMillis
 };
 
+// Looking a zone up in the time zone database; not finding it costs an exception.
+constexpr std::uint64_t kStepsPerZone = 20;
+constexpr std::uint64_t kStepsPerWrongZone = 300;
+
 template <Part kPart>
 Value get_part(EvalContext& context, std::span<const Value> args) {
   const Instant at = args[0].as_timestamp();
   std::int64_t offset = 0;
   if (args.size() == 2) {
+    if (!context.charge(kStepsPerZone)) return context.out_of_steps();
     const auto found = zone_offset(args[1].as_string(), at);
     if (!found) {
+      if (!context.charge(kStepsPerWrongZone)) return context.out_of_steps();
       return context.fail(ErrorCode::kInvalidArgument,
                           {"no such time zone: '", args[1].as_string(), "'"});
     }

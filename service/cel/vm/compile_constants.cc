@@ -2,7 +2,7 @@
 #include <re2/re2.h>
 
 #include "cel/containers.h"
-#include "cel/library/text_functions.h"
+#include "cel/library/patterns.h"
 #include "cel/vm/compiler.h"
 
 namespace penstock::cel {

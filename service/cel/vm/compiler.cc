@@ -8,7 +8,6 @@
 #include <numeric>
 #include <utility>
 
-#include "cel/library/text_functions.h"
 #include "cel/syntax/position.h"
 #include "cel/vm/cost.h"
 

@@ -271,6 +271,7 @@ Value contains(EvalContext& context, const Argument& a, const Argument& containe
   if (const Value error = error_of(context, a); error.is_error()) return error;
   if (const Value error = error_of(context, container); error.is_error()) return error;
   if (container.value.is_map()) {
+    if (!context.charge(text_steps(a.value))) return context.out_of_steps();
     return Value::of_bool(container.value.as_map().find(a.value) != nullptr);
   }
   if (!container.value.is_list()) return no_overload(context, " in ", a, container);

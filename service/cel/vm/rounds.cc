@@ -126,6 +126,10 @@ bool add_entry(Value* map, const Argument& key, const Argument& value, EvalConte
                         {"a map's key cannot be ", to_string(key.value.kind())});
     return false;
   }
+  if (!context.charge(1 + text_steps(key.value))) {
+    *map = context.out_of_steps();
+    return false;
+  }
   builder_of(*map)->add(key.value, value.value);
   return true;
 }

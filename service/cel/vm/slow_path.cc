@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cel/containers.h"
+#include "cel/library/patterns.h"
 #include "cel/vm/machine.h"
 
 namespace penstock::cel {
@@ -79,6 +80,7 @@ Value Machine::make_map(const Instruction& in) {
       return context.fail(ErrorCode::kInvalidArgument,
                           {"a map's key cannot be ", to_string(at(key).kind())});
     }
+    if (!context.charge(text_steps(at(key)))) return context.out_of_steps();
     const Value& value = at(entry);
     if (optional == nullptr || !(*optional)[i]) {
       map.add(at(key), value);
@@ -150,8 +152,9 @@ Value Machine::slow(const Instruction& in) {
       const Value& text = at(in.a);
       if (text.is_string()) {
         const std::string_view s = text.as_string();
-        if (!context.charge(text_steps(text))) return context.out_of_steps();
-        return Value::of_bool(re2::RE2::PartialMatch({s.data(), s.size()}, *code.regexes[in.c]));
+        const re2::RE2& regex = *code.regexes[in.c];
+        if (!context.charge(match_steps(regex, s.size()))) return context.out_of_steps();
+        return Value::of_bool(re2::RE2::PartialMatch({s.data(), s.size()}, regex));
       }
       const Value error = error_of(context, argument(in.a));
       if (error.is_error()) return error;

@@ -63,6 +63,7 @@ TEST(Strings, AreTakenApartAndPutTogether) {
   EXPECT_EQ(eval("dyn(['a', 1]).join()"), "no_such_overload");
   EXPECT_EQ(eval("'aaa'.replace('a', 'bb')"), "\"bbbbbb\"");
   EXPECT_EQ(eval("'abc'.replace('', '-')"), "\"-a-b-c-\"");
+  EXPECT_EQ(eval("'aaa'.replace('a', 'b', -9223372036854775808)"), "\"bbb\"");
   EXPECT_EQ(eval("'\\u2003 x \\t'.trim()"), "\"x\"");
   EXPECT_EQ(eval("'\u00c4Bc'.lowerAscii()"), "\"\u00c4bc\"");
   EXPECT_EQ(eval("'h\u00e9'.reverse()"), "\"\u00e9h\"");
@@ -128,6 +129,7 @@ TEST(Regex, ExtractsAndReplaces) {
   EXPECT_EQ(eval("regex.extractAll('h\u00e9y', '')"), "[\"\", \"\", \"\", \"\"]");
   EXPECT_EQ(eval("regex.replace('aaa', 'a', 'b', 2)"), "\"bba\"");
   EXPECT_EQ(eval("regex.replace('aaa', 'a', 'b', 0)"), "\"aaa\"");
+  EXPECT_EQ(eval("regex.replace('aaa', 'a', 'b', -9223372036854775808)"), "\"bbb\"");
   EXPECT_EQ(eval("regex.replace('a', 'a', '\\\\1')"), "invalid_argument");
   EXPECT_EQ(eval("regex.replace('a', '(', 'b')"), "invalid_argument");
 }

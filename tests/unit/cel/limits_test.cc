@@ -73,10 +73,47 @@ TEST(Limits, CountsTheLengthOfTexts) {
   eval.values["msg.t"] = Value::of_string(text);
   eval.values["msg.u"] = Value::of_string(same);
   EXPECT_EQ(eval("msg.t == msg.u && msg.t.contains('xx') && msg.t.matches('^x+$')"), "true");
-  for (const char* part : {"msg.t == msg.u", "msg.t <= msg.u", "msg.t.contains('y')",
-                           "msg.t.matches('y')", "msg.t.charAt(i) == 'x'", "{'a': 1}[?msg.t]"}) {
+  for (const char* part :
+       {"msg.t == msg.u", "msg.t <= msg.u", "msg.t.contains('y')", "msg.t.matches('y')",
+        "msg.t.charAt(i) == 'x'", "{'a': 1}[?msg.t]", "msg.t in {'a': 1}", "{msg.t: 1}",
+        "{'a': 1, msg.t: 2} == {'b': 1, msg.t: 2}", "msg.t.trim()", "msg.t.replace('x', '')",
+        "msg.t.lastIndexOf('y')", "msg.t.split('x').size()", "strings.quote(msg.t)",
+
+        "base64.encode(bytes(msg.t))", "base64.decode(msg.t)", "'%s'.format([msg.t])",
+        "[msg.t, msg.u].sort()", "[msg.t].transformMapEntry(k, v, {v: k})"}) {
     const std::string source = "lists.range(1000).map(i, " + std::string(part) + ").size()";
     EXPECT_EQ(eval(source), "limit_exceeded") << part;
+  }
+}
+
+// Each of these took seconds: a match can cost microseconds per byte, or a pattern milliseconds
+// before it is refused.
+TEST(Limits, CountsWhatRegularExpressionsCost) {
+  Evaluator eval;
+  const std::string text(std::size_t{1} << 20, 'a');
+  eval.values["msg.t"] = Value::of_string(text);
+  eval.values["msg.short"] = Value::of_string(std::string_view(text).substr(0, 1000));
+  EXPECT_EQ(eval("msg.t.matches('^a+$') && !msg.short.matches('(a+)+b')"), "true");
+  EXPECT_EQ(eval("msg.short.matches('[ab]*a[ab]{900}c')"), "false");
+  for (const char* source :
+       {"msg.t.matches('[ab]*a[ab]{900}c')", "msg.t.matches('[ab]*a[ab]{900}c' + msg.short)",
+        "regex.extract(msg.t, '[ab]*a[ab]{900}c').hasValue()",
+        "regex.replace(msg.t, '[ab]*a[ab]{900}c|a', '') == ''",
+        "lists.range(1000).exists(i, msg.short.matches('a{1,900}' + string(i)))",
+        "lists.range(1000).exists(i, msg.short.matches(r'[\\pL\\d]{1,500}' + string(i)))"}) {
+    EXPECT_EQ(eval(source), "limit_exceeded") << source;
+  }
+}
+
+TEST(Limits, CountsCallsThatAreSlowForTheirSize) {
+  Evaluator eval;
+  eval.values["msg.i"] = Value::of_int(1);
+  eval.options.max_steps = 1'000'000;
+  for (const char* part :
+       {"timestamp(i).getHours('No/Where') == 1", "timestamp(i).getHours('Europe/Berlin') == 25",
+        "json.parse(string(i)) == null", "'%.900f'.format([double(i)]) == ''"}) {
+    EXPECT_EQ(eval("lists.range(60000).exists(i, " + std::string(part) + ")"), "limit_exceeded")
+        << part;
   }
 }
 

@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# ./dev fuzz: builds the fuzz targets and runs them, one after the other, on one core.
+
+fuzz_targets=(compile evaluate)
+
+build_fuzz() { # and what the targets start from
+  local build=$PENSTOCK_REPO/build/fuzz cases=("$PENSTOCK_REPO"/tests/conformance/*.jsonl)
+  [ -e "${cases[0]}" ] || cases=()
+  build fuzz fuzz
+  rm -rf "$build/seeds"
+  mkdir -p "$build/findings"
+  "$build/bin/fuzz_seeds" "$build/seeds" "${cases[@]}"
+}
+
+# run_fuzz TARGET CORPUS [OPTION...]: libFuzzer over the seeds and what CORPUS has collected. The
+# first finding ends it; the input that shows it is then in build/fuzz/findings.
+run_fuzz() {
+  local build=$PENSTOCK_REPO/build/fuzz target=$1 corpus=$2
+  shift 2
+  mkdir -p "$corpus"
+  nice "$build/bin/fuzz_$target" -dict="$build/seeds/dictionary" -max_len=4096 -timeout=20 \
+    -rss_limit_mb=2048 -artifact_prefix="$build/findings/$target-" -print_final_stats=1 "$@" \
+    "$corpus" "$build/seeds/$target"
+}
+
+# Twenty seconds or so per target, the same inputs every time: so that the targets stay alive, and
+# what the seeds alone can show is shown.
+fuzz_smoke() {
+  local corpus
+  corpus=$(mktemp -d)
+  # shellcheck disable=SC2064 # the directory is known now
+  trap "rm -rf '$corpus'" EXIT
+  run_fuzz compile "$corpus/compile" -seed=1 -runs=100000 -verbosity=0
+  run_fuzz evaluate "$corpus/evaluate" -seed=1 -runs=30000 -verbosity=0
+}
+
+command_fuzz() {
+  local targets=("${fuzz_targets[@]}") seconds=60 target
+  case ${1:-} in
+    '') ;;
+    [0-9]*) seconds=$1 ;;
+    *)
+      targets=("$1")
+      seconds=${2:-60}
+      ;;
+  esac
+  for target in "${targets[@]}"; do
+    case " ${fuzz_targets[*]} " in
+      *" $target "*) ;;
+      *) die "there is no fuzz target '$target': ${fuzz_targets[*]}" ;;
+    esac
+  done
+  build_fuzz
+  for target in "${targets[@]}"; do
+    run_fuzz "$target" "$PENSTOCK_REPO/build/fuzz/corpus/$target" -max_total_time="$seconds"
+  done
+}
