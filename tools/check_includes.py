@@ -30,7 +30,8 @@ MAY_INCLUDE = {
     "control": VOCABULARY | {"telemetry"},  # it calls app through an interface of its own
     "app": BELOW_APP,
     "demo": BELOW_APP | {"app"},
-    "cli": BELOW_APP | {"app", "demo"},
+    "spec_test": BELOW_APP | {"app"},
+    "cli": BELOW_APP | {"app", "demo", "spec_test"},
     "": {"cli", "core"},  # main.cc
 }
 

@@ -75,11 +75,20 @@ class Reference:
         return field.type == Field.TYPE_MESSAGE and self.messages.get(
             field.type_name, descriptor_pb2.DescriptorProto()).options.map_entry
 
+    def is_only_map(self, field):
+        """A message that is nothing but a map is written as the map."""
+        if field.type_name not in self.messages:
+            return False
+        fields = self.messages[field.type_name].field
+        return len(fields) == 1 and self.is_map(fields[0])
+
     def type_of(self, field):
         if self.is_map(field):
             return "mapping of text"
         if field.type == Field.TYPE_MESSAGE:
             kind = "duration" if field.type_name == ".google.protobuf.Duration" else "mapping"
+            if self.is_only_map(field):
+                kind = "mapping of text"
         elif field.type == Field.TYPE_ENUM:
             kind = "word"
         elif field.name.endswith("_bytes"):
@@ -125,7 +134,7 @@ class Reference:
                         and other.oneof_index == field.oneof_index]
                 if rest:
                     meaning = " ".join(filter(None, [meaning, f"Excludes {', '.join(rest)}."]))
-            if field.type_name in self.messages and not self.is_map(field):
+            if field.type_name in self.messages and not (self.is_map(field) or self.is_only_map(field)):
                 below = f"{where}.{field.name}".lstrip(".")
                 below += "[]" if field.label == Field.LABEL_REPEATED else ""
                 children.append((field.type_name, below))  # says there what it is

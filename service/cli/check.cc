@@ -11,6 +11,7 @@
 #include "config/load.h"
 #include "config/mask.h"
 #include "ingest/kafka_admin.h"
+#include "spec_test/run.h"
 
 namespace penstock::cli {
 namespace {
@@ -51,6 +52,8 @@ int check(const Options& options) {
   config::Problems problems;
   for (int index = 0; index < loaded.config.pipelines_size(); ++index) {
     config::Problems found = app::check_expressions(loaded, index);
+    const config::Problems tests = spec_test::check_tests(loaded, index);
+    found.insert(found.end(), tests.begin(), tests.end());
     const Result<void> kafka = app::check_kafka_properties(loaded.config.pipelines(index));
     if (!kafka) {
       found.push_back(app::problem_at(loaded, index, "source.kafka", kafka.error().message,

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -18,6 +18,7 @@ constexpr const char* kDescription =
 
 constexpr const char* kFooter = R"(Begin here:
   penstock check --config orders.yaml --online   find every mistake before it runs
+  penstock test --config orders.yaml             run the tests that stand beside the pipelines
   penstock migrate up --config orders.yaml       make Penstock's own schema in the target database
   penstock serve --config orders.yaml            run, until SIGTERM
   penstock eval 'msg.a + 1' --msg '{"a": 1}'     try an expression
@@ -43,8 +44,13 @@ bool load_config(const std::string& file, config::Loaded& loaded) {
   return true;
 }
 
+bool wants_colour(int fd) {
+  const char* no_colour = std::getenv("NO_COLOR");
+  return isatty(fd) != 0 && (no_colour == nullptr || *no_colour == '\0');
+}
+
 void print(const config::Problems& problems) {
-  const auto colour = isatty(STDERR_FILENO) != 0 ? config::Colour::on : config::Colour::off;
+  const auto colour = wants_colour(STDERR_FILENO) ? config::Colour::on : config::Colour::off;
   std::cerr << config::render(problems, colour);
 }
 
@@ -56,6 +62,7 @@ int run(int argc, const char* const* argv) {
   app.get_formatter()->column_width(34);
   add_serve(app, exit_status);
   add_check(app, exit_status);
+  add_test(app, exit_status);
   add_migrate(app, exit_status);
   add_eval(app, exit_status);
   add_functions(app, exit_status);

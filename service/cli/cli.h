@@ -29,6 +29,7 @@ int run(int argc, const char* const* argv);
 // Each adds its subcommand to `app`; running it sets `exit_status`.
 void add_serve(CLI::App& app, int& exit_status);
 void add_check(CLI::App& app, int& exit_status);
+void add_test(CLI::App& app, int& exit_status);
 void add_migrate(CLI::App& app, int& exit_status);
 void add_eval(CLI::App& app, int& exit_status);
 void add_functions(CLI::App& app, int& exit_status);
@@ -40,6 +41,9 @@ int report(const Error& error);
 
 // Loads a configuration file; on problems prints all of them with their places, and returns false.
 bool load_config(const std::string& file, config::Loaded& loaded);
+
+// The file descriptor is a terminal, and NO_COLOR is not set (https://no-color.org).
+[[nodiscard]] bool wants_colour(int fd);
 
 // Problems with their places on stderr, coloured on a terminal.
 void print(const config::Problems& problems);

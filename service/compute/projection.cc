@@ -52,22 +52,6 @@ std::string nearest_column(std::string_view name, const TableDescription& table)
 
 std::string column_place(std::string_view name) { return std::format("sink.columns.{}", name); }
 
-// msg["name"], whatever characters the name has.
-std::string field_expression(std::string_view name) {
-  std::string quoted = "msg[\"";
-  for (const char c : name) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n') {
-      quoted += "\\n";
-    } else if (c == '\r') {
-      quoted += "\\r";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"]";
-}
-
 // Binds expressions to the table; collects every problem.
 class Compilation {
  public:
@@ -298,6 +282,21 @@ class Compilation {
 };
 
 }  // namespace
+
+std::string field_expression(std::string_view name) {
+  std::string quoted = "msg[\"";
+  for (const char c : name) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '\n') {
+      quoted += "\\n";
+    } else if (c == '\r') {
+      quoted += "\\r";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"]";
+}
 
 Problems check_expressions(const ComputeOptions& options) {
   const auto plan = compile_expressions(options);

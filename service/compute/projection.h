@@ -53,6 +53,9 @@ struct Problem {
 };
 using Problems = std::vector<Problem>;
 
+// The expression of a top-level field: msg["name"], whatever characters the name has.
+[[nodiscard]] std::string field_expression(std::string_view name);
+
 // Checks `schema`, `where`, `let` and `columns` without a table: names, syntax, types, cycles.
 [[nodiscard]] Problems check_expressions(const ComputeOptions& options);
 

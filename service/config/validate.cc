@@ -168,6 +168,8 @@ class Rules {
     std::map<std::string, const std::string*> sorted;
     for (const auto& [name, value] : properties) sorted.emplace(name, &value);
     for (const auto& [name, value] : sorted) {
+      if (*value == "null")
+        fail(child_path(path, name), "null is no value", "leave the property out");
       if (const std::string_view reason = reserved_kafka_property(name); !reason.empty()) {
         fail(child_path(path, name), "'" + name + "' is set by Penstock", std::string(reason),
              true);

@@ -39,4 +39,8 @@ std::vector<std::string> enum_words(const google::protobuf::EnumDescriptor& type
   return words;
 }
 
+const google::protobuf::FieldDescriptor* only_map(const google::protobuf::Descriptor& message) {
+  return message.field_count() == 1 && message.field(0)->is_map() ? message.field(0) : nullptr;
+}
+
 }  // namespace penstock::config

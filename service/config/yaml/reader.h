@@ -47,6 +47,8 @@ class Reader {
     bool ok = true;
   };
 
+  static std::string_view kind_name(const YamlNode& node);
+  static std::string in_quotes(std::string_view text);
   void read_message(const YamlNode& node, Message& message, const std::string& path);
   void read_member(const YamlNode& key, const YamlNode& value, Message& message,
                    const std::string& path);
@@ -66,6 +68,7 @@ class Reader {
   std::vector<YamlNode::Member> members_of(const YamlNode& mapping, const std::string& path);
   void add_merged(const YamlNode& source, std::vector<YamlNode::Member>& members,
                   const std::string& path, std::size_t depth);
+  [[nodiscard]] bool is_word_null(const YamlNode& node) const;
   // The text of a scalar; reports anything else as "expected …".
   Text text_of(const YamlNode& node, const std::string& path, std::string_view expected);
   bool count_value(const YamlNode& node);

@@ -43,8 +43,12 @@ std::string masked_text(const pb::FieldDescriptor& field, std::string_view text)
 class Writer {
  public:
   void write(const pb::Message& message) {
-    out_ << YAML::BeginMap;
     const pb::Descriptor& descriptor = *message.GetDescriptor();
+    if (const pb::FieldDescriptor* map = only_map(descriptor)) {
+      write_map(message, *map, message.GetReflection()->FieldSize(message, map));
+      return;
+    }
+    out_ << YAML::BeginMap;
     for (int i = 0; i < descriptor.field_count(); ++i) {
       write_field(message, *descriptor.field(i));
     }

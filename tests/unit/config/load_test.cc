@@ -115,7 +115,7 @@ TEST(Load, SuggestsSnakeCaseForCamelCaseAndDashes) {
 
 TEST(Load, ListsTheFieldsWhenNoneIsNear) {
   EXPECT_EQ(problem_of(good_text("    banana: 5s\n")).hint,
-            "one of: name, source, parse, compute, sink, batch, resources, drain_timeout");
+            "one of: name, source, parse, compute, sink, batch, resources, drain_timeout, tests");
 }
 
 TEST(Load, DoesNotComplainTwiceAboutAMistypedRequiredField) {

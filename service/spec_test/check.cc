@@ -1,0 +1,113 @@
+// check_tests(): what can be wrong with a test itself.
+#include <algorithm>
+#include <format>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "cel/library/time.h"
+#include "config/suggest.h"
+#include "penstock/v1/pipeline.pb.h"
+#include "spec_test/run.h"
+
+namespace penstock::spec_test {
+namespace {
+
+class Check {
+ public:
+  Check(const config::Loaded& loaded, int index)
+      : loaded_(loaded),
+        spec_(loaded.config.pipelines(index)),
+        path_(config::item_path("pipelines", static_cast<std::size_t>(index)) + ".tests") {}
+
+  config::Problems run() {
+    for (int i = 0; i < spec_.tests_size(); ++i) {
+      const v1::TestSpec& test = spec_.tests(i);
+      const std::string path = config::item_path(path_, static_cast<std::size_t>(i));
+      check_name(test.name(), path);
+      if (test.records().empty()) fail(path, "'records' is required", "- value: '{\"id\": 1}'");
+      for (int j = 0; j < test.records_size(); ++j) {
+        check_record(test.records(j),
+                     config::item_path(path + ".records", static_cast<std::size_t>(j)));
+      }
+      check_expectation(test.expect(), path + ".expect");
+    }
+    return std::move(problems_);
+  }
+
+ private:
+  void fail(const std::string& path, std::string message, std::string hint = {}) {
+    problems_.push_back(loaded_.places.problem(loaded_.places.value_place(path), path,
+                                               std::move(message), std::move(hint)));
+  }
+
+  void check_name(const std::string& name, const std::string& path) {
+    if (name.empty()) {
+      return fail(path + ".name", "'name' is required", "say what the test shows");
+    }
+    const auto [first, is_new] =
+        names_.emplace(name, loaded_.places.key_place(path + ".name").line);
+    if (!is_new) {
+      fail(path + ".name",
+           std::format("'{}' is the name of the test in line {}", name, first->second));
+    }
+  }
+
+  void check_record(const v1::TestRecord& record, const std::string& path) {
+    const auto& topics = spec_.source().topics();
+    if (!record.topic().empty() && std::ranges::find(topics, record.topic()) == topics.end()) {
+      const std::vector<std::string_view> names(topics.begin(), topics.end());
+      fail(path + ".topic", std::format("the pipeline does not read '{}'", record.topic()),
+           config::suggest(record.topic(), names));
+    }
+    if (!record.timestamp().empty() && !cel::parse_timestamp(record.timestamp())) {
+      fail(path + ".timestamp", std::format("'{}' is not a timestamp", record.timestamp()),
+           "such as 2024-05-01T12:00:00Z");
+    }
+    at_most(path + ".partition", record.partition(), std::numeric_limits<std::int32_t>::max());
+    at_most(path + ".offset", record.offset(), std::numeric_limits<std::int64_t>::max() - 1);
+  }
+
+  void at_most(const std::string& path, std::uint64_t value, std::int64_t limit) {
+    if (std::cmp_greater(value, limit)) {
+      fail(path, std::format("is {}, at most {}", value, limit));
+    }
+  }
+
+  void check_expectation(const v1::TestExpectation& expect, const std::string& path) {
+    std::vector<std::string_view> columns;
+    for (const auto& [column, expression] : spec_.sink().columns()) columns.push_back(column);
+    std::ranges::sort(columns);
+    for (int i = 0; i < expect.rows_size() && !columns.empty(); ++i) {
+      const std::string row = config::item_path(path + ".rows", static_cast<std::size_t>(i));
+      for (const auto& [column, value] : expect.rows(i).columns()) {
+        if (std::ranges::binary_search(columns, column)) continue;
+        const std::string child = config::child_path(row, column);
+        problems_.push_back(
+            loaded_.places.problem(loaded_.places.key_place(child), child,
+                                   std::format("'{}' is not among sink.columns", column),
+                                   config::suggest(column, columns)));
+      }
+    }
+    for (int i = 0; i < expect.rejects_size(); ++i) {
+      if (!expect.rejects(i).reason().empty()) continue;
+      fail(config::item_path(path + ".rejects", static_cast<std::size_t>(i)) + ".reason",
+           "'reason' is required", "such as missing_field");
+    }
+  }
+
+  const config::Loaded& loaded_;
+  const v1::PipelineSpec& spec_;
+  const std::string path_;
+  std::map<std::string, std::uint32_t> names_;  // → the line of the first
+  config::Problems problems_;
+};
+
+}  // namespace
+
+config::Problems check_tests(const config::Loaded& loaded, int index) {
+  return Check(loaded, index).run();
+}
+
+}  // namespace penstock::spec_test
