@@ -72,7 +72,7 @@ Type message_type(const std::string& name) {
 Type abstract_type(const Json& json) {
   std::vector<Type> parameters = parts(json, "parameterTypes");
   const std::string name = string_at(json, "name");
-  if (name == "optional_type" && parameters.size() == 1) return Type::optional(parameters[0]);
+  if (name == "optional_type") return Type::optional(parameters.empty() ? Type() : parameters[0]);
   return Type::abstract(name, std::move(parameters));
 }
 

@@ -167,6 +167,9 @@ TEST(ConformanceRunner, ReadsEveryKindOfType) {
     return deduced(R"({"name": "x", "ident": {"type": )" + std::string(declared) + "}}", "x", type);
   };
   EXPECT_EQ(same(R"({"wellKnown": "ANY"})", R"({"dyn": {}})"), "passes");
+  EXPECT_EQ(same(R"({"abstractType": {"name": "optional_type"}})",
+                 R"({"abstractType": {"name": "optional_type", "parameterTypes": [{"dyn": {}}]}})"),
+            "passes");
   EXPECT_EQ(same(R"({"error": {}})", R"({"error": {}})"), "passes");
   EXPECT_EQ(same(R"({"typeParam": "T"})", R"({"dyn": {}})"), "passes");
   EXPECT_EQ(same(R"({"messageType": "google.protobuf.Int32Value"})", R"({"wrapper": "INT64"})"),

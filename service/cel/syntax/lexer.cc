@@ -71,7 +71,7 @@ Lexeme Lexer::next() {
     for (const char p : word) {
       const bool is_raw = p == 'r' || p == 'R';
       const bool is_bytes = p == 'b' || p == 'B';
-      prefix = prefix && ((is_raw && !raw) || (is_bytes && !bytes));
+      prefix = prefix && !raw && (is_raw || (is_bytes && !bytes));
       raw = raw || is_raw;
       bytes = bytes || is_bytes;
     }
