@@ -36,7 +36,7 @@ TEST(Literals, OfStringsHaveEscapesPrefixesAndTripleQuotes) {
   EXPECT_EQ(eval("'''it's\n\"fine\"'''"), "\"it's\\n\\\"fine\\\"\"");
   EXPECT_EQ(eval(R"(b"\xff\377é")"), R"(b"\xff\xff\xc3\xa9")");
   EXPECT_EQ(eval(R"(bR'\x' == b"\\x")"), "true");
-  EXPECT_EQ(eval("rb'a'"), "does not compile: unexpected ''rb'a'''");
+  EXPECT_EQ(eval("rb'a'"), "does not compile: unexpected ''a'' after the end of the expression");
   EXPECT_EQ(eval("'\\x00'.size()"), "1");
 }
 
