@@ -47,6 +47,16 @@ std::string text_of(const Value& value) {
   return to_text(value);
 }
 
+bool is_limit(const Value& value) {
+  return value.is_error() && value.as_error().code == ErrorCode::kLimitExceeded;
+}
+
+// An error may name another place: that of the same text elsewhere in the expression.
+std::string outcome(const Value& value) {
+  if (value.is_error()) return std::string(to_string(value.as_error().code));
+  return text_of(value);
+}
+
 // Compiled together with itself, it has the same value.
 void evaluate_shared(std::string_view source, const CompileOptions& options, const Inputs& inputs,
                      std::span<const Value> values, const std::string& expected, Fixture& fixture) {
@@ -71,9 +81,10 @@ void evaluate_shared(std::string_view source, const CompileOptions& options, con
     if (step.shared_slot) {
       slots[*step.shared_slot] = value;
     } else if (step.expression < 2) {
-      const bool limited = value.is_error() && value.as_error().code == ErrorCode::kLimitExceeded;
-      const std::string text = text_of(value);
-      if (text != expected && !limited) finding("sharing changes a value", expected + "\n" + text);
+      const std::string text = outcome(value);
+      if (text != expected && !is_limit(value)) {
+        finding("sharing changes a value", expected + "\n" + text);
+      }
     }
   }
 }
@@ -101,9 +112,8 @@ void evaluate_one(FuzzBytes& bytes, Fixture& fixture) {
   if (const auto constant = program->constant(); constant && to_text(*constant) != text) {
     finding("not the constant", text);
   }
-  const bool limited = value.is_error() && value.as_error().code == ErrorCode::kLimitExceeded;
-  if (options.type_check && !limited && (choice & 4) != 0) {
-    evaluate_shared(source, options, inputs, slots, text, fixture);
+  if (options.type_check && !is_limit(value) && (choice & 4) != 0) {
+    evaluate_shared(source, options, inputs, slots, outcome(value), fixture);
   }
 }
 

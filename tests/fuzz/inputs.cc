@@ -193,15 +193,17 @@ std::vector<Value> fuzz_slots(FuzzBytes& bytes, const Inputs& inputs, Arena& are
   std::vector<Value> slots;
   for (const InputPath& path : inputs.paths()) {
     const Environment::Variable* variable = fuzz_environment().find(path.root);
-    const Type* type = variable == nullptr ? nullptr : &variable->type;
-    if (type != nullptr && variable->is_document) type = variable->declared_type(path.segments);
+    Type type;
+    if (variable != nullptr) {
+      type = variable->is_document ? variable->declared_type(path.segments).value_or(Type())
+                                   : variable->type;
+    }
     const auto depth = static_cast<std::uint32_t>(path.segments.size());
     if (depth > 0 && bytes.chance(8)) {
       slots.push_back(
           Value::absent(static_cast<std::uint32_t>(bytes.below(depth)), bytes.chance(2)));
     } else {
-      const bool fits = type != nullptr && !bytes.chance(32);
-      slots.push_back(value(bytes, fits ? *type : Type(TypeKind::kDyn), arena, 3));
+      slots.push_back(value(bytes, bytes.chance(32) ? Type() : type, arena, 3));
     }
   }
   return slots;

@@ -122,8 +122,10 @@ int run(std::span<char*> args) {
     return 2;
   }
   Seeds seeds(args[1]);
-  for (const FunctionRow& row : all_function_rows()) {
-    if (!row.example.empty()) seeds.add(row.example);
+  for (const FunctionGroup& group : function_groups()) {
+    for (const FunctionRow& row : group.rows) {
+      if (!row.example.empty()) seeds.add(row.example);
+    }
   }
   for (const char* file : args.subspan(2)) seeds.add_cases(file);
   seeds.write_dictionary();
