@@ -59,6 +59,17 @@ Workload orders() {
   return workload;
 }
 
+// The same, with every field that is read declared.
+Workload declared_orders() {
+  Workload workload = orders();
+  workload.options.schema = {{"id", "int"},
+                             {"customer", "string"},
+                             {"quantity", "int"},
+                             {"unit_price", "double"},
+                             {"placed_at", "string"}};
+  return workload;
+}
+
 // Twenty fields, about 1 KB, five expressions.
 Workload wide() {
   Workload workload;
@@ -139,6 +150,7 @@ void read(benchmark::State& state, Workload (*make)()) {
 }
 
 BENCHMARK_CAPTURE(process, orders_190_bytes, orders);
+BENCHMARK_CAPTURE(process, orders_190_bytes_declared, declared_orders);
 BENCHMARK_CAPTURE(process, wide_1_kb, wide);
 BENCHMARK_CAPTURE(read, orders_190_bytes, orders);
 BENCHMARK_CAPTURE(read, wide_1_kb, wide);

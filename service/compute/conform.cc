@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <format>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "cel/containers.h"
@@ -100,30 +102,47 @@ class Walk {
   [[nodiscard]] std::string mismatch() const { return way_ + mismatch_; }
 
  private:
+  // Most lists and maps are as declared, and stay as they are: a new one begins with the first
+  // element that changes.
   bool conform_elements(const Type& type, Value& value) {
-    if (value.is_map()) return conform_map(type, value);
+    return value.is_map() ? conform_map(type, value) : conform_list(type, value);
+  }
+
+  bool conform_list(const Type& type, Value& value) {
     const cel::List list = value.as_list();
-    cel::ListBuilder converted(arena_, list.size);
+    std::optional<cel::ListBuilder> converted;
     for (std::uint32_t i = 0; i < list.size; ++i) {
       Value item = list[i];
       if (!conform(type, item)) return fail_in(std::format("[{}]", i));
-      converted.add(item);
+      if (!converted && !is_same(item, list[i])) {
+        converted.emplace(arena_, list.size);
+        for (std::uint32_t before = 0; before < i; ++before) converted->add(list[before]);
+      }
+      if (converted) converted->add(item);
     }
-    value = converted.finish();
+    if (converted) value = converted->finish();
     return true;
   }
 
   bool conform_map(const Type& type, Value& value) {
-    const cel::Map& map = value.as_map();
-    cel::MapBuilder converted(arena_, map.size());
-    for (const cel::MapEntry& entry : map.entries()) {
-      Value item = entry.value;
-      if (!conform(type, item)) return fail_in(std::format("[{}]", shown(entry.key)));
-      converted.add(entry.key, item);
+    const std::span<const cel::MapEntry> entries = value.as_map().entries();
+    std::optional<cel::MapBuilder> converted;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      Value item = entries[i].value;
+      if (!conform(type, item)) return fail_in(std::format("[{}]", shown(entries[i].key)));
+      if (!converted && !is_same(item, entries[i].value)) {
+        converted.emplace(arena_, value.as_map().size());
+        for (const cel::MapEntry& before : entries.first(i))
+          converted->add(before.key, before.value);
+      }
+      if (converted) converted->add(entries[i].key, item);
     }
-    value = converted.finish();
+    if (converted) value = converted->finish();
     return true;
   }
+
+  // The very same, not just equal.
+  static bool is_same(const Value& a, const Value& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
   bool fail_in(const std::string& part) {
     way_ = part + way_;

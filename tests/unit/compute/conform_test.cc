@@ -103,6 +103,10 @@ TEST_F(Conforming, AcceptsNullWhereTheTypeSaysSo) {
 
 TEST_F(Conforming, LooksAtElementsThatAreDeclared) {
   EXPECT_EQ(of("list(double)", "[1, 2.5]"), "[1.0, 2.5]");
+  EXPECT_EQ(of("list(double)", "[0.5, 1.5, 2, 2.5, 3]"), "[0.5, 1.5, 2.0, 2.5, 3.0]");
+  EXPECT_EQ(of("list(list(int))", "[[1], [2, 3.0], []]"), "[[1], [2, 3], []]");
+  EXPECT_EQ(of("map(string, double)", R"({"a": 0.5, "b": 1, "c": 1.5})"),
+            R"({"a": 0.5, "b": 1.0, "c": 1.5})");
   EXPECT_EQ(of("map(string, list(int))", R"({"a": [1.0]})"), R"({"a": [1]})");
   EXPECT_EQ(of("list(int)", "[1, \"x\"]"),
             "msg.v[1] is declared as int, and is \"x\", a value of type string");
