@@ -115,9 +115,14 @@ class Sharing {
       scope_.pop_back();
       return body;
     }
-    const bool decides =
-        node->name == op::kAnd || node->name == op::kOr || node->name == op::kConditional;
-    return visit(child, certain && !(node->kind == NodeKind::kCall && decides && i > 0));
+    return visit(child, certain && !(i > 0 && first_decides(node)));
+  }
+
+  // Whether the first operand decides if the others are looked at.
+  static bool first_decides(const Node* node) {
+    if (node->kind != NodeKind::kCall) return false;
+    if (node->is_method) return node->name == "or" || node->name == "orValue";
+    return node->name == op::kAnd || node->name == op::kOr || node->name == op::kConditional;
   }
 
   // What makes a node what it is, but for its children.

@@ -113,6 +113,7 @@ TEST_F(TheExpressionSet, ComputesNothingThatNobodyAskedFor) {
        {Texts{"has(msg.a) ? msg.a.lowerAscii() : ''", "has(msg.a) ? msg.a.lowerAscii() : 'x'"},
         Texts{"msg.n > 9 && msg.a.lowerAscii() == 'a'", "msg.n > 8 && msg.a.lowerAscii() == 'a'"},
         Texts{"msg.n > 9 || msg.a.lowerAscii() == 'a'", "msg.n > 8 || msg.a.lowerAscii() == 'a'"},
+        Texts{"msg.?a.orValue(msg.b.lowerAscii())", "msg.?n.orValue(msg.b.lowerAscii())"},
         Texts{"msg.list.all(x, msg.a.lowerAscii() == 'a')",
               "msg.list.exists(x, msg.a.lowerAscii() == 'a')"}}) {
     evaluate(guarded);
