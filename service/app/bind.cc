@@ -1,5 +1,6 @@
 #include "app/bind.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <utility>
@@ -41,6 +42,10 @@ config::Problems locate(const config::Loaded& loaded, int index,
   for (const compute::Problem& problem : problems) {
     located.push_back(locate(loaded, index, options, problem));
   }
+  // In the order of the file.
+  std::ranges::stable_sort(located, {}, [](const config::Problem& problem) {
+    return std::pair(problem.line, problem.column);
+  });
   return located;
 }
 

@@ -1,4 +1,5 @@
 // The checker: calls, selects and macros.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,7 +13,10 @@ namespace penstock::cel {
 std::vector<std::string_view> CheckPass::function_names(bool methods) {
   std::vector<std::string_view> names;
   for (const Function& function : all_functions()) {
-    if (function.overloads.front().is_method == methods) names.push_back(function.name);
+    const bool has_one = std::ranges::any_of(
+        function.overloads,
+        [methods](const Overload& overload) { return overload.is_method == methods; });
+    if (has_one) names.push_back(function.name);
   }
   return names;
 }

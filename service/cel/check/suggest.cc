@@ -36,6 +36,12 @@ bool is_numeric(const Type& type) {
   return type.is(TypeKind::kInt) || type.is(TypeKind::kUint) || type.is(TypeKind::kDouble);
 }
 
+// string(…) takes it.
+bool becomes_text(const Type& type) {
+  return is_numeric(type) || type.is(TypeKind::kBool) || type.is(TypeKind::kBytes) ||
+         type.is(TypeKind::kTimestamp) || type.is(TypeKind::kDuration);
+}
+
 }  // namespace
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates) {
@@ -86,6 +92,18 @@ std::string shown_types(const std::vector<Type>& types, bool is_method) {
 
 std::string overload_hint(const Function& function, const std::vector<Type>& types) {
   std::string hint;
+  const bool is_equality = function.name == op::kEqual || function.name == op::kNotEqual;
+  if (is_equality && types[0].is(TypeKind::kNull) != types[1].is(TypeKind::kNull)) {
+    const Type& other = types[types[0].is(TypeKind::kNull) ? 1 : 0];
+    return "a value of type " + other.to_string() + " is never null; one that may be is of type " +
+           Type::nullable(other).to_string();
+  }
+  if (function.name == op::kAdd) {
+    const std::size_t text = types[0].certain().is(TypeKind::kString) ? 0 : 1;
+    if (types[text].certain().is(TypeKind::kString) && becomes_text(types[1 - text].certain())) {
+      hint += "text is joined with text: write string(…) around the other one\n";
+    }
+  }
   if (types.size() == 2 && is_numeric(types[0]) && is_numeric(types[1])) {
     const bool any_double = types[0].is(TypeKind::kDouble) || types[1].is(TypeKind::kDouble);
     hint += any_double

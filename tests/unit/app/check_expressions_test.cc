@@ -106,7 +106,8 @@ TEST(CheckExpressions, ShowsTheOverloadsThatExist) {
             "f.yaml:6:28: pipelines[0].compute.where: '+' does not take (int, string)\n"
             "  6 |       where: record.offset + 'x' == 'y'\n"
             "    |                            ^\n"
-            "  hint: there is: int + int, uint + uint, double + double, string + string, bytes + "
+            "  hint: text is joined with text: write string(…) around the other one\n"
+            "        there is: int + int, uint + uint, double + double, string + string, bytes + "
             "bytes, list(A) + list(A), timestamp + duration, duration + timestamp, …\n");
 }
 
@@ -120,6 +121,36 @@ TEST(CheckExpressions, NamesTheNearestFunction) {
             "  hint: did you mean 'startsWith'?\n");
 }
 
+TEST(CheckExpressions, ReportsInTheOrderOfTheFile) {
+  EXPECT_EQ(checked("    sink: {postgres: \"postgres://localhost/x\", table: orders,\n"
+                    "      columns: {b: x, a: y}}\n"
+                    "    compute: {where: z}\n"),
+            "f.yaml:6:20: pipelines[0].sink.columns.b: undeclared name 'x'\n"
+            "  6 |       columns: {b: x, a: y}}\n"
+            "    |                    ^\n"
+            "f.yaml:6:26: pipelines[0].sink.columns.a: undeclared name 'y'\n"
+            "  6 |       columns: {b: x, a: y}}\n"
+            "    |                          ^\n"
+            "f.yaml:7:22: pipelines[0].compute.where: undeclared name 'z'\n"
+            "  7 |     compute: {where: z}\n"
+            "    |                      ^\n");
+}
+
+TEST(CheckExpressions, PointsIntoWhatAnAliasStandsFor) {
+  EXPECT_EQ(checked("    compute:\n"
+                    "      where: &same mgs.a\n"
+                    "      let: {b: *same}\n" +
+                    kSink),
+            "f.yaml:6:20: pipelines[0].compute.let.b: undeclared name 'mgs'\n"
+            "  6 |       where: &same mgs.a\n"
+            "    |                    ^\n"
+            "  hint: did you mean 'msg'?\n"
+            "f.yaml:6:20: pipelines[0].compute.where: undeclared name 'mgs'\n"
+            "  6 |       where: &same mgs.a\n"
+            "    |                    ^\n"
+            "  hint: did you mean 'msg'?\n");
+}
+
 TEST(CheckExpressions, KnowsTheTypesOfTheSchema) {
   EXPECT_EQ(checked("    parse:\n"
                     "      schema: {name: string, customer.age: int}\n"
@@ -129,7 +160,8 @@ TEST(CheckExpressions, KnowsTheTypesOfTheSchema) {
             "f.yaml:8:48: pipelines[0].compute.where: '+' does not take (string, int)\n"
             "  8 |       where: msg.customer.age > 17 && msg.name + 1 == 2\n"
             "    |                                                ^\n"
-            "  hint: there is: int + int, uint + uint, double + double, string + string, bytes + "
+            "  hint: text is joined with text: write string(…) around the other one\n"
+            "        there is: int + int, uint + uint, double + double, string + string, bytes + "
             "bytes, list(A) + list(A), timestamp + duration, duration + timestamp, …\n");
 }
 

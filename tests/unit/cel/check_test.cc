@@ -95,6 +95,23 @@ TEST_F(Checker, ChecksWhatIsDeclaredOfADocument) {
   EXPECT_EQ(message_of("order.id == null"), "'==' does not take (int, null)");
 }
 
+TEST_F(Checker, SaysHowToJoinTextAndWhatIsNeverNull) {
+  EXPECT_TRUE(hint_of("order.id + 'x'")
+                  .starts_with(
+                      "text is joined with text: write string(…) around the other one\nthere is: "))
+      << hint_of("order.id + 'x'");
+  EXPECT_TRUE(hint_of("order.note + 1").starts_with("text is joined with text"));
+  EXPECT_FALSE(hint_of("'x' + [1]").contains("string(…)")) << hint_of("'x' + [1]");
+  EXPECT_EQ(hint_of("order.id == null"),
+            "a value of type int is never null; one that may be is of type nullable(int)");
+  EXPECT_EQ(hint_of("null != order.id"),
+            "a value of type int is never null; one that may be is of type nullable(int)");
+}
+
+TEST_F(Checker, FindsTheNearestMethodOfAFunctionThatIsBoth) {
+  EXPECT_EQ(hint_of("msg.a.sizes()"), "did you mean 'size'?");
+}
+
 TEST_F(Checker, TakesANullableTypeForItsTypeAndForNull) {
   EXPECT_EQ(type_of("order.note"), "nullable(string)");
   EXPECT_EQ(type_of("order.note == null"), "bool");
