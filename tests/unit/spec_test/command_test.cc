@@ -1,7 +1,9 @@
 // `penstock test` as a user runs it.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -87,6 +89,22 @@ TEST_F(Command, SaysWhenThereIsNothingToRun) {
   const Ran unknown = run_test({"-c", file, "--pipeline", "order"});
   EXPECT_EQ(unknown.status, kUsage);
   EXPECT_TRUE(unknown.err.contains("there is no pipeline 'order'")) << unknown.err;
+}
+
+TEST_F(Command, ColoursATerminalUnlessItIsToldNotTo) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  ASSERT_GE(terminal, 0);
+  unsetenv("NO_COLOR");
+  EXPECT_TRUE(wants_colour(terminal));
+  setenv("NO_COLOR", "", 1);
+  EXPECT_TRUE(wants_colour(terminal)) << "empty is as good as unset";
+  setenv("NO_COLOR", "1", 1);
+  EXPECT_FALSE(wants_colour(terminal));
+  unsetenv("NO_COLOR");
+  close(terminal);
+  const int file = open("/dev/null", O_WRONLY);
+  EXPECT_FALSE(wants_colour(file));
+  close(file);
 }
 
 TEST_F(Command, RefusesAConfigurationWithMistakes) {
