@@ -38,6 +38,16 @@ void append_indented(std::string& out, std::string_view text) {
   }
 }
 
+// A message quotes the source, which may have a name of a megabyte.
+std::string shortened(std::string text) {
+  constexpr std::size_t kLongest = 1000;
+  if (text.size() <= kLongest) return text;
+  std::size_t end = kLongest;
+  while ((text[end] & 0xC0) == 0x80) --end;
+  text.resize(end);
+  return text + "…";
+}
+
 }  // namespace
 
 Position position_of(std::string_view source, std::uint32_t offset) {
@@ -52,7 +62,8 @@ Position position_of(std::string_view source, std::uint32_t offset) {
 Diagnostic diagnostic_at(std::string_view source, std::uint32_t offset, std::string message,
                          std::string hint) {
   const Position position = position_of(source, offset);
-  return {position.line, position.column, std::move(message), std::move(hint)};
+  return {position.line, position.column, shortened(std::move(message)),
+          shortened(std::move(hint))};
 }
 
 std::string render(std::string_view source, const SourcePlace& place,

@@ -99,6 +99,8 @@ Value parse(EvalContext& context, std::span<const Value> args) {
   if (!context.charge(kStepsPerText + text.size() / kBytesPerStep)) return context.out_of_steps();
   if (text.size() > context.arena.limit_bytes() / kScratchPerByte) return context.out_of_memory();
 
+  if (text.empty()) return explain(context, text);  // simdjson takes no null pointer
+
   thread_local dom::parser kept;
   dom::parser once;
   dom::parser& parser = text.size() <= kKeepBytes ? kept : once;

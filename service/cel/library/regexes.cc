@@ -91,10 +91,10 @@ Value extract_all(EvalContext& context, Args args) {
 bool add_replacement(TextBuilder& out, std::string_view by,
                      const std::vector<re2::StringPiece>& groups) {
   for (std::size_t i = 0; i < by.size(); ++i) {
-    if (by[i] != '\\') {
-      out.add(by.substr(i, 1));
-      continue;
-    }
+    const std::string_view plain = by.substr(i, by.find('\\', i) - i);
+    out.add(plain);
+    i += plain.size();
+    if (i == by.size()) break;
     if (++i == by.size()) return false;
     if (by[i] == '\\') {
       out.add("\\");

@@ -6,6 +6,12 @@
 #include "cel/vm/compiler.h"
 
 namespace penstock::cel {
+namespace {
+
+// Of all regular expressions of a program: 8 MB of memory and a tenth of a second to compile.
+constexpr std::uint64_t kMostRegexInstructions = 500'000;
+
+}  // namespace
 
 Operand Compiler::compile_matches(const Node* node, Wanted wanted, bool* done) {
   const Node* text = node->is_method ? node->target : node->args[0];
@@ -23,18 +29,24 @@ Operand Compiler::compile_matches(const Node* node, Wanted wanted, bool* done) {
 
 // The number of the regular expression; the same pattern is compiled once.
 std::uint32_t Compiler::regex(const Node* pattern) {
+  if (error_) return 0;
   const std::string_view text = pattern->literal.as_string();
-  for (std::uint32_t i = 0; i < code_->regexes.size(); ++i) {
-    if (code_->regexes[i]->pattern() == text) return i;
-  }
+  const auto number = static_cast<std::uint32_t>(code_->regexes.size());
+  const auto [known, is_new] = regex_numbers_.try_emplace(text, number);
+  if (!is_new) return known->second;
   std::string why;
   std::unique_ptr<const re2::RE2> regex = make_regex(text, &why);
   if (regex == nullptr) {
     error(pattern, "bad regular expression: " + why, "regular expressions have the syntax of RE2");
     return 0;
   }
+  regex_instructions_ += static_cast<std::uint64_t>(regex->ProgramSize());
+  if (regex_instructions_ > kMostRegexInstructions) {
+    error(pattern, "the regular expressions up to here are too large together",
+          "counted repetition, as in {1,500}, and classes like \\pL make them so");
+  }
   code_->regexes.push_back(std::move(regex));
-  return static_cast<std::uint32_t>(code_->regexes.size() - 1);
+  return number;
 }
 
 // A long constant list as the keys of a map, which are found by their hash.

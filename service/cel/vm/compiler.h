@@ -1,7 +1,10 @@
 // From a checked tree to instructions.
 #pragma once
 
+#include <cstdint>
 #include <expected>
+#include <map>
+#include <string_view>
 
 #include "cel/check/checker.h"
 #include "cel/inputs.h"
@@ -82,7 +85,9 @@ class Compiler {
   std::uint32_t next_register_ = 0;
   std::uint64_t inputs_used_ = 0;
   std::uint32_t lowest_local_used_;
-  std::uint32_t visible_locals_ = 0;  // those below this number live outside
+  std::uint32_t visible_locals_ = 0;                         // those below this number live outside
+  std::map<std::string_view, std::uint32_t> regex_numbers_;  // by pattern
+  std::uint64_t regex_instructions_ = 0;
   std::uint64_t fold_steps_;
   std::optional<Diagnostic> error_;
 };

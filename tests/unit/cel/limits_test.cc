@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cel/containers.h"
+#include "unit/cel/cpu_time.h"
 #include "unit/cel/eval_helper.h"
 
 namespace penstock::cel {
@@ -126,6 +127,64 @@ TEST(Limits, StopsAnEvaluationThatNeedsTooMuchMemory) {
   EXPECT_EQ(eval("msg.t + msg.t"), "limit_exceeded");
   EXPECT_EQ(eval("(msg.t + msg.t).size() > 0 || true"), "true") << "an error like any other";
   EXPECT_EQ(eval("cel.bind(a, 'xxxxxxxxxxxxxxxx', msg.t.replace('x', a))"), "limit_exceeded");
+}
+
+// Each of them would take minutes or gigabytes; a limit ends it within a fraction of a second.
+TEST(Limits, StopsWhatExplodes) {
+  Evaluator eval;
+  Arena kept(std::size_t{64} << 20);
+  ListBuilder list(kept);
+  for (int i = 0; i < 10'000; ++i) list.add(Value::of_int(i));
+  eval.values["msg.l"] = list.finish();
+  const std::string text(100'000, 'x');
+  eval.values["msg.t"] = Value::of_string(text);
+  eval.options.max_steps = 500'000;
+  const auto doubled = [](std::string_view start, std::string_view step, int times) {
+    std::string source = "cel.bind(a0, " + std::string(start) + ", ";
+    for (int i = 1; i <= times; ++i) {
+      std::string body(step);
+      for (std::size_t at = 0; (at = body.find('@', at)) != std::string::npos;) {
+        body.replace(at, 1, "a" + std::to_string(i - 1));
+      }
+      source += "cel.bind(a" + std::to_string(i) + ", " + body + ", ";
+    }
+    return source + "a" + std::to_string(times) + ")" + repeated(")", static_cast<unsigned>(times));
+  };
+  for (const std::string& source : {
+           std::string("msg.l.exists(a, msg.l.exists(b, msg.l.exists(c, a + b + c < 0)))"),
+           std::string("msg.l.map(a, msg.l.map(b, msg.l.filter(c, c == b))).size() < 0"),
+           std::string("msg.l.map(a, msg.t + string(a)).size()"),
+           std::string("msg.l.map(a, msg.l + [a]).size()"),
+           std::string("msg.l.transformMap(a, b, msg.l.transformMap(c, d, c)).size()"),
+           std::string("msg.l.map(a, lists.range(a * a)).size()"),
+           std::string("lists.range(1000000000)"),
+           std::string("msg.t.replace('', msg.t)"),
+           std::string("msg.t.replace('x', 'xxxxxxxxxx').replace('x', msg.t)"),
+           std::string("msg.t.split('').map(c, msg.t).join(msg.t)"),
+           std::string("msg.l.map(a, string(a)).join(msg.t)"),
+           std::string("regex.replace(msg.t, 'x', msg.t)"),
+           std::string("msg.l.map(a, '%.1000f'.format([double(a)])).join().size() < 0"),
+           std::string("msg.l.map(a, msg.l).flatten().map(b, msg.l).flatten()"),
+           std::string("msg.l.distinct().sort() == msg.l.reverse().sort() && "
+                       "sets.equivalent(msg.l, msg.l.reverse())"),
+           std::string("msg.l.map(a, json.parse('[' + msg.t.replace('x', '[],') + '1]')).size()"),
+           std::string("msg.l.all(a, hash.sha256(msg.t) != '')"),
+           doubled("msg.t", "@ + @", 40),
+           doubled("msg.l", "@ + @", 40),
+           "'%s'.format([" + doubled("[msg.t]", "[@, @]", 40) + "])",
+           "'%s'.format([" + doubled("[1]", "[@, @]", 60) + "])",
+           doubled("[1]", "[@, @]", 60) + ".flatten(70)",
+           doubled("{'a': 1}", "{'a': @, 'b': @}", 60) +
+               " == " + doubled("{'a': 1}", "{'a': @, 'b': @}", 60),
+       }) {
+    const CpuTime time;
+    const std::string answer = eval(source);
+    EXPECT_TRUE(answer == "limit_exceeded" || answer == "invalid_argument")
+        << source << "\n"
+        << answer.substr(0, 100);
+    EXPECT_LT(time.seconds(), 1) << source;
+    EXPECT_LE(eval.arena.held_bytes(), Arena::kDefaultLimitBytes);
+  }
 }
 
 TEST(Limits, ComparesValuesThatContainThemselvesOftenWithinTheBudget) {
