@@ -25,7 +25,7 @@ void CheckPass::select(Node* node, std::string_view field) {
   const Node* target = node->kind == NodeKind::kSelect ? node->target : node->args[0];
   Type type = types_.resolve(target->type).certain();
   const bool through_optional = type.is(TypeKind::kOptional);
-  if (through_optional) type = types_.resolve(type.element());
+  if (through_optional) type = types_.resolve(type.element()).certain();
   node->type = TypeKind::kDyn;
   if (type.is(TypeKind::kMap)) {
     node->type = type.element();

@@ -76,6 +76,7 @@ TEST_F(Checker, DeducesTypes) {
   EXPECT_EQ(type_of("order['buyer']['name']"), "string");
   EXPECT_EQ(type_of("order.?buyer"), "optional_type(nullable(map(string, dyn)))");
   EXPECT_EQ(type_of("order.?id"), "optional_type(int)");
+  EXPECT_EQ(type_of("order.?buyer.?name"), "optional_type(dyn)");
   EXPECT_EQ(type_of("order.buyer"), "nullable(map(string, dyn))");
   EXPECT_EQ(type_of("order.buyer.undeclared.too"), "dyn");
   EXPECT_EQ(type_of("order.undeclared"), "dyn");
