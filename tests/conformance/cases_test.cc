@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -16,23 +17,30 @@
 namespace penstock::conformance {
 namespace {
 
-std::vector<std::filesystem::path> case_files() {
-  std::vector<std::filesystem::path> files;
+struct CaseFile {
+  std::filesystem::path path;
+};
+
+void PrintTo(const CaseFile& file, std::ostream* out) { *out << file.path.filename().string(); }
+
+std::vector<CaseFile> case_files() {
+  std::vector<CaseFile> files;
   for (const auto& entry : std::filesystem::directory_iterator(PENSTOCK_CONFORMANCE_DIRECTORY)) {
-    if (entry.path().extension() == ".jsonl") files.push_back(entry.path());
+    if (entry.path().extension() == ".jsonl") files.push_back({entry.path()});
   }
-  std::ranges::sort(files);
+  std::ranges::sort(files, {}, &CaseFile::path);
   const char* more = std::getenv("PENSTOCK_CONFORMANCE_CASES");
-  if (more != nullptr && *more != '\0') files.emplace_back(more);
+  if (more != nullptr && *more != '\0') files.push_back({more});
   return files;
 }
 
-class Conformance : public testing::TestWithParam<std::filesystem::path> {};
+class Conformance : public testing::TestWithParam<CaseFile> {};
 
 TEST_P(Conformance, HoldsInEveryCaseOf) {
-  std::ifstream file(GetParam());
-  ASSERT_TRUE(file) << GetParam() << " cannot be opened";
-  const auto cases = read_cases(file, GetParam().filename());
+  const std::filesystem::path& path = GetParam().path;
+  std::ifstream file(path);
+  ASSERT_TRUE(file) << path << " cannot be opened";
+  const auto cases = read_cases(file, path.filename());
   ASSERT_TRUE(cases) << cases.error();
   for (const Case& test : *cases) {
     const auto failure = run_case(test);
@@ -41,7 +49,7 @@ TEST_P(Conformance, HoldsInEveryCaseOf) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cel, Conformance, testing::ValuesIn(case_files()), [](const auto& info) {
-  std::string name = info.param.stem();
+  std::string name = info.param.path.stem();
   std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 });
