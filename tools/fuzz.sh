@@ -13,12 +13,13 @@ build_fuzz() { # and what the targets start from
 }
 
 # run_fuzz TARGET CORPUS [OPTION...]: libFuzzer over the seeds and what CORPUS has collected. The
-# first finding ends it; the input that shows it is then in build/fuzz/findings.
+# first finding ends it; the input that shows it is then in build/fuzz/findings. The targets measure
+# themselves what takes long, in CPU time; -timeout is for what never ends, on a busy machine too.
 run_fuzz() {
   local build=$PENSTOCK_REPO/build/fuzz target=$1 corpus=$2
   shift 2
   mkdir -p "$corpus"
-  nice "$build/bin/fuzz_$target" -dict="$build/seeds/dictionary" -max_len=4096 -timeout=20 \
+  nice "$build/bin/fuzz_$target" -dict="$build/seeds/dictionary" -max_len=4096 -timeout=300 \
     -rss_limit_mb=2048 -artifact_prefix="$build/findings/$target-" -print_final_stats=1 "$@" \
     "$corpus" "$build/seeds/$target"
 }
