@@ -40,7 +40,11 @@ Reader::Text Reader::text_of(const YamlNode& node, const std::string& path,
   }
   if (node.kind != Kind::scalar) {
     std::string hint;
-    if (node.kind == Kind::null) hint = "write \"\" for empty text";
+    if (node.kind == Kind::null) {
+      // {a: max(1, 2)} is a: "max(1" and "2)" with nothing behind it.
+      hint = path.ends_with(")\"]") ? "text with a ',' must be quoted inside of { }"
+                                    : "write \"\" for empty text";
+    }
     if (node.kind == Kind::sequence || node.kind == Kind::mapping) {
       hint = "text that begins with '[' or '{' must be quoted";
     }

@@ -45,6 +45,14 @@ TEST(Maps, RefuseAKeyWithNothingBehindIt) {
             "expected text, found nothing");
 }
 
+TEST(Maps, ExplainACommaThatEndsAValueTooEarly) {
+  const Problem problem =
+      problem_of(good_text("    parse: {schema: {items: map(string, dyn), id: int}}\n"));
+  EXPECT_EQ(problem.path, "pipelines[0].parse.schema[\"dyn)\"]");
+  EXPECT_EQ(problem.message, "expected text, found nothing");
+  EXPECT_EQ(problem.hint, "text with a ',' must be quoted inside of { }");
+}
+
 TEST(Maps, RefuseNullForAKafkaProperty) {
   const Problem problem = problem_of(
       "pipelines:\n"
