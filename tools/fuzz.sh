@@ -19,8 +19,9 @@ run_fuzz() {
   local build=$PENSTOCK_REPO/build/fuzz target=$1 corpus=$2
   shift 2
   mkdir -p "$corpus"
-  nice "$build/bin/fuzz_$target" -dict="$build/seeds/dictionary" -max_len=4096 -timeout=300 \
-    -rss_limit_mb=2048 -artifact_prefix="$build/findings/$target-" -print_final_stats=1 "$@" \
+  nice "$build/bin/fuzz_$target" -dict="$build/seeds/dictionary" -max_len=4096 \
+    -timeout=300 -report_slow_units=300 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="$build/findings/$target-" "$@" \
     "$corpus" "$build/seeds/$target"
 }
 
