@@ -97,6 +97,13 @@ command_conformance() { # FILE; or - NAME: standard input, which messages call N
   "$PENSTOCK_REPO/build/release/bin/penstock_conformance" "${2:-standard input}"
 }
 
+command_differential() { # [--count N] [--seed S]
+  local program
+  build release penstock_conformance
+  program=$(build_go tests/differential)
+  "$program" --runner "$PENSTOCK_REPO/build/release/bin/penstock_conformance" "$@"
+}
+
 command_fmt() { # [FILE...]
   if [ $# = 0 ]; then
     (cd "$PENSTOCK_REPO" && cpp_files | xargs -r clang-format-19 -i && gofmt -w bench tests)

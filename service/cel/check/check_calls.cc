@@ -21,7 +21,7 @@ std::vector<std::string_view> CheckPass::function_names(bool methods) {
   return names;
 }
 
-void CheckPass::select(Node* node, std::string_view field) {
+bool CheckPass::select(Node* node, std::string_view field) {
   const Node* target = node->kind == NodeKind::kSelect ? node->target : node->args[0];
   Type type = types_.resolve(target->type).certain();
   const bool through_optional = type.is(TypeKind::kOptional);
@@ -55,6 +55,7 @@ void CheckPass::select(Node* node, std::string_view field) {
     if (strict_) node->type = TypeKind::kError;
   }
   if (through_optional) node->type = Type::optional(node->type);
+  return through_optional;
 }
 
 Type CheckPass::unwrap(const Node* node, const Type& type) {

@@ -44,8 +44,9 @@ class CheckPass {
   void check_ident(Node* node);
   void check_select(Node* node);
   void extend_input(Node* node, const Node* target, std::string_view field);
-  // The type of `field` of the node's target (args[0] of an index).
-  void select(Node* node, std::string_view field);
+  // The type of `field` of the node's target (args[0] of an index); true: an optional one, for it
+  // is that of what an optional target holds.
+  bool select(Node* node, std::string_view field);
   void check_list(Node* node);
   // Of an element written [?x].
   Type unwrap(const Node* node, const Type& type);

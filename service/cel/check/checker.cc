@@ -168,9 +168,9 @@ void CheckPass::check_select(Node* node) {
   }
   check_node(node->target);
   const Node* target = node->target;
-  select(node, node->name);
+  const bool through_optional = select(node, node->name);
   if (node->type.is(TypeKind::kError)) return;
-  if (node->is_optional && !node->type.is(TypeKind::kOptional)) {
+  if (node->is_optional && !through_optional) {
     node->type = Type::optional(node->type);
   }
   if (node->test_only) node->type = TypeKind::kBool;

@@ -123,6 +123,11 @@ struct Library {
         functions[at->second].overloads.push_back(std::move(overload));
       }
     }
+    // The first overload that fits gives an operand of a free type, such as an element of [], its
+    // type. Sorted, that is what cel-go deduces, whatever the manual's order.
+    for (Function& function : functions) {
+      std::ranges::sort(function.overloads, {}, &Overload::signature);
+    }
     for (const Function& function : functions) by_name.emplace(function.name, &function);
   }
 };

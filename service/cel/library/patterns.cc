@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,16 @@ std::unique_ptr<const re2::RE2> compile_regex(std::string_view pattern) {
   options.set_max_mem(kRegexMemoryBytes);
   return std::make_unique<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()),
                                           options);
+}
+
+// Empty: it is a good one. RE2 alone has \C, for one byte; what it matches need not be text.
+std::string complaint(const re2::RE2& regex) {
+  if (!regex.ok()) return regex.error();
+  const std::string& pattern = regex.pattern();
+  for (std::size_t i = 0; i + 1 < pattern.size(); ++i) {
+    if (pattern[i] == '\\' && pattern[++i] == 'C') return "\\C could match a part of a character";
+  }
+  return {};
 }
 
 // Compiles the pattern, unless this thread has done so lately. *steps is what that counts.
@@ -94,9 +105,8 @@ std::shared_ptr<const re2::RE2> recent_regex(EvalContext& context, std::string_v
   std::uint64_t steps = 0;
   auto regex = recent_regex(pattern, &steps);
   if (!is_known && !context.charge(steps)) return nullptr;
-  if (!regex->ok()) {
-    *error =
-        context.fail(ErrorCode::kInvalidArgument, {"bad regular expression: ", regex->error()});
+  if (const std::string why = complaint(*regex); !why.empty()) {
+    *error = context.fail(ErrorCode::kInvalidArgument, {"bad regular expression: ", why});
     return nullptr;
   }
   if (!is_known && !add_compiled(context, pattern)) {
@@ -108,9 +118,8 @@ std::shared_ptr<const re2::RE2> recent_regex(EvalContext& context, std::string_v
 
 std::unique_ptr<const re2::RE2> make_regex(std::string_view pattern, std::string* why) {
   auto regex = compile_regex(pattern);
-  if (regex->ok()) return regex;
-  *why = regex->error();
-  return nullptr;
+  *why = complaint(*regex);
+  return why->empty() ? std::move(regex) : nullptr;
 }
 
 std::uint64_t match_steps(const re2::RE2& regex, std::size_t text_bytes) {

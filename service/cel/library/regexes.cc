@@ -58,6 +58,7 @@ bool each_match(EvalContext& context, const re2::RE2& regex, std::string_view te
                 const Found& found) {
   const int group_count = regex.NumberOfCapturingGroups();
   std::vector<re2::StringPiece> groups(static_cast<std::size_t>(group_count) + 1);
+  std::size_t last_end = std::string_view::npos;
   for (std::size_t at = 0; at <= text.size();) {
     // Most searches end long before the text does, but for the first one, which may not.
     const std::uint64_t steps = match_steps(regex, text.size() - at);
@@ -66,10 +67,15 @@ bool each_match(EvalContext& context, const re2::RE2& regex, std::string_view te
                      group_count + 1)) {
       return true;
     }
-    if (!found(groups)) return true;
-    const auto end = static_cast<std::size_t>(groups[0].data() - text.data()) + groups[0].size();
+    const auto begin = static_cast<std::size_t>(groups[0].data() - text.data());
+    // An empty match where the last one ended is a part of that.
+    if (!groups[0].empty() || begin != last_end) {
+      if (!found(groups)) return true;
+    }
+    last_end = begin + groups[0].size();
     // An empty match does not move on by itself.
-    at = groups[0].empty() ? end + (end < text.size() ? code_point_bytes(text[end]) : 1) : end;
+    at = last_end;
+    if (groups[0].empty()) at += at < text.size() ? code_point_bytes(text[at]) : 1;
   }
   return true;
 }
@@ -108,11 +114,11 @@ bool add_replacement(TextBuilder& out, std::string_view by,
 }
 
 Value replace(EvalContext& context, Args args) {
+  const std::int64_t most = args.size() == 4 ? args[3].as_int() : -1;
+  if (most == 0) return args[0];
   Value error;
   const auto regex = recent_regex(context, args[1].as_string(), &error);
   if (regex == nullptr) return error;
-  const std::int64_t most = args.size() == 4 ? args[3].as_int() : -1;
-  if (most == 0) return args[0];
   const std::string_view text = args[0].as_string();
   TextBuilder out(context);
   std::size_t kept = 0;

@@ -232,7 +232,7 @@ void append_duration(std::string& out, Instant duration) {
 }
 
 std::optional<std::int64_t> zone_offset(std::string_view zone, Instant at) {
-  if (zone == "UTC" || zone == "Z" || zone.empty()) return 0;
+  if (zone == "UTC" || zone.empty()) return 0;
   if (zone.find(':') != std::string_view::npos) {
     const bool west = read_char(zone, '-');
     if (!west) read_char(zone, '+');

@@ -44,9 +44,7 @@ class Expander {
       if (name == "iterVar" && count == 2) return made_up_name("@it");
       if (name == "accuVar" && count == 2) return made_up_name("@ac");
     }
-    if (is_namespace("math") && (name == "greatest" || name == "least") && count > 2) {
-      return gather_arguments();
-    }
+    if (is_namespace("math") && (name == "greatest" || name == "least")) return expand_extreme();
     if (name == "optMap" && count == 2) return expand_opt_map(true);
     if (name == "optFlatMap" && count == 2) return expand_opt_map(false);
     if (name == "sortBy" && count == 2) return expand_sort_by();
@@ -131,8 +129,23 @@ class Expander {
     return body;
   }
 
+  static bool is_literally_no_number(const Node* node) {
+    if (node->kind == NodeKind::kLiteral) {
+      return !node->literal.is_int() && !node->literal.is_uint() && !node->literal.is_double();
+    }
+    return node->kind == NodeKind::kList || node->kind == NodeKind::kMap;
+  }
+
   // math.least(a, b, c): of any number of arguments, as one list.
-  Node* gather_arguments() {
+  Node* expand_extreme() {
+    const bool one_list = call_->args.size() == 1 && call_->args[0]->kind == NodeKind::kList;
+    const std::vector<Node*>& numbers = one_list ? call_->args[0]->args : call_->args;
+    const std::string name = "math." + std::string(call_->name) + "()";
+    if (numbers.empty()) return fail(call_, name + " needs at least one number");
+    for (const Node* number : numbers) {
+      if (is_literally_no_number(number)) return fail(number, name + " takes numbers");
+    }
+    if (numbers.size() <= 2 || one_list) return call_;
     Node* list = make(NodeKind::kList);
     list->args = std::move(call_->args);
     list->optional_args.resize(list->args.size());

@@ -338,11 +338,14 @@ std::uint32_t Compiler::call_site(const Function* function, bool is_method, std:
   CallSite& call = code_->call_sites.emplace_back();
   call.function = function;
   call.is_method = is_method;
-  for (std::size_t i = 0; i < function->overloads.size(); ++i) {
-    const Overload& overload = function->overloads[i];
-    if ((overloads >> i & 1) != 0 && overload.is_method == is_method &&
-        overload.parameters.size() == arguments) {
-      call.overloads.push_back(&overload);
+  // Those that the checker expects, then the others: it guesses what has no type, as dyn(x).value().
+  for (const bool expected : {true, false}) {
+    for (std::size_t i = 0; i < function->overloads.size(); ++i) {
+      const Overload& overload = function->overloads[i];
+      if ((overloads >> i & 1) == std::uint64_t{expected} && overload.is_method == is_method &&
+          overload.parameters.size() == arguments) {
+        call.overloads.push_back(&overload);
+      }
     }
   }
   return static_cast<std::uint32_t>(code_->call_sites.size() - 1);

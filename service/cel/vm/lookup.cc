@@ -16,22 +16,22 @@ bool is_map_key(Kind kind) {
 
 namespace {
 
-// -1: not a whole number that fits; -2: not a number.
+// A position that no list has.
+constexpr std::int64_t kBeyond = -1;
+// No position at all: not a whole number, or none that an int could hold.
+constexpr std::int64_t kNotWhole = -2;
+
 std::int64_t list_position(const Value& key) {
   switch (key.kind()) {
     case Kind::kInt:
-      return key.as_int() < 0 ? -1 : key.as_int();
+      return key.as_int() < 0 ? kBeyond : key.as_int();
     case Kind::kUint:
-      return key.as_uint() > std::numeric_limits<std::uint32_t>::max()
-                 ? -1
-                 : static_cast<std::int64_t>(key.as_uint());
-    case Kind::kDouble: {
+      return key.as_uint() >> 63 != 0 ? kNotWhole : static_cast<std::int64_t>(key.as_uint());
+    default: {
       const double d = key.as_double();
-      if (!(d >= 0 && d <= 0x1p32) || d != std::trunc(d)) return -1;
-      return static_cast<std::int64_t>(d);
+      if (!(d >= -0x1p63 && d < 0x1p63) || d != std::trunc(d)) return kNotWhole;
+      return d < 0 ? kBeyond : static_cast<std::int64_t>(d);
     }
-    default:
-      return -2;
   }
 }
 
@@ -56,11 +56,14 @@ const Value* look_up(EvalContext& context, const Argument& a, const Argument& ke
     return nullptr;
   }
   if (a.value.is_map() && is_map_key(key.value.kind())) return a.value.as_map().find(key.value);
-  if (a.value.is_list()) {
+  if (a.value.is_list() && is_number(key.value.kind())) {
     const std::int64_t at = list_position(key.value);
     const List list = a.value.as_list();
     if (at >= 0 && at < list.size) return &list.items[at];
-    if (at != -2) return nullptr;
+    if (at == kNotWhole) {
+      *error = context.fail(ErrorCode::kInvalidArgument, {"not an index: ", to_text(key.value)});
+    }
+    return nullptr;
   }
   *error = context.fail(
       ErrorCode::kNoSuchOverload,

@@ -163,12 +163,12 @@ TEST_F(Checker, SuggestsTheNearestName) {
 TEST_F(Checker, NamesTheOverloadsThatExist) {
   EXPECT_EQ(message_of("'a' - 1"), "'-' does not take (string, int)");
   EXPECT_EQ(hint_of("'a' - 1"),
-            "there is: int - int, uint - uint, double - double, timestamp - timestamp, "
-            "timestamp - duration, duration - duration");
+            "there is: double - double, duration - duration, int - int, timestamp - duration, "
+            "timestamp - timestamp, uint - uint");
   EXPECT_EQ(message_of("total * 2"), "'*' does not take (double, int)");
   EXPECT_EQ(hint_of("total * 2"),
             "numbers are not converted by themselves: write double(…) around the other one\n"
-            "there is: int * int, uint * uint, double * double");
+            "there is: double * double, int * int, uint * uint");
   EXPECT_EQ(message_of("'a'.charAt('b')"), "'charAt' does not take (string) on string");
   EXPECT_EQ(hint_of("'a'.charAt('b')"), "there is: string.charAt(int)");
   EXPECT_EQ(message_of("1 == 'a'"), "'==' does not take (int, string)");
