@@ -51,7 +51,7 @@ func isDeliberate(q question, peer answer, ours, kind string) bool {
 		(longDuration.Match(peer.value) || has("854775807s')", "854775808s')", ".000000001", "999999999Z")):
 		return true
 	// An int in place of a double is one in format(); cel-go prints an error within the text.
-	case strings.Contains(string(peer.value), "%!"):
+	case strings.Contains(string(peer.value), "%!"), strings.Contains(string(peer.value), "int64="):
 		return true
 	// The milliseconds of a duration are those beyond the whole seconds; in cel-go all of it.
 	case has(".getMilliseconds()"):

@@ -16,7 +16,7 @@ namespace {
 
 using Args = std::span<const Value>;
 
-constexpr int kDeepestFlatten = 100;
+constexpr std::int64_t kDeepestFlatten = 100;
 // Sorting compares each element with about this many.
 constexpr std::uint64_t kComparisonsPerElement = 20;
 constexpr std::int64_t kLongestRange = std::int64_t{1} << 30;
@@ -89,17 +89,25 @@ std::uint64_t flattened_size(List list, std::int64_t depth, std::uint64_t budget
 }
 
 Value flatten(EvalContext& context, Args args) {
-  const std::int64_t depth = args.size() == 2 ? args[1].as_int() : 1;
-  if (depth < 0 || depth > kDeepestFlatten) {
+  const std::int64_t wanted = args.size() == 2 ? args[1].as_int() : 1;
+  if (wanted < 0) {
     return context.fail(ErrorCode::kInvalidArgument,
-                        {"flatten() to a depth of ", std::to_string(depth)});
+                        {"flatten() to a depth of ", std::to_string(wanted)});
   }
+  const std::int64_t depth = std::min(wanted, kDeepestFlatten);
   const List list = args[0].as_list();
   const std::uint64_t count = flattened_size(list, depth, context.steps_left);
   if (!context.charge(count)) return context.out_of_steps();
   ListBuilder flat(context.arena);
   flatten_into(flat, list, depth);
-  return flat.finish();
+  const Value result = flat.finish();
+  const auto is_list = [](const Value& item) { return item.is_list(); };
+  if (wanted > depth && result.is_list() && std::ranges::any_of(result.as_list(), is_list)) {
+    return context.fail(
+        ErrorCode::kLimitExceeded,
+        {"flatten() of lists that are in each other more than ", std::to_string(depth), " deep"});
+  }
+  return result;
 }
 
 // Of two that are both int, uint, double or duration.

@@ -338,7 +338,8 @@ std::uint32_t Compiler::call_site(const Function* function, bool is_method, std:
   CallSite& call = code_->call_sites.emplace_back();
   call.function = function;
   call.is_method = is_method;
-  // Those that the checker expects, then the others: it guesses what has no type, as dyn(x).value().
+  // Those that the checker expects, then the others: it guesses what has no type, as
+  // dyn(x).value().
   for (const bool expected : {true, false}) {
     for (std::size_t i = 0; i < function->overloads.size(); ++i) {
       const Overload& overload = function->overloads[i];

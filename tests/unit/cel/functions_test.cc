@@ -141,6 +141,9 @@ TEST(Lists, AreCutSortedAndJoined) {
   EXPECT_EQ(eval("[1, 2, 3].slice(2, 4)"), "out_of_range");
   EXPECT_EQ(eval("[[1, [2]], [3]].flatten(2)"), "[1, 2, 3]");
   EXPECT_EQ(eval("[1].flatten(-1)"), "invalid_argument");
+  EXPECT_EQ(eval("[[1], [2]].flatten(1000)"), "[1, 2]");
+  EXPECT_EQ(eval(std::string(102, '[') + "1" + std::string(102, ']') + ".flatten(1000)"),
+            "limit_exceeded");
   EXPECT_EQ(eval("['b', 'a'].sort()"), "[\"a\", \"b\"]");
   EXPECT_EQ(eval("dyn([1, 'a']).sort()"), "invalid_argument");
   EXPECT_EQ(eval("[{'n': 2}, {'n': 1}].sortBy(x, x.n)[0].n"), "1");
