@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cel/compare.h"
 #include "cel/eval_error.h"
 
 namespace penstock::cel {
@@ -43,6 +44,19 @@ TEST(MapBuilder, FindsNumbersWhateverTheirType) {
     EXPECT_EQ(map.as_map().find(Value::of_double(7.5)), nullptr);
     EXPECT_EQ(map.as_map().find(Value::of_string("7")), nullptr);
     EXPECT_EQ(map.as_map().find(Value::of_bool(true)), nullptr);
+  }
+}
+
+TEST(SameText, SeesADifferenceOfOneByteAnywhere) {
+  for (std::size_t size = 0; size < 40; ++size) {
+    const std::string text(size, 'a');
+    EXPECT_TRUE(same_text(text, std::string(text)));
+    EXPECT_FALSE(same_text(text, text + "a"));
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string other = text;
+      other[at] = 'b';
+      EXPECT_FALSE(same_text(text, other)) << at << " of " << size;
+    }
   }
 }
 
