@@ -30,12 +30,17 @@ namespace penstock::cel {
   return size == 0 || a[0] == b[0];
 }
 
-// Exact across int, uint and double: no number is rounded to compare it.
+// An int or uint against a double is compared as a double, rounded from 2^53 on: double(a) <=> b.
+// This is how the specification's suite has it.
 [[nodiscard]] std::partial_ordering compare_numbers(const Value& a, const Value& b) noexcept;
 
 [[nodiscard]] constexpr bool is_number(Kind kind) noexcept {
   return kind == Kind::kInt || kind == Kind::kUint || kind == Kind::kDouble;
 }
+
+// Whether they are the same key of a map: no number is rounded here, since what is equal to a
+// rounded number need not be equal to each other.
+[[nodiscard]] bool same_key(const Value& a, const Value& b) noexcept;
 
 // Whether `<` and its kin are defined for these two.
 [[nodiscard]] bool is_ordered(const Value& a, const Value& b) noexcept;

@@ -83,7 +83,7 @@ const Value* Map::find(const Value& key) const noexcept {
     return nullptr;
   }
   for (std::uint32_t i = 0; i < size_; ++i) {
-    if (equal(entries_[i].key, key)) return &entries_[i].value;
+    if (same_key(entries_[i].key, key)) return &entries_[i].value;
   }
   return nullptr;
 }
@@ -92,7 +92,7 @@ const Value* Map::find_hashed(const Value& key) const noexcept {
   for (std::uint64_t at = hash_key(key);; ++at) {
     const std::uint32_t entry = index_[at & index_mask_];
     if (entry == 0) return nullptr;
-    if (equal(entries_[entry - 1].key, key)) return &entries_[entry - 1].value;
+    if (same_key(entries_[entry - 1].key, key)) return &entries_[entry - 1].value;
   }
 }
 
@@ -169,7 +169,7 @@ Value MapBuilder::finish() noexcept {
       std::uint64_t at = hash_key(entry.key);
       for (; index[at & map->index_mask_] != 0; ++at) {
         MapEntry& other = entries_[index[at & map->index_mask_] - 1];
-        if (equal(other.key, entry.key)) {
+        if (same_key(other.key, entry.key)) {
           earlier = &other.value;
           break;
         }
@@ -177,7 +177,7 @@ Value MapBuilder::finish() noexcept {
       if (earlier == nullptr) index[at & map->index_mask_] = kept + 1;
     } else {
       for (std::uint32_t j = 0; j < kept && earlier == nullptr; ++j) {
-        if (equal(entries_[j].key, entry.key)) earlier = &entries_[j].value;
+        if (same_key(entries_[j].key, entry.key)) earlier = &entries_[j].value;
       }
     }
     if (earlier != nullptr) {

@@ -17,22 +17,12 @@ constexpr int kDeepest = 2000;
 constexpr std::size_t kBytesPerStep = 64;
 constexpr std::uint64_t kStepsPerLookup = 4;
 
-std::partial_ordering compare_int_double(std::int64_t i, double d) noexcept {
-  if (std::isnan(d)) return std::partial_ordering::unordered;
-  if (d >= 0x1p63) return std::partial_ordering::less;
-  if (d < -0x1p63) return std::partial_ordering::greater;
-  const double whole = std::trunc(d);
-  const auto order = i <=> static_cast<std::int64_t>(whole);
-  return order != 0 ? std::partial_ordering(order) : 0.0 <=> (d - whole);
-}
-
-std::partial_ordering compare_uint_double(std::uint64_t u, double d) noexcept {
-  if (std::isnan(d)) return std::partial_ordering::unordered;
-  if (d >= 0x1p64) return std::partial_ordering::less;
-  if (d < 0) return std::partial_ordering::greater;
-  const double whole = std::trunc(d);
-  const auto order = u <=> static_cast<std::uint64_t>(whole);
-  return order != 0 ? std::partial_ordering(order) : 0.0 <=> (d - whole);
+// What the double holds is just this integer.
+template <typename Integer>
+bool is_exactly(double d, Integer integer) noexcept {
+  constexpr double kAbove = std::is_signed_v<Integer> ? 0x1p63 : 0x1p64;
+  constexpr double kLeast = std::is_signed_v<Integer> ? -0x1p63 : 0;
+  return d >= kLeast && d < kAbove && d == std::trunc(d) && static_cast<Integer>(d) == integer;
 }
 
 std::partial_ordering compare_int_uint(std::int64_t i, std::uint64_t u) noexcept {
@@ -172,20 +162,28 @@ bool equal_within(const Value& a, const Value& b, std::uint64_t& budget) noexcep
   return equal_at(a, b, budget, kDeepest);
 }
 
+bool same_key(const Value& a, const Value& b) noexcept {
+  const Value& d = a.is_double() ? a : b;
+  const Value& other = a.is_double() ? b : a;
+  if (d.is_double() && other.is_int()) return is_exactly(d.as_double(), other.as_int());
+  if (d.is_double() && other.is_uint()) return is_exactly(d.as_double(), other.as_uint());
+  return equal(a, b);
+}
+
 std::partial_ordering compare_numbers(const Value& a, const Value& b) noexcept {
   switch (a.kind()) {
     case Kind::kInt:
       if (b.is_int()) return a.as_int() <=> b.as_int();
       if (b.is_uint()) return compare_int_uint(a.as_int(), b.as_uint());
-      return compare_int_double(a.as_int(), b.as_double());
+      return static_cast<double>(a.as_int()) <=> b.as_double();
     case Kind::kUint:
       if (b.is_uint()) return a.as_uint() <=> b.as_uint();
       if (b.is_int()) return reverse(compare_int_uint(b.as_int(), a.as_uint()));
-      return compare_uint_double(a.as_uint(), b.as_double());
+      return static_cast<double>(a.as_uint()) <=> b.as_double();
     default:
       if (b.is_double()) return a.as_double() <=> b.as_double();
-      if (b.is_int()) return reverse(compare_int_double(b.as_int(), a.as_double()));
-      return reverse(compare_uint_double(b.as_uint(), a.as_double()));
+      if (b.is_int()) return a.as_double() <=> static_cast<double>(b.as_int());
+      return a.as_double() <=> static_cast<double>(b.as_uint());
   }
 }
 

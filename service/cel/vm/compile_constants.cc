@@ -1,6 +1,7 @@
 // The compiler: what is made of constants beforehand, regular expressions and long lists.
 #include <re2/re2.h>
 
+#include "cel/compare.h"
 #include "cel/containers.h"
 #include "cel/library/patterns.h"
 #include "cel/vm/compiler.h"
@@ -56,7 +57,15 @@ Operand Compiler::hashed(Operand list) {
   const Value& value = code_->constants[index_of(list)];
   if (!value.is_list() || value.as_list().size <= kScannedUpTo) return list;
   MapBuilder keys(code_->text, value.as_list().size);
-  for (const Value& item : value.as_list()) keys.add(item, Value::null());
+  for (const Value& item : value.as_list()) {
+    // Beyond, a list rounds what a map's keys do not: see compare.h.
+    constexpr double kRoundedFrom = 0x1p53;
+    if (is_number(item.kind()) && !(compare_numbers(item, Value::of_double(kRoundedFrom)) < 0 &&
+                                    compare_numbers(item, Value::of_double(-kRoundedFrom)) > 0)) {
+      return list;
+    }
+    keys.add(item, Value::null());
+  }
   const Value map = keys.finish();
   if (map.is_error()) return list;
   code_->constants.push_back(map);

@@ -117,7 +117,10 @@ TEST(Evaluation, ComparesNumbersOfDifferentTypesByValue) {
   EXPECT_EQ(eval("dyn(1) == 1.0"), "true");
   EXPECT_EQ(eval("dyn(1u) == 1"), "true");
   EXPECT_EQ(eval("1 < 1.5"), "true");
-  EXPECT_EQ(eval("dyn(9007199254740993) == 9007199254740992.0"), "false") << "not rounded";
+  EXPECT_EQ(eval("dyn(9007199254740993) == 9007199254740992.0"), "true") << "as doubles";
+  EXPECT_EQ(eval("9223372036854775807 < 9223372036854775808.0"), "false");
+  EXPECT_EQ(eval("{9007199254740993: 1}[?dyn(9007199254740992.0)].hasValue()"), "false")
+      << "keys are not rounded";
   EXPECT_EQ(eval("-1 < 18446744073709551615u"), "true");
   EXPECT_EQ(eval("dyn('1') == 1"), "false");
   EXPECT_EQ(eval("dyn('1') < 1"), "no_such_overload");
