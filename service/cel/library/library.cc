@@ -106,6 +106,14 @@ class SignatureParser {
   std::size_t at_ = 0;
 };
 
+bool mixes_numbers(const Overload& overload) {
+  const auto is_number = [](const Type& type) {
+    return type.is(TypeKind::kInt) || type.is(TypeKind::kUint) || type.is(TypeKind::kDouble);
+  };
+  const std::vector<Type>& types = overload.parameters;
+  return types.size() == 2 && is_number(types[0]) && is_number(types[1]) && !(types[0] == types[1]);
+}
+
 struct Library {
   std::vector<Function> functions;
   std::map<std::string_view, const Function*> by_name;
@@ -124,9 +132,13 @@ struct Library {
       }
     }
     // The first overload that fits gives an operand of a free type, such as an element of [], its
-    // type. Sorted, that is what cel-go deduces, whatever the manual's order.
+    // type. Sorted, that is what cel-go deduces, whatever the manual's order; overloads for two
+    // types of numbers come last, for an int is compared with an int unless something says
+    // otherwise.
     for (Function& function : functions) {
-      std::ranges::sort(function.overloads, {}, &Overload::signature);
+      std::ranges::sort(function.overloads, {}, [](const Overload& overload) {
+        return std::pair(mixes_numbers(overload), overload.signature);
+      });
     }
     for (const Function& function : functions) by_name.emplace(function.name, &function);
   }
