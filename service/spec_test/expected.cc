@@ -32,9 +32,8 @@ std::optional<Number> number_of(std::string_view text) {
 }
 
 bool is_number(std::string_view expected, const Value& actual) {
-  const auto same = [&](const Value& number) {
-    return cel::compare_numbers(number, actual) == std::partial_ordering::equivalent;
-  };
+  // Exact, where the language's own == rounds an int to compare it with a double.
+  const auto same = [&](const Value& number) { return cel::same_key(number, actual); };
   if (const auto number = number_of<std::int64_t>(expected)) return same(Value::of_int(*number));
   if (const auto number = number_of<std::uint64_t>(expected)) return same(Value::of_uint(*number));
   const auto number = number_of<double>(expected);
