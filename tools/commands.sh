@@ -85,6 +85,11 @@ command_bench() {
   fi
   build release penstock "penstock_bench_$name"
   need_kafka_kit
+  if [ "$name" = peers ]; then
+    local kit
+    kit=$("$PENSTOCK_REPO/tools/peers_kit.sh")
+    set -- "$@" --kit "$kit"
+  fi
   "$program" "${@:2}"
 }
 

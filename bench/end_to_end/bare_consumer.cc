@@ -2,6 +2,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -10,6 +11,24 @@
 #include "end_to_end/bench_support.h"
 
 namespace penstock::bench {
+
+demo::LatencyReport latency_of(const std::vector<Receipt>& receipts, std::int64_t from_us) {
+  std::vector<std::int64_t> latencies;
+  for (const Receipt& receipt : receipts) {
+    if (receipt.sent_us >= from_us) latencies.push_back(receipt.received_us - receipt.sent_us);
+  }
+  if (latencies.empty()) return {};
+  std::ranges::sort(latencies);
+  const auto at = [&](double q) {
+    const auto last = static_cast<double>(latencies.size() - 1);
+    return static_cast<double>(latencies[static_cast<std::size_t>(q * last)]) / 1'000;
+  };
+  return {.rows = static_cast<std::int64_t>(latencies.size()),
+          .p50_ms = at(0.5),
+          .p99_ms = at(0.99),
+          .p999_ms = at(0.999),
+          .max_ms = at(1)};
+}
 
 BareConsumer::BareConsumer(const std::string& brokers, const std::string& topic, int partitions)
     : thread_([this, brokers, topic, partitions] { run(brokers, topic, partitions); }) {}

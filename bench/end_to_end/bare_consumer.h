@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "demo/latency.h"
 
 namespace penstock::bench {
 
@@ -18,6 +19,10 @@ struct Receipt {
   std::int64_t sent_us = 0;
   std::int64_t received_us = 0;
 };
+
+// Of what was sent at `from_us` or later.
+[[nodiscard]] demo::LatencyReport latency_of(const std::vector<Receipt>& receipts,
+                                             std::int64_t from_us);
 
 class BareConsumer {
  public:

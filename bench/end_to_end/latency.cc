@@ -4,13 +4,11 @@
 // one after the other on the same servers. The first third of each run is left out.
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <format>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "demo/kafka_admin.h"
 #include "demo/latency.h"
@@ -60,20 +58,7 @@ demo::LatencyReport run_bare(const Options& options, const std::string& brokers)
     if (std::chrono::steady_clock::now() > deadline) give_up("the bare consumer is stuck");
     std::this_thread::sleep_for(10ms);
   }
-  std::vector<std::int64_t> latencies;
-  for (const Receipt& receipt : consumer.finish()) {
-    if (receipt.sent_us < started + options.seconds * 1'000'000LL / 3) continue;
-    latencies.push_back(receipt.received_us - receipt.sent_us);
-  }
-  std::ranges::sort(latencies);
-  const auto at = [&](double q) {
-    const auto last = static_cast<double>(latencies.size() - 1);
-    return static_cast<double>(latencies[static_cast<std::size_t>(q * last)]) / 1'000;
-  };
-  return {.rows = static_cast<std::int64_t>(latencies.size()),
-          .p50_ms = at(0.5),
-          .p99_ms = at(0.99),
-          .max_ms = at(1)};
+  return latency_of(consumer.finish(), started + options.seconds * 1'000'000LL / 3);
 }
 
 demo::LatencyReport run_penstock(const Options& options, const std::string& brokers,

@@ -22,6 +22,7 @@ struct LatencyReport {
   std::int64_t rows = 0;
   double p50_ms = 0;
   double p99_ms = 0;
+  double p999_ms = 0;
   double max_ms = 0;
 };
 

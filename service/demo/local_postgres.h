@@ -49,6 +49,7 @@ class LocalPostgres {
   [[nodiscard]] std::string conninfo(const std::string& database = "postgres") const;
   [[nodiscard]] Result<void> create_database(const std::string& name);
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] const std::string& password() const { return password_; }
   [[nodiscard]] pid_t pid() const { return server_ ? server_->pid() : -1; }
 
  private:

@@ -1,0 +1,72 @@
+// A program that moves records from Kafka into PostgreSQL, as the benchmark sees it: a process that
+// is started with a configuration, and stopped or killed.
+//
+// What a program did is counted in PostgreSQL and in /proc, never asked of it.
+// Threads: one at a time. Failure: start() says why there is no process; what it says afterwards is
+// in its log. Stop: the process that start() returns ends with its handle.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+#include "demo/child_process.h"
+#include "end_to_end/peers/workload.h"
+
+namespace penstock::bench {
+
+struct Database {
+  std::uint16_t port = 0;  // of 127.0.0.1; the delaying proxy's, where there is one
+  std::string user = "postgres";
+  std::string password;
+  std::string name = "bench";
+};
+
+struct Job {
+  const Workload* workload = nullptr;
+  std::string brokers;
+  std::string topic;
+  std::int64_t records = 0;         // in the topic, at least
+  Database database;                // with the table `bench`
+  std::string name;                 // of this run: the consumer group, and the files
+  std::filesystem::path directory;  // for configurations and logs
+  // The table has a key, so what comes twice must be written once.
+  bool has_key = true;
+  // Records come at this pace and are wanted soon; 0: they lie ready, and the rate counts.
+  std::int64_t paced_per_second = 0;
+
+  [[nodiscard]] std::filesystem::path log() const { return directory / (name + ".log"); }
+};
+
+class Program {
+ public:
+  virtual ~Program() = default;
+
+  [[nodiscard]] virtual std::string name() const = 0;
+  // Why it does not take part, if it does not.
+  [[nodiscard]] virtual std::string excuse(const Job& /*job*/) const { return ""; }
+  // SQL that makes the table fit for it.
+  [[nodiscard]] virtual std::string adapt_table(const Workload& /*workload*/) const { return ""; }
+  // Writes its configuration and starts it. Started again with the same job, it goes on.
+  [[nodiscard]] virtual Result<demo::ChildProcess> start(const Job& job) const = 0;
+  // Whether it was made by somebody else.
+  [[nodiscard]] virtual bool is_peer() const { return false; }
+};
+
+inline constexpr std::string_view kPenstock = "penstock";
+inline constexpr std::string_view kCeiling = "ceiling";
+
+// penstock, ceiling, redpanda-connect, kafka-connect. `kit` is what tools/peers_kit.sh made.
+[[nodiscard]] std::unique_ptr<Program> make_penstock(const std::filesystem::path& program);
+[[nodiscard]] std::unique_ptr<Program> make_ceiling(const std::filesystem::path& program);
+[[nodiscard]] std::unique_ptr<Program> make_redpanda_connect(const std::filesystem::path& kit);
+[[nodiscard]] std::unique_ptr<Program> make_kafka_connect(const std::filesystem::path& kit);
+
+// "host=127.0.0.1 …".
+[[nodiscard]] std::string conninfo_of(const Database& database);
+
+}  // namespace penstock::bench

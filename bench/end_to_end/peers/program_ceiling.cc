@@ -1,0 +1,40 @@
+#include "end_to_end/peers/program.h"
+
+namespace penstock::bench {
+namespace {
+
+constexpr const char* kWriters = "2";  // 3 are no faster on two CPUs
+
+class Ceiling : public Program {
+ public:
+  explicit Ceiling(std::filesystem::path program) : program_(std::move(program)) {}
+
+  [[nodiscard]] std::string name() const override { return std::string(kCeiling); }
+
+  [[nodiscard]] std::string excuse(const Job& job) const override {
+    if (!job.workload->has_ceiling) return "it knows nothing but orders";
+    if (job.paced_per_second > 0) return "it waits until 50,000 rows are there";
+    return job.has_key ? "" : "it keeps no positions";
+  }
+
+  [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
+    return demo::ChildProcess::spawn(
+        {.command = {program_, job.brokers, job.topic, std::to_string(kPartitions),
+                     std::to_string(job.records), conninfo_of(job.database), "bench", kWriters},
+         .environment = {},
+         .log_file = job.log(),
+         .working_directory = {},
+         .run_as = {}});
+  }
+
+ private:
+  const std::filesystem::path program_;
+};
+
+}  // namespace
+
+std::unique_ptr<Program> make_ceiling(const std::filesystem::path& program) {
+  return std::make_unique<Ceiling>(program);
+}
+
+}  // namespace penstock::bench

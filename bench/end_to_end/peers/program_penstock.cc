@@ -1,0 +1,68 @@
+#include <format>
+
+#include "demo/text_file.h"
+#include "end_to_end/peers/program.h"
+
+namespace penstock::bench {
+namespace {
+
+// As it comes: the configuration says what to move, and nothing about how.
+std::string configuration(const Job& job) {
+  std::string columns;
+  for (const Column& column : job.workload->columns) {
+    columns += std::format("        {}: '{}'\n", column.name, column.cel);
+  }
+  const std::string& where = job.workload->where_cel;
+  return std::format(R"(pipelines:
+  - name: {0}
+    source:
+      topics: [{1}]
+      group: {0}
+      kafka: {{bootstrap.servers: "{2}"}}
+    parse: {{json: {{}}}}
+{3}    sink:
+      postgres: "{4}"
+      table: bench
+      columns:
+{5}server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
+log: {{format: json}}
+)",
+                     job.name, job.topic, job.brokers,
+                     where.empty() ? "" : std::format("    compute: {{where: '{}'}}\n", where),
+                     conninfo_of(job.database), columns);
+}
+
+class Penstock : public Program {
+ public:
+  explicit Penstock(std::filesystem::path program) : program_(std::move(program)) {}
+
+  [[nodiscard]] std::string name() const override { return std::string(kPenstock); }
+
+  [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
+    const std::filesystem::path file = job.directory / (job.name + ".yaml");
+    if (auto done = demo::write_private_file(file, configuration(job)); !done) {
+      return std::unexpected(done.error());
+    }
+    return demo::ChildProcess::spawn({.command = {program_, "serve", "--config", file},
+                                      .environment = {},
+                                      .log_file = job.log(),
+                                      .working_directory = {},
+                                      .run_as = {}});
+  }
+
+ private:
+  const std::filesystem::path program_;
+};
+
+}  // namespace
+
+std::unique_ptr<Program> make_penstock(const std::filesystem::path& program) {
+  return std::make_unique<Penstock>(program);
+}
+
+std::string conninfo_of(const Database& database) {
+  return std::format("host=127.0.0.1 port={} user={} password={} dbname={}", database.port,
+                     database.user, database.password, database.name);
+}
+
+}  // namespace penstock::bench

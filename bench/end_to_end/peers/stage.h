@@ -1,0 +1,69 @@
+// The servers that every program uses in turn: one real broker, one PostgreSQL, and what is in
+// them.
+//
+// Threads: one. Failure: ends the benchmark with a message, as everything here.
+// Stop: the destructor ends the servers and removes their files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "demo/local_kafka.h"
+#include "demo/local_postgres.h"
+#include "demo/sql.h"
+#include "demo/temporary_directory.h"
+#include "end_to_end/peers/delay_proxy.h"
+#include "end_to_end/peers/program.h"
+#include "end_to_end/peers/workload.h"
+
+namespace penstock::bench {
+
+// CPU seconds so far of a program and of the two servers, at one moment.
+struct CpuTimes {
+  double program = 0;
+  double servers = 0;
+};
+
+class Stage {
+ public:
+  // `penstock` makes its own tables with it.
+  explicit Stage(const std::filesystem::path& penstock);
+
+  // A topic with the workload's records, at least so many, all read once: nothing that a program
+  // fetches is cold. Topics of other records are removed.
+  void fill_topic(const Workload& workload, std::int64_t records);
+  [[nodiscard]] std::string make_topic(const std::string& name);
+  void remove_topic(const std::string& name);
+
+  // An empty table and what a program needs to know. `records` of the topic are for this job.
+  [[nodiscard]] Job make_job(const Program& program, const Workload& workload,
+                             const std::string& topic, std::int64_t records);
+  // Before each start: a new table, and a checkpoint so that nobody pays for another one's writes.
+  void make_table(const Program& program, const Job& job);
+  // Ends the benchmark with the program's last words if it has ended.
+  static void must_live(const Program& program, const Job& job, demo::ChildProcess& process);
+
+  // True when the table has a row.
+  [[nodiscard]] bool has_rows();
+  [[nodiscard]] std::int64_t count(const std::string& what);
+  [[nodiscard]] demo::Sql& sql() { return *sql_; }
+  [[nodiscard]] CpuTimes cpu_times(pid_t program) const;
+  [[nodiscard]] std::string brokers() const { return kafka_->bootstrap_servers(); }
+  [[nodiscard]] std::string conninfo() const { return conninfo_of(database_); }
+
+ private:
+  demo::TemporaryDirectory directory_;
+  std::unique_ptr<demo::LocalKafka> kafka_;
+  std::unique_ptr<demo::LocalPostgres> postgres_;
+  std::unique_ptr<DelayProxy> proxy_;
+  Database database_;
+  std::optional<demo::Sql> sql_;
+  std::string filled_topic_;
+  std::int64_t filled_ = 0;
+  int jobs_ = 0;
+};
+
+}  // namespace penstock::bench

@@ -1,0 +1,90 @@
+#include "end_to_end/peers/throughput.h"
+
+#include <cstdlib>
+#include <format>
+#include <thread>
+
+#include "demo/latency.h"
+#include "end_to_end/bench_support.h"
+#include "end_to_end/peers/process_tree.h"
+
+namespace penstock::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kFirstRowLimit = 120s;
+
+void wait_for_first_row(Stage& stage, const Program& program, const Job& job,
+                        demo::ChildProcess& process) {
+  const auto deadline = std::chrono::steady_clock::now() + kFirstRowLimit;
+  while (!stage.has_rows()) {
+    Stage::must_live(program, job, process);
+    if (std::chrono::steady_clock::now() > deadline) {
+      give_up(std::format("{} wrote no row in {}:\n{}", program.name(), kFirstRowLimit,
+                          demo::tail_of_file(job.log(), 20)));
+    }
+    std::this_thread::sleep_for(50ms);
+  }
+}
+
+struct Counted {
+  double rows = 0;      // committed within the interval
+  double all_rows = 0;  // ever
+  double last_s = 0;    // the last commit, since 1970
+};
+
+Counted count_rows(Stage& stage, double from_s, double to_s) {
+  const auto rows = need(stage.sql().query(
+      std::format("SELECT coalesce(sum(n) FILTER (WHERE s >= {0:.6f} AND s < {1:.6f}), 0), sum(n), "
+                  "max(s) FROM (SELECT count(*) AS n, "
+                  "extract(epoch FROM pg_xact_commit_timestamp(xmin)) AS s "
+                  "FROM bench GROUP BY xmin) t",
+                  from_s, to_s)));
+  const auto number = [&](std::size_t column) { return std::atof(rows[0][column]->c_str()); };
+  return {.rows = number(0), .all_rows = number(1), .last_s = number(2)};
+}
+
+double now_s() { return static_cast<double>(demo::system_now_us()) / 1e6; }
+
+}  // namespace
+
+std::int64_t records_for(const Workload& workload, std::chrono::seconds interval) {
+  return workload.records_per_second * (interval + kWarmUp).count();
+}
+
+Throughput measure_throughput(Stage& stage, const Program& program, const Job& job,
+                              std::chrono::seconds interval) {
+  stage.make_table(program, job);
+  auto process = need(program.start(job));
+  wait_for_first_row(stage, program, job, process);
+  std::this_thread::sleep_for(kWarmUp);
+
+  const double from_s = now_s();
+  const CpuTimes before = stage.cpu_times(process.pid());
+  const auto until = std::chrono::steady_clock::now() + interval;
+  while (std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(100ms);
+    Stage::must_live(program, job, process);
+  }
+  const CpuTimes after = stage.cpu_times(process.pid());
+  double to_s = now_s();
+  const double peak_mb = peak_resident_mb_of_tree(process.pid());
+  process.kill();
+
+  const Counted counted = count_rows(stage, from_s, to_s);
+  // A program that ran out of records stands still after its last commit.
+  const double wanted = static_cast<double>(job.records) / job.workload->keep_one_in;
+  if (counted.all_rows >= wanted) to_s = std::min(to_s, counted.last_s);
+  if (counted.rows == 0 || to_s <= from_s) {
+    give_up(std::format("{} wrote nothing while it was measured", program.name()));
+  }
+  const double records = counted.rows * job.workload->keep_one_in;
+  return {.records_per_second = records / (to_s - from_s),
+          .seconds = to_s - from_s,
+          .program_cpu = (after.program - before.program) / records * 1e6,
+          .servers_cpu = (after.servers - before.servers) / records * 1e6,
+          .peak_resident_mb = peak_mb};
+}
+
+}  // namespace penstock::bench
