@@ -98,13 +98,13 @@ func (g *generator) make(typ string, depth int) *node {
 		typ = kindOf[typ]
 	}
 	if g.chance(1) {
-		typ = g.anyType(1) // a mistake, for the checker to find
+		typ = pick(g, scalars) // a mistake, for the checker to find
 	}
 	if g.chance(4) {
 		return &node{typ: typ, form: "dyn($)", parts: []*node{g.make(typ, depth-1)}}
 	}
 	if g.chance(1) { // a mistake for the evaluation to find
-		return &node{typ: typ, form: "dyn($)", parts: []*node{g.make(g.anyType(1), depth-1)}}
+		return &node{typ: typ, form: "dyn($)", parts: []*node{g.make(pick(g, scalars), depth-1)}}
 	}
 	if depth <= 0 || g.left <= 0 || g.chance(12) {
 		return g.leaf(typ)

@@ -1,5 +1,7 @@
 // The checker: calls, selects and macros.
 #include <algorithm>
+#include <bit>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -201,6 +203,7 @@ void CheckPass::check_logic(Node* node) {
 
 void CheckPass::resolve_overloads(Node* node, const std::vector<Type>& types) {
   std::optional<Type> result;
+  std::map<std::string, Type> open;  // the type parameters of the first one that fits
   node->overloads = 0;
   const std::vector<Overload>& overloads = node->function->overloads;
   for (std::size_t i = 0; i < overloads.size(); ++i) {
@@ -214,22 +217,25 @@ void CheckPass::resolve_overloads(Node* node, const std::vector<Type>& types) {
       parameters.push_back(types_.instantiate(parameter, names));
     }
     if (!types_.assignable(types, parameters)) continue;
-    // What an argument of type dyn leaves open is dyn: the value of dyn(x).value().
-    for (const auto& [name, type] : names) {
-      if (!types.empty() && types_.resolve(type) == type) {
-        static_cast<void>(types_.assignable(TypeKind::kDyn, type));
-      }
-    }
     node->overloads |= std::uint64_t{1} << i;
     Type type = types_.resolve(types_.instantiate(overload.result, names));
     if (!result) {
       result = std::move(type);
+      open = std::move(names);
     } else if (!(*result == type)) {
       result = TypeKind::kDyn;
     }
   }
   if (result) {
-    node->type = std::move(*result);
+    // What an argument of type dyn leaves open is dyn: the value of dyn(x).value().
+    if (std::has_single_bit(node->overloads) && !types.empty()) {
+      for (const auto& [name, type] : open) {
+        if (types_.resolve(type) == type) {
+          static_cast<void>(types_.assignable(TypeKind::kDyn, type));
+        }
+      }
+    }
+    node->type = types_.resolve(*result);
     return;
   }
   node->overloads = ~std::uint64_t{0};
