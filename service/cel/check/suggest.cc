@@ -42,6 +42,20 @@ bool becomes_text(const Type& type) {
          type.is(TypeKind::kTimestamp) || type.is(TypeKind::kDuration);
 }
 
+// Those that take more of these types first.
+std::vector<Overload> nearest_first(std::vector<Overload> overloads,
+                                    const std::vector<Type>& types) {
+  const auto unlike = [&](const Overload& overload) {
+    std::size_t count = types.size();
+    for (std::size_t i = 0; i < std::min(types.size(), overload.parameters.size()); ++i) {
+      if (overload.parameters[i].kind() == types[i].kind()) --count;
+    }
+    return count;
+  };
+  std::ranges::stable_sort(overloads, {}, unlike);
+  return overloads;
+}
+
 }  // namespace
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates) {
@@ -112,7 +126,7 @@ std::string overload_hint(const Function& function, const std::vector<Type>& typ
   }
   hint += "there is: ";
   std::size_t shown = 0;
-  for (const Overload& overload : function.overloads) {
+  for (const Overload& overload : nearest_first(function.overloads, types)) {
     if (shown == kMaxOverloadsShown) {
       hint += ", …";
       break;

@@ -100,15 +100,16 @@ TEST(CheckExpressions, PointsIntoTheExpressionOfAColumnWithAnyName) {
 }
 
 TEST(CheckExpressions, ShowsTheOverloadsThatExist) {
-  EXPECT_EQ(checked("    compute:\n"
-                    "      where: record.offset + 'x' == 'y'\n" +
-                    kSink),
-            "f.yaml:6:28: pipelines[0].compute.where: '+' does not take (int, string)\n"
-            "  6 |       where: record.offset + 'x' == 'y'\n"
-            "    |                            ^\n"
-            "  hint: text is joined with text: write string(…) around the other one\n"
-            "        there is: bytes + bytes, double + double, duration + duration, duration + "
-            "timestamp, int + int, list(A) + list(A), string + string, timestamp + duration, …\n");
+  EXPECT_EQ(
+      checked("    compute:\n"
+              "      where: record.offset + 'x' == 'y'\n" +
+              kSink),
+      "f.yaml:6:28: pipelines[0].compute.where: '+' does not take (int, string)\n"
+      "  6 |       where: record.offset + 'x' == 'y'\n"
+      "    |                            ^\n"
+      "  hint: text is joined with text: write string(…) around the other one\n"
+      "        there is: int + int, string + string, bytes + bytes, double + double, duration + "
+      "duration, duration + timestamp, list(A) + list(A), timestamp + duration, …\n");
 }
 
 TEST(CheckExpressions, NamesTheNearestFunction) {
@@ -152,17 +153,18 @@ TEST(CheckExpressions, PointsIntoWhatAnAliasStandsFor) {
 }
 
 TEST(CheckExpressions, KnowsTheTypesOfTheSchema) {
-  EXPECT_EQ(checked("    parse:\n"
-                    "      schema: {name: string, customer.age: int}\n"
-                    "    compute:\n"
-                    "      where: msg.customer.age > 17 && msg.name + 1 == 2\n" +
-                    kSink),
-            "f.yaml:8:48: pipelines[0].compute.where: '+' does not take (string, int)\n"
-            "  8 |       where: msg.customer.age > 17 && msg.name + 1 == 2\n"
-            "    |                                                ^\n"
-            "  hint: text is joined with text: write string(…) around the other one\n"
-            "        there is: bytes + bytes, double + double, duration + duration, duration + "
-            "timestamp, int + int, list(A) + list(A), string + string, timestamp + duration, …\n");
+  EXPECT_EQ(
+      checked("    parse:\n"
+              "      schema: {name: string, customer.age: int}\n"
+              "    compute:\n"
+              "      where: msg.customer.age > 17 && msg.name + 1 == 2\n" +
+              kSink),
+      "f.yaml:8:48: pipelines[0].compute.where: '+' does not take (string, int)\n"
+      "  8 |       where: msg.customer.age > 17 && msg.name + 1 == 2\n"
+      "    |                                                ^\n"
+      "  hint: text is joined with text: write string(…) around the other one\n"
+      "        there is: int + int, string + string, bytes + bytes, double + double, duration + "
+      "duration, duration + timestamp, list(A) + list(A), timestamp + duration, …\n");
 }
 
 TEST(CheckExpressions, PointsIntoTheTypesOfTheSchema) {

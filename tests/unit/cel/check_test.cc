@@ -163,7 +163,7 @@ TEST_F(Checker, SuggestsTheNearestName) {
 TEST_F(Checker, NamesTheOverloadsThatExist) {
   EXPECT_EQ(message_of("'a' - 1"), "'-' does not take (string, int)");
   EXPECT_EQ(hint_of("'a' - 1"),
-            "there is: double - double, duration - duration, int - int, timestamp - duration, "
+            "there is: int - int, double - double, duration - duration, timestamp - duration, "
             "timestamp - timestamp, uint - uint");
   EXPECT_EQ(message_of("total * 2"), "'*' does not take (double, int)");
   EXPECT_EQ(hint_of("total * 2"),
