@@ -106,7 +106,7 @@ func isDeliberate(q question, peer answer, ours, kind string) bool {
 	case has("[]", "{}", "optional.none()") && (kind == "check" || strings.HasPrefix(ours, "does not compile")):
 		return true
 	// What a function makes of dyn is dyn; in cel-go it is open, and gets a type as above.
-	case (kind == "check" && peer.refused == "" && strings.HasPrefix(ours, "of type") ||
+	case (kind == "check" && !strings.HasPrefix(ours, "does not compile") ||
 		strings.Contains(peer.failed, "no such overload")) &&
 		has(".value()", ".orValue(", ".distinct()", ".slice(", ".reverse()", ".unwrapOpt()", "optional.unwrap(",
 			".sort", ".first()", ".last()", ".optMap(", ".optFlatMap(", ".flatten("):
