@@ -1,5 +1,6 @@
 #include "end_to_end/peers/crash.h"
 
+#include <algorithm>
 #include <chrono>
 #include <format>
 #include <thread>
@@ -13,6 +14,8 @@ using namespace std::chrono_literals;
 
 // Longer than a broker takes to notice that the killed member of a group is gone.
 constexpr auto kPatience = 60s;
+// Longer than any program waits for a batch to fill.
+constexpr auto kSettled = 3s;
 
 // Waits for so many rows. False when there are no more for a while.
 bool wait_for_rows(Stage& stage, const Program& program, const Job& job,
@@ -28,7 +31,9 @@ bool wait_for_rows(Stage& stage, const Program& program, const Job& job,
     } else if (now - last_progress > kPatience) {
       return false;
     }
-    std::this_thread::sleep_for(20ms);
+    // Counting must not take the CPU from the program.
+    std::this_thread::sleep_for(std::max<std::chrono::steady_clock::duration>(
+        20ms, 4 * (std::chrono::steady_clock::now() - now)));
   }
   return true;
 }
@@ -48,8 +53,13 @@ CrashOutcome crash_and_count(Stage& stage, const Program& program, const Job& jo
   // First cheaply: as many rows as records, be they duplicates or not.
   wait_for_rows(stage, program, job, process, "count(*)", job.records);
   wait_for_rows(stage, program, job, process, key, job.records);
+  // What comes twice may come last.
+  std::int64_t rows = -1;
+  while (rows != stage.count("count(*)")) {
+    rows = stage.count("count(*)");
+    std::this_thread::sleep_for(kSettled);
+  }
   process.kill();
-  const std::int64_t rows = stage.count("count(*)");
   const std::int64_t distinct = stage.count(key);
   return {.records = job.records, .duplicates = rows - distinct, .lost = job.records - distinct};
 }

@@ -7,11 +7,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <format>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "demo/text_file.h"
 #include "end_to_end/bench_support.h"
 #include "end_to_end/peers/crash.h"
 #include "end_to_end/peers/figures.h"
@@ -29,7 +33,7 @@ using namespace penstock::bench;
 
 constexpr const char* kLatency = "latency";
 constexpr const char* kCrash = "crash";
-constexpr std::int64_t kCrashRecords = 2'000'000;
+constexpr std::int64_t kCrashRecords = 2'000'000;  // some seconds for the fastest
 
 struct Options {
   bool json = false;
@@ -66,6 +70,20 @@ class Benchmark {
     if (wanted(options_.workloads, kCrash)) run_crash();
     if (wanted(options_.workloads, kLatency)) run_latency();
     return figures_;
+  }
+
+  // Under which the figures were taken.
+  std::string conditions() {
+    std::string peers;
+    std::istringstream versions(demo::read_file(std::filesystem::path(options_.kit) / "versions"));
+    for (std::string line; std::getline(versions, line);) peers += ", " + line;
+    return std::format(
+        "\n{} x {} s for each program, medians; latency and SIGKILL once; {} CPUs for everything;\n"
+        "real Kafka, {} partitions, lz4; PostgreSQL {}, fsync, max_wal_size {}, "
+        "track_commit_timestamp,\nelse its defaults{}\n",
+        options_.rounds, options_.seconds, std::thread::hardware_concurrency(), kPartitions,
+        need(stage_.sql().value("SHOW server_version")),
+        need(stage_.sql().value("SHOW max_wal_size")), peers);
   }
 
  private:
@@ -109,9 +127,10 @@ class Benchmark {
   void run_crash() {
     const Workload& orders = workloads().front();
     const std::string topic = stage_.make_topic("crash");
-    need(fill(stage_.brokers(), topic, orders, kCrashRecords));
+    const std::int64_t records = options_.records > 0 ? options_.records : kCrashRecords;
+    need(fill(stage_.brokers(), topic, orders, records));
     for (const auto& program : programs_) {
-      Job job = stage_.make_job(*program, orders, topic, kCrashRecords);
+      Job job = stage_.make_job(*program, orders, topic, records);
       job.has_key = false;
       if (const std::string why = program->excuse(job); !why.empty()) {
         say(kCrash, program->name(), "left out: " + why);
@@ -183,7 +202,8 @@ int main(int argc, char** argv) {
   app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
   app.add_option("--kit", options.kit, "what tools/peers_kit.sh made");
   CLI11_PARSE(app, argc, argv);
-  const Figures figures = Benchmark(options).run();
-  std::fputs(tables_of(figures).c_str(), stdout);
+  Benchmark benchmark(options);
+  const Figures figures = benchmark.run();
+  std::fputs((tables_of(figures) + benchmark.conditions()).c_str(), stdout);
   if (options.json) std::puts(json_of(figures).c_str());
 }

@@ -75,9 +75,15 @@ Throughput measure_throughput(Stage& stage, const Program& program, const Job& j
   const Counted counted = count_rows(stage, from_s, to_s);
   // A program that ran out of records stands still after its last commit.
   const double wanted = static_cast<double>(job.records) / job.workload->keep_one_in;
-  if (counted.all_rows >= wanted) to_s = std::min(to_s, counted.last_s);
+  const bool ran_out = counted.all_rows >= wanted;
+  if (ran_out) to_s = std::min(to_s, counted.last_s);
   if (counted.rows == 0 || to_s <= from_s) {
-    give_up(std::format("{} wrote nothing while it was measured", program.name()));
+    give_up(ran_out
+                ? std::format("{} had moved all {} records before it was measured: let more lie "
+                              "ready by --records",
+                              program.name(), job.records)
+                : std::format("{} wrote nothing while it was measured:\n{}", program.name(),
+                              demo::tail_of_file(job.log(), 20)));
   }
   const double records = counted.rows * job.workload->keep_one_in;
   return {.records_per_second = records / (to_s - from_s),
