@@ -15,12 +15,14 @@ build_fuzz() { # and what the targets start from
 # run_fuzz TARGET CORPUS [OPTION...]: libFuzzer over the seeds and what CORPUS has collected. The
 # first finding ends it; the input that shows it is then in build/fuzz/findings. The targets measure
 # themselves what takes long, in CPU time; -timeout is for what never ends, on a busy machine too.
+# What one input may allocate is bounded; the process as a whole is not, because the sanitizer keeps
+# much of what was freed (2 GB after 150,000 inputs, 45 MB of it in use).
 run_fuzz() {
   local build=$PENSTOCK_REPO/build/fuzz target=$1 corpus=$2
   shift 2
   mkdir -p "$corpus"
   nice "$build/bin/fuzz_$target" -dict="$build/seeds/dictionary" -max_len=4096 \
-    -timeout=300 -report_slow_units=300 -rss_limit_mb=2048 -print_final_stats=1 \
+    -timeout=300 -report_slow_units=300 -malloc_limit_mb=1024 -rss_limit_mb=0 -print_final_stats=1 \
     -artifact_prefix="$build/findings/$target-" "$@" \
     "$corpus" "$build/seeds/$target"
 }

@@ -37,7 +37,7 @@ func isDeliberate(q question, peer answer, ours, kind string) bool {
 	case strings.Contains(peer.failed, "NaN values cannot be ordered"),
 		strings.Contains(peer.failed, "no such overload: math.@m"):
 		return true
-	case peer.failed != "" && has(" < ", " <= ", " > ", " >= ") &&
+	case peer.failed != "" && has(" < ", " <= ", " > ", " >= ", "math.least(", "math.greatest(") &&
 		(has("(0.0 / 0.0)") || strings.Contains(fmt.Sprint(q.inputs), "NaN")):
 		return true
 	// What is not an optional has no or() and orValue(); in cel-go the value stands for itself.

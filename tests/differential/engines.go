@@ -99,6 +99,9 @@ func ask(q question) (a answer, ok bool) {
 		inputs[name] = value
 	}
 	result, _, err := program.Eval(inputs)
+	if err != nil && strings.Contains(err.Error(), "internal error: runtime error") {
+		return a, false // a panic that cel-go caught, as of bytes for a key
+	}
 	if err != nil {
 		a.failed = err.Error()
 		return a, true
