@@ -1,6 +1,9 @@
 // The compiler: what is made of constants beforehand, regular expressions and long lists.
 #include <re2/re2.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "cel/compare.h"
 #include "cel/containers.h"
 #include "cel/library/patterns.h"
@@ -11,6 +14,14 @@ namespace {
 
 // Of all regular expressions of a program: 8 MB of memory and a tenth of a second to compile.
 constexpr std::uint64_t kMostRegexInstructions = 500'000;
+
+// Of numbers beyond, those that are equal to a rounded one are not all equal as keys.
+bool is_same_as_key(const Value& item) {
+  constexpr double kExactBelow = 0x1p53;
+  if (item.is_int()) return std::abs(static_cast<double>(item.as_int())) < kExactBelow;
+  if (item.is_uint()) return static_cast<double>(item.as_uint()) < kExactBelow;
+  return !item.is_double() || std::abs(item.as_double()) < kExactBelow;
+}
 
 }  // namespace
 
@@ -56,6 +67,7 @@ Operand Compiler::hashed(Operand list) {
   if (base_of(list) != Base::kConstant) return list;
   const Value& value = code_->constants[index_of(list)];
   if (!value.is_list() || value.as_list().size <= kScannedUpTo) return list;
+  if (!std::ranges::all_of(value.as_list(), is_same_as_key)) return list;
   MapBuilder keys(code_->text, value.as_list().size);
   for (const Value& item : value.as_list()) {
     // Beyond, a list rounds what a map's keys do not: see compare.h.

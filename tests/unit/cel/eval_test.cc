@@ -205,6 +205,19 @@ TEST(Evaluation, AllocatesNothingForScalars) {
   EXPECT_EQ(none.held_bytes(), 0U);
 }
 
+TEST(In, RoundsInLongListsAsItDoesInShortOnes) {
+  Evaluator eval;
+  eval.values["msg.i"] = Value::of_int((std::int64_t{1} << 53) + 1);
+  eval.values["msg.d"] = Value::of_double(0x1p53);
+  const std::string more = ", 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']";
+  for (const std::string& rest : {std::string("]"), more}) {
+    EXPECT_EQ(eval("msg.i in [9007199254740992.0" + rest), "true");
+    EXPECT_EQ(eval("msg.d in [9007199254740993" + rest), "true");
+    EXPECT_EQ(eval("msg.d in [9007199254740993u" + rest), "true");
+    EXPECT_EQ(eval("msg.i in [9007199254740992" + rest), "false");
+  }
+}
+
 TEST(In, FindsInLongConstantLists) {
   Evaluator eval;
   const std::string numbers = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10u, 'x', null, [1], 2.5]";
