@@ -6,16 +6,6 @@
 namespace penstock::cel {
 namespace {
 
-// "list<A>" in the tables is "list(A)" to people.
-std::string with_parentheses(std::string_view types) {
-  std::string text;
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    const bool arrow = types[i] == '>' && i > 0 && types[i - 1] == '-';
-    text += types[i] == '<' ? '(' : types[i] == '>' && !arrow ? ')' : types[i];
-  }
-  return text;
-}
-
 // "A, list<B>" at the commas that separate parameters.
 std::vector<std::string> split_parameters(std::string_view list) {
   std::vector<std::string> parameters(1);

@@ -118,7 +118,8 @@ std::string overload_hint(const Function& function, const std::vector<Type>& typ
       hint += "text is joined with text: write string(…) around the other one\n";
     }
   }
-  if (types.size() == 2 && is_numeric(types[0]) && is_numeric(types[1])) {
+  if (types.size() == 2 && is_numeric(types[0]) && is_numeric(types[1]) &&
+      !(types[0] == types[1])) {
     const bool any_double = types[0].is(TypeKind::kDouble) || types[1].is(TypeKind::kDouble);
     hint += any_double
                 ? "numbers are not converted by themselves: write double(…) around the other one\n"
@@ -137,7 +138,7 @@ std::string overload_hint(const Function& function, const std::vector<Type>& typ
       hint += overload.parameters[0].to_string() + " " + std::string(name) + " " +
               overload.parameters[1].to_string();
     } else {
-      hint += overload.signature.substr(0, overload.signature.find(" -> "));
+      hint += with_parentheses(overload.signature.substr(0, overload.signature.find(" -> ")));
     }
   }
   return hint;

@@ -151,6 +151,15 @@ const Library& library() {
 
 }  // namespace
 
+std::string with_parentheses(std::string_view signature) {
+  std::string text;
+  for (std::size_t i = 0; i < signature.size(); ++i) {
+    const bool arrow = signature[i] == '>' && i > 0 && signature[i - 1] == '-';
+    text += signature[i] == '<' ? '(' : signature[i] == '>' && !arrow ? ')' : signature[i];
+  }
+  return text;
+}
+
 const Function* find_function(std::string_view name) {
   const auto& by_name = library().by_name;
   const auto at = by_name.find(name);

@@ -31,6 +31,9 @@ struct FunctionRow {
   std::string_view example;   // an expression that is true
 };
 
+// A signature or a part of it as people write it: "list(A)" for "list<A>".
+[[nodiscard]] std::string with_parentheses(std::string_view signature);
+
 inline constexpr std::size_t kMaxParameters = 4;
 
 struct Overload {

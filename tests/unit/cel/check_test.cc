@@ -161,6 +161,8 @@ TEST_F(Checker, SuggestsTheNearestName) {
 }
 
 TEST_F(Checker, NamesTheOverloadsThatExist) {
+  EXPECT_TRUE(hint_of("size(1, 2)").starts_with("there is: ")) << hint_of("size(1, 2)");
+  EXPECT_NE(hint_of("size(1, 2)").find("size(list(A))"), std::string::npos);
   EXPECT_EQ(message_of("'a' - 1"), "'-' does not take (string, int)");
   EXPECT_EQ(hint_of("'a' - 1"),
             "there is: int - int, double - double, duration - duration, timestamp - duration, "
