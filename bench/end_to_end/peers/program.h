@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -65,6 +66,16 @@ inline constexpr std::string_view kCeiling = "ceiling";
 [[nodiscard]] std::unique_ptr<Program> make_ceiling(const std::filesystem::path& program);
 [[nodiscard]] std::unique_ptr<Program> make_redpanda_connect(const std::filesystem::path& kit);
 [[nodiscard]] std::unique_ptr<Program> make_kafka_connect(const std::filesystem::path& kit);
+
+// Starts a program of the job; what it says goes to the job's log.
+[[nodiscard]] inline Result<demo::ChildProcess> run(const Job& job,
+                                                    std::vector<std::string> command) {
+  return demo::ChildProcess::spawn({.command = std::move(command),
+                                    .environment = {},
+                                    .log_file = job.log(),
+                                    .working_directory = {},
+                                    .run_as = {}});
+}
 
 // "host=127.0.0.1 …".
 [[nodiscard]] std::string conninfo_of(const Database& database);

@@ -18,13 +18,8 @@ class Ceiling : public Program {
   }
 
   [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
-    return demo::ChildProcess::spawn(
-        {.command = {program_, job.brokers, job.topic, std::to_string(kPartitions),
-                     std::to_string(job.records), conninfo_of(job.database), "bench", kWriters},
-         .environment = {},
-         .log_file = job.log(),
-         .working_directory = {},
-         .run_as = {}});
+    return run(job, {program_, job.brokers, job.topic, std::to_string(kPartitions),
+                     std::to_string(job.records), conninfo_of(job.database), "bench", kWriters});
   }
 
  private:

@@ -97,15 +97,10 @@ class KafkaConnect : public Program {
         !done) {
       return std::unexpected(done.error());
     }
-    return demo::ChildProcess::spawn(
-        {.command = {"java", "-Xms256m", "-Xmx2g", "-XX:+UseG1GC",
+    return run(job, {"java", "-Xms256m", "-Xmx2g", "-XX:+UseG1GC",
                      "-Dlog4j2.configurationFile=" + (home_ / "log4j2.properties").string(), "-cp",
                      (home_ / "lib").string() + "/*",
-                     "org.apache.kafka.connect.cli.ConnectStandalone", worker_file, sink_file},
-         .environment = {},
-         .log_file = job.log(),
-         .working_directory = {},
-         .run_as = {}});
+                     "org.apache.kafka.connect.cli.ConnectStandalone", worker_file, sink_file});
   }
 
  private:

@@ -43,11 +43,7 @@ class Penstock : public Program {
     if (auto done = demo::write_private_file(file, configuration(job)); !done) {
       return std::unexpected(done.error());
     }
-    return demo::ChildProcess::spawn({.command = {program_, "serve", "--config", file},
-                                      .environment = {},
-                                      .log_file = job.log(),
-                                      .working_directory = {},
-                                      .run_as = {}});
+    return run(job, {program_, "serve", "--config", file});
   }
 
  private:

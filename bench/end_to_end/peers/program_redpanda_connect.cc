@@ -77,11 +77,7 @@ class RedpandaConnect : public Program {
     if (auto done = demo::write_private_file(file, configuration(job)); !done) {
       return std::unexpected(done.error());
     }
-    return demo::ChildProcess::spawn({.command = {program_, "run", file},
-                                      .environment = {},
-                                      .log_file = job.log(),
-                                      .working_directory = {},
-                                      .run_as = {}});
+    return run(job, {program_, "run", file});
   }
 
  private:
