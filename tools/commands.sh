@@ -93,6 +93,19 @@ command_bench() {
   "$program" "${@:2}"
 }
 
+command_profile() { # see --help; report.py makes a flame graph and tables of what was sampled
+  local out=$PENSTOCK_REPO/build/profile program=$PENSTOCK_REPO/build/release/bin/penstock_profile
+  command -v perf >/dev/null || die "perf is missing: install Debian's linux-perf"
+  build release penstock penstock_profile
+  case " $* " in *' -h '* | *' --help '*) exec "$program" --help ;; esac
+  need_kafka_kit
+  mkdir -p "$out"
+  "$program" --samples "$out/samples.perf" --facts "$out/facts.json" "$@"
+  # Inlined functions count for who took them in: to tell them apart would take many minutes.
+  perf script --input "$out/samples.perf" --no-inline --fields comm,tid,period,ip,sym,dso |
+    python3 -B "$PENSTOCK_REPO/bench/profile/report.py" --facts "$out/facts.json" --directory "$out"
+}
+
 command_conformance() { # FILE; or - NAME: standard input, which messages call NAME
   if [ "${1:-}" != - ]; then
     open_cases "${1:-}"

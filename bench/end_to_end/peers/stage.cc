@@ -88,8 +88,10 @@ std::int64_t Stage::count(const std::string& what) {
 }
 
 CpuTimes Stage::cpu_times(pid_t program) const {
+  const double broker = cpu_seconds_of_tree(kafka_->pid());
   return {.program = cpu_seconds_of_tree(program),
-          .servers = cpu_seconds_of_tree(postgres_->pid()) + cpu_seconds_of_tree(kafka_->pid())};
+          .servers = cpu_seconds_of_tree(postgres_->pid()) + broker,
+          .broker = broker};
 }
 
 }  // namespace penstock::bench

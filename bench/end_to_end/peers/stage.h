@@ -25,6 +25,7 @@ namespace penstock::bench {
 struct CpuTimes {
   double program = 0;
   double servers = 0;
+  double broker = 0;  // of the servers'
 };
 
 class Stage {
