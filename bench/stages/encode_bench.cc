@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include "compute/encode/column_encoder.h"
+#include "stages/stage_workload.h"
 
 namespace penstock::compute {
 namespace {
@@ -25,6 +26,7 @@ void encode(benchmark::State& state, ColumnType type, const Value& value) {
     if (!encode_field(column, input, buffer, problem)) state.SkipWithError("refused");
     benchmark::DoNotOptimize(buffer.at(0));
   }
+  bench::count_each(state, "field", 1);
 }
 
 BENCHMARK_CAPTURE(encode, int8, ColumnType::int8, Value::of_int(123456789));
