@@ -75,6 +75,10 @@ command_bench() {
     cmake --build --preset release --target help | sed -nE 's/^penstock_bench_([a-z_]+):.*/\1/p' | sort
     return
   fi
+  if [ "$name" = report ]; then
+    python3 -B bench/end_to_end/peers/report/report.py "${@:2}"
+    return
+  fi
   program=$bin/penstock_bench_$name
   if [ "$name" = cel ]; then
     local peers
@@ -86,9 +90,9 @@ command_bench() {
   build release penstock "penstock_bench_$name"
   need_kafka_kit
   if [ "$name" = peers ]; then
-    local kit
-    kit=$("$PENSTOCK_REPO/tools/peers_kit.sh")
-    set -- "$@" --kit "$kit"
+    python3 -B bench/end_to_end/peers/report/run.py --program "$program" \
+      --make-kit "$PENSTOCK_REPO/tools/peers_kit.sh" "${@:2}"
+    return
   fi
   "$program" "${@:2}"
 }

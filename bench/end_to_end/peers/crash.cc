@@ -40,7 +40,7 @@ bool wait_for_rows(Stage& stage, const Program& program, const Job& job,
 
 }  // namespace
 
-CrashOutcome crash_and_count(Stage& stage, const Program& program, const Job& job) {
+Round crash_and_count(Stage& stage, const Program& program, const Job& job) {
   stage.make_table(program, job);
   auto process = need(program.start(job));
   if (!wait_for_rows(stage, program, job, process, "count(*)", job.records / 2)) {
@@ -61,7 +61,9 @@ CrashOutcome crash_and_count(Stage& stage, const Program& program, const Job& jo
   }
   process.kill();
   const std::int64_t distinct = stage.count(key);
-  return {.records = job.records, .duplicates = rows - distinct, .lost = job.records - distinct};
+  return {{"records", static_cast<double>(job.records)},
+          {"duplicates", static_cast<double>(rows - distinct)},
+          {"lost", static_cast<double>(job.records - distinct)}};
 }
 
 }  // namespace penstock::bench

@@ -4,6 +4,7 @@
 #include <functional>
 #include <thread>
 
+#include "demo/latency.h"
 #include "demo/order_producer.h"
 #include "end_to_end/bare_consumer.h"
 #include "end_to_end/bench_support.h"
@@ -43,9 +44,17 @@ bool wait_until(std::chrono::seconds limit, const std::function<bool()>& done) {
   return true;
 }
 
+Round to_round(const demo::LatencyReport& report) {
+  return {{"rows", static_cast<double>(report.rows)},
+          {"p50_ms", report.p50_ms},
+          {"p99_ms", report.p99_ms},
+          {"p999_ms", report.p999_ms},
+          {"max_ms", report.max_ms}};
+}
+
 }  // namespace
 
-demo::LatencyReport bare_latency(Stage& stage, const PacedRun& run) {
+Round bare_latency(Stage& stage, const PacedRun& run) {
   const std::string topic = stage.make_topic(std::format("bare-{}", run.records_per_second));
   BareConsumer consumer(stage.brokers(), topic, kPartitions);
   const std::int64_t from_us = produce(stage, topic, run);
@@ -53,11 +62,10 @@ demo::LatencyReport bare_latency(Stage& stage, const PacedRun& run) {
     give_up("the bare consumer is stuck");
   }
   stage.remove_topic(topic);
-  return latency_of(consumer.finish(), from_us);
+  return to_round(latency_of(consumer.finish(), from_us));
 }
 
-std::optional<demo::LatencyReport> measure_latency(Stage& stage, const Program& program,
-                                                   const PacedRun& run) {
+std::optional<Round> measure_latency(Stage& stage, const Program& program, const PacedRun& run) {
   const Workload& workload = timed_orders();
   const std::string topic =
       stage.make_topic(std::format("{}-at-{}", program.name(), run.records_per_second));
@@ -79,8 +87,8 @@ std::optional<demo::LatencyReport> measure_latency(Stage& stage, const Program& 
   process.kill();
   stage.remove_topic(topic);
   if (!kept_up) return std::nullopt;
-  return need(demo::produce_to_visible(
-      {.conninfo = stage.conninfo(), .table = "bench", .from_us = from_us, .excluded = {}}));
+  return to_round(need(demo::produce_to_visible(
+      {.conninfo = stage.conninfo(), .table = "bench", .from_us = from_us, .excluded = {}})));
 }
 
 }  // namespace penstock::bench

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "demo/latency.h"
 #include "end_to_end/peers/program.h"
+#include "end_to_end/peers/results.h"
 #include "end_to_end/peers/stage.h"
 
 namespace penstock::bench {
@@ -19,10 +19,10 @@ struct PacedRun {
   std::chrono::seconds duration{0};
 };
 
-[[nodiscard]] demo::LatencyReport bare_latency(Stage& stage, const PacedRun& run);
+// `p50_ms`, `p99_ms`, `p999_ms`, `max_ms` of `rows`.
+[[nodiscard]] Round bare_latency(Stage& stage, const PacedRun& run);
 // Nothing if the program fell behind and did not catch up.
-[[nodiscard]] std::optional<demo::LatencyReport> measure_latency(Stage& stage,
-                                                                 const Program& program,
-                                                                 const PacedRun& run);
+[[nodiscard]] std::optional<Round> measure_latency(Stage& stage, const Program& program,
+                                                   const PacedRun& run);
 
 }  // namespace penstock::bench

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,8 @@ class Program {
   [[nodiscard]] virtual std::string adapt_table(const Workload& /*workload*/) const { return ""; }
   // Writes its configuration and starts it. Started again with the same job, it goes on.
   [[nodiscard]] virtual Result<demo::ChildProcess> start(const Job& job) const = 0;
+  // The file that it cannot do without and that is not there; empty if nothing is missing.
+  [[nodiscard]] virtual std::filesystem::path missing() const = 0;
   // Whether it was made by somebody else.
   [[nodiscard]] virtual bool is_peer() const { return false; }
 };
@@ -61,11 +64,28 @@ class Program {
 inline constexpr std::string_view kPenstock = "penstock";
 inline constexpr std::string_view kCeiling = "ceiling";
 
+// What scaling is about; 0: Penstock's own default.
+struct PenstockThreads {
+  int lanes = 0;
+  int workers = 0;
+};
+
 // penstock, ceiling, redpanda-connect, kafka-connect. `kit` is what tools/peers_kit.sh made.
-[[nodiscard]] std::unique_ptr<Program> make_penstock(const std::filesystem::path& program);
+[[nodiscard]] std::unique_ptr<Program> make_penstock(const std::filesystem::path& program,
+                                                     PenstockThreads threads = {});
 [[nodiscard]] std::unique_ptr<Program> make_ceiling(const std::filesystem::path& program);
 [[nodiscard]] std::unique_ptr<Program> make_redpanda_connect(const std::filesystem::path& kit);
 [[nodiscard]] std::unique_ptr<Program> make_kafka_connect(const std::filesystem::path& kit);
+
+// The first of them that is not there.
+[[nodiscard]] inline std::filesystem::path first_missing(
+    const std::vector<std::filesystem::path>& files) {
+  for (const auto& file : files) {
+    std::error_code error;
+    if (!std::filesystem::exists(file, error)) return file;
+  }
+  return {};
+}
 
 // Starts a program of the job; what it says goes to the job's log.
 [[nodiscard]] inline Result<demo::ChildProcess> run(const Job& job,

@@ -11,6 +11,8 @@ class Ceiling : public Program {
 
   [[nodiscard]] std::string name() const override { return std::string(kCeiling); }
 
+  [[nodiscard]] std::filesystem::path missing() const override { return first_missing({program_}); }
+
   [[nodiscard]] std::string excuse(const Job& job) const override {
     if (!job.workload->has_ceiling) return "it knows nothing but orders";
     if (job.paced_per_second > 0) return "it waits until 50,000 rows are there";

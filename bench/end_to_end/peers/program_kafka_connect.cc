@@ -73,6 +73,10 @@ class KafkaConnect : public Program {
   [[nodiscard]] std::string name() const override { return "kafka-connect"; }
   [[nodiscard]] bool is_peer() const override { return true; }
 
+  [[nodiscard]] fs::path missing() const override {
+    return first_missing({home_ / "lib", home_ / "plugins", home_ / "log4j2.properties"});
+  }
+
   [[nodiscard]] std::string excuse(const Job& job) const override {
     return job.workload->where_cel.empty() ? "" : "its transformations cannot look into a record";
   }

@@ -6,13 +6,19 @@
 namespace penstock::bench {
 namespace {
 
-// As it comes: the configuration says what to move, and nothing about how.
-std::string configuration(const Job& job) {
+// As it comes: the configuration says what to move, and nothing about how. Only scaling says with
+// how many threads.
+std::string configuration(const Job& job, PenstockThreads threads) {
   std::string columns;
   for (const Column& column : job.workload->columns) {
     columns += std::format("        {}: '{}'\n", column.name, column.cel);
   }
   const std::string& where = job.workload->where_cel;
+  const std::string fixed =
+      threads.lanes == 0
+          ? ""
+          : std::format("      lanes: {0}\n    resources: {{min_workers: {1}, max_workers: {1}}}\n",
+                        threads.lanes, threads.workers);
   return std::format(R"(pipelines:
   - name: {0}
     source:
@@ -24,23 +30,26 @@ std::string configuration(const Job& job) {
       postgres: "{4}"
       table: bench
       columns:
-{5}server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
+{5}{6}server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
 log: {{format: json}}
 )",
                      job.name, job.topic, job.brokers,
                      where.empty() ? "" : std::format("    compute: {{where: '{}'}}\n", where),
-                     conninfo_of(job.database), columns);
+                     conninfo_of(job.database), columns, fixed);
 }
 
 class Penstock : public Program {
  public:
-  explicit Penstock(std::filesystem::path program) : program_(std::move(program)) {}
+  Penstock(std::filesystem::path program, PenstockThreads threads)
+      : program_(std::move(program)), threads_(threads) {}
 
   [[nodiscard]] std::string name() const override { return std::string(kPenstock); }
 
+  [[nodiscard]] std::filesystem::path missing() const override { return first_missing({program_}); }
+
   [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
     const std::filesystem::path file = job.directory / (job.name + ".yaml");
-    if (auto done = demo::write_private_file(file, configuration(job)); !done) {
+    if (auto done = demo::write_private_file(file, configuration(job, threads_)); !done) {
       return std::unexpected(done.error());
     }
     return run(job, {program_, "serve", "--config", file});
@@ -48,12 +57,14 @@ class Penstock : public Program {
 
  private:
   const std::filesystem::path program_;
+  const PenstockThreads threads_;
 };
 
 }  // namespace
 
-std::unique_ptr<Program> make_penstock(const std::filesystem::path& program) {
-  return std::make_unique<Penstock>(program);
+std::unique_ptr<Program> make_penstock(const std::filesystem::path& program,
+                                       PenstockThreads threads) {
+  return std::make_unique<Penstock>(program, threads);
 }
 
 std::string conninfo_of(const Database& database) {

@@ -72,6 +72,8 @@ class RedpandaConnect : public Program {
   [[nodiscard]] std::string name() const override { return "redpanda-connect"; }
   [[nodiscard]] bool is_peer() const override { return true; }
 
+  [[nodiscard]] std::filesystem::path missing() const override { return first_missing({program_}); }
+
   [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
     const std::filesystem::path file = job.directory / (job.name + ".yaml");
     if (auto done = demo::write_private_file(file, configuration(job)); !done) {

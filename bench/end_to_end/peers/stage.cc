@@ -1,5 +1,6 @@
 #include "end_to_end/peers/stage.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <format>
@@ -15,6 +16,7 @@
 namespace penstock::bench {
 
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 
 Stage::Stage(const std::filesystem::path& penstock)
     : directory_(need(demo::TemporaryDirectory::make("penstock-peers"))),
@@ -36,15 +38,36 @@ std::string Stage::make_topic(const std::string& name) {
 
 void Stage::remove_topic(const std::string& name) { need(demo::delete_topic(brokers(), name)); }
 
+std::string no_room_for(const Workload& workload, std::int64_t records, const fs::path& directory,
+                        std::uintmax_t free_bytes) {
+  // The topic is compressed; with the rows and the write-ahead log it is about as much again.
+  std::string buffer;
+  const auto needed = static_cast<std::uintmax_t>(records) * workload.payload(0, buffer).size();
+  if (needed <= free_bytes) return "";
+  constexpr double kGigabyte = 1e9;
+  return std::format(
+      "{} records of {} and their rows need up to {:.0f} GB in {}, and {:.0f} GB are free: make "
+      "room, or measure for fewer --seconds, or fewer --records",
+      records, workload.name, static_cast<double>(needed) / kGigabyte, directory.string(),
+      static_cast<double>(free_bytes) / kGigabyte);
+}
+
 void Stage::fill_topic(const Workload& workload, std::int64_t records) {
   if (filled_topic_ == workload.records && filled_ >= records) return;
   if (!filled_topic_.empty()) remove_topic(filled_topic_);
   if (filled_topic_ == workload.records) give_up("the same records are wanted in two amounts");
+  const auto free_bytes = fs::space(directory_.path()).available;
+  if (const auto why = no_room_for(workload, records, directory_.path(), free_bytes);
+      !why.empty()) {
+    give_up(why);
+  }
   filled_topic_ = make_topic(workload.records);
   filled_ = records;
-  std::fprintf(stderr, "%s: producing %lld records\n", workload.name.c_str(),
-               static_cast<long long>(records));
+  const auto started = std::chrono::steady_clock::now();
   need(fill(brokers(), filled_topic_, workload, records));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  std::fprintf(stderr, "%-14s %lld records lie ready, produced in %.0f s\n", workload.name.c_str(),
+               static_cast<long long>(records), took.count());
   const BareConsumer warm_up(brokers(), filled_topic_, kPartitions);
   std::this_thread::sleep_for(5s);
 }
@@ -59,6 +82,7 @@ Job Stage::make_job(const Program& program, const Workload& workload, const std:
   job.database = database_;
   job.name = std::format("{}-{}", program.name(), ++jobs_);
   job.directory = directory_.path();
+  last_job_ = job.name;
   proxy_.reset();
   if (workload.round_trip > 0us) {
     proxy_ = need(DelayProxy::start(postgres_->port(), workload.round_trip));
@@ -72,11 +96,31 @@ void Stage::make_table(const Program& program, const Job& job) {
                      program.adapt_table(*job.workload) + "; CHECKPOINT"));
 }
 
-void Stage::must_live(const Program& program, const Job& job, demo::ChildProcess& process) {
-  if (const auto ended = process.poll()) {
-    give_up(std::format("{} ended with {}:\n{}", program.name(), ended->to_string(),
-                        demo::tail_of_file(job.log(), 20)));
+std::map<std::string, std::string> Stage::configuration() const {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::directory_iterator(directory_.path())) {
+    const std::string name = entry.path().filename();
+    const std::string ending = name.substr(std::min(name.size(), last_job_.size() + 1));
+    if (!name.starts_with(last_job_ + ".") || ending == "log" || ending == "offsets") continue;
+    std::string text = demo::read_file(entry.path());
+    for (std::size_t at = 0; (at = text.find(database_.password, at)) != text.npos;) {
+      text.replace(at, database_.password.size(), "***");
+    }
+    files[ending] = std::move(text);
   }
+  return files;
+}
+
+Result<void> Stage::lives(const Program& program, const Job& job, demo::ChildProcess& process) {
+  const auto ended = process.poll();
+  if (!ended) return {};
+  return fail(ErrorKind::unavailable,
+              std::format("{} ended with {}:\n{}", program.name(), ended->to_string(),
+                          demo::tail_of_file(job.log(), 20)));
+}
+
+void Stage::must_live(const Program& program, const Job& job, demo::ChildProcess& process) {
+  need(lives(program, job, process));
 }
 
 bool Stage::has_rows() {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,13 +29,18 @@ struct CpuTimes {
   double broker = 0;  // of the servers'
 };
 
+// Why so many records do not fit into a directory; empty if they do.
+[[nodiscard]] std::string no_room_for(const Workload& workload, std::int64_t records,
+                                      const std::filesystem::path& directory,
+                                      std::uintmax_t free_bytes);
+
 class Stage {
  public:
   // `penstock` makes its own tables with it.
   explicit Stage(const std::filesystem::path& penstock);
 
-  // A topic with the workload's records, at least so many, all read once: nothing that a program
-  // fetches is cold. Topics of other records are removed.
+  // A topic with the workload's records, at least so many. It is read for some seconds, so that the
+  // broker is not cold for the first program. Topics of other records are removed.
   void fill_topic(const Workload& workload, std::int64_t records);
   [[nodiscard]] std::string make_topic(const std::string& name);
   void remove_topic(const std::string& name);
@@ -44,7 +50,13 @@ class Stage {
                              const std::string& topic, std::int64_t records);
   // Before each start: a new table, and a checkpoint so that nobody pays for another one's writes.
   void make_table(const Program& program, const Job& job);
-  // Ends the benchmark with the program's last words if it has ended.
+  // The files that the program of the last job was started with, by the ending of their names and
+  // without the password.
+  [[nodiscard]] std::map<std::string, std::string> configuration() const;
+  // If the program has ended: how, and its last words.
+  [[nodiscard]] static Result<void> lives(const Program& program, const Job& job,
+                                          demo::ChildProcess& process);
+  // Ends the benchmark if the program has ended.
   static void must_live(const Program& program, const Job& job, demo::ChildProcess& process);
 
   // True when the table has a row.
@@ -65,6 +77,7 @@ class Stage {
   std::string filled_topic_;
   std::int64_t filled_ = 0;
   int jobs_ = 0;
+  std::string last_job_;
 };
 
 }  // namespace penstock::bench

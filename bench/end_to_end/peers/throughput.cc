@@ -53,8 +53,8 @@ std::int64_t records_for(const Workload& workload, std::chrono::seconds interval
   return workload.records_per_second * (interval + kWarmUp).count();
 }
 
-Throughput measure_throughput(Stage& stage, const Program& program, const Job& job,
-                              std::chrono::seconds interval) {
+Round measure_throughput(Stage& stage, const Program& program, const Job& job,
+                         std::chrono::seconds interval) {
   stage.make_table(program, job);
   auto process = need(program.start(job));
   wait_for_first_row(stage, program, job, process);
@@ -86,11 +86,11 @@ Throughput measure_throughput(Stage& stage, const Program& program, const Job& j
                               demo::tail_of_file(job.log(), 20)));
   }
   const double records = counted.rows * job.workload->keep_one_in;
-  return {.records_per_second = records / (to_s - from_s),
-          .seconds = to_s - from_s,
-          .program_cpu = (after.program - before.program) / records * 1e6,
-          .servers_cpu = (after.servers - before.servers) / records * 1e6,
-          .peak_resident_mb = peak_mb};
+  return {{"records_per_second", records / (to_s - from_s)},
+          {"seconds", to_s - from_s},
+          {"program_cpu", (after.program - before.program) / records * 1e6},
+          {"servers_cpu", (after.servers - before.servers) / records * 1e6},
+          {"peak_mb", peak_mb}};
 }
 
 }  // namespace penstock::bench

@@ -7,25 +7,20 @@
 #include <chrono>
 
 #include "end_to_end/peers/program.h"
+#include "end_to_end/peers/results.h"
 #include "end_to_end/peers/stage.h"
 #include "end_to_end/peers/workload.h"
 
 namespace penstock::bench {
 
-struct Throughput {
-  double records_per_second = 0;
-  double seconds = 0;  // that were measured; fewer than asked for if the records ran out
-  // CPU seconds for a million records.
-  double program_cpu = 0;
-  double servers_cpu = 0;
-  double peak_resident_mb = 0;
-};
-
-inline constexpr std::chrono::seconds kWarmUp{3};
+// The same for all: a compiler that works while the program runs has done most of it by then.
+inline constexpr std::chrono::seconds kWarmUp{10};
 
 // How many records must lie ready.
 [[nodiscard]] std::int64_t records_for(const Workload& workload, std::chrono::seconds interval);
-[[nodiscard]] Throughput measure_throughput(Stage& stage, const Program& program, const Job& job,
-                                            std::chrono::seconds interval);
+// `records_per_second`; `seconds` that were measured, fewer than asked for if the records ran out;
+// `program_cpu` and `servers_cpu`, seconds for a million records; `peak_mb`.
+[[nodiscard]] Round measure_throughput(Stage& stage, const Program& program, const Job& job,
+                                       std::chrono::seconds interval);
 
 }  // namespace penstock::bench

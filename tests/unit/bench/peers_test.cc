@@ -8,15 +8,23 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "concurrency/thread.h"
+#include "demo/temporary_directory.h"
+#include "demo/text_file.h"
+#include "end_to_end/peers/benchmark.h"
+#include "end_to_end/peers/conditions.h"
 #include "end_to_end/peers/delay_proxy.h"
-#include "end_to_end/peers/figures.h"
 #include "end_to_end/peers/process_tree.h"
+#include "end_to_end/peers/program.h"
+#include "end_to_end/peers/results.h"
+#include "end_to_end/peers/stage.h"
 #include "end_to_end/peers/workload.h"
 
 namespace penstock::bench {
@@ -65,44 +73,119 @@ TEST(PeersWorkload, TheTableOfACrashHasNoKeyThatHidesWhatComesTwice) {
   EXPECT_FALSE(create_table(workload("orders"), false).contains("KEY"));
 }
 
-// ---- figures ------------------------------------------------------------------------------------
+// ---- results ------------------------------------------------------------------------------------
 
-Throughput rate(double records_per_second) {
-  Throughput figure;
-  figure.records_per_second = records_per_second;
-  figure.program_cpu = 1e6 / records_per_second;
-  return figure;
+class PeersResults : public ::testing::Test {
+ protected:
+  [[nodiscard]] std::string text() const { return demo::read_file(file()); }
+  [[nodiscard]] std::filesystem::path file() const {
+    return directory_.path() / "peers" / "r.json";
+  }
+  void write(const std::string& text) const {
+    std::filesystem::create_directories(file().parent_path());
+    ASSERT_TRUE(demo::write_private_file(file(), text));
+  }
+  static WorkloadResults with(const std::string& program, std::optional<Round> round) {
+    WorkloadResults results;
+    results.conditions.date = "2026-01-02T03:04:05Z";
+    results.programs[program].rounds = {std::move(round)};
+    return results;
+  }
+
+ private:
+  const demo::TemporaryDirectory directory_ = *demo::TemporaryDirectory::make("penstock-results");
+};
+
+TEST_F(PeersResults, AWorkloadThatIsMeasuredAgainIsReplacedAndTheOthersStay) {
+  ASSERT_TRUE(check_results(file()));
+  ASSERT_TRUE(keep_results(file(), "orders", with("old", Round{{"records_per_second", 1}})));
+  ASSERT_TRUE(keep_results(file(), "wide", with("other", Round{{"records_per_second", 2}})));
+  ASSERT_TRUE(keep_results(file(), "orders", with("new", Round{{"records_per_second", 3}})));
+  EXPECT_FALSE(text().contains(R"("old")")) << text();
+  EXPECT_TRUE(text().contains(R"("new")")) << text();
+  EXPECT_TRUE(text().contains(R"("other")")) << text();
+  EXPECT_FALSE(std::filesystem::exists(file().string() + ".partial"));
 }
 
-TEST(PeersFigures, WhatWasNotMeasuredIsNull) {
-  const std::string json = json_of({});
-  EXPECT_TRUE(json.starts_with(
-      R"({"orders":{"rows_per_second":null,"vs_best_peer":null,"vs_ceiling":null},)"));
-  EXPECT_TRUE(json.ends_with(R"("cpu_vs_best_peer":null,"peak_rss_mb":null,"aa_spread":null})"));
+TEST_F(PeersResults, ARoundInWhichAProgramFellBehindIsNull) {
+  ASSERT_TRUE(check_results(file()));
+  ASSERT_TRUE(keep_results(file(), "latency-10000", with("slow", std::nullopt)));
+  EXPECT_TRUE(text().contains("null")) << text();
 }
 
-TEST(PeersFigures, RatiosAboveOneMeanThatPenstockIsBetter) {
-  Figures figures;
-  figures.peers = {"slow", "slower"};
-  auto& orders = figures.throughput["orders"];
-  orders["penstock"] = {rate(500), rate(900), rate(600)};
-  orders["penstock again"] = {rate(540)};
-  orders["ceiling"] = {rate(800)};
-  orders["slow"] = {rate(100)};
-  orders["slower"] = {rate(50)};
-  figures.latency[10'000]["penstock"] = {.rows = 1, .p99_ms = 5};
-  figures.latency[10'000]["slow"] = {.rows = 1, .p99_ms = 20};
-  figures.latency[10'000]["slower"] = std::nullopt;  // it fell behind
-  const std::string json = json_of(figures);
-  EXPECT_TRUE(
-      json.contains(R"("orders":{"rows_per_second":600,"vs_best_peer":6.00,"vs_ceiling":0.750})"))
-      << json;
-  EXPECT_TRUE(
-      json.contains(R"("latency_10k":{"p99_ms":5.00,"bare_p99_ms":null,"vs_best_peer":4.00})"))
-      << json;
-  EXPECT_TRUE(json.contains(R"("cpu_vs_best_peer":6.00)")) << json;
-  EXPECT_TRUE(json.contains(R"("aa_spread":0.100)")) << json;
-  EXPECT_TRUE(tables_of(figures).contains("fell behind"));
+TEST_F(PeersResults, AFileOfSomethingElseIsRefusedAndStaysAsItIs) {
+  for (const std::string other : {"", "hello", "[]", R"({"format":2,"workloads":{}})"}) {
+    write(other);
+    const auto checked = check_results(file());
+    ASSERT_FALSE(checked);
+    EXPECT_TRUE(checked.error().message.contains("r.json holds no results"));
+    EXPECT_FALSE(keep_results(file(), "orders", {}));
+    EXPECT_EQ(text(), other);
+  }
+}
+
+TEST_F(PeersResults, ADirectoryThatCannotBeMadeIsSaidBeforeAnythingIsMeasured) {
+  write("a file where a directory is wanted");
+  const auto checked = check_results(file() / "below" / "r.json");
+  ASSERT_FALSE(checked);
+  EXPECT_TRUE(checked.error().message.contains("cannot be made")) << checked.error().message;
+}
+
+// ---- conditions ---------------------------------------------------------------------------------
+
+TEST(PeersConditions, SayTheMachineAndTheVersions) {
+  EXPECT_EQ(cpu_model("processor\t: 0\nmodel name\t: Fast (R) 2 GHz\nflags\t: a\n"),
+            "Fast (R) 2 GHz");
+  EXPECT_EQ(cpu_model("processor\t: 0\n"), "unknown");
+  EXPECT_TRUE(machine().at("memory").ends_with(" GiB"));
+  const auto directory = *demo::TemporaryDirectory::make("penstock-kit");
+  std::filesystem::create_directory(directory.path() / "lib");
+  ASSERT_TRUE(demo::write_private_file(directory.path() / "lib" / "kafka-clients-4.3.0.jar", ""));
+  ASSERT_TRUE(demo::write_private_file(directory.path() / "versions", "a-peer v4.85.0\nb 3\n"));
+  const auto known = versions(directory.path(), directory.path());
+  EXPECT_EQ(known.at("kafka"), "4.3.0");
+  EXPECT_EQ(known.at("a-peer"), "v4.85.0");
+  EXPECT_EQ(versions("/nowhere", "/nowhere").at("kafka"), "unknown");
+}
+
+// ---- what is missing ----------------------------------------------------------------------------
+
+TEST(PeersPrograms, AMissingKitIsSaidBeforeServersStart) {
+  BenchmarkOptions options;
+  options.penstock = options.ceiling = "/proc/self/exe";
+  options.peers_kit = "/no/kit";
+  const auto programs = make_programs(options);
+  ASSERT_FALSE(programs);
+  EXPECT_EQ(programs.error().to_string(),
+            "redpanda-connect cannot take part: /no/kit/redpanda-connect is not there (./dev bench "
+            "peers makes it, once, over the network; or leave it out: --programs "
+            "penstock,ceiling)");
+  options.programs = {"ceiling", "penstock"};
+  const auto ours = make_programs(options);
+  ASSERT_TRUE(ours) << ours.error().to_string();
+  EXPECT_EQ(ours->size(), 2U);
+}
+
+TEST(PeersPrograms, OneThatEndsAtItsStartIsQuoted) {
+  const auto directory = *demo::TemporaryDirectory::make("penstock-peers");
+  Job job;
+  job.name = "dies";
+  job.directory = directory.path();
+  const auto program = make_penstock("/nowhere");
+  auto process = run(job, {"sh", "-c", "echo the port is in use; exit 3"});
+  ASSERT_TRUE(process) << process.error().to_string();
+  ASSERT_TRUE(process->wait_for(30s));
+  const auto lives = Stage::lives(*program, job, *process);
+  ASSERT_FALSE(lives);
+  EXPECT_EQ(lives.error().message, "penstock ended with exit status 3:\n  the port is in use\n");
+}
+
+TEST(PeersStage, RecordsThatDoNotFitAreNotProduced) {
+  const Workload& orders = workload("orders");
+  EXPECT_EQ(no_room_for(orders, 1'000, "/data", 1'000'000), "");
+  const std::string why = no_room_for(orders, 100'000'000, "/data", 1'000'000'000);
+  EXPECT_TRUE(why.starts_with("100000000 records of orders and their rows need up to ")) << why;
+  EXPECT_TRUE(why.contains("in /data, and 1 GB are free")) << why;
 }
 
 // ---- processes and connections
