@@ -142,7 +142,7 @@ void Benchmark::take_turns(WorkloadResults& results, std::vector<Turn> turns, in
       measured.rounds.push_back(std::move(figures));
       if (turn.program == nullptr) continue;
       measured.is_peer = turn.program->is_peer();
-      measured.configuration = stage_.configuration();
+      measured.configuration = stage_.configuration(options_.peers_kit);
     }
     std::ranges::rotate(turns, turns.begin() + 1);
   }
@@ -158,7 +158,6 @@ void Benchmark::run_throughput(const std::string& name, const std::string& summa
       options_.records > 0 ? options_.records : records_for(workload, options_.interval);
   stage_.fill_topic(workload, records);
   WorkloadResults results = results_of(summary, records);
-  results.conditions.amounts["warm_up_seconds"] = kWarmUp.count();
   const auto job_of = [&](const Turn& turn) {
     return stage_.make_job(*turn.program, workload, workload.records, records);
   };

@@ -6,6 +6,7 @@
 // in its log. Stop: the process that start() returns ends with its handle.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -57,6 +58,8 @@ class Program {
   [[nodiscard]] virtual Result<demo::ChildProcess> start(const Job& job) const = 0;
   // The file that it cannot do without and that is not there; empty if nothing is missing.
   [[nodiscard]] virtual std::filesystem::path missing() const = 0;
+  // From the first row until it is measured: until it does what it can.
+  [[nodiscard]] virtual std::chrono::seconds warm_up() const { return std::chrono::seconds(3); }
   // Whether it was made by somebody else.
   [[nodiscard]] virtual bool is_peer() const { return false; }
 };

@@ -72,6 +72,8 @@ class KafkaConnect : public Program {
 
   [[nodiscard]] std::string name() const override { return "kafka-connect"; }
   [[nodiscard]] bool is_peer() const override { return true; }
+  // Its compiler works while it runs.
+  [[nodiscard]] std::chrono::seconds warm_up() const override { return std::chrono::seconds(10); }
 
   [[nodiscard]] fs::path missing() const override {
     return first_missing({home_ / "lib", home_ / "plugins", home_ / "log4j2.properties"});

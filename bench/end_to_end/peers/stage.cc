@@ -38,6 +38,13 @@ std::string Stage::make_topic(const std::string& name) {
 
 void Stage::remove_topic(const std::string& name) { need(demo::delete_topic(brokers(), name)); }
 
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+  if (what.empty()) return;
+  for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; at += with.size()) {
+    text.replace(at, what.size(), with);
+  }
+}
+
 std::string no_room_for(const Workload& workload, std::int64_t records, const fs::path& directory,
                         std::uintmax_t free_bytes) {
   // The topic is compressed; with the rows and the write-ahead log it is about as much again.
@@ -96,16 +103,16 @@ void Stage::make_table(const Program& program, const Job& job) {
                      program.adapt_table(*job.workload) + "; CHECKPOINT"));
 }
 
-std::map<std::string, std::string> Stage::configuration() const {
+std::map<std::string, std::string> Stage::configuration(const fs::path& peers_kit) const {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::directory_iterator(directory_.path())) {
     const std::string name = entry.path().filename();
     const std::string ending = name.substr(std::min(name.size(), last_job_.size() + 1));
     if (!name.starts_with(last_job_ + ".") || ending == "log" || ending == "offsets") continue;
     std::string text = demo::read_file(entry.path());
-    for (std::size_t at = 0; (at = text.find(database_.password, at)) != text.npos;) {
-      text.replace(at, database_.password.size(), "***");
-    }
+    replace_all(text, database_.password, "***");
+    replace_all(text, directory_.path().string(), "DIRECTORY");
+    replace_all(text, peers_kit.string(), "KIT");
     files[ending] = std::move(text);
   }
   return files;

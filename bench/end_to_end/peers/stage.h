@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "demo/local_kafka.h"
 #include "demo/local_postgres.h"
@@ -34,6 +35,9 @@ struct CpuTimes {
                                       const std::filesystem::path& directory,
                                       std::uintmax_t free_bytes);
 
+// Every occurrence; none of nothing.
+void replace_all(std::string& text, std::string_view what, std::string_view with);
+
 class Stage {
  public:
   // `penstock` makes its own tables with it.
@@ -50,9 +54,10 @@ class Stage {
                              const std::string& topic, std::int64_t records);
   // Before each start: a new table, and a checkpoint so that nobody pays for another one's writes.
   void make_table(const Program& program, const Job& job);
-  // The files that the program of the last job was started with, by the ending of their names and
-  // without the password.
-  [[nodiscard]] std::map<std::string, std::string> configuration() const;
+  // The files that the program of the last job was started with, by the ending of their names.
+  // What is of this run alone is hidden: the password, the directory, and the peers' kit.
+  [[nodiscard]] std::map<std::string, std::string> configuration(
+      const std::filesystem::path& peers_kit) const;
   // If the program has ended: how, and its last words.
   [[nodiscard]] static Result<void> lives(const Program& program, const Job& job,
                                           demo::ChildProcess& process);

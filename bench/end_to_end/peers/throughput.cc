@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kFirstRowLimit = 120s;
+constexpr auto kFastWarmUp = 3s;
 
 void wait_for_first_row(Stage& stage, const Program& program, const Job& job,
                         demo::ChildProcess& process) {
@@ -50,7 +51,7 @@ double now_s() { return static_cast<double>(demo::system_now_us()) / 1e6; }
 }  // namespace
 
 std::int64_t records_for(const Workload& workload, std::chrono::seconds interval) {
-  return workload.records_per_second * (interval + kWarmUp).count();
+  return workload.records_per_second * (interval + kFastWarmUp).count();
 }
 
 Round measure_throughput(Stage& stage, const Program& program, const Job& job,
@@ -58,7 +59,7 @@ Round measure_throughput(Stage& stage, const Program& program, const Job& job,
   stage.make_table(program, job);
   auto process = need(program.start(job));
   wait_for_first_row(stage, program, job, process);
-  std::this_thread::sleep_for(kWarmUp);
+  std::this_thread::sleep_for(program.warm_up());
 
   const double from_s = now_s();
   const CpuTimes before = stage.cpu_times(process.pid());

@@ -13,10 +13,7 @@
 
 namespace penstock::bench {
 
-// The same for all: a compiler that works while the program runs has done most of it by then.
-inline constexpr std::chrono::seconds kWarmUp{10};
-
-// How many records must lie ready.
+// How many records must lie ready: what the fastest programs move, which are warm soon.
 [[nodiscard]] std::int64_t records_for(const Workload& workload, std::chrono::seconds interval);
 // `records_per_second`; `seconds` that were measured, fewer than asked for if the records ran out;
 // `program_cpu` and `servers_cpu`, seconds for a million records; `peak_mb`.

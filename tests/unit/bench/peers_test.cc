@@ -180,6 +180,16 @@ TEST(PeersPrograms, OneThatEndsAtItsStartIsQuoted) {
   EXPECT_EQ(lives.error().message, "penstock ended with exit status 3:\n  the port is in use\n");
 }
 
+TEST(PeersStage, WhatIsHiddenIsHiddenEverywhere) {
+  std::string text = "a: secret, b: secretsecret";
+  replace_all(text, "secret", "***");
+  EXPECT_EQ(text, "a: ***, b: ******");
+  replace_all(text, "***", "******");  // longer than what it replaces, and holding it
+  EXPECT_EQ(text, "a: ******, b: ************");
+  replace_all(text, "", "x");
+  EXPECT_EQ(text, "a: ******, b: ************");
+}
+
 TEST(PeersStage, RecordsThatDoNotFitAreNotProduced) {
   const Workload& orders = workload("orders");
   EXPECT_EQ(no_room_for(orders, 1'000, "/data", 1'000'000), "");

@@ -36,8 +36,8 @@ def when(result):
     )
 
 
-def missing(workloads, workload):
-    return f"`{workload}` was not measured: `./dev bench peers --workload {workload.split('-1')[0]}`."
+def missing(workload):
+    return f"`{workload}` was not measured: `./dev bench peers --workload {workload}`."
 
 
 def left_out(result):
@@ -46,7 +46,7 @@ def left_out(result):
 
 def rate_section(workloads, workload, base=PENSTOCK):
     if workload not in workloads:
-        return [f"### {workload}", missing(workloads, workload)]
+        return [f"### {workload}", missing(workload)]
     result = workloads[workload]
     ours, rows = figures.rate(workloads, workload, base), []
     for program in figures.programs_of(workloads, workload):
@@ -68,7 +68,7 @@ def rate_section(workloads, workload, base=PENSTOCK):
 
 def latency_section(workloads, workload):
     if workload not in workloads:
-        return [f"### {title_of(workload)}", missing(workloads, "latency")]
+        return [f"### {title_of(workload)}", missing("latency")]
     result, rows = workloads[workload], []
     for program in figures.programs_of(workloads, workload):
         medians = [figures.median(workloads, workload, program, field) for field in figures.LATENCY]
@@ -83,7 +83,7 @@ def latency_section(workloads, workload):
 
 def crash_section(workloads):
     if "crash" not in workloads:
-        return [missing(workloads, "crash")]
+        return [missing("crash")]
     result, rows = workloads["crash"], []
     for program in figures.programs_of(workloads, "crash"):
         values = [figures.median(workloads, "crash", program, field) for field in figures.CRASH]
