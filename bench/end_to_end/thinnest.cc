@@ -18,10 +18,10 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "concurrency/mutex.h"
+#include "concurrency/thread.h"
 
 namespace {
 
@@ -228,15 +228,17 @@ int main(int argc, char** argv) {
   if (argc != 8) die("arguments: BROKERS TOPIC PARTITIONS RECORDS CONNINFO TABLE WRITERS");
   Queue<Raw> polled(16);
   Queue<std::string> encoded(8);
-  std::thread poller(
-      [&] { poll(argv[1], argv[2], std::atoi(argv[3]), std::atoll(argv[4]), polled); });
-  std::vector<std::thread> writers;
+  // Threads have names, so that a profile tells them apart.
+  penstock::Thread poller(
+      "poll", [&] { poll(argv[1], argv[2], std::atoi(argv[3]), std::atoll(argv[4]), polled); });
+  penstock::Thread parser("parse", [&] { parse(polled, encoded); });
+  std::vector<penstock::Thread> writers;
   for (int i = 0; i < std::atoi(argv[7]); ++i) {
-    writers.emplace_back([&] { write(argv[5], argv[6], encoded); });
+    writers.emplace_back("write", [&] { write(argv[5], argv[6], encoded); });
   }
-  parse(polled, encoded);
+  parser.join();
   for (std::size_t i = 0; i < writers.size(); ++i) encoded.push({});
-  for (std::thread& writer : writers) writer.join();
+  for (penstock::Thread& writer : writers) writer.join();
   std::puts("done");
   std::fflush(stdout);
   ::pause();

@@ -15,7 +15,7 @@ HEAD = 64
 THREAD = "thread"
 # By where the code is: what to look for in whose source.
 COLOURS = (
-    ("Penstock", "#8fc98b", lambda name: name == "penstock"),
+    ("Penstock", "#8fc98b", lambda name: name.startswith("penstock")),
     ("kernel", "#f0a37f", lambda name: name == "[kernel]"),
     ("librdkafka and decompression", "#8fb8e8",
      lambda name: name.startswith(("librdkafka", "liblz4", "libzstd", "libsnappy", "libz."))),
@@ -82,9 +82,9 @@ def _legend(parts):
         x += 44 + CHARACTER * len(label)
 
 
-def render(samples, title, describe):
+def render(samples, program, title, describe):
     """The SVG's text. `describe(weight)` says in words how much a weight is."""
-    root = tree_of(samples, "penstock")
+    root = tree_of(samples, program)
     scale = (WIDTH - 2 * MARGIN) / root.total
     height = HEAD + root.depth(NARROWEST / scale) * ROW + MARGIN
     parts = [

@@ -1,7 +1,8 @@
 // penstock_profile: samples Penstock with perf while it moves a workload at full speed on servers
-// of its own. Leaves perf's samples, and the run's facts as one JSON object, for report.py.
+// of its own. Leaves perf's samples, and the run's facts as one JSON object, for report.py. The
+// ceiling program can take Penstock's place: its threads are the floor of Penstock's stages.
 //
-// The program is the one that ships: stacks come from its unwind tables (--call-graph dwarf),
+// Penstock is the one that ships: stacks come from its unwind tables (--call-graph dwarf),
 // because Debian's librdkafka, libpq and libc have no frame pointers. Where the machine has no
 // hardware counters, as most virtual ones, perf itself falls back from cycles to a timer.
 #include <CLI/CLI.hpp>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "demo/latency.h"
 #include "demo/text_file.h"
 #include "end_to_end/bench_support.h"
 #include "end_to_end/peers/process_tree.h"
@@ -35,6 +37,7 @@ constexpr auto kPerfPatience = 60s;  // for what it has to write after the inter
 constexpr int kStackBytes = 16'384;
 
 struct Options {
+  std::string program{kPenstock};
   std::string workload = "orders";
   int seconds = 10;
   int frequency = 499;  // not a divisor of what timers run at
@@ -42,12 +45,12 @@ struct Options {
   std::filesystem::path samples = "penstock.perf";
   std::filesystem::path facts = "facts.json";
   std::string penstock = sibling("../penstock");
+  std::string ceiling = sibling("penstock_bench_thinnest");
 };
 
 // A moment of the run.
 struct Mark {
-  std::chrono::steady_clock::time_point at;
-  std::int64_t records = 0;
+  std::int64_t at_us = 0;  // since 1970
   CpuTimes cpu;
 };
 
@@ -61,59 +64,64 @@ class ProfiledRun {
         options_.records > 0 ? options_.records
                              : records_for(workload_, std::chrono::seconds(options_.seconds));
     stage_.fill_topic(workload_, records);
-    const auto program = make_penstock(options_.penstock);
+    const auto program = options_.program == kPenstock ? make_penstock(options_.penstock)
+                                                       : make_ceiling(options_.ceiling);
     const Job job = stage_.make_job(*program, workload_, workload_.records, records);
+    if (const std::string why = program->excuse(job); !why.empty()) give_up(why);
     stage_.make_table(*program, job);
-    auto penstock = need(program->start(job));
-    wait_for_first_commit(*program, job, penstock);
+    auto process = need(program->start(job));
+    wait_for_first_row(*program, job, process);
     std::this_thread::sleep_for(kWarmUp);
-    const Mark before = mark(job, penstock);
-    sample(job, penstock);
-    const Mark after = mark(job, penstock);
-    Stage::must_live(*program, job, penstock);
-    if (after.records >= records) {
+    const Mark before = mark(process);
+    sample(job, process);
+    const Mark after = mark(process);
+    Stage::must_live(*program, job, process);
+    const double peak_mb = peak_resident_mb_of_tree(process.pid());
+    process.kill();
+    const std::int64_t rows = rows_between(before, after);
+    if (stage_.count("count(*)") >= records / workload_.keep_one_in) {
       give_up(
           std::format("all {} records were moved before the profile was taken: let more lie "
                       "ready by --records",
                       records));
     }
-    if (after.records == before.records) give_up("no record was moved while it was profiled");
-    return facts(before, after, peak_resident_mb_of_tree(penstock.pid()));
+    if (rows == 0) give_up("no row was written while the profile was taken");
+    return facts(before, after, rows * workload_.keep_one_in, peak_mb);
   }
 
  private:
-  // Positions are committed with the rows, and counting them costs nobody anything.
-  std::int64_t committed(const Job& job) {
-    return need(stage_.sql().number(
-        "SELECT coalesce(sum(next_offset), 0)::bigint FROM penstock.offsets WHERE pipeline = '" +
-        job.name + "'"));
-  }
-
-  void wait_for_first_commit(const Program& program, const Job& job, demo::ChildProcess& penstock) {
+  void wait_for_first_row(const Program& program, const Job& job, demo::ChildProcess& process) {
     const auto deadline = std::chrono::steady_clock::now() + kFirstRowLimit;
-    while (committed(job) == 0) {
-      Stage::must_live(program, job, penstock);
+    while (!stage_.has_rows()) {
+      Stage::must_live(program, job, process);
       if (std::chrono::steady_clock::now() > deadline) {
-        give_up(std::format("penstock committed nothing in {}:\n{}", kFirstRowLimit,
+        give_up(std::format("{} wrote no row in {}:\n{}", program.name(), kFirstRowLimit,
                             demo::tail_of_file(job.log(), 20)));
       }
       std::this_thread::sleep_for(50ms);
     }
   }
 
-  Mark mark(const Job& job, const demo::ChildProcess& penstock) {
-    return {.at = std::chrono::steady_clock::now(),
-            .records = committed(job),
-            .cpu = stage_.cpu_times(penstock.pid())};
+  [[nodiscard]] Mark mark(const demo::ChildProcess& process) const {
+    return {.at_us = demo::system_now_us(), .cpu = stage_.cpu_times(process.pid())};
   }
 
-  void sample(const Job& job, const demo::ChildProcess& penstock) const {
+  // By PostgreSQL's commit times.
+  std::int64_t rows_between(const Mark& before, const Mark& after) {
+    return need(stage_.sql().number(std::format(
+        "SELECT coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n, "
+        "extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1e6 AS us FROM bench GROUP BY xmin) "
+        "t WHERE us >= {} AND us < {}",
+        before.at_us, after.at_us)));
+  }
+
+  void sample(const Job& job, const demo::ChildProcess& process) const {
     const std::filesystem::path log = job.directory / "perf.log";
     auto perf = need(demo::ChildProcess::spawn(
         {.command = {"perf", "record", "--event", "cycles", "--freq",
                      std::to_string(options_.frequency), "--call-graph",
                      std::format("dwarf,{}", kStackBytes), "--output", options_.samples, "--pid",
-                     std::to_string(penstock.pid()), "--", "sleep",
+                     std::to_string(process.pid()), "--", "sleep",
                      std::to_string(options_.seconds)},
          .environment = {},
          .log_file = log,
@@ -127,16 +135,16 @@ class ProfiledRun {
     }
   }
 
-  [[nodiscard]] std::string facts(const Mark& before, const Mark& after, double peak_mb) const {
-    const auto records = static_cast<double>(after.records - before.records);
-    const double seconds = std::chrono::duration<double>(after.at - before.at).count();
-    return std::format(R"({{"workload":"{}","summary":"{}","seconds":{:.3f},"records":{:.0f},)"
-                       R"("program_cpu_s":{:.2f},"servers_cpu_s":{:.2f},"broker_cpu_s":{:.2f},)"
-                       R"("peak_resident_mb":{:.0f},"cpus":{}}})",
-                       workload_.name, workload_.summary, seconds, records,
-                       after.cpu.program - before.cpu.program,
-                       after.cpu.servers - before.cpu.servers, after.cpu.broker - before.cpu.broker,
-                       peak_mb, std::thread::hardware_concurrency());
+  [[nodiscard]] std::string facts(const Mark& before, const Mark& after, std::int64_t records,
+                                  double peak_mb) const {
+    const double seconds = static_cast<double>(after.at_us - before.at_us) / 1e6;
+    return std::format(
+        R"({{"program":"{}","workload":"{}","summary":"{}","seconds":{:.3f},"records":{},)"
+        R"("program_cpu_s":{:.2f},"servers_cpu_s":{:.2f},"broker_cpu_s":{:.2f},)"
+        R"("peak_resident_mb":{:.0f},"cpus":{}}})",
+        options_.program, workload_.name, workload_.summary, seconds, records,
+        after.cpu.program - before.cpu.program, after.cpu.servers - before.cpu.servers,
+        after.cpu.broker - before.cpu.broker, peak_mb, std::thread::hardware_concurrency());
   }
 
   const Options options_;
@@ -150,7 +158,8 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app(
       "Samples Penstock with perf while it moves records at full speed, on a real broker and\n"
-      "PostgreSQL of its own. ./dev profile makes of it: build/profile/WORKLOAD.svg, a flame graph "
+      "PostgreSQL of its own. ./dev profile makes of it: build/profile/PROGRAM-WORKLOAD.svg, a "
+      "flame graph "
       "to\n"
       "open in a browser, and tables of the CPU time by thread, stage and function.\n"
       "A stage's time includes what it called: copies, allocations, the kernel. Nanoseconds per "
@@ -163,6 +172,9 @@ int main(int argc, char** argv) {
   app.add_option("--workload", options.workload, "what is moved")
       ->capture_default_str()
       ->check(CLI::IsMember(names));
+  app.add_option("--program", options.program, "what is sampled")
+      ->capture_default_str()
+      ->check(CLI::IsMember({std::string(kPenstock), std::string(kCeiling)}));
   app.add_option("--seconds", options.seconds, "that are sampled, after a warm-up")
       ->capture_default_str()
       ->check(CLI::Range(1, 600));
@@ -174,7 +186,7 @@ int main(int argc, char** argv) {
   // Given by ./dev.
   app.add_option("--samples", options.samples)->group("");
   app.add_option("--facts", options.facts)->group("");
-  app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
+  app.add_option("--penstock", options.penstock, "the program's file")->capture_default_str();
   app.name("./dev profile");
   CLI11_PARSE(app, argc, argv);
   const Workload& workload = *std::ranges::find(workloads(), options.workload, &Workload::name);

@@ -14,7 +14,7 @@ import shares
 import stacks
 
 FUNCTIONS = 25
-FACTS = ("workload", "summary", "seconds", "records", "program_cpu_s", "servers_cpu_s",
+FACTS = ("program", "workload", "summary", "seconds", "records", "program_cpu_s", "servers_cpu_s",
          "broker_cpu_s", "peak_resident_mb", "cpus")
 
 
@@ -40,10 +40,10 @@ def report(samples, facts):
     postgres = (facts["servers_cpu_s"] - facts["broker_cpu_s"]) / records * 1e9
     broker = facts["broker_cpu_s"] / records * 1e9
     return "\n\n".join((
-        f"{facts['workload']} ({facts['summary']}): {records / facts['seconds']:.0f} records/s over "
+        f"{facts['program']} moving {facts['workload']} ({facts['summary']}): {records / facts['seconds']:.0f} records/s over "
         f"{facts['seconds']:.1f} s while being sampled, {facts['cpus']} CPUs for everything, "
         f"{len(samples)} samples\n"
-        f"CPU per record: Penstock {ns:.0f} ns, PostgreSQL {postgres:.0f} ns, broker {broker:.0f} "
+        f"CPU per record: {facts['program']} {ns:.0f} ns, PostgreSQL {postgres:.0f} ns, broker {broker:.0f} "
         f"ns; peak resident memory {facts['peak_resident_mb']} MB",
         table("thread", shares.add_up(samples, lambda sample: sample.thread), ns),
         table("stage", shares.add_up(samples, shares.stage_of), ns),
@@ -63,11 +63,11 @@ def main():
         sys.exit(f"profile: {error}")
     ns = facts["program_cpu_s"] / facts["records"] * 1e9
     total = sum(sample.weight for sample in samples)
-    title = (f"penstock moving {facts['workload']} ({facts['summary']}): "
+    title = (f"{facts['program']} moving {facts['workload']} ({facts['summary']}): "
              f"{facts['records'] / facts['seconds']:.0f} records/s, {ns:.0f} ns of CPU each")
-    svg = flame_graph.render(samples, title, lambda weight: (
+    svg = flame_graph.render(samples, facts["program"], title, lambda weight: (
         f"{weight / total * 100:.2f} %, {weight / total * ns:.1f} ns/record"))
-    path = pathlib.Path(arguments.directory) / f"{facts['workload']}.svg"
+    path = pathlib.Path(arguments.directory) / f"{facts['program']}-{facts['workload']}.svg"
     path.write_text(svg)
     print(report(samples, facts))
     print(f"\nflame graph: {path} (open it in a browser and point at a box)")

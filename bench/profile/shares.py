@@ -4,7 +4,7 @@ import collections
 import re
 
 # (stage, thread, frame): the first line whose patterns match the sample's thread and any of its
-# frames. So a copy or an allocation counts for the stage that asked for it, and what follows a
+# frames; without one, the thread is the stage. So a copy or an allocation counts for the stage that asked for it, and what follows a
 # pattern in the list is what is left.
 STAGES = [(stage, re.compile(thread), re.compile(frame)) for stage, thread, frame in (
     ("fetch: page faults", "^rdk:", "exc_page_fault"),
@@ -27,7 +27,6 @@ STAGES = [(stage, re.compile(thread), re.compile(frame)) for stage, thread, fram
     ("free after the commit", "^lane", "Pipeline::on_committed$|^RowBatch::~RowBatch$"),
     ("send", "^lane", "^send$|sys_send|^PQ"),
     ("lane: assemble, wait", "^lane", ""),
-    ("the rest", "", ""),
 )]
 
 
@@ -35,7 +34,7 @@ def stage_of(sample):
     for stage, thread, frame in STAGES:
         if thread.search(sample.thread) and any(frame.search(f.name) for f in sample.frames):
             return stage
-    return STAGES[-1][0]  # a sample without a frame
+    return sample.thread
 
 
 def add_up(samples, name_of):

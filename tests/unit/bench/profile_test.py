@@ -31,7 +31,7 @@ ingest   117   1000000
 \t       3a2b penstock::ingest::Consumer::Impl::take_messages() (/x/penstock)
 
 """
-FACTS = {"workload": "orders", "summary": "JSON", "seconds": 2.0, "records": 1000000,
+FACTS = {"program": "penstock", "workload": "orders", "summary": "JSON", "seconds": 2.0, "records": 1000000,
          "program_cpu_s": 0.8, "servers_cpu_s": 2.5, "broker_cpu_s": 0.5, "peak_resident_mb": 120,
          "cpus": 2}
 
@@ -90,14 +90,13 @@ class Shares(unittest.TestCase):
         self.assertEqual([shares.stage_of(sample) for sample in read()],
                          ["parse", "take: free messages"])
 
-    def test_put_every_sample_into_a_stage(self):
-        lonely = stacks.Sample("penstock", (), 1)
-        self.assertEqual(shares.stage_of(lonely), "the rest")
+    def test_take_a_thread_that_is_no_stage_of_ours_for_one(self):
+        self.assertEqual(shares.stage_of(stacks.Sample("poll", (), 1)), "poll")
 
 
 class FlameGraph(unittest.TestCase):
     def setUp(self):
-        self.svg = flame_graph.render(read(), "a <title>", lambda weight: f"{weight} ns")
+        self.svg = flame_graph.render(read(), "penstock", "a <title>", lambda weight: f"{weight} ns")
         self.titles = [title.text for title in
                        ET.fromstring(self.svg).iter("{http://www.w3.org/2000/svg}title")]
 
@@ -135,12 +134,12 @@ class Report(unittest.TestCase):
                     unittest.mock.patch("sys.stdin", io.StringIO(samples)), \
                     contextlib.redirect_stdout(out):
                 report.main()
-            return out.getvalue(), (pathlib.Path(directory) / "orders.svg").read_text()
+            return out.getvalue(), (pathlib.Path(directory) / "penstock-orders.svg").read_text()
 
     def test_gives_nanoseconds_per_record_and_the_flame_graph(self):
         text, svg = self.run_report(json.dumps(FACTS), SAMPLES)
         self.assertIn("500000 records/s", text)
-        self.assertIn("Penstock 800 ns, PostgreSQL 2000 ns, broker 500 ns", text)
+        self.assertIn("penstock 800 ns, PostgreSQL 2000 ns, broker 500 ns", text)
         self.assertRegex(text, r"worker/0 +75\.0% +600\.0")
         self.assertIn("75.00 %, 600.0 ns/record", svg)
 
