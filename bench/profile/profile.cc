@@ -71,7 +71,7 @@ class ProfiledRun {
     stage_.make_table(*program, job);
     auto process = need(program->start(job));
     wait_for_first_row(*program, job, process);
-    std::this_thread::sleep_for(kWarmUp);
+    std::this_thread::sleep_for(program->warm_up());
     const Mark before = mark(process);
     sample(job, process);
     const Mark after = mark(process);
