@@ -55,7 +55,7 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
   ResourceSpec& resources = *spec.mutable_resources();
   fill(resources, resources.min_workers(), &ResourceSpec::set_min_workers, std::uint32_t{1});
   // A few transactions of the largest size on either side, within a small container.
-  fill(resources, resources.memory_bytes(), &ResourceSpec::set_memory_bytes, 128 * kMiB);
+  fill(resources, resources.memory_bytes(), &ResourceSpec::set_memory_bytes, 64 * kMiB);
   return spec;
 }
 

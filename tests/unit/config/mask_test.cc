@@ -118,7 +118,7 @@ TEST(MaskedYaml, HidesEverySecret) {
 TEST(MaskedYaml, IsWrittenAsPeopleWouldWriteIt) {
   const std::string yaml = to_masked_yaml(loaded(good_text()).config);
   for (const char* line : {"  - name: orders", "      start_at: earliest", "    drain_timeout: 10s",
-                           "      memory_bytes: 128MiB", "      tombstones: reject"}) {
+                           "      memory_bytes: 64MiB", "      tombstones: reject"}) {
     EXPECT_NE(yaml.find(line), std::string::npos) << yaml;
   }
 }
