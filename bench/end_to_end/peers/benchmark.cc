@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <format>
 #include <utility>
@@ -19,6 +20,8 @@ namespace {
 
 constexpr std::int64_t kCrashRecords = 2'000'000;  // some seconds for the fastest
 constexpr std::array<std::int64_t, 2> kPaces = {10'000, 50'000};
+// Enough to fill max_wal_size once, so that its files are used again.
+constexpr std::chrono::seconds kWarmUpTurn{20};
 // One lane and worker, more of each alone, more of both.
 constexpr std::array<PenstockThreads, 6> kThreads = {{{.lanes = 1, .workers = 1},
                                                       {.lanes = 2, .workers = 1},
@@ -170,6 +173,12 @@ void Benchmark::run_throughput(const std::string& name, const std::string& summa
       say(name, turn.name, "left out: " + why);
       results.left_out[turn.name] = why;
     }
+  }
+  if (!std::exchange(servers_are_warm_, true)) {
+    // New servers are slow: the broker's code is not compiled, and PostgreSQL makes new WAL files
+    // until there are old ones to use again.
+    (void)measure_throughput(stage_, *able.front().program, job_of(able.front()),
+                             std::min(options_.interval, kWarmUpTurn));
   }
   take_turns(results, able, options_.rounds, [&](const Turn& turn) {
     Round figures = measure_throughput(stage_, *turn.program, job_of(turn), options_.interval);

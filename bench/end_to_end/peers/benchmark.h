@@ -78,6 +78,7 @@ class Benchmark {
   const BenchmarkOptions options_;
   const std::vector<std::unique_ptr<Program>> programs_;
   Stage stage_;
+  bool servers_are_warm_ = false;
   Conditions conditions_;
 };
 

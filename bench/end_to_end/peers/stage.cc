@@ -1,5 +1,7 @@
 #include "end_to_end/peers/stage.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -77,6 +79,7 @@ void Stage::fill_topic(const Workload& workload, std::int64_t records) {
                static_cast<long long>(records), took.count());
   const BareConsumer warm_up(brokers(), filled_topic_, kPartitions);
   std::this_thread::sleep_for(5s);
+  ::sync();  // or the first turns share the disk with what was just produced
 }
 
 Job Stage::make_job(const Program& program, const Workload& workload, const std::string& topic,
