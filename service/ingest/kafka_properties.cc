@@ -53,10 +53,10 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 Properties default_properties(std::size_t prefetch_bytes) {
-  // Half for the queue, half for what is on its way, which comes on top of it. A fetch is counted as
-  // it is sent, compressed; small records become several times as large in memory, by their own
+  // Half for the queue, half for what is on its way, which comes on top of it. A fetch is counted
+  // as it is sent, compressed; small records become several times as large in memory, by their own
   // bytes and by the 304 that librdkafka keeps beside each of them. Fetches of 1 MB cost a tenth of
-  // the throughput, those above 4 MB bring none (docs/adr/0008).
+  // the throughput, those above 4 MB bring nothing (docs/adr/0008-small-and-even-fetches.md).
   const std::size_t kbytes = std::clamp<std::size_t>(prefetch_bytes / 2 / 1024, 64, 2'097'151);
   const std::size_t fetch_bytes = std::clamp<std::size_t>(kbytes * 1024 / 2, 1 << 20, 4 << 20);
   return {
@@ -76,6 +76,10 @@ Properties default_properties(std::size_t prefetch_bytes) {
       // on an idle topic are nothing.
       {"fetch.wait.max.ms", "100"},
       {"fetch.max.bytes", std::to_string(fetch_bytes)},
+      // Of one partition. A broker fills a response partition by partition: with librdkafka's 1 MB
+      // the first few are read to their ends before the others begin, old records come late, and
+      // keys that grow with time go all over PostgreSQL's index. Larger records come all the same.
+      {"fetch.message.max.bytes", std::to_string(256 << 10)},
       // librdkafka fetches until the queue holds this much: by bytes for the memory bound, and by
       // records because each small one costs some 400 bytes of its own.
       {"queued.max.messages.kbytes", std::to_string(kbytes)},

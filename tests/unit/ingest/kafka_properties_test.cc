@@ -26,6 +26,14 @@ TEST(KafkaProperties, QueueAndFetchShareThePrefetchMemory) {
   EXPECT_LE(queue + fetch, std::size_t{32} << 20);
 }
 
+TEST(KafkaProperties, NoPartitionFillsAFetchAlone) {
+  for (const std::size_t memory_mib : {16, 64, 512}) {
+    const Properties properties = default_properties((memory_mib << 20) / 4);
+    const std::size_t fetch = std::stoul(properties.at("fetch.max.bytes"));
+    EXPECT_LE(std::stoul(properties.at("fetch.message.max.bytes")), fetch / 4) << memory_mib;
+  }
+}
+
 TEST(KafkaProperties, RequiredOnesTurnOffEverythingThatCouldMoveAPosition) {
   const auto conf = make_conf(required_properties("g"));
   ASSERT_TRUE(conf);
