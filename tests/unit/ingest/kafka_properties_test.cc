@@ -27,7 +27,7 @@ TEST(KafkaProperties, QueueAndFetchShareThePrefetchMemory) {
 }
 
 TEST(KafkaProperties, NoPartitionFillsAFetchAlone) {
-  for (const std::size_t memory_mib : {16, 64, 512}) {
+  for (const std::size_t memory_mib : {16U, 64U, 512U}) {
     const Properties properties = default_properties((memory_mib << 20) / 4);
     const std::size_t fetch = std::stoul(properties.at("fetch.max.bytes"));
     EXPECT_LE(std::stoul(properties.at("fetch.message.max.bytes")), fetch / 4) << memory_mib;
