@@ -31,7 +31,6 @@ using namespace std::chrono_literals;
 using namespace penstock;
 using namespace penstock::bench;
 
-constexpr auto kFirstRowLimit = 60s;
 constexpr auto kPerfPatience = 60s;  // for what it has to write after the interval
 // Of the stack, with each sample. The poll thread has 8 KiB of messages in one frame.
 constexpr int kStackBytes = 16'384;
@@ -70,7 +69,7 @@ class ProfiledRun {
     if (const std::string why = program->excuse(job); !why.empty()) give_up(why);
     stage_.make_table(*program, job);
     auto process = need(program->start(job));
-    wait_for_first_row(*program, job, process);
+    wait_for_first_row(stage_, *program, job, process);
     std::this_thread::sleep_for(program->warm_up());
     const Mark before = mark(process);
     sample(job, process);
@@ -90,18 +89,6 @@ class ProfiledRun {
   }
 
  private:
-  void wait_for_first_row(const Program& program, const Job& job, demo::ChildProcess& process) {
-    const auto deadline = std::chrono::steady_clock::now() + kFirstRowLimit;
-    while (!stage_.has_rows()) {
-      Stage::must_live(program, job, process);
-      if (std::chrono::steady_clock::now() > deadline) {
-        give_up(std::format("{} wrote no row in {}:\n{}", program.name(), kFirstRowLimit,
-                            demo::tail_of_file(job.log(), 20)));
-      }
-      std::this_thread::sleep_for(50ms);
-    }
-  }
-
   [[nodiscard]] Mark mark(const demo::ChildProcess& process) const {
     return {.at_us = demo::system_now_us(), .cpu = stage_.cpu_times(process.pid())};
   }

@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::int64_t kCrashRecords = 2'000'000;  // some seconds for the fastest
 constexpr std::array<std::int64_t, 2> kPaces = {10'000, 50'000};
-// Enough to fill max_wal_size once, so that its files are used again.
 constexpr std::chrono::seconds kWarmUpTurn{20};
 // One lane and worker, more of each alone, more of both.
 constexpr std::array<PenstockThreads, 6> kThreads = {{{.lanes = 1, .workers = 1},
@@ -174,6 +173,7 @@ void Benchmark::run_throughput(const std::string& name, const std::string& summa
       results.left_out[turn.name] = why;
     }
   }
+  if (able.empty()) return;
   if (!std::exchange(servers_are_warm_, true)) {
     // New servers are slow: the broker's code is not compiled, and PostgreSQL makes new WAL files
     // until there are old ones to use again.

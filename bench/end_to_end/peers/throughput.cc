@@ -16,19 +16,6 @@ using namespace std::chrono_literals;
 constexpr auto kFirstRowLimit = 120s;
 constexpr auto kFastWarmUp = 3s;
 
-void wait_for_first_row(Stage& stage, const Program& program, const Job& job,
-                        demo::ChildProcess& process) {
-  const auto deadline = std::chrono::steady_clock::now() + kFirstRowLimit;
-  while (!stage.has_rows()) {
-    Stage::must_live(program, job, process);
-    if (std::chrono::steady_clock::now() > deadline) {
-      give_up(std::format("{} wrote no row in {}:\n{}", program.name(), kFirstRowLimit,
-                          demo::tail_of_file(job.log(), 20)));
-    }
-    std::this_thread::sleep_for(50ms);
-  }
-}
-
 struct Counted {
   double rows = 0;      // committed within the interval
   double all_rows = 0;  // ever
@@ -49,6 +36,19 @@ Counted count_rows(Stage& stage, double from_s, double to_s) {
 double now_s() { return static_cast<double>(demo::system_now_us()) / 1e6; }
 
 }  // namespace
+
+void wait_for_first_row(Stage& stage, const Program& program, const Job& job,
+                        demo::ChildProcess& process) {
+  const auto deadline = std::chrono::steady_clock::now() + kFirstRowLimit;
+  while (!stage.has_rows()) {
+    Stage::must_live(program, job, process);
+    if (std::chrono::steady_clock::now() > deadline) {
+      give_up(std::format("{} wrote no row in {}:\n{}", program.name(), kFirstRowLimit,
+                          demo::tail_of_file(job.log(), 20)));
+    }
+    std::this_thread::sleep_for(50ms);
+  }
+}
 
 std::int64_t records_for(const Workload& workload, std::chrono::seconds interval) {
   return workload.records_per_second * (interval + kFastWarmUp).count();
