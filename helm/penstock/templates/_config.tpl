@@ -1,0 +1,54 @@
+{{/* The configuration file: the pipelines, with what the chart knows where they say nothing. */}}
+
+{{/* librdkafka properties for every pipeline. */}}
+{{- define "penstock.kafkaProperties" -}}
+{{- with .Values.kafka -}}
+{{- if .bootstrapServers }}
+bootstrap.servers: ${KAFKA_BROKERS}
+{{- end }}
+{{- if ne .securityProtocol "plaintext" }}
+security.protocol: {{ .securityProtocol }}
+{{- end }}
+{{- if hasPrefix "sasl_" .securityProtocol }}
+sasl.mechanism: {{ .sasl.mechanism }}
+sasl.username: ${KAFKA_USER}
+sasl.password: ${KAFKA_PASSWORD}
+{{- end }}
+{{- if hasSuffix "ssl" .securityProtocol }}
+{{- if .tls.caSecret }}
+ssl.ca.location: /etc/penstock/kafka-ca/ca.crt
+{{- end }}
+{{- if .tls.clientSecret }}
+ssl.certificate.location: /etc/penstock/kafka-client/tls.crt
+ssl.key.location: /etc/penstock/kafka-client/tls.key
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- if .Values.staticMembership.enabled }}
+group.instance.id: ${POD_NAME}
+session.timeout.ms: "{{ mul 1000 (int .Values.staticMembership.sessionTimeoutSeconds) }}"
+{{- end }}
+{{- end -}}
+
+{{- define "penstock.config" -}}
+{{- $known := include "penstock.kafkaProperties" . | fromYaml -}}
+{{- $pipelines := list -}}
+{{- range .Values.pipelines -}}
+{{- $pipeline := deepCopy . -}}
+{{- $_ := set $pipeline.source "kafka" (merge ($pipeline.source.kafka | default dict) $known) -}}
+{{- if and $.Values.database.existingSecret (not $pipeline.sink.postgres) -}}
+{{- $_ := set $pipeline.sink "postgres" "${DATABASE_URL}" -}}
+{{- end -}}
+{{- if not $pipeline.drain_timeout -}}
+{{- $_ := set $pipeline "drain_timeout" (printf "%ds" (int $.Values.drainTimeoutSeconds)) -}}
+{{- end -}}
+{{- $pipelines = append $pipelines $pipeline -}}
+{{- end -}}
+pipelines:
+  {{- toYaml $pipelines | nindent 2 }}
+server:
+  grpc: {{ printf "%s:7070" (.Values.control.enabled | ternary .Values.listenHost "127.0.0.1") | quote }}
+  http: {{ printf "%s:8080" .Values.listenHost | quote }}
+log:
+  {{- toYaml .Values.log | nindent 2 }}
+{{- end -}}
