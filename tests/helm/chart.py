@@ -1,0 +1,105 @@
+"""What the chart's tests have in common: where things are, and the chart rendered by helm."""
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CHART = ROOT / "helm" / "penstock"
+TESTS = ROOT / "tests" / "helm"
+CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+# The oldest version that the chart runs on, and the newest when this was written.
+KUBERNETES = ("1.30.14", "1.36.3")
+RELEASE = "orders-release"
+NAMESPACE = "data"
+POD_KINDS = {"StatefulSet", "Deployment", "Job"}
+
+
+def tool(name):
+    """The program that run.py has built, or that is on the PATH."""
+    built = pathlib.Path(os.environ.get("PENSTOCK_HELM_TOOLS", "/nonexistent")) / name
+    return str(built) if built.exists() else name
+
+
+def run(*command, **options):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+
+
+def helm(*arguments, values=None):
+    """Runs helm; `values` (a mapping) become a file of values."""
+    with tempfile.TemporaryDirectory() as folder:
+        if values is not None:
+            file = pathlib.Path(folder) / "values.yaml"
+            file.write_text(json.dumps(values))
+            arguments += ("--values", file)
+        return run(tool("helm"), *arguments)
+
+
+def template(*files, values=None, version=KUBERNETES[-1]):
+    """`helm template` with these files of values and then `values`: the finished process."""
+    arguments = ["template", RELEASE, CHART, "--namespace", NAMESPACE, "--kube-version", version]
+    for file in files:
+        arguments += ["--values", file]
+    return helm(*arguments, values=values)
+
+
+def objects(text):
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+@functools.cache
+def rendered(file, version=KUBERNETES[-1]):
+    """The objects that a file of ci/ gives."""
+    result = template(file, version=version)
+    if result.returncode != 0:
+        raise AssertionError(f"{file.name}: {result.stderr}")
+    return objects(result.stdout)
+
+
+def render(values, base="default"):
+    """The objects of ci/BASE-values.yaml with `values` on top."""
+    return _render(json.dumps(values), base)
+
+
+@functools.cache
+def _render(values, base):
+    result = template(CHART / "ci" / f"{base}-values.yaml", values=json.loads(values))
+    if result.returncode != 0:
+        raise AssertionError(result.stderr)
+    return objects(result.stdout)
+
+
+def one(documents, kind, name_ends=""):
+    found = [document for document in documents
+             if document["kind"] == kind and document["metadata"]["name"].endswith(name_ends)]
+    if len(found) != 1:
+        raise AssertionError(f"{len(found)} objects are a {kind} with a name that ends in '{name_ends}'")
+    return found[0]
+
+
+def workload(documents):
+    return one([d for d in documents if d["kind"] in ("StatefulSet", "Deployment")],
+               next(d["kind"] for d in documents if d["kind"] in ("StatefulSet", "Deployment")))
+
+
+def pods(documents):
+    """(name, metadata, spec) of every pod that the objects make."""
+    for document in documents:
+        name = f"{document['kind']}/{document['metadata']['name']}"
+        if document["kind"] == "Pod":
+            yield name, document["metadata"], document["spec"]
+        elif document["kind"] in POD_KINDS:
+            pod = document["spec"]["template"]
+            yield name, pod["metadata"], pod["spec"]
+
+
+def configuration(documents):
+    """The configuration file that the pods read."""
+    config = one([d for d in documents if "penstock.yaml" in d.get("data", {})
+                  and "helm.sh/hook" not in d["metadata"].get("annotations", {})], "ConfigMap")
+    return yaml.safe_load(config["data"]["penstock.yaml"])
