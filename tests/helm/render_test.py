@@ -216,7 +216,3 @@ class Migrations(unittest.TestCase):
         self.assertEqual(arguments, {f"StatefulSet/{full}": ["serve", *config],
                                      f"Job/{full}-migrate": ["migrate", "up", *config],
                                      f"Pod/{full}-test": ["check", "--online", *config]})
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -92,8 +92,8 @@ REFUSED = [
     ("more pods at least than at most",
      {"partitions": 4, "autoscaling": {"kind": "hpa", "minReplicas": 6}},
      "autoscaling.minReplicas is 6, but maxReplicas and partitions allow 4"),
-    ("nothing to scale on", {"partitions": 4, "autoscaling": {"kind": "hpa", "hpa": {"cpuUtilization": 0}}},
-     "neither cpuUtilization nor lagMetric.name is set"),
+    ("nothing to scale on", {"partitions": 4, "autoscaling": {"kind": "hpa", "cpuUtilization": 0}},
+     "neither cpuUtilization nor hpa.lagMetric.name is set"),
     ("KEDA without groups",
      {"partitions": 4, "pipelines": [], "existingConfigMap": {"name": "x"}, "autoscaling": {"kind": "keda"}},
      "needs autoscaling.keda.consumerGroups"),
@@ -179,7 +179,3 @@ class Schema(unittest.TestCase):
                     check(below, name)
 
         check(self.schema, "")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -35,8 +35,8 @@
 {{- fail (printf "workload.replicas is %d, but there are %d partitions: the other pods would idle" (int $v.workload.replicas) (int $v.partitions)) -}}
 {{- end -}}
 {{- if eq $v.autoscaling.kind "hpa" -}}
-{{- if not (or $v.autoscaling.hpa.cpuUtilization $v.autoscaling.hpa.lagMetric.name) -}}
-{{- fail "autoscaling.hpa: neither cpuUtilization nor lagMetric.name is set, so there is nothing to scale on" -}}
+{{- if not (or $v.autoscaling.cpuUtilization $v.autoscaling.hpa.lagMetric.name) -}}
+{{- fail "autoscaling: neither cpuUtilization nor hpa.lagMetric.name is set, so there is nothing to scale on" -}}
 {{- end -}}
 {{- end -}}
 {{- if and (eq $v.autoscaling.kind "keda") (eq $v.autoscaling.keda.trigger "kafka") -}}
