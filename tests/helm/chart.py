@@ -13,6 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm" / "penstock"
 TESTS = ROOT / "tests" / "helm"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+EXAMPLES = sorted((ROOT / "examples" / "kubernetes").glob("*.yaml"))
+ALL_VALUES = CI_VALUES + EXAMPLES
 # The oldest version that the chart runs on, and the newest when this was written.
 KUBERNETES = ("1.30.14", "1.36.3")
 RELEASE = "orders-release"
@@ -98,8 +100,12 @@ def pods(documents):
             yield name, pod["metadata"], pod["spec"]
 
 
+def own(documents):
+    """The ConfigMaps with the configuration that the pods of the release read."""
+    return [document for document in documents if "penstock.yaml" in document.get("data", {})
+            and "helm.sh/hook" not in document["metadata"].get("annotations", {})]
+
+
 def configuration(documents):
-    """The configuration file that the pods read."""
-    config = one([d for d in documents if "penstock.yaml" in d.get("data", {})
-                  and "helm.sh/hook" not in d["metadata"].get("annotations", {})], "ConfigMap")
-    return yaml.safe_load(config["data"]["penstock.yaml"])
+    """What is in it."""
+    return yaml.safe_load(one(own(documents), "ConfigMap")["data"]["penstock.yaml"])

@@ -22,7 +22,7 @@ def podsecurity(pods):
 
 
 def all_documents(version):
-    return [document for file in chart.CI_VALUES for document in chart.rendered(file, version)]
+    return [document for file in chart.ALL_VALUES for document in chart.rendered(file, version)]
 
 
 class Schemas(unittest.TestCase):
@@ -60,9 +60,9 @@ class Schemas(unittest.TestCase):
 
 class PodSecurity(unittest.TestCase):
     def test_every_pod_meets_the_restricted_standard(self):
-        pods = [(f"{file.name}: {name}", metadata, spec) for file in chart.CI_VALUES
+        pods = [(f"{file.name}: {name}", metadata, spec) for file in chart.ALL_VALUES
                 for name, metadata, spec in chart.pods(chart.rendered(file))]
-        self.assertGreaterEqual(len(pods), 3 * len(chart.CI_VALUES))
+        self.assertGreaterEqual(len(pods), 3 * len(chart.ALL_VALUES))
         result = podsecurity(pods)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 

@@ -1,0 +1,46 @@
+"""The program takes the configuration that the chart makes, with the environment of the chart's pods."""
+
+import os
+import pathlib
+import tempfile
+import unittest
+
+import chart
+
+PROGRAM = os.environ.get("PENSTOCK_BINARY", str(chart.ROOT / "build" / "release" / "penstock"))
+
+
+def environment(container):
+    """The container's variables; what comes from a Secret or the pod has its own name as value."""
+    return {variable["name"]: variable.get("value", variable["name"].lower()) for variable in container["env"]}
+
+
+def penstock(command, documents):
+    container = chart.workload(documents)["spec"]["template"]["spec"]["containers"][0]
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "penstock.yaml"
+        file.write_text(chart.one(chart.own(documents), "ConfigMap")["data"]["penstock.yaml"])
+        return chart.run(PROGRAM, command, "--config", file, env=os.environ | environment(container))
+
+
+class Configuration(unittest.TestCase):
+    def test_the_program_finds_no_mistake_in_what_the_chart_makes(self):
+        checked = 0
+        for file in chart.ALL_VALUES:
+            documents = chart.rendered(file)
+            if not any(chart.own(documents)):
+                continue  # existingConfigMap: not ours
+            result = penstock("check", documents)
+            self.assertEqual(result.returncode, 0, f"{file.name}: {result.stderr}")
+            checked += 1
+        self.assertGreaterEqual(checked, len(chart.ALL_VALUES) - 1)
+
+    def test_a_mistake_is_noticed(self):
+        pipelines = [{"name": "a", "source": {"topics": ["a"], "group": "a"}, "sink": {"table": "a"},
+                      "compute": {"where": "msg.a >"}}]
+        self.assertEqual(penstock("check", chart.render({"pipelines": pipelines})).returncode, 2)
+
+    def test_the_tests_beside_the_examples_pass(self):
+        for file in chart.EXAMPLES:
+            result = penstock("test", chart.rendered(file))
+            self.assertEqual(result.returncode, 0, f"{file.name}: {result.stdout}{result.stderr}")
