@@ -11,8 +11,13 @@ PROGRAM = os.environ.get("PENSTOCK_BINARY", str(chart.ROOT / "build" / "release"
 
 
 def environment(container):
-    """The container's variables; what comes from a Secret or the pod has its own name as value."""
-    return {variable["name"]: variable.get("value", variable["name"].lower()) for variable in container["env"]}
+    """The container's variables, with made-up values where they come from a Secret or the pod."""
+    def value(variable):
+        if "value" in variable:
+            return variable["value"]
+        is_uri = variable["valueFrom"].get("secretKeyRef", {}).get("key") == "uri"
+        return "postgres://db.example.com/shop" if is_uri else variable["name"].lower()
+    return {variable["name"]: value(variable) for variable in container["env"]}
 
 
 def penstock(command, documents):

@@ -201,10 +201,12 @@ class Migrations(unittest.TestCase):
             self.assertNotIn(("ConfigMap", spec["volumes"][0]["configMap"]["name"]), made_later)
 
     def test_the_job_may_have_the_owners_credentials(self):
-        documents = chart.rendered(chart.CHART / "ci" / "extra-values.yaml")
-        environment = chart.one(documents, "Job")["spec"]["template"]["spec"]["containers"][0]["env"]
-        self.assertIn({"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "orders-owner", "key": "uri"}}},
-                      environment)
+        documents = chart.render({"migrations": {"existingSecret": "orders-owner"}})
+        secrets = {name: variable["valueFrom"]["secretKeyRef"]["name"] for name, _, spec in chart.pods(documents)
+                   for variable in spec["containers"][0]["env"] if variable["name"] == "DATABASE_URL"}
+        full = f"{chart.RELEASE}-penstock"
+        self.assertEqual(secrets, {f"StatefulSet/{full}": "orders-db", f"Pod/{full}-test": "orders-db",
+                                   f"Job/{full}-migrate": "orders-owner"})
 
     def test_the_programs_commands_are_run(self):
         documents = chart.render({})
