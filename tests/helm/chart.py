@@ -15,8 +15,8 @@ TESTS = ROOT / "tests" / "helm"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
 EXAMPLES = sorted((ROOT / "examples" / "kubernetes").glob("*.yaml"))
 ALL_VALUES = CI_VALUES + EXAMPLES
-# The oldest version that the chart runs on, and the newest when this was written.
-KUBERNETES = ("1.30.14", "1.36.3")
+# The oldest version that the chart runs on, and the newest whose Go module Debian 13's Go takes.
+KUBERNETES = ("1.30.14", "1.34.4")
 RELEASE = "orders-release"
 NAMESPACE = "data"
 POD_KINDS = {"StatefulSet", "Deployment", "Job"}

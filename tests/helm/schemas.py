@@ -13,7 +13,7 @@ import subprocess
 import yaml
 
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
-KEDA = "github.com/kedacore/keda/v2@v2.21.0"
+KEDA = "github.com/kedacore/keda/v2@v2.17.2"
 CUSTOM_RESOURCES = [
     (OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"),
     (OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
