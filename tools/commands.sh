@@ -146,7 +146,8 @@ command_test() {
   case $layer in
     unit | component) test_layer debug "$layer" "$filter" ;;
     integration | faults) test_layer release "$layer" "$filter" ;;
+    helm) test_helm "$filter" ;;
     all) test_all ;;
-    *) die "there is no layer '$layer': unit, component, integration, faults or all" ;;
+    *) die "there is no layer '$layer': unit, component, integration, faults, helm or all" ;;
   esac
 }

@@ -36,6 +36,22 @@ test_layer() { # PRESET LAYER FILTER
   return "$status"
 }
 
+helm_results=$PENSTOCK_REPO/build/helm/test-results/helm.xml
+
+# run_helm [NAME]: the chart's tests, in a release build that is there: some ask penstock itself.
+run_helm() {
+  rm -f "$helm_results"
+  python3 -B tests/helm/run.py --junit "$helm_results" ${1:+"$1"} </dev/null
+}
+
+test_helm() { # [NAME]
+  local status=0
+  build release penstock
+  "$PENSTOCK_REPO/tools/inside.sh" run_helm "$@" || status=$?
+  python3 "$PENSTOCK_REPO/tools/count_tests.py" "$helm_results" || status=1
+  return "$status"
+}
+
 failed_steps=()
 
 # step NAME FUNCTION [ARGS]: runs it, prints how long it took, remembers if it failed, and goes on.
@@ -77,6 +93,8 @@ test_all() {
   step 'differential test of CEL' command_differential --count 10000 --seed 1 || true
   if [ -x "$PENSTOCK_REPO/build/release/penstock" ]; then
     step 'runtime packages' "$PENSTOCK_REPO/tools/check_runtime.sh" || true
+    results+=("$helm_results")
+    step "the chart's tests" run_helm || true
   fi
   say "everything took $((SECONDS - started)) s"
   [ "${#failed_steps[@]}" = 0 ] || say "failed: $(printf '%s; ' "${failed_steps[@]}")"
