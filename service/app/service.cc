@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "app/server_options.h"
 #include "app/stage_options.h"
 #include "app/version.h"
 #include "concurrency/thread.h"
@@ -15,8 +16,6 @@ namespace penstock::app {
 namespace {
 
 using std::chrono::seconds;
-
-constexpr std::string_view kOff = "off";
 
 telemetry::LogOptions log_options(const v1::LogSpec& spec) {
   telemetry::LogOptions options;
@@ -49,7 +48,7 @@ Service::~Service() { close(); }
 
 std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config::Loaded loaded) {
   std::unique_ptr<Service> service(new Service(std::move(loaded)));
-  config::Problems problems;
+  config::Problems problems = check_server(service->loaded_);
   for (int i = 0; i < service->loaded_.config.pipelines_size(); ++i) {
     const v1::PipelineSpec& spec = service->loaded_.config.pipelines(i);
     const auto cluster = probe_kafka(spec, seconds(10));
@@ -71,17 +70,12 @@ std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config
 
 Result<void> Service::start() {
   const v1::ServerSpec& server = loaded_.config.server();
-  if (server.http() != kOff) {
-    control::HttpServerOptions options;
-    options.address = server.http();
-    options.version = version();
-    http_ = std::make_unique<control::HttpServer>(std::move(options), *this);
+  if (auto options = http_options(server)) {
+    http_ = std::make_unique<control::HttpServer>(*std::move(options), *this);
     if (auto started = http_->start(); !started) return started;
   }
-  if (server.grpc() != kOff) {
-    control::GrpcServerOptions options;
-    options.address = server.grpc();
-    grpc_ = std::make_unique<control::GrpcServer>(std::move(options), *this);
+  if (auto options = grpc_options(server)) {
+    grpc_ = std::make_unique<control::GrpcServer>(*std::move(options), *this);
     if (auto started = grpc_->start(); !started) return started;
   }
   for (const auto& pipeline : pipelines_) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "app/bind.h"
+#include "app/server_options.h"
 #include "app/stage_options.h"
 #include "cli/cli.h"
 #include "config/load.h"
@@ -62,6 +63,8 @@ int check(const Options& options) {
     if (found.empty() && options.online) check_online(loaded, index, found);
     problems.insert(problems.end(), found.begin(), found.end());
   }
+  const config::Problems of_server = app::check_server(loaded);
+  problems.insert(problems.end(), of_server.begin(), of_server.end());
   if (!problems.empty()) {
     print(problems);
     return kUsage;

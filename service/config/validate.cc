@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 #include <memory>
 #include <set>
@@ -12,6 +11,7 @@
 
 #include "config/kafka_properties.h"
 #include "config/scalars.h"
+#include "config/server_rules.h"
 #include "config/source_map.h"
 #include "config/suggest.h"
 
@@ -70,12 +70,7 @@ class Rules {
              "stored positions belong to a name; give each pipeline its own");
       }
     }
-    check_address("server.grpc", config.server().grpc());
-    check_address("server.http", config.server().http());
-    const std::string& grpc = config.server().grpc();
-    if (!grpc.empty() && grpc == config.server().http() && grpc != "off" && !grpc.ends_with(":0")) {
-      fail("server.http", "the same address as server.grpc", "give each its own port");
-    }
+    check_server(config.server(), found_);
   }
 
   void check(const v1::PipelineSpec& spec, const std::string& path) {
@@ -293,25 +288,6 @@ class Rules {
     if (memory != 0 && memory < kSmallestMemory) {
       fail(path + ".memory_bytes",
            "is " + format_size_bytes(memory) + ", at least " + format_size_bytes(kSmallestMemory));
-    }
-  }
-
-  void check_address(const std::string& path, const std::string& address) {
-    if (address.empty() || address == "off") return;
-    const std::size_t colon = address.rfind(':');
-    const std::string_view host =
-        std::string_view(address).substr(0, std::min(colon, address.size()));
-    const std::string_view port =
-        colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
-    const bool host_ok =
-        !host.empty() && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')));
-    unsigned number = 0;
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-    const bool port_ok =
-        error == std::errc{} && end == port.data() + port.size() && number <= 65535;
-    if (!host_ok || !port_ok) {
-      fail(path, "'" + address + "' is not host:port",
-           "such as 127.0.0.1:7070, [::]:7070 or \"off\"; port 0 picks a free one");
     }
   }
 

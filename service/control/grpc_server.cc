@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "control/listen_address.h"
 #include "control/pipeline_service.h"
 #include "control/readiness.h"
+#include "control/tls_credentials.h"
 #include "core/log.h"
 
 namespace penstock::control {
@@ -48,6 +50,16 @@ void prepare_grpc() {
   static_cast<void>(once);
 }
 
+Result<std::shared_ptr<grpc::ServerCredentials>> credentials_for(const GrpcServerOptions& options) {
+  if (options.tls) return make_tls_credentials(*options.tls);
+  return grpc::InsecureServerCredentials();
+}
+
+std::string_view tls_mode(const GrpcServerOptions& options) {
+  if (!options.tls) return "off";
+  return options.tls->client_ca.empty() ? "server" : "mutual";
+}
+
 }  // namespace
 
 struct GrpcServer::Impl {
@@ -67,6 +79,7 @@ struct GrpcServer::Impl {
   void end_health();
 
   Mutex mutex;  // start and stop
+  std::shared_ptr<grpc::ServerCredentials> credentials GUARDED_BY(mutex);
   std::unique_ptr<grpc::Service> service GUARDED_BY(mutex);
   std::unique_ptr<grpc::Server> server GUARDED_BY(mutex);
   std::optional<Thread> health_thread GUARDED_BY(mutex);
@@ -106,11 +119,14 @@ Result<void> GrpcServer::Impl::start() {
   if (server) return fail(ErrorKind::conflict, "the gRPC server is already running");
   const Result<ListenAddress> address = parse_listen_address(options.address);
   if (!address) return std::unexpected(address.error());
+  auto made = credentials_for(options);
+  if (!made) return std::unexpected(made.error());
+  credentials = *std::move(made);
 
   prepare_grpc();
   grpc::ServerBuilder builder;
   int bound = 0;
-  builder.AddListeningPort(address->to_string(), grpc::InsecureServerCredentials(), &bound);
+  builder.AddListeningPort(address->to_string(), credentials, &bound);
   // Without this a second process on the same port would share the calls instead of being refused.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
@@ -141,7 +157,8 @@ Result<void> GrpcServer::Impl::start() {
   health->SetServingStatus(kServiceName, false);  // until the thread has looked
   health_thread.emplace("grpc-health", [this, health] { follow_readiness(*health); });
   port = static_cast<std::uint16_t>(bound);
-  log(LogLevel::info, "grpc_listening", {{"host", address->host}, {"port", bound}});
+  log(LogLevel::info, "grpc_listening",
+      {{"host", address->host}, {"port", bound}, {"tls", tls_mode(options)}});
   return {};
 }
 

@@ -10,7 +10,8 @@
 // that Get and Pause always find a thread. One more thread keeps the health service in step with
 // readiness. start(), stop() and set_shutting_down() may be called from any thread.
 // Ownership: `control` must outlive the server.
-// Failure: start() says why the address cannot be bound; it can be called again after that.
+// Failure: start() says why the address cannot be bound or what is wrong with the certificates; it
+// can be called again after that.
 // Stop: stop() takes no new calls, lets running ones end until the deadline, then cancels them (a
 // drain ends at once, with CANCELLED) and joins every thread. A second stop() does nothing; a
 // second start() of a running server fails with `conflict`.
@@ -19,8 +20,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "control/tls_files.h"
 #include "core/error.h"
 #include "core/pipeline_status.h"
 
@@ -28,6 +31,7 @@ namespace penstock::control {
 
 struct GrpcServerOptions {
   std::string address = "127.0.0.1:7070";  // "host:port"; port 0 picks a free one
+  std::optional<TlsFiles> tls = {};        // without: plaintext
   int max_threads = 16;
   int max_concurrent_drains = 8;
   int max_request_bytes = 64 * 1024;  // requests hold a name and a reason

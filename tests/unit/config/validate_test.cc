@@ -57,6 +57,27 @@ TEST(Validate, RefusesTwoPipelinesOfOneName) {
             "pipelines[1].name: 'orders' is the name of pipelines[0] already\n");
 }
 
+TEST(Validate, AsksForBothFilesOfTls) {
+  const auto found = [](const std::string& certificate, const std::string& key,
+                        const std::string& client_ca) {
+    return found_after([&](v1::Config& config, auto&) {
+      v1::TlsSpec& tls = *config.mutable_server()->mutable_grpc_tls();
+      tls.set_certificate_file(certificate);
+      tls.set_key_file(key);
+      tls.set_client_ca_file(client_ca);
+    });
+  };
+  const std::string no_certificate =
+      "server.grpc_tls.certificate_file: 'certificate_file' is required\n";
+  const std::string no_key = "server.grpc_tls.key_file: 'key_file' is required\n";
+  EXPECT_EQ(found("tls.crt", "tls.key", ""), "");
+  EXPECT_EQ(found("tls.crt", "tls.key", "ca.crt"), "");
+  EXPECT_EQ(found("tls.crt", "", ""), no_key);
+  EXPECT_EQ(found("", "tls.key", ""), no_certificate);
+  EXPECT_EQ(found("", "", "ca.crt"), no_certificate + no_key);
+  EXPECT_EQ(found("", "", ""), no_certificate + no_key) << "an empty mapping is no plaintext";
+}
+
 TEST(Validate, ChecksTopics) {
   EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_source()->add_topics("^orders.*"); }),
             "pipelines[0].source.topics[1]: topics are names, not patterns\n");
