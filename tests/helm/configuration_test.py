@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import shutil
+import subprocess
 import tempfile
 import unittest
 
@@ -20,11 +22,26 @@ def environment(container):
     return {variable["name"]: value(variable) for variable in container["env"]}
 
 
+def make_certificates(folder):
+    """What cert-manager puts into a Secret: a pair, and the authority that signed it (itself)."""
+    folder.mkdir()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", "/CN=penstock", "-days", "1", "-keyout", folder / "tls.key", "-out", folder / "tls.crt"],
+                   check=True, capture_output=True)  # fmt: skip
+    shutil.copy(folder / "tls.crt", folder / "ca.crt")
+
+
 def penstock(command, documents):
     container = chart.workload(documents)["spec"]["template"]["spec"]["containers"][0]
-    with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder) / "penstock.yaml"
-        file.write_text(chart.one(chart.own(documents), "ConfigMap")["data"]["penstock.yaml"])
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        text = chart.one(chart.own(documents), "ConfigMap")["data"]["penstock.yaml"]
+        for mount in container["volumeMounts"]:
+            if mount["name"] == "control-tls":  # the program looks into these files
+                make_certificates(folder / mount["name"])
+                text = text.replace(mount["mountPath"], str(folder / mount["name"]))
+        file = folder / "penstock.yaml"
+        file.write_text(text)
         return chart.run(PROGRAM, command, "--config", file, env=os.environ | environment(container))
 
 

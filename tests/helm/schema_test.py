@@ -61,6 +61,8 @@ REFUSED = [
      {"kafka": {**SASL, "sasl": {"existingSecret": "s", "username": "u", "usernameKey": "k"}}},
      "at '/kafka/sasl/username': value must be ''"),
     ("certificates without TLS", {"kafka": {"tls": {"caSecret": "ca"}}}, "at '/kafka/tls/caSecret': value must be ''"),
+    ("clients' certificates without TLS", {"control": {"tls": {"clientCaKey": "ca.crt"}}},
+     "at '/control/tls/clientCaKey': value must be ''"),
     ("brokers without a port", {"kafka": {"bootstrapServers": "kafka"}}, "at '/kafka/bootstrapServers': 'kafka' does not"),
     ("a digest cut short", {"image": {"digest": "sha256:12"}}, "at '/image/digest': 'sha256:12' does not match"),
     ("no memory limit", {"resources": {"limits": {"memory": None}}}, "at '/resources/limits': missing property 'memory'"),

@@ -49,6 +49,16 @@ pipelines:
 server:
   grpc: {{ printf "%s:7070" (.Values.control.enabled | ternary .Values.listenHost "127.0.0.1") | quote }}
   http: {{ printf "%s:8080" .Values.listenHost | quote }}
+  {{- with .Values.control.tls }}
+  {{- if .existingSecret }}
+  grpc_tls:
+    certificate_file: /etc/penstock/control-tls/tls.crt
+    key_file: /etc/penstock/control-tls/tls.key
+    {{- if .clientCaKey }}
+    client_ca_file: /etc/penstock/control-tls/{{ .clientCaKey }}
+    {{- end }}
+  {{- end }}
+  {{- end }}
 log:
   {{- toYaml .Values.log | nindent 2 }}
 {{- end -}}

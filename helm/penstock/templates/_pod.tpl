@@ -110,6 +110,10 @@ capabilities: {drop: [ALL]}
   secret: {secretName: {{ .clientSecret }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
+{{- with $v.control.tls.existingSecret }}
+- name: control-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
 {{- if hasSuffix "ssl" $v.kafka.securityProtocol }}
 {{- with $v.kafka.tls }}
 {{- if .caSecret }}
@@ -137,6 +141,9 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if .Values.database.tls.clientSecret }}
 - {name: database-client, mountPath: /etc/penstock/database-client, readOnly: true}
+{{- end }}
+{{- if .Values.control.tls.existingSecret }}
+- {name: control-tls, mountPath: /etc/penstock/control-tls, readOnly: true}
 {{- end }}
 {{- if hasSuffix "ssl" .Values.kafka.securityProtocol }}
 {{- if .Values.kafka.tls.caSecret }}
