@@ -38,15 +38,17 @@ test_layer() { # PRESET LAYER FILTER
 
 helm_results=$PENSTOCK_REPO/build/helm/test-results/helm.xml
 
-# run_helm [NAME]: the chart's tests, in a release build that is there: some ask penstock itself.
+# run_helm [NAME]: the chart's tests, in a release build that is there: some ask penstock itself, and
+# some run it as the chart's pods do, on a real Kafka and PostgreSQL.
 run_helm() {
+  need_kafka_kit
   rm -f "$helm_results"
   python3 -B tests/helm/run.py --junit "$helm_results" ${1:+"$1"} </dev/null
 }
 
 test_helm() { # [NAME]
   local status=0
-  build release penstock
+  build release penstock penstock_test_servers penstock_test_orders
   "$PENSTOCK_REPO/tools/inside.sh" run_helm "$@" || status=$?
   python3 "$PENSTOCK_REPO/tools/count_tests.py" "$helm_results" || status=1
   return "$status"
