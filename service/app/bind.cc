@@ -5,10 +5,13 @@
 #include <map>
 #include <utility>
 
+#include "app/stage_options.h"
 #include "offsets/migrations.h"
 
 namespace penstock::app {
 namespace {
+
+constexpr std::chrono::seconds kAnswerLimit{10};
 
 std::string path_of(int index, std::string_view place) {
   return config::item_path("pipelines", static_cast<std::size_t>(index)) + "." + std::string(place);
@@ -77,14 +80,29 @@ config::Problems check_expressions(const config::Loaded& loaded, int index) {
   return locate(loaded, index, options, compute::check_expressions(options));
 }
 
-std::expected<Binding, config::Problems> bind(const config::Loaded& loaded, int index) {
+config::Problems check_offline(const config::Loaded& loaded, int index) {
+  config::Problems problems = check_expressions(loaded, index);
+  if (const auto taken = check_kafka_properties(loaded.config.pipelines(index)); !taken) {
+    problems.push_back(
+        problem_at(loaded, index, "source.kafka", taken.error().message, taken.error().hint));
+  }
+  return problems;
+}
+
+bool is_away(const Error& error) {
+  return error.kind == ErrorKind::unavailable || error.kind == ErrorKind::deadline_exceeded ||
+         error.kind == ErrorKind::cancelled;
+}
+
+std::expected<Binding, Refusal> bind(const config::Loaded& loaded, int index,
+                                     const std::stop_token& stop) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   const auto refuse = [&](std::string_view path, const Error& error) {
     return std::unexpected(
-        config::Problems{problem_at(loaded, index, path, error.message, error.hint)});
+        Refusal{{problem_at(loaded, index, path, error.message, error.hint)}, is_away(error)});
   };
 
-  auto server = write::check_server(spec.sink().postgres());
+  auto server = write::check_server(spec.sink().postgres(), kAnswerLimit, stop);
   if (!server) return refuse("sink.postgres", server.error());
   const auto current = offsets::is_current(spec.sink().postgres());
   if (!current) return refuse("sink.postgres", current.error());
@@ -95,13 +113,14 @@ std::expected<Binding, config::Problems> bind(const config::Loaded& loaded, int 
                             "\" is missing or older than this program",
                         "run: penstock migrate up --config " + loaded.places.file(), ""});
   }
-  auto table = write::describe_table(spec.sink().postgres(), spec.sink().table());
+  auto table =
+      write::describe_table(spec.sink().postgres(), spec.sink().table(), kAnswerLimit, stop);
   if (!table) return refuse("sink.table", table.error());
 
   const compute::ComputeOptions options = compute_options(spec);
   auto projection = compute::Projection::compile(options, *table);
   if (!projection) {
-    return std::unexpected(locate(loaded, index, options, projection.error()));
+    return std::unexpected(Refusal{locate(loaded, index, options, projection.error())});
   }
   return Binding{std::move(*server), std::move(*table), std::move(*projection)};
 }

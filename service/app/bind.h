@@ -6,6 +6,7 @@
 #pragma once
 
 #include <expected>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -27,13 +28,25 @@ struct Binding {
 // The spec's part that compute/ needs.
 [[nodiscard]] compute::ComputeOptions compute_options(const v1::PipelineSpec& spec);
 
-// What can be said of pipeline number `index` without a database: syntax, names, types, cycles.
+// What can be said of the expressions of pipeline number `index` without a database: syntax, names,
+// types, cycles.
 [[nodiscard]] config::Problems check_expressions(const config::Loaded& loaded, int index);
+// The same, and whether librdkafka takes the properties: all that shows without a server.
+[[nodiscard]] config::Problems check_offline(const config::Loaded& loaded, int index);
+
+// A server is away: the same may work later.
+[[nodiscard]] bool is_away(const Error& error);
+
+// Why a pipeline cannot be bound.
+struct Refusal {
+  config::Problems problems;
+  bool is_away = false;  // the database is, as is_away() says; else waiting cures nothing
+};
 
 // Connects to the database of pipeline number `index`, checks the schema's version, reads the table
-// and compiles the expressions against it.
-[[nodiscard]] std::expected<Binding, config::Problems> bind(const config::Loaded& loaded,
-                                                            int index);
+// and compiles the expressions against it. A stop ends the waiting.
+[[nodiscard]] std::expected<Binding, Refusal> bind(const config::Loaded& loaded, int index,
+                                                   const std::stop_token& stop = {});
 
 // A problem at `path` below pipeline number `index`, such as "sink.table".
 [[nodiscard]] config::Problem problem_at(const config::Loaded& loaded, int index,

@@ -1,10 +1,12 @@
 #include "app/service.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
+#include "app/bind.h"
 #include "app/server_options.h"
-#include "app/stage_options.h"
 #include "app/version.h"
 #include "concurrency/thread.h"
 #include "control/grpc_server.h"
@@ -48,22 +50,13 @@ Service::~Service() { close(); }
 
 std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config::Loaded loaded) {
   std::unique_ptr<Service> service(new Service(std::move(loaded)));
-  config::Problems problems = check_server(service->loaded_);
+  config::Problems problems;
   for (int i = 0; i < service->loaded_.config.pipelines_size(); ++i) {
-    const v1::PipelineSpec& spec = service->loaded_.config.pipelines(i);
-    const auto cluster = probe_kafka(spec, seconds(10));
-    if (!cluster) {
-      problems.push_back(
-          problem_at(service->loaded_, i, "source", cluster.error().message, cluster.error().hint));
-    }
-    auto binding = bind(service->loaded_, i);
-    if (!binding) {
-      problems.insert(problems.end(), binding.error().begin(), binding.error().end());
-    } else if (cluster) {
-      service->pipelines_.push_back(
-          std::make_unique<Pipeline>(spec, std::move(*binding), *service->tracer_));
-    }
+    std::ranges::move(check_offline(service->loaded_, i), std::back_inserter(problems));
+    service->launches_.push_back(std::make_unique<Launch>(
+        service->loaded_, i, *service->tracer_, [&self = *service] { self.on_running(); }));
   }
+  std::ranges::move(check_server(service->loaded_), std::back_inserter(problems));
   if (!problems.empty()) return std::unexpected(std::move(problems));
   return service;
 }
@@ -78,15 +71,34 @@ Result<void> Service::start() {
     grpc_ = std::make_unique<control::GrpcServer>(*std::move(options), *this);
     if (auto started = grpc_->start(); !started) return started;
   }
-  for (const auto& pipeline : pipelines_) {
-    if (auto started = pipeline->start(); !started) return started;
-  }
+  for (const auto& launch : launches_) launch->start();
+  return {};
+}
+
+// On the thread that starts a pipeline.
+void Service::on_running() {
+  if (++running_ < launches_.size()) return;
   log(LogLevel::info, "serving",
       {{"version", version()},
-       {"pipelines", pipelines_.size()},
+       {"pipelines", launches_.size()},
        {"grpc_port", grpc_ ? grpc_->port() : 0},
        {"http_port", http_ ? http_->port() : 0}});
-  return {};
+}
+
+bool Service::starting() const {
+  const auto is = [](Launch::State state) {
+    return [state](const auto& launch) { return launch->state() == state; };
+  };
+  return std::ranges::any_of(launches_, is(Launch::State::waiting)) &&
+         std::ranges::none_of(launches_, is(Launch::State::failed));
+}
+
+config::Problems Service::problems() const {
+  config::Problems problems;
+  for (const auto& launch : launches_) {
+    std::ranges::move(launch->problems(), std::back_inserter(problems));
+  }
+  return problems;
 }
 
 void Service::close() {
@@ -96,9 +108,9 @@ void Service::close() {
   {
     // All at once: the slowest decides how long it takes, not the sum.
     std::vector<Thread> closing;
-    closing.reserve(pipelines_.size());
-    for (const auto& pipeline : pipelines_) {
-      closing.emplace_back("close", [&pipeline] { pipeline->close(); });
+    closing.reserve(launches_.size());
+    for (const auto& launch : launches_) {
+      closing.emplace_back("close", [&launch] { launch->close(); });
     }
   }
   if (grpc_) grpc_->stop(seconds(2));
@@ -108,39 +120,43 @@ void Service::close() {
 }
 
 void Service::abandon() {
-  for (const auto& pipeline : pipelines_) pipeline->abandon();
+  for (const auto& launch : launches_) launch->abandon();
 }
 
 std::vector<PipelineSnapshot> Service::snapshots() const {
   std::vector<PipelineSnapshot> snapshots;
-  snapshots.reserve(pipelines_.size());
-  for (const auto& pipeline : pipelines_) snapshots.push_back(pipeline->snapshot());
+  snapshots.reserve(launches_.size());
+  for (const auto& launch : launches_) snapshots.push_back(launch->snapshot());
   return snapshots;
 }
 
 std::optional<PipelineSnapshot> Service::snapshot(std::string_view name) const {
-  const auto pipeline = find(name);
-  if (!pipeline) return std::nullopt;
-  return (*pipeline)->snapshot();
+  const auto launch = find(name);
+  if (!launch) return std::nullopt;
+  return (*launch)->snapshot();
 }
 
 Result<void> Service::pause(std::string_view name, std::string_view reason) {
-  return find(name).transform([&](Pipeline* pipeline) { pipeline->pause(reason); });
+  return find_running(name).transform([&](Pipeline* pipeline) { pipeline->pause(reason); });
 }
 
 Result<void> Service::resume(std::string_view name) {
-  return find(name).transform([](Pipeline* pipeline) { pipeline->resume(); });
+  return find_running(name).transform([](Pipeline* pipeline) { pipeline->resume(); });
 }
 
 Result<void> Service::drain(std::string_view name, std::chrono::milliseconds timeout) {
-  return find(name).and_then([&](Pipeline* pipeline) { return pipeline->drain(timeout); });
+  return find_running(name).and_then([&](Pipeline* pipeline) { return pipeline->drain(timeout); });
 }
 
-Result<Pipeline*> Service::find(std::string_view name) const {
-  for (const auto& pipeline : pipelines_) {
-    if (pipeline->spec().name() == name) return pipeline.get();
+Result<Launch*> Service::find(std::string_view name) const {
+  for (const auto& launch : launches_) {
+    if (launch->spec().name() == name) return launch.get();
   }
   return fail(ErrorKind::not_found, "there is no pipeline '" + std::string(name) + "'");
+}
+
+Result<Pipeline*> Service::find_running(std::string_view name) const {
+  return find(name).and_then([](Launch* launch) { return launch->pipeline(); });
 }
 
 }  // namespace penstock::app

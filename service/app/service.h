@@ -1,17 +1,19 @@
 // The process: logs, traces, all pipelines, and the two servers that show and steer them.
 //
 // Place: `penstock serve` makes one. Threads: create(), start() and close() from one thread;
-// abandon() and the PipelineControl members from any. Stop: close() in the order that lets an
-// orchestrator follow: readiness off, drain every pipeline, servers down, telemetry flushed.
+// abandon(), starting(), problems() and the PipelineControl members from any. Stop: close() in the
+// order that lets an orchestrator follow: readiness off, drain every pipeline, servers down,
+// telemetry flushed.
 #pragma once
 
+#include <atomic>
 #include <expected>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "app/pipeline.h"
+#include "app/launch.h"
 #include "config/load.h"
 #include "core/pipeline_status.h"
 
@@ -28,13 +30,18 @@ namespace penstock::app {
 
 class Service final : public PipelineControl {
  public:
-  // Asks every broker and database, and binds every pipeline; no thread of a pipeline runs yet.
+  // Finds what is wrong with the configuration by itself; nobody is asked yet.
   [[nodiscard]] static std::expected<std::unique_ptr<Service>, config::Problems> create(
       config::Loaded loaded);
   ~Service() override;
 
-  // Servers first, so that probes answer while pipelines start.
+  // Opens the ports, so that probes answer, and lets the pipelines start: each as soon as its
+  // database and its broker answer.
   [[nodiscard]] Result<void> start();
+  // Some pipeline does not run yet, and none has failed to start.
+  [[nodiscard]] bool starting() const;
+  // Why pipelines cannot start, though their servers answer.
+  [[nodiscard]] config::Problems problems() const;
   void close();
   // Makes a close() that is waiting return soon: what is not committed will be read again.
   void abandon();
@@ -47,12 +54,15 @@ class Service final : public PipelineControl {
 
  private:
   explicit Service(config::Loaded loaded);
-  [[nodiscard]] Result<Pipeline*> find(std::string_view name) const;
+  [[nodiscard]] Result<Launch*> find(std::string_view name) const;
+  [[nodiscard]] Result<Pipeline*> find_running(std::string_view name) const;
+  void on_running();
 
   const config::Loaded loaded_;
   std::unique_ptr<telemetry::Logging> logging_;
   std::unique_ptr<telemetry::Tracer> tracer_;
-  std::vector<std::unique_ptr<Pipeline>> pipelines_;
+  std::vector<std::unique_ptr<Launch>> launches_;  // one per pipeline
+  std::atomic<std::size_t> running_{0};
   std::unique_ptr<control::HttpServer> http_;
   std::unique_ptr<control::GrpcServer> grpc_;
   bool closed_ = false;

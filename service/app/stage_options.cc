@@ -79,9 +79,11 @@ std::chrono::milliseconds drain_timeout(const v1::PipelineSpec& spec) {
 }
 
 Result<ingest::ClusterReport> probe_kafka(const v1::PipelineSpec& spec,
-                                          std::chrono::milliseconds timeout) {
+                                          std::chrono::milliseconds timeout,
+                                          const std::stop_token& stop) {
   return ingest::probe(kafka_properties(spec),
-                       {spec.source().topics().begin(), spec.source().topics().end()}, timeout);
+                       {spec.source().topics().begin(), spec.source().topics().end()}, timeout,
+                       stop);
 }
 
 Result<void> check_kafka_properties(const v1::PipelineSpec& spec) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <stop_token>
 #include <string>
 
 #include "concurrency/worker_pool.h"
@@ -39,7 +40,8 @@ struct MemoryShares {
 
 // The broker's answer about this pipeline's topics, and whether librdkafka takes its properties.
 [[nodiscard]] Result<ingest::ClusterReport> probe_kafka(const v1::PipelineSpec& spec,
-                                                        std::chrono::milliseconds timeout);
+                                                        std::chrono::milliseconds timeout,
+                                                        const std::stop_token& stop = {});
 [[nodiscard]] Result<void> check_kafka_properties(const v1::PipelineSpec& spec);
 
 }  // namespace penstock::app

@@ -33,7 +33,8 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
   }
   const auto bound = app::bind(loaded, index);
   if (!bound) {
-    problems.insert(problems.end(), bound.error().begin(), bound.error().end());
+    const config::Problems& found = bound.error().problems;
+    problems.insert(problems.end(), found.begin(), found.end());
   }
   if (!cluster || !bound) return;
   for (const ingest::TopicReport& topic : cluster->topics) {
@@ -52,14 +53,9 @@ int check(const Options& options) {
 
   config::Problems problems;
   for (int index = 0; index < loaded.config.pipelines_size(); ++index) {
-    config::Problems found = app::check_expressions(loaded, index);
+    config::Problems found = app::check_offline(loaded, index);
     const config::Problems tests = spec_test::check_tests(loaded, index);
     found.insert(found.end(), tests.begin(), tests.end());
-    const Result<void> kafka = app::check_kafka_properties(loaded.config.pipelines(index));
-    if (!kafka) {
-      found.push_back(app::problem_at(loaded, index, "source.kafka", kafka.error().message,
-                                      kafka.error().hint));
-    }
     if (found.empty() && options.online) check_online(loaded, index, found);
     problems.insert(problems.end(), found.begin(), found.end());
   }

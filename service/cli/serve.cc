@@ -25,6 +25,34 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Waits for a signal for at most this long.
+bool arrives(const sigset_t& signals) {
+  constexpr timespec kLook{.tv_sec = 0, .tv_nsec = 50'000'000};
+  return sigtimedwait(&signals, nullptr, &kLook) > 0;
+}
+
+// Returns when it was asked to end, or when a pipeline cannot start: waiting for a server that is
+// away is no failure.
+void run(const app::Service& service, const sigset_t& signals) {
+  while (service.starting()) {
+    if (arrives(signals)) return;
+  }
+  int signal = 0;
+  if (service.problems().empty()) sigwait(&signals, &signal);
+}
+
+// Drains, commits, leaves the groups. A second signal abandons what is not committed.
+void close(app::Service& service, const sigset_t& signals) {
+  std::atomic<bool> closed{false};
+  Thread closing("close", [&] {
+    service.close();
+    closed = true;
+  });
+  while (!closed) {
+    if (arrives(signals)) service.abandon();
+  }
+}
+
 int serve(const std::string& file) {
   config::Loaded loaded;
   if (!load_config(file, loaded)) return kUsage;
@@ -37,19 +65,11 @@ int serve(const std::string& file) {
   const Result<void> started = (*service)->start();
   if (!started) return report(started.error());
 
-  int signal = 0;
-  sigwait(&signals, &signal);
-  // The first signal closes: drain, commit, leave the group. A second one abandons.
-  std::atomic<bool> closed{false};
-  Thread closing("close", [&] {
-    (*service)->close();
-    closed = true;
-  });
-  constexpr timespec kLook{.tv_sec = 0, .tv_nsec = 50'000'000};
-  while (!closed) {
-    if (sigtimedwait(&signals, nullptr, &kLook) > 0) (*service)->abandon();
-  }
-  return kOk;
+  run(**service, signals);
+  const config::Problems problems = (*service)->problems();
+  print(problems);
+  close(**service, signals);
+  return problems.empty() ? kOk : kFailed;
 }
 
 }  // namespace
@@ -59,6 +79,9 @@ void add_serve(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand("serve", "Run the pipelines of a configuration");
   command->add_option("-c,--config", *file, "Configuration file")->required()->type_name("FILE");
   command->footer(
+      "While PostgreSQL or Kafka is away it waits, at the start as later; /readyz says for whom.\n"
+      "What waiting cannot cure (a wrong password, a missing table, another schema) ends it with\n"
+      "exit status 1.\n\n"
       "SIGTERM or SIGINT: stop fetching, commit what is in flight, leave the group, exit 0.\n"
       "A second signal abandons what is not committed; it will be read again.");
   command->callback([file, &exit_status] { exit_status = serve(*file); });

@@ -50,7 +50,7 @@ void check_ready(const PipelineSnapshot& pipeline, Collector& collector) {
       break;
   }
   if (!pipeline.database_reachable) add("database_unreachable", "PostgreSQL does not answer");
-  if (!pipeline.schema_current) {
+  if (pipeline.database_reachable && !pipeline.schema_current) {  // else it is not known
     add("schema_not_current",
         "Penstock's schema is not at this version; run `penstock migrate up`");
   }

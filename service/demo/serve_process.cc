@@ -124,16 +124,16 @@ Result<ServeProcess> ServeProcess::start(const ServeOptions& options,
   return serve;
 }
 
-Result<void> ServeProcess::wait_until_serving(std::chrono::milliseconds limit) {
+// The line of its log.
+Result<std::string> ServeProcess::wait_for_event(std::string_view event,
+                                                 std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
+  const std::string wanted = std::format("\"event\":\"{}\"", event);
   while (true) {
     const auto status = process_.wait_for(10ms);
     std::istringstream lines(log());
     for (std::string line; std::getline(lines, line);) {
-      if (line.find("\"serving\"") == std::string::npos) continue;
-      grpc_port_ = static_cast<std::uint16_t>(json_integer(line, "grpc_port").value_or(0));
-      http_port_ = static_cast<std::uint16_t>(json_integer(line, "http_port").value_or(0));
-      return {};
+      if (line.find(wanted) != std::string::npos) return line;
     }
     if (status) {
       return fail(ErrorKind::unavailable, "penstock serve ended with " + status->to_string() +
@@ -141,9 +141,31 @@ Result<void> ServeProcess::wait_until_serving(std::chrono::milliseconds limit) {
     }
     if (std::chrono::steady_clock::now() > deadline) {
       return fail(ErrorKind::deadline_exceeded,
-                  "penstock serve does not serve:\n" + tail_of_file(log_file_, 12));
+                  std::format("penstock serve does not log \"{}\":\n{}", event,
+                              tail_of_file(log_file_, 12)));
     }
   }
+}
+
+Result<void> ServeProcess::wait_until_listening(std::chrono::milliseconds limit) {
+  const auto port_of = [](const std::string& line) {
+    return static_cast<std::uint16_t>(json_integer(line, "port").value_or(0));
+  };
+  const auto http = wait_for_event("http_listening", limit);
+  if (!http) return std::unexpected(http.error());
+  const auto grpc = wait_for_event("grpc_listening", limit);
+  if (!grpc) return std::unexpected(grpc.error());
+  http_port_ = port_of(*http);
+  grpc_port_ = port_of(*grpc);
+  return {};
+}
+
+Result<void> ServeProcess::wait_until_serving(std::chrono::milliseconds limit) {
+  const auto line = wait_for_event("serving", limit);
+  if (!line) return std::unexpected(line.error());
+  grpc_port_ = static_cast<std::uint16_t>(json_integer(*line, "grpc_port").value_or(0));
+  http_port_ = static_cast<std::uint16_t>(json_integer(*line, "http_port").value_or(0));
+  return {};
 }
 
 std::optional<double> ServeProcess::metric(const std::string& name) const {

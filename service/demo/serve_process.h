@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -53,13 +54,15 @@ struct ServeOptions {
 
 class ServeProcess {
  public:
-  // Starts it; use wait_until_serving() before asking for its ports.
+  // Starts it; use wait_until_listening() or wait_until_serving() before asking for its ports.
   [[nodiscard]] static Result<ServeProcess> spawn(const ServeOptions& options);
   // spawn() and wait_until_serving().
   [[nodiscard]] static Result<ServeProcess> start(
       const ServeOptions& options, std::chrono::milliseconds limit = std::chrono::seconds(30));
 
-  // Returns when it logged the event "serving".
+  // Returns when both its ports are open; its pipelines may still wait for their servers.
+  [[nodiscard]] Result<void> wait_until_listening(std::chrono::milliseconds limit);
+  // Returns when all its pipelines run.
   [[nodiscard]] Result<void> wait_until_serving(std::chrono::milliseconds limit);
   [[nodiscard]] std::uint16_t grpc_port() const { return grpc_port_; }
   [[nodiscard]] std::uint16_t http_port() const { return http_port_; }
@@ -87,6 +90,8 @@ class ServeProcess {
  private:
   ServeProcess(ChildProcess process, std::filesystem::path log_file)
       : process_(std::move(process)), log_file_(std::move(log_file)) {}
+  [[nodiscard]] Result<std::string> wait_for_event(std::string_view event,
+                                                   std::chrono::milliseconds limit);
 
   ChildProcess process_;
   std::filesystem::path log_file_;

@@ -2,6 +2,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <tuple>
@@ -45,6 +46,23 @@ Error why_no_answer(rd_kafka_t* kafka, Complaint& complaint, int code) {
   return error;
 }
 
+// rd_kafka_metadata() in slices, so that a stop is noticed.
+rd_kafka_resp_err_t ask_metadata(rd_kafka_t* kafka, rd_kafka_topic_t* topic,
+                                 const rd_kafka_metadata_t** metadata,
+                                 std::chrono::milliseconds timeout, const std::stop_token& stop) {
+  constexpr std::chrono::milliseconds kSlice{1000};
+  std::chrono::milliseconds left = timeout;
+  while (true) {
+    const auto slice = std::min(left, kSlice);
+    const rd_kafka_resp_err_t err =
+        rd_kafka_metadata(kafka, 0, topic, metadata, static_cast<int>(slice.count()));
+    left -= slice;
+    const bool nobody_yet =
+        err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT;
+    if (!nobody_yet || left.count() <= 0 || stop.stop_requested()) return err;
+  }
+}
+
 }  // namespace
 
 Result<void> check_properties(const std::map<std::string, std::string>& properties) {
@@ -55,7 +73,7 @@ Result<void> check_properties(const std::map<std::string, std::string>& properti
 
 Result<ClusterReport> probe(const std::map<std::string, std::string>& properties,
                             const std::vector<std::string>& topics,
-                            std::chrono::milliseconds timeout) {
+                            std::chrono::milliseconds timeout, const std::stop_token& stop) {
   auto conf = make_conf(properties);
   if (!conf) return std::unexpected(conf.error());
   Complaint complaint;
@@ -69,14 +87,12 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
   }
   std::ignore = conf->release();  // the client's now
 
-  const auto timeout_ms = static_cast<int>(timeout.count());
   ClusterReport report;
   std::string missing;
   for (const std::string& topic : topics) {
     rd_kafka_topic_t* handle = rd_kafka_topic_new(kafka.get(), topic.c_str(), nullptr);
     const rd_kafka_metadata_t* metadata = nullptr;
-    const rd_kafka_resp_err_t err =
-        rd_kafka_metadata(kafka.get(), 0, handle, &metadata, timeout_ms);
+    const rd_kafka_resp_err_t err = ask_metadata(kafka.get(), handle, &metadata, timeout, stop);
     rd_kafka_topic_destroy(handle);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return std::unexpected(why_no_answer(kafka.get(), complaint, err));

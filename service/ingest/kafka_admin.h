@@ -1,12 +1,14 @@
-// One look at a cluster, for `penstock check`: are the properties right, do brokers answer, are the
-// topics there?
+// One look at a cluster, for `penstock check` and for the start: are the properties right, do
+// brokers answer, are the topics there?
 //
-// Threads: blocks its caller for up to the timeout; keeps nothing.
+// Threads: blocks its caller for up to the timeout, or for a second after a stop was requested;
+// keeps nothing.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,7 @@ struct ClusterReport {
 // see check_properties.
 [[nodiscard]] Result<ClusterReport> probe(const std::map<std::string, std::string>& properties,
                                           const std::vector<std::string>& topics,
-                                          std::chrono::milliseconds timeout);
+                                          std::chrono::milliseconds timeout,
+                                          const std::stop_token& stop = {});
 
 }  // namespace penstock::ingest

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -17,7 +18,10 @@ namespace {
 constexpr int kOldestVersion = 140000;
 
 struct CatalogSession {
+  explicit CatalogSession(const std::stop_token& stop) : on_stop(stop, [this] { wakeup.stop(); }) {}
+
   Wakeup wakeup{system_clock()};
+  std::stop_callback<std::function<void()>> on_stop;
   std::unique_ptr<Connection> connection;
 
   Result<Reply> query(const std::string& sql, std::initializer_list<std::optional<std::string>> p) {
@@ -28,8 +32,9 @@ struct CatalogSession {
 };
 
 Result<std::unique_ptr<CatalogSession>> open(const std::string& conninfo,
-                                             std::chrono::milliseconds timeout) {
-  auto session = std::make_unique<CatalogSession>();
+                                             std::chrono::milliseconds timeout,
+                                             const std::stop_token& stop) {
+  auto session = std::make_unique<CatalogSession>(stop);
   const std::vector<Connection::Setting> defaults{{"target_session_attrs", "read-write"}};
   const std::vector<Connection::Setting> overrides{{"application_name", "penstock/catalog"},
                                                    {"client_encoding", "UTF8"}};
@@ -214,8 +219,9 @@ Error lookup_error(Error error, const std::string& table) {
 }  // namespace
 
 Result<ServerDescription> check_server(const std::string& conninfo,
-                                       std::chrono::milliseconds timeout) {
-  auto session = open(conninfo, timeout);
+                                       std::chrono::milliseconds timeout,
+                                       const std::stop_token& stop) {
+  auto session = open(conninfo, timeout, stop);
   if (!session) return std::unexpected(std::move(session.error()));
   auto row = (*session)->query(
       "SELECT current_database(), current_user, current_setting('server_encoding'), "
@@ -253,8 +259,9 @@ Result<ServerDescription> check_server(const std::string& conninfo,
 }
 
 Result<TableDescription> describe_table(const std::string& conninfo, const std::string& table,
-                                        std::chrono::milliseconds timeout) {
-  auto session = open(conninfo, timeout);
+                                        std::chrono::milliseconds timeout,
+                                        const std::stop_token& stop) {
+  auto session = open(conninfo, timeout, stop);
   if (!session) return std::unexpected(std::move(session.error()));
   auto relation = (*session)->query(kRelation, {table});
   if (!relation) return std::unexpected(lookup_error(std::move(relation.error()), table));

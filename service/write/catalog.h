@@ -5,11 +5,13 @@
 // expressions to the description, lanes encode by it.
 // Threads: free functions without state; each call opens and closes a connection of its own.
 // Failure: a value. `unavailable` is worth another try; all other kinds need a person. No message
-// ever holds the password or the rest of the connection string.
+// ever holds the password or the rest of the connection string. Stop: a stop that is requested ends
+// the waiting with `cancelled`.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 #include "core/error.h"
@@ -29,7 +31,8 @@ struct ServerDescription {
 // Connects and checks that Penstock can work there: PostgreSQL 14 or later, encoding UTF8, and a
 // session that may write (not a standby, not default_transaction_read_only).
 [[nodiscard]] Result<ServerDescription> check_server(
-    const std::string& conninfo, std::chrono::milliseconds timeout = std::chrono::seconds(10));
+    const std::string& conninfo, std::chrono::milliseconds timeout = std::chrono::seconds(10),
+    const std::stop_token& stop = {});
 
 // Reads `table`, which is "schema.table" or found by the role's search_path; quotes as in SQL
 // (orders, public.orders, "Order Lines", app."Order").
@@ -39,6 +42,6 @@ struct ServerDescription {
 // parent. Columns of a type that Penstock cannot write are there as `unsupported`.
 [[nodiscard]] Result<TableDescription> describe_table(
     const std::string& conninfo, const std::string& table,
-    std::chrono::milliseconds timeout = std::chrono::seconds(10));
+    std::chrono::milliseconds timeout = std::chrono::seconds(10), const std::stop_token& stop = {});
 
 }  // namespace penstock::write

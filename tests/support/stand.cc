@@ -85,6 +85,16 @@ demo::ServeProcess Stand::serve(const std::string& name, const Instance& instanc
                                          .environment = {}}));
 }
 
+demo::ServeProcess Stand::spawn(const std::string& name) {
+  auto serve = must(demo::ServeProcess::spawn({.program = penstock_program(),
+                                               .directory = directory_.path(),
+                                               .name = name,
+                                               .config = config({}),
+                                               .environment = {}}));
+  must(serve.wait_until_listening(30s));
+  return serve;
+}
+
 void Stand::produce(std::int64_t records, std::int64_t rate_per_second) {
   producer_ = must(demo::OrderProducer::start({.bootstrap_servers = brokers_,
                                                .topic = topic_,

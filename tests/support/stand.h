@@ -68,6 +68,8 @@ class Stand {
   // Starts `penstock serve` and waits until it serves.
   demo::ServeProcess serve(const std::string& name) { return serve(name, Instance{}); }
   demo::ServeProcess serve(const std::string& name, const Instance& instance);
+  // Starts it and waits until its ports are open, though it may still wait for servers.
+  demo::ServeProcess spawn(const std::string& name);
 
   // ---- records
 

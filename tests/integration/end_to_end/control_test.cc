@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "demo/free_port.h"
 #include "integration/end_to_end/service.h"
 #include "penstock/v1/pipeline_service.grpc.pb.h"
 
@@ -122,6 +123,25 @@ TEST(Control, TellsWhatAPipelineIsDoing) {
 
   client.get("nobody");
   EXPECT_EQ(client.last().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST(Control, SaysThatAPipelineWaitsAndRefusesToSteerIt) {
+  Service service;
+  const auto port = must(demo::free_port());
+  service.connect_as(service.database().conninfo() + " port=" + std::to_string(port));
+  Client client(service.serve_while_waiting(service.config()).grpc_port());
+  EXPECT_TRUE(wait_until([&] {
+    return client.get().state_reason().starts_with("waiting for PostgreSQL: ");
+  })) << client.get().DebugString();
+  const auto pipeline = client.get();
+  EXPECT_EQ(pipeline.state(), v1::Pipeline::STARTING);
+  EXPECT_EQ(pipeline.table(), "t");
+  EXPECT_NE(pipeline.last_error().message().find(std::to_string(port)), std::string::npos);
+  client.pause("lunch");
+  EXPECT_EQ(client.last().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_NE(client.last().error_message().find("has not started yet: waiting for PostgreSQL"),
+            std::string::npos)
+      << client.last().error_message();
 }
 
 TEST(Control, ServesProbesAndMetrics) {

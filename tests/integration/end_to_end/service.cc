@@ -77,6 +77,16 @@ demo::ServeProcess& Service::serve() {
   return *process_;
 }
 
+demo::ServeProcess& Service::serve_while_waiting(const std::string& text) {
+  process_.emplace(must(demo::ServeProcess::spawn({.program = penstock_program(),
+                                                   .directory = directory_.path(),
+                                                   .name = "serve",
+                                                   .config = text,
+                                                   .environment = {}})));
+  must(process_->wait_until_listening(30s));
+  return *process_;
+}
+
 void Service::feed(const std::vector<std::optional<std::string>>& values) {
   topic_.produce(values);
   fed_ += static_cast<std::int64_t>(values.size());

@@ -46,6 +46,8 @@ class Service {
                                                     const std::string& text);
   void migrate();
   demo::ServeProcess& serve();
+  // Starts `penstock serve` with this configuration and returns when its ports are open.
+  demo::ServeProcess& serve_while_waiting(const std::string& text);
   [[nodiscard]] demo::ServeProcess& process() { return *process_; }
 
   // Produces these to partition 0 and waits until all of them are rows, dead letters or left out.

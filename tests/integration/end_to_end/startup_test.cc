@@ -1,12 +1,20 @@
-// Start-up errors: the exit status says whether the configuration is wrong (2) or the attempt
-// failed (1), and the message says what, where, and how to go on.
+// Start-up: what is wrong ends it, with an exit status that says whether the configuration is (2)
+// or the attempt failed (1), and a message that says what, where, and how to go on. What is only
+// away is waited for.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "demo/free_port.h"
 #include "integration/end_to_end/service.h"
 
 namespace penstock::test {
 namespace {
+
+using namespace std::chrono_literals;
 
 // The configuration with one text replaced by another.
 std::string with(std::string config, const std::string& text, const std::string& other) {
@@ -23,6 +31,65 @@ void expect_failure(const demo::CommandOutput& output, const std::string& words)
   EXPECT_NE(output.text.find(words), std::string::npos) << "expected '" << words << "' in:\n"
                                                         << output.text;
 }
+
+// An address where nobody listens.
+std::string nobody() { return "127.0.0.1:" + std::to_string(must(demo::free_port())); }
+
+// It lives, is not ready, says why (and about whom), and logs that once, however often it tries.
+void expect_to_wait(demo::ServeProcess& process, const std::string& why, const std::string& whom) {
+  std::string ready;
+  EXPECT_TRUE(wait_until([&] {
+    const auto answer = must(process.get("/readyz"));
+    ready = answer.body;
+    return answer.status == 503 && ready.contains(why) && ready.contains(whom);
+  })) << ready
+      << process.log();
+  const auto tried_at = [&] { return process.metric("penstock_last_error_timestamp_seconds"); };
+  for (int i = 0; i < 2; ++i) {
+    const auto before = tried_at();
+    EXPECT_TRUE(wait_until([&] { return tried_at() != before; })) << "it tries no more";
+  }
+  EXPECT_EQ(must(process.get("/livez")).status, 200);
+  EXPECT_EQ(process.logged("\"waiting_to_start\""), 1) << process.log();
+}
+
+void expect_to_end_at_once(demo::ServeProcess& process) {
+  const auto asked = std::chrono::steady_clock::now();
+  const auto status = process.stop();
+  EXPECT_TRUE(status.success()) << status.to_string() << process.log();
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, 5s) << process.log();
+}
+
+// A server that takes connections and never answers.
+class Silence {
+ public:
+  Silence() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(socket_, generic, size) != 0 || ::listen(socket_, 8) != 0 ||
+        ::getsockname(socket_, generic, &size) != 0) {
+      throw std::runtime_error("cannot listen");
+    }
+    port_ = ntohs(address.sin_port);
+  }
+  ~Silence() { ::close(socket_); }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  // False after half a minute.
+  [[nodiscard]] bool wait_for_caller() const {
+    pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
+    return ::poll(&waiting, 1, 30'000) == 1;
+  }
+
+ private:
+  const int socket_;
+  std::uint16_t port_ = 0;
+};
 
 TEST(Startup, IsRefusedForYamlThatIsNotYaml) {
   Service service;
@@ -99,22 +166,84 @@ TEST(Startup, IsRefusedWithoutPermissionOnTheTable) {
   service.database().execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
-TEST(Startup, IsRefusedForADatabaseThatDoesNotAnswer) {
-  Service service;
-  const auto port = demo::free_port();
-  ASSERT_TRUE(port);
-  service.connect_as(service.database().conninfo() + " port=" + std::to_string(*port));
-  expect_failure(service.run_with_config({"serve"}, service.config()), std::to_string(*port));
-}
-
-TEST(Startup, IsRefusedForABrokerThatDoesNotAnswer) {
+TEST(Startup, IsRefusedForAWrongPasswordThoughKafkaIsAway) {
   Service service;
   service.migrate();
-  const auto port = demo::free_port();
-  ASSERT_TRUE(port);
-  const std::string nobody = "127.0.0.1:" + std::to_string(*port);
-  expect_failure(
-      service.run_with_config({"serve"}, with(service.config(), shared_brokers(), nobody)), nobody);
+  service.connect_as(service.database().conninfo() + " password=wrong-secret");
+  const auto started = std::chrono::steady_clock::now();
+  const auto output =
+      service.run_with_config({"serve"}, with(service.config(), shared_brokers(), nobody()));
+  expect_failure(output, "password authentication failed");
+  EXPECT_EQ(output.status.code, 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 8s) << "it asked Kafka, too";
+}
+
+TEST(Startup, WaitsForADatabaseThatDoesNotAnswerAndEndsAtOnceWhenAskedTo) {
+  Service service;
+  const std::string away = nobody();
+  const std::string port = away.substr(away.find(':') + 1);
+  service.connect_as(service.database().conninfo() + " port=" + port);
+  auto& process = service.serve_while_waiting(service.config());
+  expect_to_wait(process, "waiting for PostgreSQL: ", port);
+  EXPECT_NE(must(process.get("/readyz")).body.find("database_unreachable"), std::string::npos);
+  expect_to_end_at_once(process);
+}
+
+TEST(Startup, WaitsForABrokerThatDoesNotAnswerAndEndsAtOnceWhenAskedTo) {
+  Service service;
+  service.migrate();
+  const std::string away = nobody();
+  auto& process = service.serve_while_waiting(with(service.config(), shared_brokers(), away));
+  expect_to_wait(process, "waiting for Kafka: ", away);
+  EXPECT_EQ(must(process.get("/readyz")).body.find("database_unreachable"), std::string::npos);
+  expect_to_end_at_once(process);
+}
+
+TEST(Startup, EndsAtOnceWhenAskedToInTheMiddleOfATry) {
+  Service service;
+  service.migrate();
+  // It takes connections and never says a word: a try lasts for ten seconds.
+  Silence silence;
+  service.connect_as(service.database().conninfo() + " port=" + std::to_string(silence.port()));
+  auto& process = service.serve_while_waiting(service.config());
+  ASSERT_TRUE(silence.wait_for_caller());
+  expect_to_end_at_once(process);
+}
+
+TEST(Startup, OfOnePipelineDoesNotWaitForTheDatabaseOfAnother) {
+  Service service;
+  service.migrate();
+  const std::string text = service.config();
+  const std::size_t begin = text.find("  - name: p\n");
+  const std::size_t end = text.find("server:");
+  const std::string away = nobody();
+  std::string other = text.substr(begin, end - begin);
+  other = with(other, "name: p\n", "name: q\n");
+  other = with(other, "group: ", "group: other-");
+  // In a connection string the last mention of a key counts.
+  other = with(other, "\"\n      table",
+               " port=" + away.substr(away.find(':') + 1) + "\"\n      table");
+  auto& process = service.serve_while_waiting(text.substr(0, end) + other + text.substr(end));
+  service.feed({R"({"n":1,"s":"x"})"});
+  EXPECT_EQ(service.rows("n").size(), 1U);
+  expect_to_wait(process, "q: starting: still starting: waiting for PostgreSQL: ", "");
+  EXPECT_EQ(process.logged("\"serving\""), 0) << "not all of them run";
+  expect_to_end_at_once(process);
+}
+
+TEST(Startup, OfOnePipelineThatCannotEndsTheOthersInOrder) {
+  Service service;
+  service.migrate();
+  const std::string text = service.config();
+  const std::size_t begin = text.find("  - name: p\n");
+  const std::size_t end = text.find("server:");
+  std::string other = with(text.substr(begin, end - begin), "name: p\n", "name: q\n");
+  other = with(other, "table: t\n", "table: tt\n");
+  const auto output =
+      service.run_with_config({"serve"}, text.substr(0, end) + other + text.substr(end));
+  expect_failure(output, "pipelines[1].sink.table: there is no table tt");
+  EXPECT_EQ(output.status.code, 1);
+  EXPECT_NE(output.text.find("\"stopped\""), std::string::npos) << output.text;
 }
 
 TEST(Startup, IsRefusedForAPropertyThatLibrdkafkaDoesNotKnow) {

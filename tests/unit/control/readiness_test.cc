@@ -80,6 +80,14 @@ TEST(Readiness, FollowsTheState) {
   EXPECT_EQ(reasons(p), "stopped");
 }
 
+TEST(Readiness, DoesNotGuessAboutTheSchemaOfADatabaseThatIsAway) {
+  PipelineSnapshot p = healthy();
+  p.schema_current = false;
+  EXPECT_EQ(reasons(p), "schema_not_current");
+  p.database_reachable = false;
+  EXPECT_EQ(reasons(p), "database_unreachable");
+}
+
 TEST(Readiness, StaysWhenAPersonPausedOrDrains) {
   PipelineSnapshot p = healthy();
   p.state = PipelineState::paused;

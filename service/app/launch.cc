@@ -1,0 +1,182 @@
+#include "app/launch.h"
+
+#include <iterator>
+#include <utility>
+
+#include "app/bind.h"
+#include "app/stage_options.h"
+#include "concurrency/backoff.h"
+#include "core/log.h"
+
+namespace penstock::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kProbeLimit = 10s;
+constexpr Backoff::Options kBackoff{.base = 250ms, .cap = 10s, .floor = 50ms};
+
+// "message (hint); message (hint)", for a line of the log and for readiness.
+std::string in_one_line(const config::Problems& problems) {
+  std::string text;
+  for (const config::Problem& problem : problems) {
+    if (!text.empty()) text += "; ";
+    text += problem.message;
+    if (!problem.hint.empty()) text += " (" + problem.hint + ")";
+  }
+  return text;
+}
+
+}  // namespace
+
+Launch::Launch(const config::Loaded& loaded, int index, telemetry::Tracer& tracer,
+               std::function<void()> on_running)
+    : loaded_(loaded),
+      index_(index),
+      spec_(loaded.config.pipelines(index)),
+      tracer_(tracer),
+      on_running_(std::move(on_running)) {}
+
+Launch::~Launch() { close(); }
+
+void Launch::start() {
+  thread_.emplace(
+      "start", [this] { run(); },
+      [this](const std::string& message) {
+        fail_with({problem_at(loaded_, index_, "", "cannot start: " + message, "")});
+      });
+}
+
+void Launch::run() {
+  Backoff backoff(kBackoff);
+  do {
+    Attempt tried = attempt();
+    if (stop_.stop_requested() && !tried.pipeline) return;
+    if (tried.pipeline) return adopt(std::move(tried.pipeline));
+    if (tried.away.empty()) return fail_with(std::move(tried.problems));
+    wait_for(tried);
+  } while (sleep(backoff.next()));
+}
+
+// Both are asked even if the first is away: what waiting cannot cure should show at once.
+Launch::Attempt Launch::attempt() const {
+  Attempt attempt;
+  auto binding = app::bind(loaded_, index_, stop_.get_token());
+  attempt.database_answers = binding.has_value();
+  if (!binding) {
+    attempt.problems = std::move(binding.error().problems);
+    if (!binding.error().is_away) return attempt;
+    attempt.away = "PostgreSQL";
+  }
+  if (stop_.stop_requested()) return attempt;
+  const auto cluster = probe_kafka(spec_, kProbeLimit, stop_.get_token());
+  if (!cluster) {
+    const Error& error = cluster.error();
+    attempt.problems.push_back(problem_at(loaded_, index_, "source", error.message, error.hint));
+    attempt.away = !is_away(error)        ? ""
+                   : attempt.away.empty() ? "Kafka"
+                                          : attempt.away + " and Kafka";
+  }
+  if (!attempt.problems.empty()) return attempt;
+
+  auto pipeline = std::make_unique<Pipeline>(spec_, std::move(*binding), tracer_);
+  if (const auto started = pipeline->start(); !started) {
+    const Error& error = started.error();
+    attempt.problems.push_back(problem_at(loaded_, index_, "source", error.message, error.hint));
+    return attempt;
+  }
+  attempt.pipeline = std::move(pipeline);
+  return attempt;
+}
+
+void Launch::adopt(std::unique_ptr<Pipeline> pipeline) {
+  {
+    const MutexLock lock(mutex_);
+    pipeline_ = std::move(pipeline);
+  }
+  log(LogLevel::info, "pipeline_started", {{"pipeline", spec_.name()}});
+  on_running_();
+}
+
+// One line for each change of whom it waits for, not for each try.
+void Launch::wait_for(const Attempt& attempt) {
+  const MutexLock lock(mutex_);
+  reason_ = "waiting for " + attempt.away + ": " + in_one_line(attempt.problems);
+  reason_at_ = system_clock().system_now();
+  database_answers_ = attempt.database_answers;
+  if (std::exchange(away_, attempt.away) == attempt.away) return;
+  log(LogLevel::warning, "waiting_to_start",
+      {{"pipeline", spec_.name()},
+       {"away", attempt.away},
+       {"error", in_one_line(attempt.problems)}});
+}
+
+void Launch::fail_with(config::Problems problems) {
+  log(LogLevel::error, "cannot_start",
+      {{"pipeline", spec_.name()}, {"error", in_one_line(problems)}});
+  const MutexLock lock(mutex_);
+  reason_ = in_one_line(problems);
+  reason_at_ = system_clock().system_now();
+  problems_ = std::move(problems);
+}
+
+// False: close() has been called.
+bool Launch::sleep(std::chrono::milliseconds delay) {
+  const SteadyTime due = system_clock().steady_now() + delay;
+  const MutexLock lock(mutex_);
+  while (!stop_.stop_requested() && stopping_.wait_until(mutex_, due)) {
+  }
+  return !stop_.stop_requested();
+}
+
+void Launch::close() {
+  stop_.request_stop();
+  {
+    const MutexLock lock(mutex_);
+    stopping_.notify_all();
+  }
+  if (thread_) thread_->join();
+  if (const auto running = pipeline()) (*running)->close();
+}
+
+void Launch::abandon() {
+  if (const auto running = pipeline()) (*running)->abandon();
+}
+
+Launch::State Launch::state() const {
+  const MutexLock lock(mutex_);
+  if (pipeline_) return State::running;
+  return problems_.empty() ? State::waiting : State::failed;
+}
+
+config::Problems Launch::problems() const {
+  const MutexLock lock(mutex_);
+  return problems_;
+}
+
+Result<Pipeline*> Launch::pipeline() const {
+  const MutexLock lock(mutex_);
+  if (pipeline_) return pipeline_.get();
+  return fail(ErrorKind::conflict,
+              "pipeline '" + spec_.name() + "' has not started yet: " + reason_,
+              "ask again when it runs");
+}
+
+PipelineSnapshot Launch::snapshot() const {
+  if (const auto running = pipeline()) return (*running)->snapshot();
+  PipelineSnapshot snapshot;
+  snapshot.name = spec_.name();
+  snapshot.group = spec_.source().group();
+  snapshot.table = spec_.sink().table();
+  const MutexLock lock(mutex_);
+  snapshot.state = problems_.empty() ? PipelineState::starting : PipelineState::failed;
+  snapshot.state_reason = reason_;
+  if (reason_at_ != SystemTime{}) {
+    snapshot.last_error = reason_;
+    snapshot.last_error_at = reason_at_;
+  }
+  snapshot.database_reachable = snapshot.schema_current = database_answers_;
+  return snapshot;
+}
+
+}  // namespace penstock::app

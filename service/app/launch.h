@@ -1,0 +1,86 @@
+// One pipeline of the service, from "its servers may be away" until it runs.
+//
+// Place: Service owns one per spec and passes on what is asked of it. A thread asks the database
+// and the broker, again and again while one of them is away, then builds the pipeline and starts
+// it. Threads: start() and close() from one thread; everything else from any. `on_running` is
+// called on the thread that starts the pipeline. Ownership: `loaded` and `tracer` must outlive it;
+// pipeline() stays valid as long as it does. Failure: what waiting cannot cure ends the tries and
+// is in problems(); state() is `failed` then. Stop: close() ends the tries at once (a look-up of a
+// host's name excepted, which the system does not let go of), or closes the pipeline, which drains;
+// abandon() makes a close() return soon.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "app/pipeline.h"
+#include "concurrency/mutex.h"
+#include "concurrency/thread.h"
+#include "config/load.h"
+#include "core/pipeline_status.h"
+
+namespace penstock::app {
+
+class Launch {
+ public:
+  enum class State : std::uint8_t { waiting, running, failed };
+
+  Launch(const config::Loaded& loaded, int index, telemetry::Tracer& tracer,
+         std::function<void()> on_running);
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  void start();
+  void close();
+  void abandon();
+
+  [[nodiscard]] State state() const;
+  // Why it has failed; empty as long as it has not.
+  [[nodiscard]] config::Problems problems() const;
+  [[nodiscard]] const v1::PipelineSpec& spec() const { return spec_; }
+  // `conflict` while there is none yet.
+  [[nodiscard]] Result<Pipeline*> pipeline() const;
+  [[nodiscard]] PipelineSnapshot snapshot() const;
+
+ private:
+  // What one look at both servers has shown.
+  struct Attempt {
+    std::unique_ptr<Pipeline> pipeline;  // runs; else why not:
+    config::Problems problems;
+    std::string away;  // whom to wait for, such as "PostgreSQL"; empty: waiting cures nothing
+    bool database_answers = false;
+  };
+
+  void run();
+  [[nodiscard]] Attempt attempt() const;
+  void adopt(std::unique_ptr<Pipeline> pipeline);
+  void wait_for(const Attempt& attempt);
+  void fail_with(config::Problems problems);
+  [[nodiscard]] bool sleep(std::chrono::milliseconds delay);
+
+  const config::Loaded& loaded_;
+  const int index_;
+  const v1::PipelineSpec& spec_;
+  telemetry::Tracer& tracer_;
+  const std::function<void()> on_running_;
+  std::stop_source stop_;
+
+  mutable Mutex mutex_;
+  CondVar stopping_;
+  std::unique_ptr<Pipeline> pipeline_ GUARDED_BY(mutex_);
+  config::Problems problems_ GUARDED_BY(mutex_);
+  std::string away_ GUARDED_BY(mutex_);  // as in Attempt
+  std::string reason_ GUARDED_BY(mutex_) = "PostgreSQL and Kafka have not been asked yet";
+  SystemTime reason_at_ GUARDED_BY(mutex_){};
+  bool database_answers_ GUARDED_BY(mutex_) = false;
+
+  std::optional<Thread> thread_;
+};
+
+}  // namespace penstock::app
