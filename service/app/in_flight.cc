@@ -4,15 +4,16 @@
 
 namespace penstock::app {
 
-void InFlight::add(PartitionId partition, std::int64_t records) {
+void InFlight::add(PartitionId partition, std::int64_t records, SteadyTime polled) {
   const MutexLock lock(mutex_);
   Load& load = loads_[partition];
   ++load.batches;
   load.records += records;
   ++batches_;
+  polled_.insert(polled);
 }
 
-void InFlight::remove(PartitionId partition, std::int64_t records) {
+void InFlight::remove(PartitionId partition, std::int64_t records, SteadyTime polled) {
   bool emptied = false;
   {
     const MutexLock lock(mutex_);
@@ -20,6 +21,7 @@ void InFlight::remove(PartitionId partition, std::int64_t records) {
     --load.batches;
     load.records -= records;
     --batches_;
+    polled_.extract(polled);  // one of them
     emptied = load.batches == 0;
   }
   if (emptied) emptied_.notify_all();
@@ -34,6 +36,12 @@ std::int64_t InFlight::records(PartitionId partition) const {
 std::int64_t InFlight::batches() const {
   const MutexLock lock(mutex_);
   return batches_;
+}
+
+std::optional<SteadyTime> InFlight::oldest() const {
+  const MutexLock lock(mutex_);
+  if (polled_.empty()) return std::nullopt;
+  return *polled_.begin();
 }
 
 bool InFlight::empty(std::span<const PartitionId> partitions) const {

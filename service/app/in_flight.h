@@ -1,4 +1,5 @@
-// Counts what has been polled and is not yet committed or dropped, per partition.
+// Counts what has been polled and is not yet committed or dropped, per partition, and knows since
+// when.
 //
 // Place in the flow: ingest's batches are added, lanes' completions and drops are taken off; a
 // revoke and a drain wait here until their partitions are empty.
@@ -7,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 
@@ -18,11 +20,14 @@ namespace penstock::app {
 
 class InFlight {
  public:
-  void add(PartitionId partition, std::int64_t records);
-  void remove(PartitionId partition, std::int64_t records);
+  // A batch, and when the first of its records was taken from Kafka; the same for both.
+  void add(PartitionId partition, std::int64_t records, SteadyTime polled);
+  void remove(PartitionId partition, std::int64_t records, SteadyTime polled);
 
   [[nodiscard]] std::int64_t records(PartitionId partition) const;
   [[nodiscard]] std::int64_t batches() const;
+  // When the oldest of it was polled; nothing when there is none.
+  [[nodiscard]] std::optional<SteadyTime> oldest() const;
 
   // Waits until none of these partitions has a batch in flight. False: `deadline` passed first.
   [[nodiscard]] bool wait_empty(std::span<const PartitionId> partitions, SteadyTime deadline);
@@ -43,6 +48,7 @@ class InFlight {
   CondVar emptied_;
   std::unordered_map<PartitionId, Load> loads_ GUARDED_BY(mutex_);
   std::int64_t batches_ GUARDED_BY(mutex_) = 0;
+  std::multiset<SteadyTime> polled_ GUARDED_BY(mutex_);  // of every batch
   bool give_up_ GUARDED_BY(mutex_) = false;
 };
 

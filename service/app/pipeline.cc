@@ -169,7 +169,8 @@ write::Lane& Pipeline::lane_of(PartitionId partition) {
 void Pipeline::finish(const RowBatch& batch) {
   read_budget_.release(batch.source->footprint_bytes());
   write_budget_.release(batch.charged_bytes);
-  in_flight_.remove(batch.partition(), static_cast<std::int64_t>(batch.source->size()));
+  in_flight_.remove(batch.partition(), static_cast<std::int64_t>(batch.source->size()),
+                    batch.source->trace.poll_begin);
 }
 
 void Pipeline::remember_error(std::string message) {

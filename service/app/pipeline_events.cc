@@ -18,7 +18,8 @@ void Pipeline::on_claimed(PartitionId partition, Epoch epoch, Offset next) {
 }
 
 void Pipeline::on_batch(std::unique_ptr<RecordBatch> batch) {
-  in_flight_.add(batch->partition(), static_cast<std::int64_t>(batch->size()));
+  in_flight_.add(batch->partition(), static_cast<std::int64_t>(batch->size()),
+                 batch->trace.poll_begin);
   workers_->submit(std::move(batch));
 }
 
@@ -99,6 +100,7 @@ void Pipeline::process(compute::BatchProcessor<parse::JsonReader>& processor,
   const Epoch epoch = batch->epoch();
   const auto records = static_cast<std::int64_t>(batch->size());
   const std::size_t bytes = batch->footprint_bytes();
+  const SteadyTime polled = batch->trace.poll_begin;
   batch->trace.process_begin = system_clock().steady_now();
   queue_latency_.record(std::chrono::duration_cast<std::chrono::microseconds>(
       batch->trace.process_begin - batch->trace.poll_end));
@@ -108,7 +110,7 @@ void Pipeline::process(compute::BatchProcessor<parse::JsonReader>& processor,
   } catch (...) {
     // Out of memory for the batch itself. Nothing is lost: the partition is read again.
     read_budget_.release(bytes);
-    in_flight_.remove(partition, records);
+    in_flight_.remove(partition, records, polled);
     consumer_->reclaim(partition, epoch, false);
     throw;
   }

@@ -44,6 +44,8 @@ PipelineSnapshot Pipeline::snapshot() const {
     snapshot.heartbeats.push_back({std::format("lane-{}", i), age(lanes_[i]->heartbeat())});
   }
 
+  if (const auto oldest = in_flight_.oldest()) snapshot.oldest_in_flight_age = age(*oldest);
+
   snapshot.group_joined = consumer_->joined();
   snapshot.workers = workers_->threads();
   snapshot.worker_utilisation = workers_->utilisation();

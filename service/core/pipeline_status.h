@@ -89,6 +89,9 @@ struct PipelineSnapshot {
   std::int64_t write_bytes_used = 0;
   std::int64_t write_bytes_limit = 0;
 
+  // Since the oldest record in flight was taken from Kafka; 0 when none is.
+  std::chrono::milliseconds oldest_in_flight_age{};
+
   // Ages of the last heartbeat of every loop of this pipeline (poll loop, lanes, workers).
   struct Heartbeat {
     std::string loop;

@@ -245,6 +245,12 @@ const Metric<Pipeline> kPipelineMetrics[] = {
        out.add(p.read_bytes_limit, {{"share", "read"}});
        out.add(p.write_bytes_limit, {{"share", "write"}});
      }},
+    {"penstock_oldest_in_flight_age_seconds", kGauge, "",
+     "Time since the oldest record that is not committed yet was taken from Kafka; 0 when there is "
+     "none.",
+     [](const Pipeline& p, Samples& out) {
+       out.add(std::chrono::duration<double>(p.oldest_in_flight_age).count());
+     }},
     {"penstock_loop_heartbeat_age_seconds", kGauge, "loop",
      "Time since a loop last turned; /livez fails when one is too old.",
      [](const Pipeline& p, Samples& out) {

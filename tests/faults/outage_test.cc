@@ -60,12 +60,15 @@ TEST(Outage, KeepsMemoryUnderTheCeilingAndLosesNothing) {
     ASSERT_TRUE(live && live->status == 200) << (live ? live->body : "no answer");
     std::this_thread::sleep_for(250ms);
   }
+  EXPECT_GT(serve.metric("penstock_oldest_in_flight_age_seconds").value_or(-1), seconds / 2);
   EXPECT_EQ(serve.metric("penstock_records_polled_total").value_or(-2), polled)
       << "it went on taking records while PostgreSQL was away";
   EXPECT_GT(stand.sent(), static_cast<std::int64_t>(polled) + 10'000) << "no fault bit";
 
   must(stand.postgres().start_again());
   expect_exactly_once(stand.conclude());
+  EXPECT_TRUE(
+      wait_until([&] { return serve.metric("penstock_oldest_in_flight_age_seconds") == 0.0; }));
   const std::int64_t grown_kb = serve.peak_resident_kb() - idle_kb;
   EXPECT_LT(grown_kb, (kMemoryMib + kOverheadMib) * 1024)
       << "peak " << serve.peak_resident_kb() << " kB, idle " << idle_kb << " kB";
