@@ -17,6 +17,7 @@ bind() { # a directory of this machine, at the same path in the root
   mount --bind "$1" "$root$1"
 }
 
+mount --bind "$root" "$root" # else / is no mount in there, and nothing can make a namespace of its own
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
