@@ -1,14 +1,20 @@
 # syntax=docker/dockerfile:1
-# The service in a small image. The stage "build" is also where ./dev works if Docker answers.
-#   docker build -t penstock .
-#   docker run --rm -v "$PWD/penstock.yaml:/etc/penstock/penstock.yaml:ro" penstock
+# The service in a small image: its libraries, certificates, time zones and nothing that runs but itself
+# (docs/adr/0010-an-image-of-libraries.md).
+#   docker build --tag penstock .
+#   docker run --rm --read-only -v "$PWD/penstock.yaml:/etc/penstock/penstock.yaml:ro" penstock
+# ./dev image does the same where no engine answers. The stage "build" is also where ./dev works if Docker
+# answers.
 
-FROM debian:trixie-slim AS packages
+# What the stages begin with: Debian 13. Nothing of it gets into the image.
+ARG DEBIAN=debian:trixie
+
+FROM ${DEBIAN} AS packages
 WORKDIR /packages
 COPY tools/common.sh tools/packages.sh tools/packages.txt tools/
-RUN for group in build servers runtime; do tools/packages.sh "$group" >"$group.txt"; done
+RUN for group in build servers; do tools/packages.sh "$group" >"$group.txt"; done
 
-FROM debian:trixie AS build
+FROM ${DEBIAN} AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 RUN --mount=from=packages,source=/packages,target=/packages \
     apt-get update && \
@@ -22,17 +28,36 @@ COPY . .
 RUN --mount=type=cache,target=/root/.cache/ccache \
     cmake --preset release && \
     cmake --build --preset release --target penstock && \
-    cp build/release/penstock /usr/bin/penstock && \
-    strip --strip-debug /usr/bin/penstock
+    strip -o /usr/bin/penstock build/release/penstock
 
-FROM debian:trixie-slim AS runtime
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN --mount=from=packages,source=/packages,target=/packages \
-    apt-get update && \
-    DEBIAN_FRONTEND=noninteractive xargs apt-get install --yes --no-install-recommends </packages/runtime.txt && \
+FROM ${DEBIAN} AS libraries
+RUN apt-get update && \
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 && \
     rm -rf /var/lib/apt/lists/*
-COPY --from=program /usr/bin/penstock /usr/bin/penstock
+WORKDIR /penstock
+COPY tools/common.sh tools/packages.txt tools/image_root.sh tools/
+RUN tools/image_root.sh /image
+
+FROM libraries AS root
+COPY tools/image_sbom.py tools/
+ARG VERSION=0
+ARG CREATED=1970-01-01T00:00:00Z
+RUN tools/image_sbom.py --version "$VERSION" --created "$CREATED" /image
+
+FROM scratch AS runtime
+# ./dev image knows them: the version, the commit and its time.
+ARG VERSION=0
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.title="Penstock" \
+      org.opencontainers.image.description="Moves records from Apache Kafka into PostgreSQL, exactly once and in order, and computes on the way" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/penstock"]
 CMD ["serve", "--config", "/etc/penstock/penstock.yaml"]
+COPY --from=root /image/ /
+COPY --from=program /usr/bin/penstock /usr/bin/penstock

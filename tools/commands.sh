@@ -8,6 +8,8 @@ source "$PENSTOCK_REPO/tools/lint.sh"
 source "$PENSTOCK_REPO/tools/test.sh"
 # shellcheck source=tools/fuzz.sh
 source "$PENSTOCK_REPO/tools/fuzz.sh"
+# shellcheck source=tools/image.sh
+source "$PENSTOCK_REPO/tools/image.sh"
 
 export CCACHE_DIR=$PENSTOCK_CACHE/ccache CCACHE_MAXSIZE=10G
 export CCACHE_BASEDIR=$PENSTOCK_REPO CCACHE_NOHASHDIR=1 # clones in other places share results
@@ -48,6 +50,17 @@ command_run() {
   [ "${1:-}" = -- ] && shift
   build release penstock
   "$PENSTOCK_REPO/build/release/penstock" "$@"
+}
+
+command_image() { # [--whole]
+  case ${1:-} in
+    '')
+      by_engine || build release penstock
+      make_image prebuilt
+      ;;
+    --whole) make_image whole ;;
+    *) die "./dev image $1: expected nothing or --whole" ;;
+  esac
 }
 
 command_shell() { # exec: the shell takes signals itself
@@ -147,7 +160,8 @@ command_test() {
     unit | component) test_layer debug "$layer" "$filter" ;;
     integration | faults) test_layer release "$layer" "$filter" ;;
     helm) test_helm "$filter" ;;
+    image) test_image "$filter" ;;
     all) test_all ;;
-    *) die "there is no layer '$layer': unit, component, integration, faults, helm or all" ;;
+    *) die "there is no layer '$layer': unit, component, integration, faults, helm, image or all" ;;
   esac
 }

@@ -47,3 +47,36 @@ packages() {
 
 # short_hash: of standard input.
 short_hash() { sha256sum | cut -c1-12; }
+
+# debian_mirror: the one that this system's own apt uses, so that a site's mirror or proxy keeps working.
+# Nothing: mmdebstrap's own default.
+debian_mirror() {
+  local uri
+  if [ -n "${PENSTOCK_DEBIAN_MIRROR:-}" ]; then
+    echo "$PENSTOCK_DEBIAN_MIRROR"
+    return
+  fi
+  while read -r uri; do
+    case ${uri%/} in
+      http://*/debian | https://*/debian)
+        echo "${uri%/}"
+        return
+        ;;
+    esac
+  done < <(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
+    sed -nE -e 's/^URIs:[[:space:]]*([^[:space:]]+).*/\1/p' \
+      -e 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+).*/\2/p')
+}
+
+# image_arguments: what the Dockerfile cannot know of this clone, as --build-arg=NAME=VALUE, one per line.
+image_arguments() {
+  local revision=unknown created
+  created=$(date --utc +%FT%TZ)
+  if git -C "$PENSTOCK_REPO" rev-parse --verify --quiet HEAD >/dev/null; then
+    revision=$(git -C "$PENSTOCK_REPO" describe --always --abbrev=40 --dirty --exclude='*')
+    created=$(TZ=UTC git -C "$PENSTOCK_REPO" log -1 --format=%cd --date=format-local:%FT%TZ)
+  fi
+  printf -- '--build-arg=%s\n' "VERSION=$(penstock_version)" "REVISION=$revision" "CREATED=$created"
+}
+
+penstock_version() { sed -nE 's/^project\(penstock VERSION ([^ )]+).*/\1/p' "$PENSTOCK_REPO/CMakeLists.txt"; }

@@ -23,7 +23,7 @@ check_format() {
 }
 
 check_bash() {
-  shellcheck --external-sources --source-path=SCRIPTDIR/.. dev .ci/run tools/*.sh
+  shellcheck --external-sources --source-path=SCRIPTDIR/.. dev .ci/run tools/*.sh tests/*/*.sh
 }
 
 check_markers() { # work that is left belongs in an issue

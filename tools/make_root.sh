@@ -7,26 +7,6 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 root=$1
 
-# The mirror that this machine's own apt uses, so that a site's mirror or proxy keeps working. Nothing:
-# mmdebstrap's own default.
-debian_mirror() {
-  local uri
-  if [ -n "${PENSTOCK_DEBIAN_MIRROR:-}" ]; then
-    echo "$PENSTOCK_DEBIAN_MIRROR"
-    return
-  fi
-  while read -r uri; do
-    case ${uri%/} in
-      http://*/debian | https://*/debian)
-        echo "${uri%/}"
-        return
-        ;;
-    esac
-  done < <(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
-    sed -nE -e 's/^URIs:[[:space:]]*([^[:space:]]+).*/\1/p' \
-      -e 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+).*/\2/p')
-}
-
 need_mmdebstrap() {
   command -v mmdebstrap >/dev/null && return
   if command -v apt-get >/dev/null; then
