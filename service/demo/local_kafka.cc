@@ -79,6 +79,9 @@ std::vector<std::string> LocalKafka::java(const std::string& heap, bool quick) c
   const fs::path log_settings = options_.kit / "log4j2.properties";
   command.push_back("-Dlog4j2.configurationFile=" +
                     (fs::exists(log_settings) ? log_settings.string() : ""));
+  // What a killed broker leaves, as its native libraries, goes with the directory.
+  command.push_back("-Djava.io.tmpdir=" + directory_.path().string());
+  command.emplace_back("-XX:-UsePerfData");
   command.emplace_back("-cp");
   command.push_back((options_.kit / "lib").string() + "/*");
   return command;

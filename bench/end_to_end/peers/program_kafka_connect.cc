@@ -104,6 +104,7 @@ class KafkaConnect : public Program {
       return std::unexpected(done.error());
     }
     return run(job, {"java", "-Xms256m", "-Xmx2g", "-XX:+UseG1GC",
+                     "-Djava.io.tmpdir=" + job.directory.string(),
                      "-Dlog4j2.configurationFile=" + (home_ / "log4j2.properties").string(), "-cp",
                      (home_ / "lib").string() + "/*",
                      "org.apache.kafka.connect.cli.ConnectStandalone", worker_file, sink_file});
