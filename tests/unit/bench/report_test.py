@@ -134,6 +134,26 @@ class Goals(unittest.TestCase):
         self.assertIn("one of each | ≥ 0.9 × | 0.95 × | yes |", text)
 
 
+class Floors(unittest.TestCase):
+    def test_a_goal_that_is_not_reached_is_held_against_the_floor_of_its_run(self):
+        results = sample()
+        results["orders"]["programs"]["redpanda-connect"] = rates(200, 200, 200, peer=True)
+        results["orders"]["conditions"]["machine"]["CPUs"] = "2"
+        results["latency-50000"] = workload({"penstock": latencies(12), "bare consumer": latencies(9),
+                                             "redpanda-connect": latencies(150, peer=True)})  # fmt: skip
+        orders, latency = judgement.floors(results)
+        self.assertIn("6 × the best peer is 1,200 rows a second, for each of which 2 CPUs have 1666.67 µs", orders)
+        self.assertIn("reaches 4.00 ×", orders)
+        self.assertIn("1/15 of the best peer's p99 is 10.0 ms", latency)
+        self.assertIn("leaves 1.0 ms for computing", latency)
+        self.assertIn("Why these are not reached", Page.page(results))
+
+    def test_nothing_is_said_of_a_goal_that_is_reached(self):
+        results = {"orders": sample()["orders"]}
+        self.assertEqual(judgement.floors(results), [])
+        self.assertNotIn("Why these are not reached", Page.page(results))
+
+
 class Page(unittest.TestCase):
     @staticmethod
     def page(results):

@@ -14,7 +14,7 @@ import sys
 import charts
 import figures
 from figures import BARE, CEILING, CONTROL, PACES, PENSTOCK, RATES
-from judgement import goals_table, not_ahead
+from judgement import floors, goals_table, not_ahead
 from markdown import bold, number, table, title_of
 
 PEERS = pathlib.Path(__file__).resolve().parents[1]
@@ -64,6 +64,11 @@ def rate_section(workloads, workload, base=PENSTOCK):
             "records/s, every round"]  # fmt: skip
     return [f"### {workload}", f"{result['summary'][:1].upper()}{result['summary'][1:]}. {when(result)}", "", table(head, rows), "",
             *left_out(result)]  # fmt: skip
+
+
+def floor_section(workloads):
+    lines = floors(workloads)
+    return ["Why these are not reached:", "", *lines, ""] if lines else []
 
 
 def latency_section(workloads, workload):
@@ -238,6 +243,7 @@ def page(workloads, svgs):
         "",
         goals_table(workloads),
         "",
+        *floor_section(workloads),
         "## Where Penstock is not ahead",
         "",
         "Every figure in which another program is better, found by comparing all of them:",
