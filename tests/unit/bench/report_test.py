@@ -141,15 +141,17 @@ class Floors(unittest.TestCase):
         results["orders"]["conditions"]["machine"]["CPUs"] = "2"
         results["latency-50000"] = workload({"penstock": latencies(12), "bare consumer": latencies(9),
                                              "redpanda-connect": latencies(150, peer=True)})  # fmt: skip
-        orders, latency = judgement.floors(results)
+        orders, ceiling, latency = judgement.floors(results)
         self.assertIn("6 × the best peer is 1,200 rows a second, for each of which 2 CPUs have 1666.67 µs", orders)
         self.assertIn("reaches 4.00 ×", orders)
+        self.assertIn("a row costs Penstock 0.50 µs of CPU and the ceiling 0.40 µs", ceiling)
         self.assertIn("1/15 of the best peer's p99 is 10.0 ms", latency)
         self.assertIn("leaves 1.0 ms for computing", latency)
         self.assertIn("Why these are not reached", Page.page(results))
 
     def test_nothing_is_said_of_a_goal_that_is_reached(self):
         results = {"orders": sample()["orders"]}
+        results["orders"]["programs"]["ceiling"] = rates(610, 610, 610)
         self.assertEqual(judgement.floors(results), [])
         self.assertNotIn("Why these are not reached", Page.page(results))
 
