@@ -175,8 +175,7 @@ void Benchmark::run_throughput(const std::string& name, const std::string& summa
   }
   if (able.empty()) return;
   if (!std::exchange(servers_are_warm_, true)) {
-    // New servers are slow: the broker's code is not compiled, and PostgreSQL makes new WAL files
-    // until there are old ones to use again.
+    // New servers are slow: the broker's code is not compiled.
     (void)measure_throughput(stage_, *able.front().program, job_of(able.front()),
                              std::min(options_.interval, kWarmUpTurn));
   }

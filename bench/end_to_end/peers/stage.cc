@@ -20,6 +20,26 @@ namespace penstock::bench {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
+namespace {
+
+// As many bytes as a fast program has written in a minute.
+constexpr int kWalMegabytes = 4096;
+constexpr int kMessageMegabytes = 64;
+
+// A server that has run for a while renames old files of its write-ahead log. A new server makes
+// each of them, and whoever commits at that moment waits for 16 MB to reach the disk.
+void make_wal_files(demo::Sql& sql) {
+  std::fprintf(stderr, "%-14s %d MB of write-ahead log, so that there are files to use again\n",
+               "postgresql", kWalMegabytes);
+  for (int written = 0; written < kWalMegabytes; written += kMessageMegabytes) {
+    need(sql.value(std::format("SELECT pg_logical_emit_message(false, 'bench', repeat('x', {}))",
+                               kMessageMegabytes << 20)));
+  }
+  need(sql.execute("CHECKPOINT"));
+}
+
+}  // namespace
+
 Stage::Stage(const std::filesystem::path& penstock)
     : directory_(need(demo::TemporaryDirectory::make("penstock-peers"))),
       kafka_(need(demo::LocalKafka::start())),
@@ -30,6 +50,7 @@ Stage::Stage(const std::filesystem::path& penstock)
   database_.password = postgres_->password();
   need(postgres_->create_database(database_.name));
   sql_.emplace(need(demo::Sql::connect(conninfo())));
+  make_wal_files(*sql_);
   migrate(penstock, conninfo(), brokers(), directory_.path());
 }
 

@@ -40,6 +40,7 @@ void replace_all(std::string& text, std::string_view what, std::string_view with
 
 class Stage {
  public:
+  // New servers; PostgreSQL's has files of its write-ahead log, as if it had run for a while.
   // `penstock` makes its own tables with it.
   explicit Stage(const std::filesystem::path& penstock);
 
