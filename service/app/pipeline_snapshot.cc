@@ -74,6 +74,7 @@ void Pipeline::fill_partitions(PipelineSnapshot& snapshot) const {
     status.partition = partition.id.partition;
     status.epoch = partition.epoch;
     status.high_watermark = partition.high_watermark;
+    status.waiting_reason = partition.waiting_reason;
     status.blocked_reason = partition.blocked_reason;
     status.in_flight_records = in_flight_.records(partition.id);
     const auto progress = progress_.find(partition.id);
@@ -89,11 +90,10 @@ void Pipeline::fill_partitions(PipelineSnapshot& snapshot) const {
 // What matters most to whoever looks comes first.
 void Pipeline::decide_state(PipelineSnapshot& snapshot) const {
   const auto kafka_error = consumer_->last_error();
-  const bool all_blocked =
-      !snapshot.partitions.empty() &&
-      std::ranges::none_of(snapshot.partitions, [](const PartitionStatus& partition) {
-        return partition.blocked_reason.empty();
-      });
+  const auto all_have = [&partitions = snapshot.partitions](std::string PartitionStatus::* reason) {
+    return !partitions.empty() &&
+           std::ranges::none_of(partitions, &std::string::empty, reason);
+  };
   const MutexLock lock(mutex_);
   snapshot.last_error = last_error_;
   snapshot.last_error_at = last_error_at_;
@@ -115,8 +115,10 @@ void Pipeline::decide_state(PipelineSnapshot& snapshot) const {
     decide(PipelineState::paused, pause_reason_);
   } else if (snapshot.breaker_open) {
     decide(PipelineState::backoff, outage_);
-  } else if (all_blocked) {
+  } else if (all_have(&PartitionStatus::blocked_reason)) {
     decide(PipelineState::failed, snapshot.partitions.front().blocked_reason);
+  } else if (all_have(&PartitionStatus::waiting_reason)) {
+    decide(PipelineState::starting, snapshot.partitions.front().waiting_reason);
   } else if (!snapshot.group_joined) {
     decide(PipelineState::starting, kafka_error ? kafka_error->to_string() : "joining the group");
   } else {

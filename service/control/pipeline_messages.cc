@@ -67,6 +67,7 @@ void to_message(const PartitionStatus& status, v1::Partition& message) {
   if (status.lag_records >= 0) message.set_lag_records(status.lag_records);
   message.set_in_flight_records(status.in_flight_records);
   message.set_blocked_reason(status.blocked_reason);
+  message.set_waiting_reason(status.waiting_reason);
 }
 
 void to_message(const PipelineCounters& counters, v1::Counters& message) {

@@ -252,7 +252,7 @@ void Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
   partition.builder.emplace(partition.id, answer.epoch, answer.next_offset,
                             BatchBuilder::Limits{options_.batch_bytes, options_.batch_records},
                             *options_.read_budget);
-  partition.blocked_reason.clear();
+  partition.waiting_reason.clear();
   partition.retry.reset();
   partition.not_before = {};
   partition.phase = in_callback_ ? Phase::reading : Phase::seeking;
@@ -267,7 +267,7 @@ void Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
 
 void Assignment::put_off(Partition& partition, const std::string& reason) {
   stats_.claim_failures.add();
-  partition.blocked_reason = "waiting for claim: " + reason;
+  partition.waiting_reason = "waiting for claim: " + reason;
   partition.not_before = options_.clock->steady_now() + partition.retry.next();
   log(LogLevel::warning, "partition_claim_failed",
       {{"pipeline", options_.pipeline},
@@ -318,7 +318,7 @@ void Assignment::seek(const Due& due) {
     if (failure || entry->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       // Its fetcher may just be starting; the claim holds meanwhile.
       const Error why = failure ? *failure : kafka_error(entry->err);
-      partition->blocked_reason = "waiting for its position: " + why.to_string();
+      partition->waiting_reason = "waiting for its position: " + why.to_string();
       partition->not_before = options_.clock->steady_now() + partition->retry.next();
       continue;
     }
@@ -326,7 +326,7 @@ void Assignment::seek(const Due& due) {
       rd_kafka_resume_partitions(kafka_, list_of(*partition).get());
     }
     partition->phase = Phase::reading;
-    partition->blocked_reason.clear();
+    partition->waiting_reason.clear();
     partition->retry.reset();
   }
 }
@@ -341,11 +341,11 @@ void Assignment::reclaim(PartitionId id, Epoch old_epoch, bool foreign_owner) {
   drop_chain(partition);
   partition.phase = Phase::waiting;
   partition.not_before = options_.clock->steady_now();
-  partition.blocked_reason = "waiting for claim: fenced";
+  partition.waiting_reason = "waiting for claim: fenced";
   if (foreign_owner) {
     partition.awaits_group = true;
     partition.not_before += session_timeout_;
-    partition.blocked_reason =
+    partition.waiting_reason =
         "waiting for claim: another instance took it; until the group confirms that it is ours";
     pause(partition);
   }
@@ -360,6 +360,7 @@ void Assignment::seek_again(Partition& partition) {
 
 void Assignment::block(Partition& partition, std::string reason) {
   partition.phase = Phase::blocked;
+  partition.waiting_reason.clear();
   partition.blocked_reason = std::move(reason);
   log(LogLevel::error, "partition_blocked",
       {{"pipeline", options_.pipeline},

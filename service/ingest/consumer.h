@@ -7,8 +7,8 @@
 // stop(). Ownership: the budgets and the clock outlive the consumer; batches belong to who got
 // them. Failure: what librdkafka can retry it retries for ever, and on_error and last_error() say
 // so. A claim that fails is tried again with backoff while its partition waits, visible as
-// blocked_reason. A partition whose position Kafka does not have stops with a reason; the others go
-// on. Stop: close() ends intake but stays in the group, so that what is in flight can still be
+// waiting_reason. A partition whose position Kafka does not have stops with a blocked_reason; the
+// others go on. Stop: close() ends intake but stays in the group, so that what is in flight can still be
 // committed; stop() leaves the group, drops open batches and joins. It does not drain: that is
 // close(), then waiting for the lanes, then stop().
 #pragma once
@@ -108,7 +108,8 @@ struct AssignedPartition {
   Epoch epoch = Epoch::none;
   Offset position = -1;        // end of what was handed on; -1: not claimed yet
   Offset high_watermark = -1;  // -1: not known yet
-  std::string blocked_reason;  // not empty: nothing is read from it, and why
+  std::string waiting_reason;  // not empty: nothing is read from it yet, and why; it passes
+  std::string blocked_reason;  // not empty: it has stopped and needs a person, and why
 };
 
 class Consumer {

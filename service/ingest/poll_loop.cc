@@ -307,9 +307,12 @@ void Consumer::Impl::publish() {
   }
   std::size_t i = 0;
   for (const auto& [id, partition] : assignment.all()) {
-    if (changed) published.push_back({id, partition->topic, partition->epoch, -1, -1, {}});
+    if (changed) published.push_back({id, partition->topic, partition->epoch, -1, -1, {}, {}});
     AssignedPartition& entry = published[i++];
     if (partition->builder) entry.position = partition->builder->handed_on();
+    if (changed || entry.waiting_reason != partition->waiting_reason) {
+      entry.waiting_reason = partition->waiting_reason;
+    }
     if (changed || entry.blocked_reason != partition->blocked_reason) {
       entry.blocked_reason = partition->blocked_reason;
     }

@@ -210,6 +210,12 @@ const Metric<Pipeline> kPipelineMetrics[] = {
      per_partition<[](const PartitionStatus& s) -> std::int64_t {
        return s.blocked_reason.empty() ? 0 : 1;
      }>},
+    {"penstock_partition_waiting", kGauge, "topic, partition",
+     "1 while nothing is read from the partition yet, such as until PostgreSQL grants its claim; "
+     "GetPipeline says why.",
+     per_partition<[](const PartitionStatus& s) -> std::int64_t {
+       return s.waiting_reason.empty() ? 0 : 1;
+     }>},
 
     {"penstock_stage_duration_seconds", kHistogram, "stage",
      "Time of a batch in a stage: poll (first record taken to batch handed on), queue (until a "

@@ -92,7 +92,7 @@ class Alerts(unittest.TestCase):
     def test_every_alert_fires_and_keeps_quiet_as_its_cases_say(self):
         tests = []
         for alert, cases in CASES.items():
-            tests.append(unit_test(alert, cases["fires"], True))
+            tests += [unit_test(alert, case, True) for case in [cases["fires"], *cases.get("also_fires", [])]]
             tests += [unit_test(alert, case, False) for case in cases["quiet"]]
         result = self.run_cases(tests)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)

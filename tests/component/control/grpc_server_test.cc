@@ -118,7 +118,9 @@ TEST_F(GrpcServerTest, GetsAPipelineWithItsPartitions) {
                                   .high_watermark = 160,
                                   .lag_records = 60,
                                   .in_flight_records = 12,
+                                  .waiting_reason = "",
                                   .blocked_reason = "below the log start"};
+    pipelines[0].partitions[1].waiting_reason = "waiting for claim: fenced";
     pipelines[0].counters.rows_committed = 42;
   });
   v1::Pipeline pipeline;
@@ -143,6 +145,7 @@ TEST_F(GrpcServerTest, GetsAPipelineWithItsPartitions) {
   EXPECT_EQ(partition.lag_records(), 60);
   EXPECT_EQ(partition.in_flight_records(), 12);
   EXPECT_EQ(partition.blocked_reason(), "below the log start");
+  EXPECT_EQ(pipeline.partitions(1).waiting_reason(), "waiting for claim: fenced");
   EXPECT_FALSE(pipeline.partitions(1).has_committed_offset()) << "not known yet";
   EXPECT_FALSE(pipeline.partitions(1).has_lag_records());
 }

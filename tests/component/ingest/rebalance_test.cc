@@ -162,7 +162,8 @@ TEST_F(RebalanceTest, ClaimsLaterWhenTheDatabaseIsAway) {
   bool waiting = false;
   ASSERT_TRUE(eventually([&] {
     for (const AssignedPartition& partition : pipeline.consumer().partitions()) {
-      waiting |= partition.blocked_reason.starts_with("waiting for claim: the database is away");
+      waiting |= partition.waiting_reason.starts_with("waiting for claim: the database is away");
+      EXPECT_EQ(partition.blocked_reason, "") << "it needs nobody";
     }
     return store.row_count() == 16;
   }));
@@ -188,6 +189,7 @@ TEST_F(RebalanceTest, BlocksAPartitionWhoseClaimIsRefusedAndReadsTheOthers) {
   const auto partitions = pipeline.consumer().partitions();
   ASSERT_EQ(partitions.size(), 2U);
   EXPECT_EQ(partitions[0].blocked_reason, "the topic was made anew");
+  EXPECT_EQ(partitions[0].waiting_reason, "");
   EXPECT_EQ(partitions[1].blocked_reason, "");
 }
 

@@ -79,6 +79,7 @@ PipelineSnapshot busy_pipeline(std::string name) {
                    .high_watermark = 160,
                    .lag_records = 60,
                    .in_flight_records = 12,
+                   .waiting_reason = "waiting for claim: the database is away",
                    .blocked_reason = ""}};
   p.counters.records_polled = 1234567890123;
   p.counters.transactions_committed = 10;
