@@ -20,7 +20,7 @@ std::optional<control::GrpcServerOptions> grpc_options(const v1::ServerSpec& ser
     const v1::TlsSpec& tls = server.grpc_tls();
     options.tls = control::TlsFiles{.certificate = tls.certificate_file(),
                                     .key = tls.key_file(),
-                                    .client_ca = tls.client_ca_file()};
+                                    .authority = tls.client_ca_file()};
   }
   return options;
 }

@@ -21,6 +21,7 @@ constexpr const char* kFooter = R"(Begin here:
   penstock test --config orders.yaml             run the tests that stand beside the pipelines
   penstock migrate up --config orders.yaml       make Penstock's own schema in the target database
   penstock serve --config orders.yaml            run, until SIGTERM
+  penstock ctl list                              what a running process does; pause, resume, drain
   penstock eval 'msg.a + 1' --msg '{"a": 1}'     try an expression
 
 Exit status: 0 done, 1 tried and failed, 2 the command line or the configuration is wrong.
@@ -61,6 +62,7 @@ int run(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   add_serve(app, exit_status);
+  add_ctl(app, exit_status);
   add_check(app, exit_status);
   add_test(app, exit_status);
   add_migrate(app, exit_status);

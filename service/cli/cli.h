@@ -28,6 +28,7 @@ int run(int argc, const char* const* argv);
 
 // Each adds its subcommand to `app`; running it sets `exit_status`.
 void add_serve(CLI::App& app, int& exit_status);
+void add_ctl(CLI::App& app, int& exit_status);
 void add_check(CLI::App& app, int& exit_status);
 void add_test(CLI::App& app, int& exit_status);
 void add_migrate(CLI::App& app, int& exit_status);

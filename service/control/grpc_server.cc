@@ -1,6 +1,5 @@
 #include "control/grpc_server.h"
 
-#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/service_type.h>
@@ -17,6 +16,7 @@
 
 #include "concurrency/mutex.h"
 #include "concurrency/thread.h"
+#include "control/grpc_log.h"
 #include "control/listen_address.h"
 #include "control/pipeline_service.h"
 #include "control/readiness.h"
@@ -30,19 +30,10 @@ constexpr const char* kServiceName = "penstock.v1.PipelineService";
 constexpr int kMaxStreamsPerConnection = 100;
 constexpr int kMaxMetadataBytes = 16 * 1024;
 
-// gRPC's own complaints become events like all others.
-void log_for_grpc(gpr_log_func_args* message) noexcept {
-  if (message->severity < GPR_LOG_SEVERITY_ERROR) return;
-  try {
-    log(LogLevel::warning, "grpc_error", {{"message", message->message}, {"line", message->line}});
-  } catch (...) {  // NOLINT(bugprone-empty-catch): no exception may reach C code
-  }
-}
-
 // These are switches of the whole process that every server built later obeys.
 void prepare_grpc() {
   static const bool once = [] {
-    gpr_set_log_function(&log_for_grpc);
+    take_over_grpc_log();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
@@ -57,7 +48,7 @@ Result<std::shared_ptr<grpc::ServerCredentials>> credentials_for(const GrpcServe
 
 std::string_view tls_mode(const GrpcServerOptions& options) {
   if (!options.tls) return "off";
-  return options.tls->client_ca.empty() ? "server" : "mutual";
+  return options.tls->authority.empty() ? "server" : "mutual";
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ class FollowingCredentials final : public grpc::ServerCredentials {
       : files_(std::move(files)),
         credentials_(grpc_ssl_server_credentials_create_with_options(
             grpc_ssl_server_credentials_create_options_using_config_fetcher(
-                files_.client_ca.empty()
+                files_.authority.empty()
                     ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
                     : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY,
                 &FollowingCredentials::fetch, this))) {}
@@ -60,7 +60,7 @@ class FollowingCredentials final : public grpc::ServerCredentials {
                                           .cert_chain = in_use_.certificate.c_str()};
     // gRPC insists on an authority, though without clients' certificates nobody asks it anything.
     const std::string& authority =
-        in_use_.client_ca.empty() ? in_use_.certificate : in_use_.client_ca;
+        in_use_.authority.empty() ? in_use_.certificate : in_use_.authority;
     config = grpc_ssl_server_certificate_config_create(authority.c_str(), &pair, 1);
     const bool expired = in_use_.expires < std::chrono::system_clock::now();
     log(expired ? LogLevel::warning : LogLevel::info, "grpc_certificate_loaded",

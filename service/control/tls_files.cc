@@ -154,6 +154,7 @@ std::expected<TlsTexts, TlsProblems> read_tls_files(const TlsFiles& files) {
   TlsTexts texts;
   TlsProblems problems;
   const auto read = [&](std::string_view field, const std::string& path, std::string& text) {
+    if (path.empty()) return false;
     Result<std::string> content = read_text(path);
     if (!content) {
       problems.push_back({field, std::move(content.error())});
@@ -182,12 +183,12 @@ std::expected<TlsTexts, TlsProblems> read_tls_files(const TlsFiles& files) {
                            {}}});
     }
   }
-  if (!files.client_ca.empty() && read("client_ca_file", files.client_ca, texts.client_ca) &&
-      !certificate_in(texts.client_ca)) {
-    problems.push_back({"client_ca_file", no_certificate(files.client_ca)});
+  if (read("client_ca_file", files.authority, texts.authority) &&
+      !certificate_in(texts.authority)) {
+    problems.push_back({"client_ca_file", no_certificate(files.authority)});
   }
   if (!problems.empty()) return std::unexpected(std::move(problems));
-  texts.expires = expiry_of(*certificate);
+  if (certificate) texts.expires = expiry_of(*certificate);
   return texts;
 }
 

@@ -68,7 +68,7 @@ class GrpcTlsTest : public testing::Test {
 
   void start(bool mutual) {
     TlsFiles files{.certificate = path("tls.crt"), .key = path("tls.key")};
-    if (mutual) files.client_ca = path("ca.crt");
+    if (mutual) files.authority = path("ca.crt");
     server_.emplace(GrpcServerOptions{.address = "127.0.0.1:0", .tls = files}, control_);
     const Result<void> started = server_->start();
     ASSERT_TRUE(started) << started.error().to_string();

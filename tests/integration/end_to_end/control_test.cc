@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "demo/free_port.h"
+#include "demo/text_file.h"
 #include "integration/end_to_end/service.h"
 #include "penstock/v1/pipeline_service.grpc.pb.h"
+#include "support/certificates.h"
 
 namespace penstock::test {
 namespace {
@@ -106,6 +108,74 @@ TEST(Control, DrainsUntilEverythingPolledIsCommitted) {
   client.resume();
   ASSERT_TRUE(wait_until([&] { return service.applied() == 20'001; }));
   EXPECT_EQ(service.rows("n").size(), 20'001U);
+}
+
+TEST(Control, IsAtHandOnTheCommandLine) {
+  Service service;
+  service.feed({kGood});
+  const std::string address = "127.0.0.1:" + std::to_string(service.process().grpc_port());
+  const auto ctl = [&](std::vector<std::string> command) {
+    command.insert(command.begin(), "ctl");
+    command.insert(command.end(), {"--address", address});
+    return service.run(command);
+  };
+  const auto listed = ctl({"list"});
+  EXPECT_TRUE(listed.status.success()) << listed.text;
+  EXPECT_NE(listed.text.find("p "), std::string::npos) << listed.text;
+  const auto paused = ctl({"pause", "p", "--reason", "counting stock"});
+  EXPECT_TRUE(paused.status.success()) << paused.text;
+  EXPECT_NE(paused.text.find("paused: counting stock"), std::string::npos) << paused.text;
+  const auto drained = ctl({"drain", "p", "--timeout", "20"});
+  EXPECT_TRUE(drained.status.success()) << drained.text;
+  const auto resumed = ctl({"resume", "p", "--json"});
+  EXPECT_NE(resumed.text.find("\"state\":\"RUNNING\""), std::string::npos) << resumed.text;
+  const auto whole = ctl({"get", "p"});
+  EXPECT_NE(whole.text.find("committed up to 1 of 1, 0 in flight"), std::string::npos)
+      << whole.text;
+  const auto nobody = ctl({"get", "nobody"});
+  EXPECT_EQ(nobody.status.code, 1) << nobody.text;
+  EXPECT_NE(nobody.text.find("nobody"), std::string::npos) << nobody.text;
+  const auto half = ctl({"list", "--certificate-file", "client.crt"});
+  EXPECT_EQ(half.status.code, 2) << half.text;
+}
+
+TEST(Control, AsksTheCommandLineForACertificate) {
+  Service service;
+  service.migrate();
+  const Authority authority;
+  const auto write = [&](const std::string& name, const std::string& text) {
+    const auto path = service.directory() / name;
+    must(demo::write_private_file(path, text));
+    return path.string();
+  };
+  const Credentials server = authority.issue();
+  const Credentials client = authority.issue();
+  const std::string ca = write("ca.crt", authority.certificate());
+  const std::string own_certificate = write("client.crt", client.certificate);
+  const std::string own_key = write("client.key", client.key);
+  std::string text = service.config();
+  text.replace(text.find("server: {"), 9,
+               "server: {grpc_tls: {certificate_file: " + write("tls.crt", server.certificate) +
+                   ", key_file: " + write("tls.key", server.key) + ", client_ca_file: " + ca +
+                   "}, ");
+  auto& process = service.serve_while_waiting(text);
+  const auto list = [&](const std::vector<std::string>& options) {
+    std::vector<std::string> command{"ctl", "list", "--address",
+                                     "localhost:" + std::to_string(process.grpc_port())};
+    command.insert(command.end(), options.begin(), options.end());
+    return service.run(command);
+  };
+  const auto listed =
+      list({"--ca-file", ca, "--certificate-file", own_certificate, "--key-file", own_key});
+  EXPECT_TRUE(listed.status.success()) << listed.text << process.log();
+  EXPECT_NE(listed.text.find("p "), std::string::npos) << listed.text;
+  const auto unknown = list({"--ca-file", ca});
+  EXPECT_EQ(unknown.status.code, 1);
+  EXPECT_NE(unknown.text.find("--certificate-file and --key-file"), std::string::npos)
+      << unknown.text;
+  const auto plain = list({});
+  EXPECT_EQ(plain.status.code, 1);
+  EXPECT_NE(plain.text.find("--ca-file"), std::string::npos) << plain.text;
 }
 
 TEST(Control, TellsWhatAPipelineIsDoing) {

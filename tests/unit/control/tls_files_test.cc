@@ -27,7 +27,7 @@ class TlsFilesTest : public testing::Test {
     std::ofstream(path(name), std::ios::binary) << text;
   }
   [[nodiscard]] TlsFiles files() const {
-    return {.certificate = path("tls.crt"), .key = path("tls.key"), .client_ca = path("ca.crt")};
+    return {.certificate = path("tls.crt"), .key = path("tls.key"), .authority = path("ca.crt")};
   }
   // "field: message" of each problem, without the directory; hints must be there.
   [[nodiscard]] std::string problems(const TlsFiles& files) const {
@@ -55,7 +55,7 @@ TEST_F(TlsFilesTest, AreReadWhenTheyAreRight) {
   ASSERT_TRUE(texts) << problems(files());
   EXPECT_EQ(texts->certificate, server_.certificate);
   EXPECT_EQ(texts->key, server_.key);
-  EXPECT_EQ(texts->client_ca, authority_.certificate());
+  EXPECT_EQ(texts->authority, authority_.certificate());
   const auto left = texts->expires - std::chrono::system_clock::now();
   EXPECT_GT(left, 23h);
   EXPECT_LE(left, 24h);
@@ -64,7 +64,7 @@ TEST_F(TlsFilesTest, AreReadWhenTheyAreRight) {
 TEST_F(TlsFilesTest, NeedNoAuthorityOfClients) {
   const auto texts = read_tls_files({.certificate = path("tls.crt"), .key = path("tls.key")});
   ASSERT_TRUE(texts);
-  EXPECT_EQ(texts->client_ca, "");
+  EXPECT_EQ(texts->authority, "");
 }
 
 TEST_F(TlsFilesTest, MayHoldSeveralCertificates) {
@@ -83,7 +83,7 @@ TEST_F(TlsFilesTest, AreReadAlthoughTheCertificateHasExpired) {
 }
 
 TEST_F(TlsFilesTest, ThatAreMissingAreAllNamed) {
-  EXPECT_EQ(problems({.certificate = path("a"), .key = path("b"), .client_ca = path("c")}),
+  EXPECT_EQ(problems({.certificate = path("a"), .key = path("b"), .authority = path("c")}),
             "certificate_file: a does not exist\n"
             "key_file: b does not exist\n"
             "client_ca_file: c does not exist\n");

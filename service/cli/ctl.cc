@@ -1,0 +1,195 @@
+#include <google/protobuf/util/json_util.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <cstdint>
+#include <format>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/cli.h"
+#include "control/client.h"
+
+namespace penstock::cli {
+namespace {
+
+struct Options {
+  control::ClientOptions client;
+  control::TlsFiles tls;
+  std::string name;
+  std::string reason;
+  std::int64_t drain_seconds = 30;
+  bool json = false;
+};
+
+std::string json_of(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  static_cast<void>(google::protobuf::util::MessageToJsonString(message, &text, options));
+  return text;
+}
+
+std::int64_t lag_of(const v1::Pipeline& pipeline) {
+  std::int64_t records = 0;
+  for (const v1::Partition& partition : pipeline.partitions()) records += partition.lag_records();
+  return records;
+}
+
+std::string state_of(const v1::Pipeline& pipeline) {
+  std::string text = v1::Pipeline::State_Name(pipeline.state());
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return pipeline.state_reason().empty() ? text : text + ": " + pipeline.state_reason();
+}
+
+void print_line(const v1::Pipeline& pipeline) {
+  std::cout << std::format("{:<24}  lag {:>9}  {}\n", pipeline.name(), lag_of(pipeline),
+                           state_of(pipeline));
+}
+
+void print_partition(const v1::Partition& partition) {
+  const auto known = [](bool is, std::int64_t value) {
+    return is ? std::to_string(value) : std::string("unknown");
+  };
+  std::cout << std::format(
+      "  {}[{}]: committed up to {} of {}, {} in flight, epoch {}{}\n", partition.topic(),
+      partition.partition(), known(partition.has_committed_offset(), partition.committed_offset()),
+      known(partition.has_high_watermark(), partition.high_watermark()),
+      partition.in_flight_records(), partition.epoch(),
+      partition.blocked_reason().empty() ? "" : "; stopped: " + partition.blocked_reason());
+}
+
+void print_whole(const v1::Pipeline& pipeline) {
+  const v1::Counters& counters = pipeline.counters();
+  print_line(pipeline);
+  std::cout << std::format(
+      "  group {}, table {}\n"
+      "  {} polled, {} left out, {} rows, {} dead letters, {} transactions, {} rebalances\n",
+      pipeline.group(), pipeline.table(), counters.records_polled(), counters.records_filtered(),
+      counters.rows_committed(), counters.dead_letters_committed(),
+      counters.transactions_committed(), counters.rebalances());
+  if (pipeline.has_last_error()) {
+    const std::chrono::sys_seconds at{std::chrono::seconds(pipeline.last_error().at().seconds())};
+    std::cout << std::format("  last error at {:%FT%TZ}: {}\n", at,
+                             pipeline.last_error().message());
+  }
+  for (const v1::Partition& partition : pipeline.partitions()) print_partition(partition);
+}
+
+int show(const Options& options, const Result<v1::Pipeline>& pipeline) {
+  if (!pipeline) return report(pipeline.error());
+  if (options.json) {
+    std::cout << json_of(*pipeline) << "\n";
+  } else {
+    print_whole(*pipeline);
+  }
+  return kOk;
+}
+
+int list(const Options& options, control::Client& client) {
+  const auto pipelines = client.list();
+  if (!pipelines) return report(pipelines.error());
+  for (const v1::Pipeline& pipeline : *pipelines) {
+    if (options.json) {
+      std::cout << json_of(pipeline) << "\n";
+    } else {
+      print_line(pipeline);
+    }
+  }
+  return kOk;
+}
+
+// With a client that speaks as the options say.
+template <typename Act>
+int with_client(const Options& options, Act act) {
+  control::ClientOptions client_options = options.client;
+  const control::TlsFiles& tls = options.tls;
+  if (!tls.authority.empty()) client_options.tls = tls;
+  auto client = control::Client::make(std::move(client_options));
+  if (!client) return report(client.error());
+  return act(*client);
+}
+
+CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description,
+              Options& options) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  command->add_option("--address", options.client.address, "Where server.grpc listens")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  CLI::Option* ca =
+      command->add_option("--ca-file", options.tls.authority,
+                          "Speak TLS: PEM file with the authority of the server's certificate");
+  CLI::Option* certificate =
+      command->add_option("--certificate-file", options.tls.certificate,
+                          "PEM file with a certificate of ours, if the server asks for one");
+  CLI::Option* key =
+      command->add_option("--key-file", options.tls.key, "PEM file with its private key");
+  CLI::Option* server_name =
+      command->add_option("--server-name", options.client.server_name,
+                          "Name in the server's certificate, if it is not the host");
+  for (CLI::Option* file : {ca, certificate, key}) file->type_name("FILE");
+  server_name->type_name("NAME")->needs(ca);
+  certificate->needs(key)->needs(ca);
+  key->needs(certificate);
+  command->add_flag("--json", options.json, "Print the API's messages, one to a line");
+  return command;
+}
+
+CLI::App* add_named(CLI::App& parent, const std::string& name, const std::string& description,
+                    Options& options) {
+  CLI::App* command = add(parent, name, description, options);
+  command->add_option("pipeline", options.name, "Name of the pipeline")
+      ->required()
+      ->type_name("PIPELINE");
+  return command;
+}
+
+}  // namespace
+
+void add_ctl(CLI::App& app, int& exit_status) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* ctl = app.add_subcommand("ctl", "Look at and steer the pipelines of a running process");
+  ctl->require_subcommand(1);
+  ctl->footer(
+      "Examples:\n"
+      "  penstock ctl list\n"
+      "  penstock ctl pause orders --reason 'the table is being rebuilt'\n"
+      "  penstock ctl drain orders --address penstock:7070 --ca-file ca.crt \\\n"
+      "    --certificate-file client.crt --key-file client.key");
+  const auto act = [options, &exit_status](auto call) {
+    return [options, &exit_status, call] {
+      exit_status = with_client(
+          *options, [&](control::Client& client) { return show(*options, call(client)); });
+    };
+  };
+  add(*ctl, "list", "All pipelines, one to a line", *options)->callback([options, &exit_status] {
+    exit_status =
+        with_client(*options, [&](control::Client& client) { return list(*options, client); });
+  });
+  add_named(*ctl, "get", "One pipeline with its partitions", *options)
+      ->callback(act([options](auto& client) { return client.get(options->name); }));
+  CLI::App* pause =
+      add_named(*ctl, "pause", "Stop fetching; what is in flight is still committed", *options);
+  pause->add_option("--reason", options->reason, "Shown to whoever looks at it next")
+      ->type_name("TEXT");
+  pause->callback(
+      act([options](auto& client) { return client.pause(options->name, options->reason); }));
+  add_named(*ctl, "resume", "Go on after a pause", *options)->callback(act([options](auto& client) {
+    return client.resume(options->name);
+  }));
+  CLI::App* drain =
+      add_named(*ctl, "drain", "Stop fetching, and return when all of it is committed", *options);
+  drain->add_option("--timeout", options->drain_seconds, "How long to wait, at most 600")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 600))
+      ->capture_default_str();
+  drain->callback(act([options](auto& client) {
+    return client.drain(options->name, std::chrono::seconds(options->drain_seconds));
+  }));
+}
+
+}  // namespace penstock::cli
