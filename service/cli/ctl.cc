@@ -55,12 +55,17 @@ void print_partition(const v1::Partition& partition) {
   const auto known = [](bool is, std::int64_t value) {
     return is ? std::to_string(value) : std::string("unknown");
   };
-  std::cout << std::format(
-      "  {}[{}]: committed up to {} of {}, {} in flight, epoch {}{}\n", partition.topic(),
-      partition.partition(), known(partition.has_committed_offset(), partition.committed_offset()),
-      known(partition.has_high_watermark(), partition.high_watermark()),
-      partition.in_flight_records(), partition.epoch(),
-      partition.blocked_reason().empty() ? "" : "; stopped: " + partition.blocked_reason());
+  std::string halt;  // nothing is read, and why
+  if (!partition.blocked_reason().empty()) {
+    halt = "; stopped: " + partition.blocked_reason();
+  } else if (!partition.waiting_reason().empty()) {
+    halt = "; " + partition.waiting_reason();
+  }
+  std::cout << std::format("  {}[{}]: committed up to {} of {}, {} in flight, epoch {}{}\n",
+                           partition.topic(), partition.partition(),
+                           known(partition.has_committed_offset(), partition.committed_offset()),
+                           known(partition.has_high_watermark(), partition.high_watermark()),
+                           partition.in_flight_records(), partition.epoch(), halt);
 }
 
 void print_whole(const v1::Pipeline& pipeline) {
