@@ -91,8 +91,7 @@ void Pipeline::fill_partitions(PipelineSnapshot& snapshot) const {
 void Pipeline::decide_state(PipelineSnapshot& snapshot) const {
   const auto kafka_error = consumer_->last_error();
   const auto all_have = [&partitions = snapshot.partitions](std::string PartitionStatus::* reason) {
-    return !partitions.empty() &&
-           std::ranges::none_of(partitions, &std::string::empty, reason);
+    return !partitions.empty() && std::ranges::none_of(partitions, &std::string::empty, reason);
   };
   const MutexLock lock(mutex_);
   snapshot.last_error = last_error_;
