@@ -19,6 +19,7 @@ ALL_VALUES = CI_VALUES + EXAMPLES
 KUBERNETES = ("1.30.14", "1.34.4")
 RELEASE = "orders-release"
 NAMESPACE = "data"
+HELMS = ("helm", "helm4/helm")  # 3 and 4
 POD_KINDS = {"StatefulSet", "Deployment", "Job"}
 
 
@@ -32,22 +33,22 @@ def run(*command, **options):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
 
 
-def helm(*arguments, values=None):
-    """Runs helm; `values` (a mapping) become a file of values."""
+def helm(*arguments, values=None, program="helm", **options):
+    """Runs helm (3, or 4); `values` (a mapping) become a file of values, `options` are subprocess's."""
     with tempfile.TemporaryDirectory() as folder:
         if values is not None:
             file = pathlib.Path(folder) / "values.yaml"
             file.write_text(json.dumps(values))
             arguments += ("--values", file)
-        return run(tool("helm"), *arguments)
+        return run(tool(program), *arguments, **options)
 
 
-def template(*files, values=None, version=KUBERNETES[-1]):
+def template(*files, values=None, version=KUBERNETES[-1], program="helm"):
     """`helm template` with these files of values and then `values`: the finished process."""
     arguments = ["template", RELEASE, CHART, "--namespace", NAMESPACE, "--kube-version", version]
     for file in files:
         arguments += ["--values", file]
-    return helm(*arguments, values=values)
+    return helm(*arguments, values=values, program=program)
 
 
 def objects(text):

@@ -18,10 +18,18 @@ class Rendering(unittest.TestCase):
         self.assertGreaterEqual(len(chart.CI_VALUES), 12)
 
     def test_lint_finds_nothing(self):
+        for program in chart.HELMS:
+            for file in chart.ALL_VALUES:
+                result = chart.helm("lint", "--strict", "--kube-version", chart.KUBERNETES[-1], chart.CHART,
+                                    "--values", file, program=program)
+                self.assertEqual(result.returncode, 0, file.name + result.stdout + result.stderr)
+
+    def test_helm_4_makes_the_same_objects(self):
+        def by_name(documents):
+            return {(d["kind"], d["metadata"]["name"]): d for d in documents}
         for file in chart.ALL_VALUES:
-            result = chart.helm("lint", "--strict", "--kube-version", chart.KUBERNETES[-1], chart.CHART,
-                                "--values", file)
-            self.assertEqual(result.returncode, 0, file.name + result.stdout + result.stderr)
+            other = chart.objects(chart.template(file, program=chart.HELMS[1]).stdout)
+            self.assertEqual(by_name(other), by_name(chart.rendered(file)))
 
     def test_the_oldest_version_of_kubernetes_gets_the_same_objects(self):
         for file in chart.ALL_VALUES:

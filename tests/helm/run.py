@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Runs the chart's tests: tests/helm/run.py [--tools FOLDER] [--junit FILE] [NAME].
+"""Runs the chart's tests: tests/helm/run.py [--tools FOLDER] [--cluster-if-built] [--junit FILE] [NAME].
 
-Builds helm, kubeconform and podsecurity with Go first, as tests/helm/tools/go.mod says, unless
-FOLDER has them; promtool has to be on the PATH. NAME is a part of the names of the tests to run.
+Builds helm (3 and 4), kubeconform and podsecurity with Go first, as the go.mod files in tests/helm/tools
+say, unless FOLDER has them; promtool has to be on the PATH. NAME is a part of the names of the tests to
+run. Those in kubernetes/ install the chart into a cluster, and tools/kubernetes_kit.sh builds what it
+consists of, which takes minutes once; with --cluster-if-built they are left out until that was done.
 Exit status: 0 all passed, 1 some failed or none ran.
 """
 
 import argparse
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -16,25 +19,57 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import junit  # noqa: E402 (it is in tests/support)
 
-BUILD = HERE.parent.parent / "build" / "helm"
-PROGRAMS = ["helm.sh/helm/v3/cmd/helm", "github.com/yannh/kubeconform/cmd/kubeconform", "./podsecurity"]
+ROOT = HERE.parent.parent
+BUILD = ROOT / "build" / "helm"
+# Module → what is built of it, into the folder of the same name in build/helm.
+PROGRAMS = {
+    "tools": ["helm.sh/helm/v3/cmd/helm", "github.com/yannh/kubeconform/cmd/kubeconform", "./podsecurity"],
+    "tools/helm4": ["helm.sh/helm/v4/cmd/helm"],
+}
 
 
 def build_tools():
-    folder = BUILD / "tools"
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["go", "build", "-C", HERE / "tools", "-o", f"{folder}/", *PROGRAMS], check=True)
-    return folder
+    for module, packages in PROGRAMS.items():
+        (BUILD / module).mkdir(parents=True, exist_ok=True)
+        subprocess.run(["go", "build", "-C", HERE / module, "-o", f"{BUILD / module}/", *packages], check=True)
+    return BUILD / "tools"
+
+
+def kubernetes_kit(if_built):
+    """The folder of the cluster's programs; empty if they may not be built and have not been."""
+    command = [ROOT / "tools" / "kubernetes_kit.sh"] + ["--if-there"] * if_built
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if result.returncode != 0:
+        sys.exit(1)  # it has said why
+    return result.stdout.strip()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt  # what was started ends with us, and folders are removed
 
 
 def main():
     parser = argparse.ArgumentParser(description="Runs the chart's tests.")
     parser.add_argument("--tools", type=pathlib.Path, help="where helm, kubeconform and podsecurity are")
+    parser.add_argument("--cluster-if-built", action="store_true",
+                        help="leave out the tests in a cluster if Kubernetes has not been built")
     parser.add_argument("--junit", type=pathlib.Path, default=BUILD / "test-results" / "helm.xml")
     parser.add_argument("name", nargs="?", help="run the tests whose names have this in them")
     options = parser.parse_args()
     os.environ["PENSTOCK_HELM_TOOLS"] = str(options.tools or build_tools())
-    return junit.run_folder(HERE, options.name, options.junit)
+    signal.signal(signal.SIGTERM, interrupt)
+    tests, in_cluster, left_out = junit.load(HERE, options.name), junit.load(HERE / "kubernetes", options.name), 0
+    if in_cluster.countTestCases() > 0:
+        if kit := kubernetes_kit(options.cluster_if_built):
+            os.environ["PENSTOCK_KUBERNETES_KIT"] = kit
+            tests.addTests(in_cluster)
+        else:
+            left_out = in_cluster.countTestCases()
+    status = junit.run(tests, options.junit)
+    if left_out:
+        print(f"{left_out} tests in a cluster were left out, for Kubernetes has not been built here: ./dev test helm"
+              " builds it once and runs them; from then on ./dev test all does, too", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

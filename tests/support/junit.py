@@ -50,14 +50,21 @@ def write_junit(cases, file):
     ET.ElementTree(suite).write(file)
 
 
-def run_folder(folder, name, file):
-    """Runs the tests of *_test.py in a folder whose names have `name` in them (None: all) and writes `file`.
-    Returns the exit status: 0 all passed, 1 some failed or none ran."""
+def load(folder, name):
+    """The tests of *_test.py in a folder whose names have `name` in them (None: all)."""
     sys.path.insert(0, str(folder))
     loader = unittest.TestLoader()
     if name:
         loader.testNamePatterns = [f"*{name}*"]
-    tests = loader.discover(str(folder), pattern="*_test.py")
+    return loader.discover(str(folder), pattern="*_test.py")
+
+
+def run(tests, file):
+    """Runs them and writes `file`. Returns the exit status: 0 all passed, 1 some failed or none ran."""
     result = unittest.TextTestRunner(resultclass=Result, verbosity=2).run(tests)
     write_junit(result.cases, file)
     return 0 if result.wasSuccessful() and result.testsRun > 0 else 1
+
+
+def run_folder(folder, name, file):
+    return run(load(folder, name), file)
