@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Builds what a Kubernetes cluster's control plane consists of, once, in the cache, and prints its
-# directory: kube-apiserver, kube-controller-manager, and `version`. etcd is Debian's. With --if-there
-# it builds nothing and prints nothing if the kit is not there.
+# directory: kube-apiserver, kube-controller-manager, and `version`. etcd is Debian's.
 # The version is pinned by tests/helm/kubernetes/go.mod and go.sum.
 set -euo pipefail
 # shellcheck source=tools/common.sh
@@ -42,10 +41,6 @@ build_kit() {
   say "Kubernetes $version is ready ($((SECONDS - started)) s)"
 }
 
-if [ "${1:-}" = --if-there ]; then
-  [ ! -d "$kit" ] || echo "$kit"
-  exit
-fi
 for tool in go etcd; do
   command -v "$tool" >/dev/null || die "$tool is missing; the cluster tests need Go and etcd (Debian: golang-go, etcd-server)"
 done

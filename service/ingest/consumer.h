@@ -8,9 +8,9 @@
 // them. Failure: what librdkafka can retry it retries for ever, and on_error and last_error() say
 // so. A claim that fails is tried again with backoff while its partition waits, visible as
 // waiting_reason. A partition whose position Kafka does not have stops with a blocked_reason; the
-// others go on. Stop: close() ends intake but stays in the group, so that what is in flight can still be
-// committed; stop() leaves the group, drops open batches and joins. It does not drain: that is
-// close(), then waiting for the lanes, then stop().
+// others go on. Stop: close() ends intake but stays in the group, so that what is in flight can
+// still be committed; stop() leaves the group, drops open batches and joins. It does not drain:
+// that is close(), then waiting for the lanes, then stop().
 #pragma once
 
 #include <chrono>

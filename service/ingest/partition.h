@@ -31,9 +31,9 @@ struct Partition {
   Phase phase = Phase::waiting;
   Epoch epoch = Epoch::none;            // none: no claim is held
   std::optional<BatchBuilder> builder;  // of the claim's chain
-  std::string waiting_reason;  // why it is not read yet; it passes by itself
-  std::string blocked_reason;  // why it has stopped; it needs a person
-  bool paused = false;  // in librdkafka, until it is claimed
+  std::string waiting_reason;           // why it is not read yet; it passes by itself
+  std::string blocked_reason;           // why it has stopped; it needs a person
+  bool paused = false;                  // in librdkafka, until it is claimed
 
   // The next try of a claim or a seek.
   Backoff retry{{.base = std::chrono::milliseconds(100), .cap = std::chrono::milliseconds(5000)}};

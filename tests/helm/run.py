@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs the chart's tests: tests/helm/run.py [--tools FOLDER] [--cluster-if-built] [--junit FILE] [NAME].
+"""Runs the chart's tests: tests/helm/run.py [--tools FOLDER] [--without-cluster] [--junit FILE] [NAME].
 
 Builds helm (3 and 4), kubeconform and podsecurity with Go first, as the go.mod files in tests/helm/tools
 say, unless FOLDER has them; promtool has to be on the PATH. NAME is a part of the names of the tests to
 run. Those in kubernetes/ install the chart into a cluster, and tools/kubernetes_kit.sh builds what it
-consists of, which takes minutes once; with --cluster-if-built they are left out until that was done.
+consists of, which takes minutes once, and they take minutes themselves; --without-cluster leaves them out.
 Exit status: 0 all passed, 1 some failed or none ran.
 """
 
@@ -35,10 +35,9 @@ def build_tools():
     return BUILD / "tools"
 
 
-def kubernetes_kit(if_built):
-    """The folder of the cluster's programs; empty if they may not be built and have not been."""
-    command = [ROOT / "tools" / "kubernetes_kit.sh"] + ["--if-there"] * if_built
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+def kubernetes_kit():
+    """The folder of the cluster's programs."""
+    result = subprocess.run([ROOT / "tools" / "kubernetes_kit.sh"], stdout=subprocess.PIPE, text=True)
     if result.returncode != 0:
         sys.exit(1)  # it has said why
     return result.stdout.strip()
@@ -51,25 +50,19 @@ def interrupt(*_):
 def main():
     parser = argparse.ArgumentParser(description="Runs the chart's tests.")
     parser.add_argument("--tools", type=pathlib.Path, help="where helm, kubeconform and podsecurity are")
-    parser.add_argument("--cluster-if-built", action="store_true",
-                        help="leave out the tests in a cluster if Kubernetes has not been built")
+    parser.add_argument("--without-cluster", action="store_true", help="leave out the tests in a cluster")
     parser.add_argument("--junit", type=pathlib.Path, default=BUILD / "test-results" / "helm.xml")
     parser.add_argument("name", nargs="?", help="run the tests whose names have this in them")
     options = parser.parse_args()
     os.environ["PENSTOCK_HELM_TOOLS"] = str(options.tools or build_tools())
     signal.signal(signal.SIGTERM, interrupt)
-    tests, in_cluster, left_out = junit.load(HERE, options.name), junit.load(HERE / "kubernetes", options.name), 0
-    if in_cluster.countTestCases() > 0:
-        if kit := kubernetes_kit(options.cluster_if_built):
-            os.environ["PENSTOCK_KUBERNETES_KIT"] = kit
-            tests.addTests(in_cluster)
-        else:
-            left_out = in_cluster.countTestCases()
-    status = junit.run(tests, options.junit)
-    if left_out:
-        print(f"{left_out} tests in a cluster were left out, for Kubernetes has not been built here: ./dev test helm"
-              " builds it once and runs them; from then on ./dev test all does, too", file=sys.stderr)
-    return status
+    tests, in_cluster = junit.load(HERE, options.name), junit.load(HERE / "kubernetes", options.name)
+    if options.without_cluster:
+        print(f"left out: {in_cluster.countTestCases()} tests in a cluster; ./dev test helm runs them", file=sys.stderr)
+    elif in_cluster.countTestCases() > 0:
+        os.environ["PENSTOCK_KUBERNETES_KIT"] = kubernetes_kit()
+        tests.addTests(in_cluster)
+    return junit.run(tests, options.junit)
 
 
 if __name__ == "__main__":
