@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// As many bytes as a fast program has written in a minute.
+// Gigabytes, as a fast program writes them in a turn of a minute.
 constexpr int kWalMegabytes = 4096;
 constexpr int kMessageMegabytes = 64;
 
