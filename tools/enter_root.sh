@@ -22,7 +22,7 @@ mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
 mkdir -p "$root/dev/shm"
-mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" # PostgreSQL's shared memory, gone with us
+mount -t tmpfs -o mode=1777,size=75% tmpfs "$root/dev/shm" # PostgreSQL's shared memory, gone with us
 mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 mount --bind /etc/hosts "$root/etc/hosts"
 if [ -f "$HOME/.m2/settings.xml" ]; then # a site's mirror of Maven Central

@@ -87,8 +87,11 @@ Result<std::vector<std::unique_ptr<Program>>> make_programs(const BenchmarkOptio
 
 Benchmark::Benchmark(const BenchmarkOptions& options,
                      std::vector<std::unique_ptr<Program>> programs)
-    : options_(options), programs_(std::move(programs)), stage_(options.penstock) {
+    : options_(options),
+      programs_(std::move(programs)),
+      stage_(options.penstock, options.in_memory) {
   conditions_.machine = machine();
+  conditions_.machine["servers' files"] = options.in_memory ? "in memory" : "on a disk";
   conditions_.versions = versions(options.kafka_kit, options.peers_kit);
   conditions_.versions["penstock"] = options.commit;
   conditions_.versions["postgresql"] = need(stage_.sql().value("SHOW server_version"));

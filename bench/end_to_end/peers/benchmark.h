@@ -31,6 +31,7 @@ struct BenchmarkOptions {
   std::int64_t records = 0;            // 0: more than any program moves
   std::vector<std::string> workloads;  // empty: all
   std::vector<std::string> programs;   // empty: all
+  bool in_memory = false;              // the servers' files
   std::filesystem::path penstock;
   std::filesystem::path ceiling;
   std::filesystem::path peers_kit;

@@ -44,6 +44,8 @@ int main(int argc, char** argv) {
          "that lie ready (default: more than a fast program moves; one that runs out of them "
          "is measured until its last row)")
       ->check(CLI::PositiveNumber);
+  app.add_flag("--in-memory", options.in_memory,
+               "the servers keep their files in memory, where no disk stalls");
   app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
   app.add_option("--kit", options.peers_kit, "what tools/peers_kit.sh made");
   app.add_option("--results", options.results, "where the figures go; other workloads in it stay")
@@ -51,6 +53,7 @@ int main(int argc, char** argv) {
   app.add_option("--commit", options.commit, "of Penstock");
   CLI11_PARSE(app, argc, argv);
   options.interval = std::chrono::seconds(seconds);
+  if (options.in_memory) ::setenv("TMPDIR", "/dev/shm", 1);
   need(check_results(options.results));
   Benchmark(options, need(make_programs(options))).run();
 }

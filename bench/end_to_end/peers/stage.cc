@@ -40,12 +40,13 @@ void make_wal_files(demo::Sql& sql) {
 
 }  // namespace
 
-Stage::Stage(const std::filesystem::path& penstock)
+Stage::Stage(const std::filesystem::path& penstock, bool in_memory)
     : directory_(need(demo::TemporaryDirectory::make("penstock-peers"))),
       kafka_(need(demo::LocalKafka::start())),
       // What counts is PostgreSQL's own commit times.
-      postgres_(need(demo::LocalPostgres::start(
-          {.settings = {{"max_wal_size", "8GB"}, {"track_commit_timestamp", "on"}}}))) {
+      postgres_(
+          need(demo::LocalPostgres::start({.settings = {{"max_wal_size", in_memory ? "4GB" : "8GB"},
+                                                        {"track_commit_timestamp", "on"}}}))) {
   database_.port = postgres_->port();
   database_.password = postgres_->password();
   need(postgres_->create_database(database_.name));

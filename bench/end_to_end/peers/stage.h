@@ -40,9 +40,10 @@ void replace_all(std::string& text, std::string_view what, std::string_view with
 
 class Stage {
  public:
-  // New servers; PostgreSQL's has files of its write-ahead log, as if it had run for a while.
+  // New servers; PostgreSQL's has files of its write-ahead log, as if it had run for a while. It
+  // keeps fewer of them if they are `in_memory`.
   // `penstock` makes its own tables with it.
-  explicit Stage(const std::filesystem::path& penstock);
+  explicit Stage(const std::filesystem::path& penstock, bool in_memory = false);
 
   // A topic with the workload's records, at least so many. It is read for some seconds, so that the
   // broker is not cold for the first program. Topics of other records are removed.

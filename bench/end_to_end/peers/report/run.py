@@ -45,13 +45,18 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench peers", add_help=False, allow_abbrev=False)
     parser.add_argument("--program", required=True)
     parser.add_argument("--make-kit", required=True)
-    parser.add_argument("--results", default="build/peers/results.json")
+    parser.add_argument("--in-memory", action="store_true")
+    parser.add_argument("--results")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--programs", default="")
     arguments, others = parser.parse_known_args()
     if {"-h", "--help"} & set(others):
         sys.exit(subprocess.run([arguments.program, "--help"], check=False).returncode)
+    if arguments.results is None:
+        arguments.results = f"build/peers/{'in-memory' if arguments.in_memory else 'results'}.json"
     command = [arguments.program, *others, "--results", arguments.results, "--commit", commit()]
+    if arguments.in_memory:
+        command += ["--in-memory"]
     if arguments.programs:
         command += ["--programs", arguments.programs]
     started = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
