@@ -22,6 +22,7 @@ struct Applied {
   std::string name;
   std::string checksum;
   std::string at;
+  bool backward_compatible = false;
 };
 using AppliedByVersion = std::map<int, Applied>;
 
@@ -36,11 +37,12 @@ AppliedByVersion read_applied(pqxx::transaction_base& transaction) {
           .one_field()
           .as<bool>();
   if (!there) return applied;
-  for (const auto& row : transaction.exec(
-           "SELECT version, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', "
-           "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM penstock.schema_migrations ORDER BY version")) {
+  for (const auto& row :
+       transaction.exec("SELECT version, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', "
+                        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), backward_compatible "
+                        "FROM penstock.schema_migrations ORDER BY version")) {
     applied[row[0].as<int>()] = {row[1].as<std::string>(), row[2].as<std::string>(),
-                                 row[3].as<std::string>()};
+                                 row[3].as<std::string>(), row[4].as<bool>()};
   }
   return applied;
 }
@@ -51,16 +53,22 @@ std::string label(int version, std::string_view name) {
   return number.append("_").append(name);
 }
 
+Failure unknown_migration(int version, const Applied& record, std::string hint) {
+  return Failure({ErrorKind::conflict,
+                  "the database has migration " + label(version, record.name) +
+                      ", which this binary does not know",
+                  std::move(hint),
+                  {}});
+}
+
 // Throws `conflict` when this binary and the database do not belong together.
 void check_history(const AppliedByVersion& applied, std::span<const Migration> migrations) {
   for (const auto& [version, record] : applied) {
     const auto own = std::ranges::find(migrations, version, &Migration::version);
     if (own == migrations.end()) {
-      throw Failure({ErrorKind::conflict,
-                     "the database has migration " + label(version, record.name) +
-                         ", which this binary does not know",
-                     "a newer Penstock has been here: use that version or a later one",
-                     {}});
+      if (record.backward_compatible) continue;
+      throw unknown_migration(version, record,
+                              "a newer Penstock has been here: use that version or a later one");
     }
     if (own->checksum != record.checksum) {
       throw Failure({ErrorKind::conflict,
@@ -82,7 +90,7 @@ void create_history(pqxx::transaction_base& transaction) {
   transaction.exec(
       "CREATE TABLE IF NOT EXISTS penstock.schema_migrations ("
       "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
-      "applied_at timestamptz NOT NULL DEFAULT now())");
+      "backward_compatible boolean NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
 }
 
 // Runs `step` in transactions of its own, each under the lock, until it returns nothing.
@@ -120,6 +128,8 @@ std::string_view to_string(MigrationState state) {
       return "changed";
     case MigrationState::unknown:
       return "unknown";
+    case MigrationState::newer:
+      return "newer";
   }
   return "unknown";
 }
@@ -135,9 +145,12 @@ Result<std::vector<MigrationStatus>> status(const std::string& conninfo,
     }
     for (const auto& [version, record] : read_applied(transaction)) {
       const auto own = std::ranges::find(migrations, version, &Migration::version);
-      const MigrationState state = own == migrations.end()            ? MigrationState::unknown
-                                   : own->checksum == record.checksum ? MigrationState::applied
-                                                                      : MigrationState::changed;
+      const bool known = own != migrations.end();
+      const MigrationState state =
+          known
+              ? own->checksum == record.checksum ? MigrationState::applied : MigrationState::changed
+          : record.backward_compatible ? MigrationState::newer
+                                       : MigrationState::unknown;
       by_version[version] = {version, record.name, state, record.at};
     }
     std::vector<MigrationStatus> list;
@@ -165,8 +178,9 @@ Result<std::vector<int>> migrate_up(const std::string& conninfo, std::optional<i
       if (applied.empty()) create_history(transaction);
       transaction.exec(next->up);
       transaction.exec(
-          "INSERT INTO penstock.schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
-          pqxx::params{next->version, next->name, next->checksum});
+          "INSERT INTO penstock.schema_migrations (version, name, checksum, backward_compatible) "
+          "VALUES ($1, $2, $3, $4)",
+          pqxx::params{next->version, next->name, next->checksum, next->backward_compatible()});
       return next->version;
     });
   });
@@ -186,8 +200,13 @@ Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps,
       check_history(applied, migrations);
       if (applied.empty() || left == 0) return std::nullopt;
       --left;
-      const int version = applied.rbegin()->first;
-      transaction.exec(std::ranges::find(migrations, version, &Migration::version)->down);
+      const auto& [version, record] = *applied.rbegin();
+      const auto own = std::ranges::find(migrations, version, &Migration::version);
+      if (own == migrations.end()) {
+        throw unknown_migration(version, record,
+                                "only the version that applied it can take it back");
+      }
+      transaction.exec(own->down);
       transaction.exec("DELETE FROM penstock.schema_migrations WHERE version = $1",
                        pqxx::params{version});
       return version;

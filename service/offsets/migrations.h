@@ -9,8 +9,8 @@
 //
 // Failure: `unavailable` when the database is away, `permission_denied` with the grants that are
 // missing (docs/operations.md), `conflict` when the database and this binary do not belong
-// together: an applied migration has changed, or the database knows newer ones. Nothing is changed
-// then.
+// together: an applied migration has changed, or the database knows newer ones that are not
+// backward compatible. Nothing is changed then.
 #pragma once
 
 #include <chrono>
@@ -32,6 +32,12 @@ struct Migration {
   std::string_view up;    // SQL
   std::string_view down;
   std::string_view checksum;  // SHA-256 of `up`, hexadecimal
+
+  // Older binaries may work with a schema that has it, and the database tells them so: `up` begins
+  // with the line "-- backward compatible".
+  [[nodiscard]] constexpr bool backward_compatible() const {
+    return up.starts_with("-- backward compatible\n");
+  }
 };
 
 // Those of this binary, ascending.
@@ -41,7 +47,8 @@ enum class MigrationState : std::uint8_t {
   applied,
   pending,  // this binary has it, the database does not
   changed,  // applied, but with other SQL than this binary's
-  unknown,  // applied by a newer binary
+  unknown,  // applied by a newer binary, and this one cannot work with it
+  newer,    // applied by a newer binary, and backward compatible
 };
 [[nodiscard]] std::string_view to_string(MigrationState state);
 
@@ -64,7 +71,8 @@ struct MigrationStatus {
     std::chrono::milliseconds lock_wait = std::chrono::seconds(60));
 
 // Takes the last `steps` migrations back, newest first, and returns their versions. Data goes with
-// them: for people, never for a program to call by itself.
+// them: for people, never for a program to call by itself. Only a binary that knows a migration can
+// take it back (`conflict`).
 [[nodiscard]] Result<std::vector<int>> migrate_down(
     const std::string& conninfo, int steps,
     std::span<const Migration> migrations = embedded_migrations(),

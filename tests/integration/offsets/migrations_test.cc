@@ -102,6 +102,26 @@ TEST_F(Migrations, AreRefusedWhenTheDatabaseKnowsNewerOnes) {
   EXPECT_EQ(list->back().name, "two");
 }
 
+TEST_F(Migrations, OfANewerBinaryAreNoObstacleWhenTheyAreBackwardCompatible) {
+  constexpr std::array<Migration, 2> with_compatible{
+      {kTwo[0],
+       {2, "more", "-- backward compatible\nCREATE TABLE penstock.more ()",
+        "DROP TABLE penstock.more", "c2"}}};
+  ASSERT_TRUE(migrate_up(conninfo, std::nullopt, with_compatible).has_value());
+  const auto old_binary = std::span(with_compatible).first(1);
+  EXPECT_EQ(is_current(conninfo, old_binary), true);
+  EXPECT_EQ(migrate_up(conninfo, std::nullopt, old_binary), std::vector<int>{});
+  const auto list = status(conninfo, old_binary);
+  ASSERT_EQ(list->size(), 2U);
+  EXPECT_EQ(list->back().state, MigrationState::newer);
+
+  const auto down = migrate_down(conninfo, 1, old_binary);
+  ASSERT_FALSE(down.has_value()) << "it has no SQL to take it back with";
+  EXPECT_EQ(down.error().kind, ErrorKind::conflict);
+  EXPECT_NE(down.error().message.find("0002_more"), std::string::npos) << down.error().message;
+  EXPECT_TRUE(has_table("penstock.more"));
+}
+
 TEST_F(Migrations, LeaveNothingOfOneThatFailed) {
   constexpr std::array<Migration, 2> with_bad{
       {kTwo[0], {2, "bad", "CREATE TABLE penstock.half (); SELECT 1 / 0;", "SELECT 1", "c2"}}};

@@ -45,11 +45,22 @@ TEST(EmbeddedMigrations, AreCompleteAndInOrder) {
   EXPECT_EQ(embedded_migrations()[0].name, "offsets_and_dead_letters");
 }
 
+TEST(EmbeddedMigrations, AreBackwardCompatibleOnlyIfTheirFirstLineSaysSo) {
+  const auto compatible = [](std::string_view up) {
+    return Migration{2, "two", up, "", ""}.backward_compatible();
+  };
+  EXPECT_TRUE(compatible("-- backward compatible\nSELECT 1"));
+  EXPECT_FALSE(compatible("-- Not backward compatible\nSELECT 1"));
+  EXPECT_FALSE(compatible("SELECT 1;\n-- backward compatible\n"));
+  EXPECT_FALSE(compatible(""));
+}
+
 TEST(EmbeddedMigrations, NameEveryState) {
   EXPECT_EQ(to_string(MigrationState::applied), "applied");
   EXPECT_EQ(to_string(MigrationState::pending), "pending");
   EXPECT_EQ(to_string(MigrationState::changed), "changed");
   EXPECT_EQ(to_string(MigrationState::unknown), "unknown");
+  EXPECT_EQ(to_string(MigrationState::newer), "newer");
 }
 
 }  // namespace
