@@ -97,6 +97,8 @@ test_all() {
     step 'runtime packages' "$PENSTOCK_REPO/tools/check_runtime.sh" || true
     results+=("$helm_results")
     step "the chart's tests" run_helm --without-cluster || true
+    results+=("$image_results")
+    step 'container image' run_image || true
   fi
   say "everything took $((SECONDS - started)) s"
   [ "${#failed_steps[@]}" = 0 ] || say "failed: $(printf '%s; ' "${failed_steps[@]}")"
