@@ -141,18 +141,25 @@ class Floors(unittest.TestCase):
         results["orders"]["conditions"]["machine"]["CPUs"] = "2"
         results["latency-50000"] = workload({"penstock": latencies(12), "bare consumer": latencies(9),
                                              "redpanda-connect": latencies(150, peer=True)})  # fmt: skip
-        orders, ceiling, latency = judgement.floors(results)
+        orders, ceiling, latency = judgement.floors(results, {})
         self.assertIn("6 × the best peer is 1,200 rows a second, for each of which 2 CPUs have 1666.67 µs", orders)
         self.assertIn("reaches 4.00 ×", orders)
         self.assertIn("a row costs Penstock 0.50 µs of CPU and the ceiling 0.40 µs", ceiling)
         self.assertIn("1/15 of the best peer's p99 is 10.0 ms", latency)
-        self.assertIn("leaves 1.0 ms for computing", latency)
+        self.assertTrue(latency.endswith("leaves 1.0 ms for computing, inserting and the commit's fsync."), latency)
         self.assertIn("Why these are not reached", Page.page(results))
+
+        in_memory = {"orders": sample()["orders"], "latency-50000": copy.deepcopy(results["latency-50000"])}
+        in_memory["latency-50000"]["programs"]["redpanda-connect"] = latencies(300, peer=True)
+        orders, ceiling, latency = judgement.floors(results, in_memory)
+        self.assertTrue(orders.endswith(" [Without a disk](#without-a-disk): 6.67 × the best peer."), orders)
+        self.assertTrue(ceiling.endswith(" [Without a disk](#without-a-disk): 0.75 × the ceiling."), ceiling)
+        self.assertTrue(latency.endswith(" [Without a disk](#without-a-disk): 25.00 × the best peer."), latency)
 
     def test_nothing_is_said_of_a_goal_that_is_reached(self):
         results = {"orders": sample()["orders"]}
         results["orders"]["programs"]["ceiling"] = rates(610, 610, 610)
-        self.assertEqual(judgement.floors(results), [])
+        self.assertEqual(judgement.floors(results, {}), [])
         self.assertNotIn("Why these are not reached", Page.page(results))
 
 
@@ -190,6 +197,17 @@ class Page(unittest.TestCase):
         for name in ("orders", "wide", "scaling", "crash", "latency"):
             self.assertIn(f"./dev bench peers --workload {name}`", nothing)
         self.assertNotIn("](benchmarks/", nothing)
+
+    def test_what_was_measured_without_a_disk_has_its_own_goals_and_tables(self):
+        self.assertNotIn("## Without a disk", self.page(sample()))
+        in_memory = {"orders": sample()["orders"], "latency-10000": sample()["latency-10000"]}
+        page = report.page({}, {}, in_memory)
+        part = page[page.index("## Without a disk"):page.index("## CPU and memory")]
+        self.assertIn("`--in-memory` puts the files", part)
+        self.assertIn("| orders, rows a second against the ceiling | ≥ 0.9 × | 0.75 × | **no** |", part)
+        self.assertIn("| **penstock** | **600** |", part)
+        self.assertIn("### latency at 10,000 a second", part)
+        self.assertNotIn("### wide", part)
 
     def test_any_part_of_the_results_makes_a_page(self):
         for name, result in sample().items():
@@ -281,6 +299,13 @@ class Files(unittest.TestCase):
         charts_of_page = sorted(line.split("(")[1].rstrip(")") for line in page.splitlines() if line.startswith("!["))
         self.assertEqual(charts_of_page, sorted(f"benchmarks/{file.name}" for file in (self.folder / "docs/benchmarks").iterdir()))
 
+    def test_report_shows_what_was_measured_without_a_disk_if_it_lies_beside(self):
+        self.write(sample())
+        (self.folder / "in-memory.json").write_text(self.file.read_text())
+        done = self.run_script("report.py", "--results", self.file, "--into", self.folder / "docs")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("## Without a disk", (self.folder / "docs/benchmarks.md").read_text())
+
     def test_report_prints_the_figures_of_all_workloads_or_what_is_wrong(self):
         self.write(sample())
         done = self.run_script("report.py", "--results", self.file, "--json")
@@ -335,6 +360,17 @@ sys.exit({status})
         done = self.peers("--programs", "penstock,ceiling", kit="exit 1")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("--programs penstock,ceiling", (self.folder / "arguments").read_text())
+
+    def test_a_run_without_a_disk_has_its_own_file(self):
+        (self.folder / "build/peers").mkdir(parents=True)
+        self.file = self.folder / "build/peers/in-memory.json"
+        self.write({})
+        done = subprocess.run(
+            [sys.executable, "-B", REPORT / "run.py", "--program", self.program(), "--make-kit", self.kit("echo /the/kit"),
+             "--in-memory"], cwd=self.folder, capture_output=True, text=True, check=False)  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("--results build/peers/in-memory.json", (self.folder / "arguments").read_text())
+        self.assertIn("--in-memory", (self.folder / "arguments").read_text())
 
     def test_a_kit_that_cannot_be_made_ends_the_run_with_a_way_out(self):
         self.write({})

@@ -115,6 +115,10 @@ def rate_vs_best_peer(workloads, workload):
     return ratio(rate(workloads, workload), best)
 
 
+def rate_vs_ceiling(workloads, workload):
+    return ratio(rate(workloads, workload), rate(workloads, workload, CEILING))
+
+
 def latency_vs_best_peer(workloads, workload):
     best = best_peer(workloads, workload, "p99_ms", min)
     return ratio(best, median(workloads, workload, PENSTOCK, "p99_ms"))
@@ -153,7 +157,7 @@ def summary(workloads):
         "orders": {
             "rows_per_second": rounded(orders, 0),
             "vs_best_peer": rounded(rate_vs_best_peer(workloads, "orders"), 2),
-            "vs_ceiling": rounded(ratio(orders, rate(workloads, "orders", CEILING)), 3),
+            "vs_ceiling": rounded(rate_vs_ceiling(workloads, "orders"), 3),
         },
         "wide": {"vs_best_peer": rounded(rate_vs_best_peer(workloads, "wide"), 2)},
         "filter": {"lines_per_second": rounded(rate(workloads, "filter"), 0)},

@@ -114,9 +114,9 @@ def goals_table(workloads):
 # ---- what the floor leaves -----------------------------------------------------------------------
 
 
-def floors(workloads):
+def floors(workloads, in_memory):
     """Lines of Markdown: for each goal against the ceiling or the peers that is not reached, what is
-    left to gain by the floor of the same run."""
+    left to gain by the floor of the same run, and what it is without a disk if that was measured."""
     lines = []
     peer = figures.best_peer(workloads, "orders", "records_per_second", max)
     ours, ceiling = figures.rate(workloads, "orders"), figures.rate(workloads, "orders", figures.CEILING)
@@ -132,6 +132,7 @@ def floors(workloads):
             f"{budget_us - servers:.2f} µs. The ceiling, which only moves, takes {program:.2f} µs and reaches "
             f"{ceiling / peer:.2f} ×. More than that needs a cheaper insert (no key on the table, less WAL) or "
             "PostgreSQL on CPUs of its own."
+            + without_disk("best peer", figures.rate_vs_best_peer(in_memory, "orders"))
         )
     if None not in (ours, ceiling) and ours < CEILING_SHARE * ceiling:
         cost = {
@@ -144,6 +145,7 @@ def floors(workloads):
             f"the ceiling {cost[figures.CEILING, 'program_cpu']:.2f} µs; PostgreSQL and the broker "
             f"{cost[PENSTOCK, 'servers_cpu']:.2f} and {cost[figures.CEILING, 'servers_cpu']:.2f} µs. The stages, and the "
             "floor of each: [What a record costs](architecture.md#what-a-record-costs)."
+            + without_disk("ceiling", figures.rate_vs_ceiling(in_memory, "orders"))
         )
     for workload, (_, times) in LATENCY_GOALS.items():
         peer = figures.best_peer(workloads, workload, "p99_ms", min)
@@ -154,8 +156,13 @@ def floors(workloads):
                 f"- {title_of(workload)}: 1/{times} of the best peer's p99 is {peer / times:.1f} ms. A bare "
                 f"consumer, which writes nothing, has {bare:.1f} ms in the same run, which leaves "
                 f"{max(0, peer / times - bare):.1f} ms for computing, inserting and the commit's fsync."
+                + without_disk("best peer", figures.latency_vs_best_peer(in_memory, workload))
             )
     return lines
+
+
+def without_disk(whom, times):
+    return "" if times is None else f" [Without a disk](#without-a-disk): {times:.2f} × the {whom}."
 
 
 def slowest_setting(workloads):

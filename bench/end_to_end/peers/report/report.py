@@ -20,6 +20,7 @@ from markdown import bold, number, table, title_of
 PEERS = pathlib.Path(__file__).resolve().parents[1]
 ROOT = PEERS.parents[2]
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
+IN_MEMORY = "in-memory.json"  # beside them, if there are any: by --in-memory
 
 # ---- tables --------------------------------------------------------------------------------------
 
@@ -66,8 +67,8 @@ def rate_section(workloads, workload, base=PENSTOCK):
             *left_out(result)]  # fmt: skip
 
 
-def floor_section(workloads):
-    lines = floors(workloads)
+def floor_section(workloads, in_memory):
+    lines = floors(workloads, in_memory)
     return ["Why these are not reached:", "", *lines, ""] if lines else []
 
 
@@ -84,6 +85,19 @@ def latency_section(workloads, workload):
         )
     head = ["milliseconds", "p50", "p99", "p99.9", "max", "p99, every round"]
     return [f"### {title_of(workload)}", when(result), "", table(head, rows), "", *left_out(result)]
+
+
+def in_memory_section(in_memory):
+    if not in_memory:
+        return []
+    parts = ["## Without a disk", "", readme_section("Without a disk"), "", goals_table(in_memory), ""]
+    for workload in RATES:
+        if workload in in_memory:
+            parts += [*rate_section(in_memory, workload), ""]
+    for workload in PACES:
+        if workload in in_memory:
+            parts += [*latency_section(in_memory, workload), ""]
+    return parts
 
 
 def crash_section(workloads):
@@ -219,7 +233,7 @@ def all_charts(workloads):
 # ---- the page ------------------------------------------------------------------------------------
 
 
-def page(workloads, svgs):
+def page(workloads, svgs, in_memory=None):
     def chart(file, alt):
         return [f"![{alt}](benchmarks/{file})", ""] if file in svgs else []
 
@@ -230,11 +244,12 @@ def page(workloads, svgs):
         "",
         "How fast Penstock moves records from Kafka into PostgreSQL, what that costs, and how soon a record is "
         "visible, beside the programs that people would use instead and beside a program that does nothing but "
-        "move. Everything here can be repeated by two commands, the first of which takes some hours, or as many "
-        "runs with `--workload NAME,…` as you like:",
+        "move. Everything here can be repeated by these commands, of which a measurement takes some hours, or as "
+        "many runs with `--workload NAME,…` as you like:",
         "",
         "```sh",
         "./dev bench peers --results docs/benchmarks/results.json",
+        "./dev bench peers --in-memory --results docs/benchmarks/in-memory.json   # if a disk stalls",
         "./dev bench report",
         "```",
         "",
@@ -243,7 +258,7 @@ def page(workloads, svgs):
         "",
         goals_table(workloads),
         "",
-        *floor_section(workloads),
+        *floor_section(workloads, in_memory or {}),
         "## Where Penstock is not ahead",
         "",
         "Every figure in which another program is better, found by comparing all of them:",
@@ -264,6 +279,7 @@ def page(workloads, svgs):
     parts += chart("latency.svg", "Latency from produce to visible")
     for workload in PACES:
         parts += [*latency_section(workloads, workload), ""]
+    parts += in_memory_section(in_memory)
     parts += ["## CPU and memory", "", *chart("cost.svg", "CPU and memory in orders"), "## Lanes and workers", ""]
     parts += chart("scaling.svg", "Penstock by lanes and workers")
     parts += [*rate_section(workloads, "scaling", "default")[1:], "", "## SIGKILL in the middle", ""]
@@ -281,6 +297,8 @@ def main():
     parser.add_argument("--json", action="store_true", help="only print one JSON object of the figures")
     arguments = parser.parse_args()
     workloads = figures.load(arguments.results)
+    beside = arguments.results.with_name(IN_MEMORY)
+    in_memory = figures.load(beside) if beside.exists() else {}
     if arguments.json:
         print(json.dumps(figures.summary(workloads)))
         return
@@ -289,7 +307,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for file, svg in svgs.items():
         (folder / file).write_text(svg, encoding="utf-8")
-    (arguments.into / "benchmarks.md").write_text(page(workloads, svgs), encoding="utf-8")
+    (arguments.into / "benchmarks.md").write_text(page(workloads, svgs, in_memory), encoding="utf-8")
     print(f"wrote {arguments.into / 'benchmarks.md'}")
 
 
