@@ -5,35 +5,14 @@ The chart is rendered by helm, and kubelet.py does what the objects say. What is
 setUpClass; each test is one sentence about it.
 """
 
-import pathlib
 import re
-import tempfile
 import unittest
 
-import chart
 import kubelet
 import stand
+from live_release import PARTITIONS, REPLICAS, VALUES, Release
 
-REPLICAS = 3
-PARTITIONS = 8
 RECORDS_PER_SECOND = 20_000
-PROGRAM = chart.ROOT / "build" / "release" / "penstock"
-VALUES = {
-    # Shorter times than the chart's own, so that the story is told in half a minute.
-    "workload": {"replicas": REPLICAS, "minReadySeconds": 1},
-    "preStopSeconds": 1,
-    "probes": {name: {"periodSeconds": 1} for name in ("startup", "liveness", "readiness")},
-    "partitions": PARTITIONS,
-    "database": {"existingSecret": "orders-db"},
-    "pipelines": [{
-        "name": "orders",
-        "compute": {"let": {"total": "double(msg.quantity) * msg.unit_price"}},
-        "sink": {"table": "orders", "columns": {
-            **{name: f"msg.{name}" for name in ("id", "partition", "sequence", "customer", "quantity", "sent_us")},
-            "total": "total", "placed_at": "timestamp(msg.placed_at)",
-            "source_partition": "record.partition", "source_offset": "record.offset"}},
-    }],
-}
 SERVERS = None
 
 
@@ -42,90 +21,12 @@ def setUpModule():
     SERVERS = unittest.enterModuleContext(stand.servers())
 
 
-class Release:
-    """A release of the chart with a stream of its own, which is also its consumer group."""
-
-    def __init__(self, name, values):
-        brokers, server = SERVERS
-        self.stream = stand.Stream(brokers, server, name, PARTITIONS)
-        pipeline = VALUES["pipelines"][0] | {"source": {"topics": [name], "group": name, "start_at": "earliest"}}
-        rendered = chart.template(values=VALUES | values | {
-            "pipelines": [pipeline], "kafka": {"bootstrapServers": brokers}})
-        if rendered.returncode != 0:
-            raise AssertionError(rendered.stderr)
-        documents = chart.objects(rendered.stdout)
-        self.folder = tempfile.TemporaryDirectory(prefix="penstock-pods-")
-        folder = pathlib.Path(self.folder.name)
-        folder.chmod(0o755)  # the pods are another user
-        self.node = kubelet.Node(kubelet.Image(chart.ROOT / "Dockerfile", PROGRAM, folder), documents,
-                                 {"orders-db": {"uri": self.stream.database}}, folder)
-        self.replicas = kubelet.StatefulSet(self.node, chart.workload(documents))
-
-    def close(self):
-        self.replicas.delete_all()
-        self.stream.close()
-        self.folder.cleanup()
-
-    def migrate(self):
-        """(exit status, what it said, the migrations that the database then has)."""
-        job = chart.one(self.node.documents, "Job")
-        pod = job["spec"]["template"]["spec"]
-        ended = kubelet.run_to_end(self.node, job["metadata"]["name"] + "-x7k2p", job["metadata"], pod,
-                                   job["spec"]["activeDeadlineSeconds"])
-        return *ended, self.stream.query("SELECT string_agg(m::text, ' ') FROM penstock.schema_migrations m")
-
-    def helm_test(self):
-        """(exit status, what it said)."""
-        pod = chart.one(self.node.documents, "Pod")
-        return kubelet.run_to_end(self.node, pod["metadata"]["name"], pod["metadata"], pod["spec"])
-
-    def metric(self, ordinal, name):
-        """Its values, one for each set of labels."""
-        _, text = kubelet.get(self.replicas.pods[ordinal].container.find_port(), "/metrics")
-        return [float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M)]
-
-    def of_partitions(self, name):
-        """The values of all replicas together."""
-        return [value for ordinal in self.replicas.pods for value in self.metric(ordinal, name)]
-
-    def generation(self):
-        return self.stream.group(self.stream.name).generation
-
-    def wait_until_shared(self):
-        """Every partition has an owner, and nobody has two more than another: nothing is left to move."""
-        def shared():
-            owned = [len(self.metric(ordinal, "penstock_partition_epoch")) for ordinal in self.replicas.pods]
-            return sum(owned) == PARTITIONS and max(owned) - min(owned) <= 1
-        stand.wait_until(shared, "all partitions are shared evenly")
-
-    def wait_until_flowing(self):
-        def flowing():
-            stored = self.stream.by_partition("SELECT partition, next_offset FROM penstock.offsets")
-            return len(stored) == PARTITIONS and min(stored.values()) > RECORDS_PER_SECOND / PARTITIONS
-        stand.wait_until(flowing, "rows of every partition arrive")
-
-    def start(self):
-        self.replicas.start_all()
-        self.settle()
-
-    def settle(self):
-        for ordinal in self.replicas.pods:
-            self.replicas.wait_until_available(ordinal)
-        self.wait_until_shared()
-
-    def drained(self):
-        """No lag: by the replicas' metrics, and by the offsets of the group, which autoscaling looks at."""
-        lags = self.of_partitions("penstock_partition_lag_records")
-        return len(lags) == PARTITIONS and sum(lags) == 0 and \
-            self.stream.group(self.stream.name).offsets == self.stream.ends()
-
-
 class RollingUpdate(unittest.TestCase):
     """With static membership, as the chart has it by default; then a replica is killed."""
 
     @classmethod
     def setUpClass(cls):
-        release = cls.release = Release("orders_static", {})
+        release = cls.release = Release(SERVERS, "orders_static", {})
         cls.addClassCleanup(release.close)
         cls.migrations = [release.migrate(), release.migrate()]
 
@@ -141,7 +42,7 @@ class RollingUpdate(unittest.TestCase):
         cls.helm_test = release.helm_test()
 
         release.stream.produce(RECORDS_PER_SECOND)
-        release.wait_until_flowing()
+        release.wait_until_flowing(RECORDS_PER_SECOND / PARTITIONS)
         cls.generations = [release.generation()]
         release.replicas.rolling_update()
         cls.generations.append(release.generation())
@@ -237,12 +138,12 @@ class WithoutStaticMembership(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        release = Release("orders_dynamic", {"staticMembership": {"enabled": False}})
+        release = Release(SERVERS, "orders_dynamic", {"staticMembership": {"enabled": False}})
         cls.addClassCleanup(release.close)
         release.migrate()
         release.start()
         release.stream.produce(RECORDS_PER_SECOND)
-        release.wait_until_flowing()
+        release.wait_until_flowing(RECORDS_PER_SECOND / PARTITIONS)
         cls.generations = [release.generation()]
         cls.rebalances = [release.metric(0, "penstock_rebalances_total")]
         release.replicas.replace(REPLICAS - 1)

@@ -167,6 +167,15 @@ class Lifecycle(Release):
         self.helm("uninstall", chart.RELEASE, "--wait", "--timeout", "2m")
         self.assert_gone()
 
+    def test_autoscaling_that_is_turned_on_brings_the_fewest_pods(self):
+        self.helm(*self.deploy("install", "deployment"), "--wait", values=QUICK)
+        self.wait_for_pods(3)
+        autoscaling = {"kind": "hpa", "minReplicas": 2, "maxReplicas": 3}
+        self.helm(*self.deploy("upgrade", "deployment"), values=QUICK | {"autoscaling": autoscaling})
+        # Without the number in the workload Kubernetes makes it 1, until the autoscaler looks.
+        self.wait_for_pods(2)
+        until(lambda: self.workload("Deployment")["spec"]["replicas"] == 2, "the autoscaler has set the number")
+
 
 class LifecycleWithHelm4(Lifecycle):
     """Applies on the server's side, and waits in its own way."""
