@@ -6,22 +6,34 @@ import unittest
 
 import autoscaler
 import chart
+import live_release
 
 # What a pod works off, in the simulation. Less than a real one does: the chart's numbers must not
 # depend on it, so it is varied below.
 RECORDS_PER_SECOND = 20_000
 
 
+def rows(name):
+    with (chart.TESTS / name).open() as file:
+        return [{field: int(value) for field, value in row.items()}
+                for row in csv.DictReader(line for line in file if not line.startswith("#"))]
+
+
 def arrivals():
     """Records of every second of tests/helm/arrivals.csv, a value of which stands for a minute."""
-    with (chart.TESTS / "arrivals.csv").open() as file:
-        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    return [int(row["records_per_second"]) for row in rows for _ in range(60)]
+    return [row["records_per_second"] for row in rows("arrivals.csv") for _ in range(60)]
 
 
-def of_chart(**changes):
-    """The autoscaler that ci/keda-values.yaml makes, and how many partitions there are."""
-    values = {"autoscaling": changes} if changes else {}
+def recorded_arrivals():
+    """Records of every second of tests/helm/lag.csv."""
+    return [(after["records"] - before["records"]) // (after["second"] - before["second"])
+            for before, after in itertools.pairwise(rows("lag.csv"))
+            for _ in range(after["second"] - before["second"])]
+
+
+def of_chart(partitions=12, **changes):
+    """The autoscaler that ci/keda-values.yaml makes."""
+    values = {"partitions": partitions, "autoscaling": changes}
     spec = chart.one(chart.render(values, base="keda"), "ScaledObject")["spec"]
     triggers = {trigger["type"]: trigger["metadata"] for trigger in spec["triggers"]}
     return autoscaler.Autoscaler(
@@ -94,3 +106,62 @@ class Autoscaling(unittest.TestCase):
         for i, step in enumerate(steps):
             in_a_minute = sum(s for s in steps[max(0, i - 3):i + 1] if s > 0)
             self.assertLessEqual(in_a_minute, max(2, decisions[max(0, i - 3)][2]))
+
+
+class Recorded(unittest.TestCase):
+    """The lag of a real release of three pods, every 15 s, as record_lag.py has seen it: two peaks of load
+    beyond what they can do, a rolling update, a crash, and 40 s in which nothing could be written."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.curve = rows("lag.csv")
+        scaler = of_chart(live_release.PARTITIONS, cpuUtilization=0, minReplicas=1)
+        cls.per_pod = scaler.lag_per_replica
+        cls.decisions = cls.decided(scaler)
+
+    @classmethod
+    def decided(cls, scaler):
+        """By lag alone, of which nothing that is decided takes any away; after the recording an hour without."""
+        end = cls.curve[-1]["second"]
+        calm = [{"second": second, "lag": 0} for second in range(end + 15, end + 3600, autoscaler.SYNC_SECONDS)]
+        decisions, pods = [], scaler.least
+        for row in [*cls.curve, *calm]:
+            pods = scaler.step(row["second"], pods, row["lag"], 0)
+            decisions.append((row["second"], row["lag"], pods))
+        return decisions
+
+    def test_the_recording_has_two_peaks_that_the_pods_did_not_keep_up_with(self):
+        high = [row["lag"] > 4 * self.per_pod for row in self.curve]
+        self.assertGreaterEqual(sum(now and not before for before, now in itertools.pairwise(high)), 2)
+        self.assertLess(self.curve[-1]["lag"], self.per_pod)
+
+    def test_there_are_never_more_pods_than_partitions(self):
+        self.assertGreater(max(lag for _, lag, _ in self.decisions), live_release.PARTITIONS * self.per_pod)
+        self.assertEqual(max(pods for _, _, pods in self.decisions), live_release.PARTITIONS)
+
+    def test_pods_follow_the_lag_within_three_minutes_and_go_when_it_is_gone(self):
+        for now, lag, _ in self.decisions:
+            wanted = min(live_release.PARTITIONS, lag // self.per_pod)
+            held = [row for row in self.curve if now - 180 <= row["second"] <= now]
+            if len(held) == 13 and all(row["lag"] >= wanted * self.per_pod for row in held):
+                pods = next(pods for at, _, pods in self.decisions if at == now)
+                self.assertGreaterEqual(pods, wanted, f"at {now} s, lag {lag}")
+        self.assertEqual(self.decisions[-1][2], 1)
+
+    def test_the_number_of_pods_does_not_swing(self):
+        changes = turns(self.decisions)
+        self.assertLessEqual(len(changes), 3, changes)  # two peaks: up, down, up, down
+        self.assertTrue(all(b - a >= 600 for a, b in itertools.pairwise(changes)), changes)
+
+    def test_without_ten_quiet_minutes_before_going_down_it_would_swing(self):
+        hasty = of_chart(live_release.PARTITIONS, cpuUtilization=0, minReplicas=1, behavior={
+            "scaleDown": {"stabilizationWindowSeconds": 0}})
+        self.assertGreater(len(turns(self.decided(hasty))), 3)
+
+    def test_the_same_load_is_worked_off_when_the_pods_follow_it(self):
+        capacity = 8_000  # of one of those pods, about
+        decisions = run(of_chart(live_release.PARTITIONS), capacity, recorded_arrivals())
+        self.assertLessEqual(max(pods for _, _, pods in decisions), live_release.PARTITIONS)
+        worst = max(row["lag"] for row in self.curve)
+        self.assertLess(max(lag for _, lag, _ in decisions), worst)
+        self.assertLess(decisions[-1][1], self.per_pod)

@@ -27,7 +27,7 @@ import api
 
 # What the chart's objects need to come to life, and to be gone with their owners.
 CONTROLLERS = ["clusterrole-aggregation", "deployment", "disruption", "endpointslice", "garbage-collector",
-               "job", "replicaset", "serviceaccount", "statefulset"]
+               "horizontal-pod-autoscaler", "job", "replicaset", "serviceaccount", "statefulset"]
 START_SECONDS = 180  # some seconds on an idle machine
 
 
