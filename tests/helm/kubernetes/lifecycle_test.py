@@ -269,7 +269,8 @@ class Trouble(Release):
         pods, start = self.wait_for_pods(3), len(self.events())
         self.cluster.nodes.hold(self.namespace, "pipelines")
         self.helm(*self.deploy("upgrade"), values=changed_pipeline(replicas=3))
-        until(lambda: self.pods().keys() - pods, "a pod of the new version is there")
+        until(lambda: any(pod["status"]["phase"] == "Running" for uid, pod in self.pods().items() if uid not in pods),
+              "a pod of the new version runs, and is not ready")
         self.cluster.nodes.heal(self.namespace)
         self.helm("rollback", chart.RELEASE, "1", "--wait", "--timeout", "2m")
         self.assertEqual(len(self.wait_for_pods(3) & pods), 2)
