@@ -13,10 +13,11 @@ TEST(Kafka, MayBeKilledAndComeBack) {
   auto serve = stand.serve("serve");
   ASSERT_TRUE(stand.wait_until_applied(15'000)) << serve.log();
   stand.kafka().kill();
+  // Now: when it is back, on a busy machine, the rest may have arrived before we look again.
   ASSERT_FALSE(stand.producer_finished());
+  ASSERT_LT(stand.applied(), 60'000)
+      << "no fault bit: everything had arrived before the broker died";
   must(stand.kafka().start_again());
-  const std::int64_t before = stand.applied();
-  ASSERT_LT(before, 60'000) << "no fault bit: everything had arrived before the broker died";
   expect_exactly_once(stand.conclude());
   EXPECT_FALSE(serve.process().poll()) << serve.log();
 }
