@@ -215,7 +215,8 @@ void Pipeline::on_fenced(PartitionId partition, Epoch mine, std::optional<Epoch>
        {"partition", partition.partition},
        {"epoch", value_of(mine)},
        {"found_epoch", value_of(found.value_or(Epoch::none))}});
-  consumer_->reclaim(partition, mine, found != mine);
+  // Less, or nothing at all: nobody took it, but the database went back to before our claim.
+  consumer_->reclaim(partition, mine, found.has_value() && *found > mine);
 }
 
 void Pipeline::on_availability(int lane, bool available, const Error& error) {

@@ -255,6 +255,7 @@ class Claims::Impl {
       const auto found = taken.find({requests[i].topic, requests[i].id.partition});
       if (found != taken.end()) {
         std::tie(answers[i].epoch, answers[i].next_offset) = found->second;
+        highest_[found->first] = answers[i].epoch;
       }
     }
     claims_.add(taken.size());
@@ -269,20 +270,25 @@ class Claims::Impl {
     std::vector<Offset> initials;
     std::vector<std::string> clusters;
     std::vector<std::string> topic_ids;
+    std::vector<std::int64_t> epochs;
     for (const ClaimRequest* request : wanted) {
       keys.add(request->topic, request->id.partition);
       initials.push_back(request->initial.value_or(0));  // not used where a row is locked
       clusters.push_back(request->cluster_id);
       topic_ids.push_back(request->topic_id);
+      const auto known = highest_.find({request->topic, request->id.partition});
+      epochs.push_back((known == highest_.end() ? 0 : value_of(known->second)) + 1);
     }
     const pqxx::result result = transaction.exec(
         "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
         "backend_pid, cluster_id, topic_id) "
-        "SELECT $1, u.topic, u.partition, u.initial, 1, $2, pg_backend_pid(), u.cluster_id, "
-        "u.topic_id FROM unnest($3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[]) "
-        "AS u(topic, partition, initial, cluster_id, topic_id) ORDER BY u.topic, u.partition "
+        "SELECT $1, u.topic, u.partition, u.initial, u.epoch, $2, pg_backend_pid(), u.cluster_id, "
+        "u.topic_id FROM unnest($3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[], "
+        "$8::bigint[]) AS u(topic, partition, initial, cluster_id, topic_id, epoch) "
+        "ORDER BY u.topic, u.partition "
         "ON CONFLICT (pipeline, topic, partition) DO UPDATE SET "
-        "epoch = o.epoch + 1, owner = EXCLUDED.owner, backend_pid = EXCLUDED.backend_pid, "
+        "epoch = greatest(o.epoch + 1, EXCLUDED.epoch), owner = EXCLUDED.owner, backend_pid = "
+        "EXCLUDED.backend_pid, "
         "claimed_at = now(), "
         "cluster_id = coalesce(nullif(EXCLUDED.cluster_id, ''), o.cluster_id), "
         "topic_id = coalesce(nullif(EXCLUDED.topic_id, ''), o.topic_id) "
@@ -291,7 +297,7 @@ class Claims::Impl {
         "AND (o.topic_id IN ('', EXCLUDED.topic_id) OR EXCLUDED.topic_id = '') "
         "RETURNING o.topic, o.partition, o.epoch, o.next_offset",
         pqxx::params{options_.pipeline, options_.owner, keys.topics, keys.partitions, initials,
-                     clusters, topic_ids});
+                     clusters, topic_ids, epochs});
     for (const auto& row : result) {
       taken[{row[0].as<std::string>(), row[1].as<std::int32_t>()}] = {
           Epoch{row[2].as<std::int64_t>()}, row[3].as<Offset>()};
@@ -301,6 +307,7 @@ class Claims::Impl {
 
   const Options options_;
   std::unique_ptr<pqxx::connection> connection_;
+  std::map<Key, Epoch> highest_;  // that a claim was given
   bool connected_before_ = false;
   Counter claims_;
   Counter lock_timeouts_;

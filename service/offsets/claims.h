@@ -67,7 +67,9 @@ class Claims {
   Claims& operator=(const Claims&) = delete;
 
   // One answer per request, in the order of the requests. `cluster_id` and `topic_id` of a request
-  // are compared with the stored ones when both are known, and stored when they were not.
+  // are compared with the stored ones when both are known, and stored when they were not. An epoch
+  // is above every other that this object was given for the partition, even if a failover took the
+  // table back: what is left of an earlier claim stays fenced, and nothing of the new one is.
   [[nodiscard]] Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests);
 
   // Gives claims up: clears the owner where the epoch is still ours. The epoch stays, so that the

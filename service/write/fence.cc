@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "write/binary_array.h"
@@ -60,6 +61,30 @@ std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& op
     result.push_back(fenced);
   }
   return result;
+}
+
+Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances) {
+  auto rows = session.connection().execute(
+      "SELECT topic, partition, epoch, next_offset FROM penstock.offsets WHERE pipeline = $1",
+      {session.options().pipeline});
+  if (!rows) return std::unexpected(std::move(rows.error()));
+  std::map<std::pair<std::string, int>, int> row_of;
+  for (int row = 0; row < rows->rows(); ++row) {
+    row_of[{rows->string(row, 0), std::stoi(rows->string(row, 1))}] = row;
+  }
+  std::vector<Fenced> moved;
+  for (const Advance& advance : advances) {
+    Fenced fenced{.mine = advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
+    const auto found = row_of.find({session.options().topics[advance.partition.topic],
+                                    static_cast<int>(advance.partition.partition)});
+    if (found != row_of.end()) {
+      fenced.found_epoch = Epoch{std::stoll(rows->string(found->second, 2))};
+      fenced.found_offset = std::stoll(rows->string(found->second, 3));
+    }
+    if (fenced.found_epoch == advance.epoch && fenced.found_offset == advance.range.to) continue;
+    moved.push_back(fenced);
+  }
+  return moved;
 }
 
 }  // namespace penstock::write

@@ -1,15 +1,18 @@
-// Fence: moving positions forward as the last act of a transaction, and reading who refused it.
+// Fence: moving positions forward as the last act of a transaction, and reading who refused it, or
+// where they stand by now.
 //
 // See docs/guarantees.md and penstock.advance in migrations/0001.
 // Threads: the lane's only.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "write/group.h"
 #include "write/script.h"
+#include "write/session.h"
 
 namespace penstock::write {
 
@@ -25,5 +28,9 @@ void add_fence(Script& script, const LaneOptions& options, const Group& group);
 // The partitions in the DETAIL of SQLSTATE PS001. Empty when it cannot be read.
 [[nodiscard]] std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& options,
                                               const Group& group);
+
+// Those of `advances` whose partition does not stand at the end of its range, with its epoch.
+[[nodiscard]] Try<std::vector<Fenced>> read_moved(Session& session,
+                                                  std::span<const Advance> advances);
 
 }  // namespace penstock::write

@@ -62,6 +62,7 @@ class Lane::Impl {
   void turn();
   void connect();
   void resolve();
+  void verify();
   void attempt();
   void idle();
   [[nodiscard]] bool take_group();
@@ -118,6 +119,9 @@ class Lane::Impl {
   std::optional<Group> group_;
   std::optional<BackendIdentity> lost_backend_;  // of the last session, when it broke
   std::optional<CommitStats> unknown_;           // of the COMMIT whose answer was lost
+  // Where this lane's commits have left each partition, and whether it is to be asked after.
+  std::map<PartitionId, Advance> applied_;
+  bool unverified_ = false;
   Breaker breaker_;
   SteadyTime resume_at_{};  // backoff
   bool halted_ = false;     // configuration error: until retry_now()

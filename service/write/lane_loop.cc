@@ -59,6 +59,8 @@ void Lane::Impl::turn() {
     connect();
   } else if (unknown_) {
     resolve();
+  } else if (unverified_) {
+    verify();
   } else if (group_ || take_group()) {
     attempt();
   } else {
@@ -72,6 +74,7 @@ void Lane::Impl::connect() {
   session_ = std::move(*opened);
   if (was_connected_) counters_.reconnects.add();
   was_connected_ = true;
+  unverified_ = true;
   if (lost_backend_ && !unknown_) {
     if (auto ended = end_backend(*session_, *lost_backend_); !ended) {
       return handle_failure(ended.error());
@@ -100,6 +103,27 @@ void Lane::Impl::resolve() {
   } else if (resolution->kind == Resolution::Kind::fenced) {
     handle_fenced(resolution->fenced);
   }
+}
+
+// What was told to be committed may be gone: after a failover to a standby that lagged, or after a
+// crash of a server whose `synchronous_commit` is off. The fence notices with the next record of a
+// partition; this is for those that get none.
+void Lane::Impl::verify() {
+  {
+    const MutexLock lock(mutex_);
+    std::erase_if(applied_, [&](const auto& entry) NO_THREAD_SAFETY_ANALYSIS {
+      const auto gone = gone_.find(entry.first);
+      return gone != gone_.end() && entry.second.epoch <= gone->second.epoch;
+    });
+  }
+  std::vector<Advance> expected;
+  for (const auto& [partition, advance] : applied_) expected.push_back(advance);
+  if (!expected.empty()) {
+    auto moved = read_moved(*session_, expected);
+    if (!moved) return handle_failure(moved.error());
+    handle_fenced(*moved);
+  }
+  unverified_ = false;
 }
 
 // Takes what waits, up to the bounds; at least one batch.
@@ -206,6 +230,11 @@ void Lane::Impl::settle_committed(const CommitStats& stats) {
     batch->source->trace.write_begin = stats.begin;
     batch->source->trace.commit_end = stats.end;
     partitions.push_back(batch->partition());
+  }
+  for (const Advance& advance : group_->advances()) {
+    applied_[advance.partition] = {.partition = advance.partition,
+                                   .epoch = advance.epoch,
+                                   .range = {advance.range.to, advance.range.to}};
   }
   Batches batches = std::move(group_->batches);
   group_.reset();

@@ -1,6 +1,7 @@
 #include "write/unknown_commit.h"
 
-#include <map>
+#include <algorithm>
+#include <utility>
 
 namespace penstock::write {
 namespace {
@@ -13,11 +14,6 @@ constexpr const char* kEnd =
 // that may only look still has to wait.
 constexpr const char* kStillThere =
     "SELECT 1 FROM pg_stat_activity WHERE pid = $1::int AND backend_start = $2::timestamptz";
-
-struct Position {
-  Epoch epoch;
-  Offset next_offset;
-};
 
 }  // namespace
 
@@ -55,37 +51,18 @@ Try<Resolution> resolve_unknown(Session& session, const BackendIdentity& old_bac
     }
   }
 
-  auto rows = connection.execute(
-      "SELECT topic, partition, epoch, next_offset FROM penstock.offsets WHERE pipeline = $1",
-      {session.options().pipeline});
-  if (!rows) return std::unexpected(std::move(rows.error()));
-  std::map<std::pair<std::string, int>, Position> positions;
-  for (int row = 0; row < rows->rows(); ++row) {
-    positions[{rows->string(row, 0), std::stoi(rows->string(row, 1))}] = {
-        Epoch{std::stoll(rows->string(row, 2))}, std::stoll(rows->string(row, 3))};
-  }
-
+  auto moved = read_moved(session, group.advances());
+  if (!moved) return std::unexpected(std::move(moved.error()));
   // The transaction is one: what one partition that is still ours says holds for all of them.
-  Resolution resolution{.kind = Resolution::Kind::fenced, .fenced = {}};
-  for (const Advance& advance : group.advances()) {
-    const auto found = positions.find({session.options().topics[advance.partition.topic],
-                                       static_cast<int>(advance.partition.partition)});
-    Fenced fenced{.mine = advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
-    if (found != positions.end()) {
-      const Position& position = found->second;
-      if (position.epoch == advance.epoch && position.next_offset == advance.range.to) {
-        return Resolution{.kind = Resolution::Kind::committed, .fenced = {}};
-      }
-      if (position.epoch == advance.epoch && position.next_offset == advance.range.from) {
-        resolution.kind = Resolution::Kind::not_committed;
-      }
-      fenced.found_epoch = position.epoch;
-      fenced.found_offset = position.next_offset;
-    }
-    resolution.fenced.push_back(fenced);
+  if (moved->size() < group.advances().size()) {
+    return Resolution{.kind = Resolution::Kind::committed, .fenced = {}};
   }
-  if (resolution.kind == Resolution::Kind::not_committed) resolution.fenced.clear();
-  return resolution;
+  const bool stands = std::ranges::any_of(*moved, [](const Fenced& partition) {
+    return partition.found_epoch == partition.mine.epoch &&
+           partition.found_offset == partition.mine.range.from;
+  });
+  if (stands) return Resolution{.kind = Resolution::Kind::not_committed, .fenced = {}};
+  return Resolution{.kind = Resolution::Kind::fenced, .fenced = *std::move(moved)};
 }
 
 }  // namespace penstock::write

@@ -148,6 +148,19 @@ TEST_F(ClaimsTest, FencesThePreviousOwner) {
                   .has_value());
 }
 
+TEST_F(ClaimsTest, NeverGivesAnEpochAgainThoughTheDatabaseWentBack) {
+  Claims claims(options());
+  EXPECT_EQ(claim(claims, request_of(0, 5)).epoch, Epoch{1});
+  EXPECT_EQ(claim(claims, request_of(0, 5)).epoch, Epoch{2});
+  database.execute("UPDATE penstock.offsets SET epoch = 1");
+  EXPECT_EQ(claim(claims, request_of(0, 5)).epoch, Epoch{3});
+  database.execute("DELETE FROM penstock.offsets");
+  const ClaimAnswer answer = claim(claims, request_of(0, 7));
+  EXPECT_EQ(answer.epoch, Epoch{4});
+  EXPECT_EQ(answer.next_offset, 7);
+  EXPECT_EQ(claim(claims, request_of(1, 0)).epoch, Epoch{1});
+}
+
 TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
   Claims claims(options());
   ClaimRequest mine = request_of(0, 40);
@@ -173,7 +186,7 @@ TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
   const std::size_t begin = refused.refused_reason.find("DELETE");
   database.execute(
       refused.refused_reason.substr(begin, refused.refused_reason.find(';', begin) - begin));
-  EXPECT_EQ(claim(claims, recreated).epoch, Epoch{1});
+  EXPECT_EQ(claim(claims, recreated).epoch, Epoch{2});
 }
 
 TEST_F(ClaimsTest, LearnsIdentitiesAndDoesNotCompareUnknownOnes) {

@@ -63,6 +63,29 @@ TEST_F(FailureTest, AnIdleLaneNoticesThatItsSessionEnded) {
   EXPECT_EQ(position(0), 20);
 }
 
+TEST_F(FailureTest, APartitionThatWentBackIsNoticedWithoutANewRecord) {
+  for (const std::int32_t partition : {0, 1, 2, 3}) claim(partition);
+  Lane lane(options(), record_.hooks());
+  lane.start();
+  for (const std::int32_t partition : {0, 1, 2}) lane.push(rows(partition, 0, 10));
+  ASSERT_TRUE(soon([&] { return record_.committed_rows() == 30; }));
+  lane.forget({.topic = 0, .partition = 2}, Epoch{1});
+  database_.execute("UPDATE penstock.offsets SET next_offset = 4 WHERE partition IN (0, 2, 3)");
+  terminate_lane();
+  ASSERT_TRUE(soon([&] { return !record_.fenced().empty(); }));
+  lane.push(rows(0, 10, 10));  // drops out, as everything of that epoch
+  lane.push(rows(1, 10, 10));
+  ASSERT_TRUE(lane.close(in_seconds(20)));
+  ASSERT_EQ(record_.fenced().size(), 1U) << "of what it holds, one partition went back";
+  const FencedCall call = record_.fenced().front();
+  EXPECT_EQ(call.partition.partition, 0);
+  EXPECT_EQ(call.mine, 1);
+  EXPECT_EQ(call.found, 1);
+  EXPECT_EQ(call.found_offset, 4);
+  EXPECT_EQ(record_.dropped(DropReason::fenced).size(), 1U);
+  EXPECT_EQ(position(1), 20);
+}
+
 TEST_F(FailureTest, TheBreakerOpensWhileTheServerIsAwayAndClosesAfterwards) {
   claim(0);
   TcpProxy proxy(server_port());
