@@ -124,7 +124,10 @@ std::string transaction_preamble(std::chrono::milliseconds lock_timeout,
                                  std::chrono::milliseconds statement_timeout) {
   return "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL lock_timeout = " +
          std::to_string(lock_timeout.count()) +
-         "; SET LOCAL statement_timeout = " + std::to_string(statement_timeout.count());
+         "; SET LOCAL statement_timeout = " + std::to_string(statement_timeout.count()) +
+         // Rare, and others build on it: durable, however rows are committed.
+         "; SELECT set_config('synchronous_commit', 'on', true) "
+         "WHERE current_setting('synchronous_commit') = 'off'";
 }
 
 Error error_of(const std::exception& exception) {

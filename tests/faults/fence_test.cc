@@ -60,6 +60,19 @@ TEST(Fence, WouldNotBeNoticedWithoutTheEpoch) { EXPECT_FALSE(eviction_is_noticed
 
 TEST(Fence, FollowsTheDatabaseBackAfterAFailover) { expect_exactly_once(rewind("")); }
 
+// The standby had not even heard of the claim, and no record comes afterwards.
+TEST(Fence, FollowsTheDatabaseBackBehindItsOwnClaim) {
+  Stand stand;
+  auto serve = stand.serve("serve");
+  stand.produce(10'000, 10'000);
+  ASSERT_TRUE(stand.wait_until_applied(10'000)) << serve.log();
+  stand.execute(
+      "BEGIN; DELETE FROM orders; DELETE FROM order_totals; DELETE FROM penstock.dead_letters; "
+      "DELETE FROM penstock.offsets; COMMIT");
+  EXPECT_GT(stand.terminate_backends(), 0);
+  expect_exactly_once(stand.conclude());
+}
+
 TEST(Fence, WouldLoseRecordsAfterAFailoverWithoutTheOffset) {
   const demo::Verdict verdict = rewind(kNextOffset);
   EXPECT_FALSE(verdict.clean()) << verdict.to_string();

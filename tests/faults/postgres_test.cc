@@ -49,18 +49,26 @@ TEST(Postgres, MayShutDownImmediatelyAndRecover) {
 }
 
 // With asynchronous commits a crash takes back the last ones: rows, dead letters and positions
-// together, and here even the claims. No record comes after them, on which the fence would notice.
+// together. No record comes after them, on which the fence would notice.
 TEST(Postgres, MayForgetItsLastCommits) {
   Stand stand;
   auto serve =
       stand.serve("serve", {.conninfo = stand.conninfo() + " options='-c synchronous_commit=off'"});
-  const auto wal_writer = static_cast<pid_t>(
-      stand.number("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"));
-  // From here on nobody writes commits to the disk: these are too few to fill wal_buffers.
-  ASSERT_EQ(kill(wal_writer, SIGSTOP), 0);
+  const std::string wal_writer = "FROM pg_stat_activity WHERE backend_type = 'walwriter'";
+  const auto pid = static_cast<pid_t>(stand.number("SELECT pid " + wal_writer));
+  // From here on nobody writes commits to the disk: these are too few to fill wal_buffers. It must
+  // not stop while it holds the lock that a claim's commit waits for.
+  ASSERT_TRUE(wait_until([&] {
+    kill(pid, SIGSTOP);
+    if (stand.number("SELECT count(*) " + wal_writer + " AND wait_event = 'WalWriterMain'") == 1) {
+      return true;
+    }
+    kill(pid, SIGCONT);
+    return false;
+  }));
   stand.produce(2'000, 10'000);
   ASSERT_TRUE(stand.wait_until_applied(2'000)) << serve.log();
-  ASSERT_EQ(kill(wal_writer, SIGKILL), 0);  // PostgreSQL recovers, as from every crash of its own
+  ASSERT_EQ(kill(pid, SIGKILL), 0);  // PostgreSQL recovers, as from every crash of its own
   ASSERT_TRUE(wait_until([&] { return serve.metric("penstock_fenced_total").value_or(0) > 0; }))
       << "no fault bit: PostgreSQL forgot nothing, or nobody noticed\n"
       << serve.log();

@@ -161,6 +161,22 @@ TEST_F(ClaimsTest, NeverGivesAnEpochAgainThoughTheDatabaseWentBack) {
   EXPECT_EQ(claim(claims, request_of(1, 0)).epoch, Epoch{1});
 }
 
+TEST_F(ClaimsTest, IsDurableThoughCommitsAreAsynchronous) {
+  database.execute(
+      "CREATE TABLE seen (setting text);"
+      "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "INSERT INTO seen SELECT current_setting('synchronous_commit'); RETURN NEW; END $$;"
+      "CREATE TRIGGER look BEFORE INSERT ON penstock.offsets FOR EACH ROW EXECUTE FUNCTION look()");
+  for (const std::string setting : {"off", "remote_apply"}) {
+    Claims::Options chosen = options();
+    chosen.conninfo += " options='-c synchronous_commit=" + setting + "'";
+    Claims claims(chosen);
+    claim(claims, request_of(0, 0));
+  }
+  EXPECT_EQ(database.value("SELECT string_agg(setting, ',' ORDER BY setting) FROM seen"),
+            "on,remote_apply");
+}
+
 TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
   Claims claims(options());
   ClaimRequest mine = request_of(0, 40);
