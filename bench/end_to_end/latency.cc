@@ -35,6 +35,7 @@ struct Options {
   int seconds = 60;
   bool json = false;
   std::string penstock = sibling("../penstock");
+  std::string conninfo;  // added to the pipeline's connection string
 };
 
 // Produces one run's records into a fresh topic; returns when it began.
@@ -70,10 +71,11 @@ demo::LatencyReport run_penstock(const Options& options, const std::string& brok
                "CREATE TABLE bench (id bigint PRIMARY KEY, customer text, total double precision, "
                "placed_at timestamptz, sent_us bigint)"));
   migrate(options.penstock, conninfo, brokers, directory.path());
-  auto serve = need(demo::ServeProcess::start({.program = options.penstock,
-                                               .directory = directory.path(),
-                                               .name = "serve",
-                                               .config = std::format(R"(pipelines:
+  auto serve = need(
+      demo::ServeProcess::start({.program = options.penstock,
+                                 .directory = directory.path(),
+                                 .name = "serve",
+                                 .config = std::format(R"(pipelines:
   - name: bench
     source: {{topics: [bench], group: bench, kafka: {{bootstrap.servers: "{}"}}}}
     parse: {{json: {{}}}}
@@ -92,8 +94,8 @@ demo::LatencyReport run_penstock(const Options& options, const std::string& brok
 server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
 log: {{format: json}}
 )",
-                                                                     brokers, conninfo),
-                                               .environment = {}}));
+                                                       brokers, conninfo + " " + options.conninfo),
+                                 .environment = {}}));
   const std::int64_t started = produce(options, brokers, "bench");
   const std::int64_t records = options.rate * options.seconds;
   const auto deadline = std::chrono::steady_clock::now() + 60s;
@@ -119,6 +121,9 @@ int main(int argc, char** argv) {
   app.add_option("--rate", options.rate, "records per second")->capture_default_str();
   app.add_option("--seconds", options.seconds, "of each run")->capture_default_str();
   app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
+  app.add_option("--conninfo", options.conninfo,
+                 "added to the pipeline's connection string, for example "
+                 "options='-c synchronous_commit=off'");
   app.add_flag("--json", options.json, "the last line is one JSON object");
   CLI11_PARSE(app, argc, argv);
 

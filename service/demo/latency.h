@@ -1,7 +1,9 @@
 // How long a record took from produce() to being visible in PostgreSQL, without asking Penstock.
 //
 // The row holds when its record was sent (`sent_us`), PostgreSQL when its transaction was committed
-// (`track_commit_timestamp = on`), both on this machine's clock. Threads: any.
+// (`track_commit_timestamp = on`), both on this machine's clock. PostgreSQL takes that time before
+// it waits for the disk (RecordTransactionCommit), so a commit's own wait is not in it. Threads:
+// any.
 #pragma once
 
 #include <cstdint>

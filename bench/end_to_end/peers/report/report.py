@@ -90,7 +90,8 @@ def latency_section(workloads, workload):
 def in_memory_section(in_memory):
     if not in_memory:
         return []
-    parts = ["## Without a disk", "", readme_section("Without a disk"), "", goals_table(in_memory, only_measured=True), ""]
+    parts = ["## Without a disk", "", readme_section("Without a disk"), "", goals_table(in_memory, only_measured=True), "",
+             *floor_section(in_memory, {})]  # fmt: skip
     for workload in RATES:
         if workload in in_memory:
             parts += [*rate_section(in_memory, workload), ""]
