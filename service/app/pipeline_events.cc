@@ -12,6 +12,7 @@ namespace penstock::app {
 // ---- ingest's thread ---------------------------------------------------------------------------
 
 void Pipeline::on_claimed(PartitionId partition, Epoch epoch, Offset next) {
+  lane_of(partition).begin(partition, epoch, next);
   const MutexLock lock(mutex_);
   progress_[partition] = {epoch, next};
   sequencer_->start_chain(partition, epoch, next);

@@ -45,6 +45,17 @@ void Lane::Impl::start() {
   thread_.emplace("lane-" + std::to_string(options_.index), [this] { run(); });
 }
 
+void Lane::Impl::begin(PartitionId partition, Epoch epoch, Offset next) {
+  const MutexLock lock(mutex_);
+  set_stand(partition, epoch, next);
+}
+
+void Lane::Impl::set_stand(PartitionId partition, Epoch epoch, Offset next) {
+  Advance& stand = stands_[partition];
+  if (epoch < stand.epoch) return;  // a commit of before the claim, told late
+  stand = {.partition = partition, .epoch = epoch, .range = {next, next}};
+}
+
 void Lane::Impl::push(std::unique_ptr<RowBatch> batch) {
   const std::size_t rows = batch->row_count();
   const std::size_t bytes = weight(*batch);
@@ -163,6 +174,9 @@ Lane::Lane(LaneOptions options, LaneHooks hooks)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(hooks))) {}
 Lane::~Lane() { stop(); }
 void Lane::start() { impl_->start(); }
+void Lane::begin(PartitionId partition, Epoch epoch, Offset next) {
+  impl_->begin(partition, epoch, next);
+}
 void Lane::push(std::unique_ptr<RowBatch> batch) { impl_->push(std::move(batch)); }
 void Lane::forget(PartitionId partition, Epoch epoch) { impl_->forget(partition, epoch); }
 bool Lane::drain(std::span<const PartitionId> partitions, SteadyTime deadline) {

@@ -5,8 +5,8 @@
 // fence `penstock.advance`, then COMMIT) and tells app/ through its hooks what became of each
 // batch.
 //
-// Threads: push, forget, drain, retry_now, close, stop and the observers may be called from any
-// thread. Hooks run on the lane's thread, never under a lock: they may call push, forget and
+// Threads: begin, push, forget, drain, retry_now, close, stop and the observers may be called from
+// any thread. Hooks run on the lane's thread, never under a lock: they may call push, forget and
 // retry_now, but not drain, close or stop. Options are immutable after construction.
 // Ownership: the lane owns a batch from push() until on_committed or on_dropped, exactly one of
 // which happens to every batch. Hooks and the clock must outlive the lane. Failure: see
@@ -129,6 +129,10 @@ class Lane {
 
   // Starts the thread, which connects by itself: the database need not be there.
   void start();
+
+  // The partition was claimed: what is stored is this epoch, and `next`. A lane that connects again
+  // looks whether that, or what it has committed since, still holds.
+  void begin(PartitionId partition, Epoch epoch, Offset next);
 
   // Never blocks and never refuses: bytes are budgeted before. Batches of one partition and epoch
   // come in offset order without gaps. After close() or stop() the batch goes to on_dropped at

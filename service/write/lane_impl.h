@@ -32,6 +32,7 @@ class Lane::Impl {
   Impl(LaneOptions options, LaneHooks hooks);
 
   void start();
+  void begin(PartitionId partition, Epoch epoch, Offset next);
   void push(std::unique_ptr<RowBatch> batch);
   void forget(PartitionId partition, Epoch epoch);
   bool drain(std::span<const PartitionId> partitions, SteadyTime deadline);
@@ -84,6 +85,7 @@ class Lane::Impl {
     return queued_rows_ >= row_limit_ || queued_bytes_ >= options_.max_bytes;
   }
   [[nodiscard]] const Gone* find_gone(const RowBatch& batch) const REQUIRES(mutex_);
+  void set_stand(PartitionId partition, Epoch epoch, Offset next) REQUIRES(mutex_);
   void mark_gone(PartitionId partition, Epoch epoch, DropReason reason) REQUIRES(mutex_);
   void release(std::span<const PartitionId> partitions) EXCLUDES(mutex_);
   void end_thread() EXCLUDES(mutex_);
@@ -101,6 +103,8 @@ class Lane::Impl {
   std::size_t queued_rows_ GUARDED_BY(mutex_) = 0;
   std::size_t queued_bytes_ GUARDED_BY(mutex_) = 0;
   std::map<PartitionId, Gone> gone_ GUARDED_BY(mutex_);
+  // Where a claim or our last commit has left each partition: empty ranges.
+  std::map<PartitionId, Advance> stands_ GUARDED_BY(mutex_);
   bool gone_changed_ GUARDED_BY(mutex_) = false;
   std::map<PartitionId, std::size_t> pending_ GUARDED_BY(mutex_);
   std::size_t pending_total_ GUARDED_BY(mutex_) = 0;
@@ -119,9 +123,7 @@ class Lane::Impl {
   std::optional<Group> group_;
   std::optional<BackendIdentity> lost_backend_;  // of the last session, when it broke
   std::optional<CommitStats> unknown_;           // of the COMMIT whose answer was lost
-  // Where this lane's commits have left each partition, and whether it is to be asked after.
-  std::map<PartitionId, Advance> applied_;
-  bool unverified_ = false;
+  bool unverified_ = false;                      // whether they still stand where we left them
   Breaker breaker_;
   SteadyTime resume_at_{};  // backoff
   bool halted_ = false;     // configuration error: until retry_now()

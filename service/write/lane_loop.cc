@@ -109,15 +109,15 @@ void Lane::Impl::resolve() {
 // crash of a server whose `synchronous_commit` is off. The fence notices with the next record of a
 // partition; this is for those that get none.
 void Lane::Impl::verify() {
+  std::vector<Advance> expected;
   {
     const MutexLock lock(mutex_);
-    std::erase_if(applied_, [&](const auto& entry) NO_THREAD_SAFETY_ANALYSIS {
+    std::erase_if(stands_, [&](const auto& entry) NO_THREAD_SAFETY_ANALYSIS {
       const auto gone = gone_.find(entry.first);
       return gone != gone_.end() && entry.second.epoch <= gone->second.epoch;
     });
+    for (const auto& [partition, stand] : stands_) expected.push_back(stand);
   }
-  std::vector<Advance> expected;
-  for (const auto& [partition, advance] : applied_) expected.push_back(advance);
   if (!expected.empty()) {
     auto moved = read_moved(*session_, expected);
     if (!moved) return handle_failure(moved.error());
@@ -231,10 +231,11 @@ void Lane::Impl::settle_committed(const CommitStats& stats) {
     batch->source->trace.commit_end = stats.end;
     partitions.push_back(batch->partition());
   }
-  for (const Advance& advance : group_->advances()) {
-    applied_[advance.partition] = {.partition = advance.partition,
-                                   .epoch = advance.epoch,
-                                   .range = {advance.range.to, advance.range.to}};
+  {
+    const MutexLock lock(mutex_);
+    for (const Advance& advance : group_->advances()) {
+      set_stand(advance.partition, advance.epoch, advance.range.to);
+    }
   }
   Batches batches = std::move(group_->batches);
   group_.reset();

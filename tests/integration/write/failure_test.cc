@@ -67,21 +67,27 @@ TEST_F(FailureTest, APartitionThatWentBackIsNoticedWithoutANewRecord) {
   for (const std::int32_t partition : {0, 1, 2, 3}) claim(partition);
   Lane lane(options(), record_.hooks());
   lane.start();
+  lane.begin({.topic = 0, .partition = 3}, Epoch{1}, 0);
   for (const std::int32_t partition : {0, 1, 2}) lane.push(rows(partition, 0, 10));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 30; }));
   lane.forget({.topic = 0, .partition = 2}, Epoch{1});
-  database_.execute("UPDATE penstock.offsets SET next_offset = 4 WHERE partition IN (0, 2, 3)");
+  database_.execute(
+      "UPDATE penstock.offsets SET next_offset = 4 WHERE partition IN (0, 2);"
+      "DELETE FROM penstock.offsets WHERE partition = 3");
   terminate_lane();
-  ASSERT_TRUE(soon([&] { return !record_.fenced().empty(); }));
+  ASSERT_TRUE(soon([&] { return record_.fenced().size() == 2; }));
   lane.push(rows(0, 10, 10));  // drops out, as everything of that epoch
   lane.push(rows(1, 10, 10));
   ASSERT_TRUE(lane.close(in_seconds(20)));
-  ASSERT_EQ(record_.fenced().size(), 1U) << "of what it holds, one partition went back";
-  const FencedCall call = record_.fenced().front();
-  EXPECT_EQ(call.partition.partition, 0);
-  EXPECT_EQ(call.mine, 1);
-  EXPECT_EQ(call.found, 1);
-  EXPECT_EQ(call.found_offset, 4);
+  ASSERT_EQ(record_.fenced().size(), 2U) << "partition 2 is not its own any more";
+  const FencedCall committed = record_.fenced().front();
+  EXPECT_EQ(committed.partition.partition, 0);
+  EXPECT_EQ(committed.mine, 1);
+  EXPECT_EQ(committed.found, 1);
+  EXPECT_EQ(committed.found_offset, 4);
+  const FencedCall claimed = record_.fenced().back();
+  EXPECT_EQ(claimed.partition.partition, 3);
+  EXPECT_FALSE(claimed.found.has_value());
   EXPECT_EQ(record_.dropped(DropReason::fenced).size(), 1U);
   EXPECT_EQ(position(1), 20);
 }
