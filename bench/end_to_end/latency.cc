@@ -145,9 +145,11 @@ int main(int argc, char** argv) {
   line("penstock: -> visible", ours);
   std::printf(
       "\n%lld records/s for %d s, the first third left out; linger 5 ms, 8 partitions, real "
-      "Kafka,\nPostgreSQL with default settings and fsync; commit times are PostgreSQL's; "
+      "Kafka,\nPostgreSQL with default settings and fsync%s%s; commit times are PostgreSQL's; "
       "%u CPUs for everything\n",
-      static_cast<long long>(options.rate), options.seconds, std::thread::hardware_concurrency());
+      static_cast<long long>(options.rate), options.seconds,
+      options.conninfo.empty() ? "" : ", but for ", options.conninfo.c_str(),
+      std::thread::hardware_concurrency());
   if (options.json) {
     std::printf(
         "%s\n",

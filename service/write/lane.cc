@@ -65,7 +65,7 @@ void Lane::Impl::push(std::unique_ptr<RowBatch> batch) {
     const MutexLock lock(mutex_);
     if (!closing_ && !ended_) {
       const bool was_empty = queue_.empty();
-      if (find_gone(*batch) != nullptr) gone_changed_ = true;
+      if (find_gone(batch->partition(), batch->epoch()) != nullptr) gone_changed_ = true;
       ++pending_[batch->partition()];
       ++pending_total_;
       queued_rows_ += rows;
@@ -93,9 +93,9 @@ void Lane::Impl::mark_gone(PartitionId partition, Epoch epoch, DropReason reason
   gone_changed_ = true;
 }
 
-const Lane::Impl::Gone* Lane::Impl::find_gone(const RowBatch& batch) const {
-  const auto found = gone_.find(batch.partition());
-  return found != gone_.end() && batch.epoch() <= found->second.epoch ? &found->second : nullptr;
+const Lane::Impl::Gone* Lane::Impl::find_gone(PartitionId partition, Epoch epoch) const {
+  const auto found = gone_.find(partition);
+  return found != gone_.end() && epoch <= found->second.epoch ? &found->second : nullptr;
 }
 
 bool Lane::Impl::drain(std::span<const PartitionId> partitions, SteadyTime deadline) {

@@ -93,8 +93,8 @@ struct CommitStats {
 };
 
 struct LaneHooks {
-  // The batches are durable and visible. They may be moved out of the span; the lane destroys what
-  // is left. source->trace.write_begin and commit_end are set.
+  // The batches are committed and visible. They may be moved out of the span; the lane destroys
+  // what is left. source->trace.write_begin and commit_end are set.
   std::function<void(std::span<std::unique_ptr<RowBatch>>, const CommitStats&)> on_committed;
   // The position no longer belongs to `mine`. Everything of this partition up to that epoch follows
   // in on_dropped. Null: there is no such row any more.

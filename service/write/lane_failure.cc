@@ -99,7 +99,7 @@ void Lane::Impl::drop_gone() {
     if (!gone_changed_ || unknown_) return;
     gone_changed_ = false;
     const auto take = [&](std::unique_ptr<RowBatch>& batch) NO_THREAD_SAFETY_ANALYSIS {
-      const Gone* const gone = find_gone(*batch);
+      const Gone* const gone = find_gone(batch->partition(), batch->epoch());
       if (gone == nullptr) return false;
       (gone->reason == DropReason::fenced ? fenced : forgotten).push_back(std::move(batch));
       return true;

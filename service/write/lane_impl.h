@@ -84,7 +84,7 @@ class Lane::Impl {
   [[nodiscard]] bool is_full() const REQUIRES(mutex_) {
     return queued_rows_ >= row_limit_ || queued_bytes_ >= options_.max_bytes;
   }
-  [[nodiscard]] const Gone* find_gone(const RowBatch& batch) const REQUIRES(mutex_);
+  [[nodiscard]] const Gone* find_gone(PartitionId partition, Epoch epoch) const REQUIRES(mutex_);
   void set_stand(PartitionId partition, Epoch epoch, Offset next) REQUIRES(mutex_);
   void mark_gone(PartitionId partition, Epoch epoch, DropReason reason) REQUIRES(mutex_);
   void release(std::span<const PartitionId> partitions) EXCLUDES(mutex_);

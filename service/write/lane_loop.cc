@@ -113,8 +113,7 @@ void Lane::Impl::verify() {
   {
     const MutexLock lock(mutex_);
     std::erase_if(stands_, [&](const auto& entry) NO_THREAD_SAFETY_ANALYSIS {
-      const auto gone = gone_.find(entry.first);
-      return gone != gone_.end() && entry.second.epoch <= gone->second.epoch;
+      return find_gone(entry.first, entry.second.epoch) != nullptr;
     });
     for (const auto& [partition, stand] : stands_) expected.push_back(stand);
   }
