@@ -15,30 +15,39 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "service"
 
-VOCABULARY = {"core", "concurrency", "config"}
-STAGES = {"ingest", "parse", "compute", "sequence", "write", "offsets"}
-BELOW_APP = VOCABULARY | STAGES | {"cel", "telemetry", "control"}
+VOCABULARY = {"core", "text", "concurrency", "config"}
+CLIENTS = {"postgres", "kafka"}  # of the two servers
+STAGES = {"ingest", "compute", "sequence", "write", "offsets"}
+BELOW_FLOW = VOCABULARY | CLIENTS | STAGES | {"cel", "formats", "telemetry", "plan"}
+BELOW_APP = BELOW_FLOW | {"flow", "control"}
 MAY_INCLUDE = {
     "core": set(),
+    "text": set(),
     "concurrency": {"core"},
     "cel": set(),
-    "config": {"core", "concurrency", "cel"},
+    "config": {"core", "text", "concurrency", "cel"},
+    "postgres": {"core", "text"},
+    "kafka": {"core", "text"},
     **{stage: VOCABULARY for stage in STAGES},
-    "parse": VOCABULARY | {"cel"},
+    "formats": VOCABULARY | {"cel"},
+    "ingest": VOCABULARY | {"kafka"},
     "compute": VOCABULARY | {"cel"},
+    "write": VOCABULARY | {"postgres"},
+    "offsets": VOCABULARY | {"postgres"},
     "telemetry": VOCABULARY,
+    "plan": VOCABULARY | {"postgres", "formats", "cel", "compute"},
+    "flow": BELOW_FLOW,
     "control": VOCABULARY | {"telemetry"},  # it calls app through an interface of its own
     "app": BELOW_APP,
-    "demo": BELOW_APP | {"app"},
     "spec_test": BELOW_APP | {"app"},
-    "cli": BELOW_APP | {"app", "demo", "spec_test"},
+    "cli": BELOW_APP | {"app", "spec_test"},
     "": {"cli", "core"},  # main.cc
 }
 
 # The system's own headers that a header of ours may include beside the C++ standard library's.
 SYSTEM = re.compile(r"[a-z_]+|(unistd|poll|fcntl|signal|time|stdint|stddef|pthread)\.h|sys/[a-z]+\.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
-SPEAKS_PROTO = {"config", "app", "control"}
+SPEAKS_PROTO = {"config", "plan", "flow", "app", "control"}
 GENERATED = re.compile(r"\.pb\.h$")
 CEL_THIRD_PARTY = re.compile(r"re2/.*|simdjson\.h|curl/urlapi\.h|curl/curl\.h|openssl/evp\.h|xxhash\.h")
 

@@ -71,14 +71,14 @@ command_shell() { # exec: the shell takes signals itself
 }
 
 command_demo() {
-  build release penstock
+  build release penstock penstock_demo
   # Without Java or network the demo goes on with the in-process mock cluster, and says so.
   PENSTOCK_KAFKA_KIT=$("$PENSTOCK_REPO/tools/kafka_kit.sh") || {
     say "going on without a real Kafka broker"
     PENSTOCK_KAFKA_KIT=
   }
   export PENSTOCK_KAFKA_KIT
-  "$PENSTOCK_REPO/build/release/penstock" demo "$@"
+  "$PENSTOCK_REPO/build/release/bin/penstock_demo" "$@"
 }
 
 command_bench() {

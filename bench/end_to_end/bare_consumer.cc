@@ -6,13 +6,13 @@
 #include <charconv>
 #include <string_view>
 
-#include "demo/kafka_handle.h"
-#include "demo/latency.h"
 #include "end_to_end/bench_support.h"
+#include "harness/kafka_handle.h"
+#include "harness/latency.h"
 
 namespace penstock::bench {
 
-demo::LatencyReport latency_of(const std::vector<Receipt>& receipts, std::int64_t from_us) {
+harness::LatencyReport latency_of(const std::vector<Receipt>& receipts, std::int64_t from_us) {
   std::vector<std::int64_t> latencies;
   for (const Receipt& receipt : receipts) {
     if (receipt.sent_us >= from_us) latencies.push_back(receipt.received_us - receipt.sent_us);
@@ -42,7 +42,7 @@ std::vector<Receipt> BareConsumer::finish() {
 }
 
 void BareConsumer::run(const std::string& brokers, const std::string& topic, int partitions) {
-  const auto client = need(demo::make_consumer(
+  const auto client = need(harness::make_consumer(
       {{"bootstrap.servers", brokers}, {"group.id", "bare"}, {"enable.auto.commit", "false"}}));
   rd_kafka_poll_set_consumer(client.get());
   rd_kafka_topic_partition_list_t* all = rd_kafka_topic_partition_list_new(partitions);
@@ -59,7 +59,7 @@ void BareConsumer::run(const std::string& brokers, const std::string& topic, int
     const std::string_view payload(static_cast<const char*>(record->payload), record->len);
     if (const std::size_t at = payload.find(kName);
         record->err == RD_KAFKA_RESP_ERR_NO_ERROR && at != std::string_view::npos) {
-      Receipt receipt{.sent_us = 0, .received_us = demo::system_now_us()};
+      Receipt receipt{.sent_us = 0, .received_us = harness::system_now_us()};
       std::from_chars(payload.data() + at + kName.size(), payload.data() + payload.size(),
                       receipt.sent_us);
       receipts_.push_back(receipt);

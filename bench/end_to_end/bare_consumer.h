@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "demo/latency.h"
+#include "harness/latency.h"
 
 namespace penstock::bench {
 
@@ -21,8 +21,8 @@ struct Receipt {
 };
 
 // Of what was sent at `from_us` or later.
-[[nodiscard]] demo::LatencyReport latency_of(const std::vector<Receipt>& receipts,
-                                             std::int64_t from_us);
+[[nodiscard]] harness::LatencyReport latency_of(const std::vector<Receipt>& receipts,
+                                                std::int64_t from_us);
 
 class BareConsumer {
  public:

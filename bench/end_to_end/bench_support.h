@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "demo/serve_process.h"
-#include "demo/text_file.h"
+#include "harness/serve_process.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 
@@ -36,21 +36,21 @@ inline double median(std::vector<double> values) {
 
 // A program beside this one.
 inline std::string sibling(const std::string& name) {
-  return (demo::this_executable().parent_path() / name).lexically_normal();
+  return (harness::this_executable().parent_path() / name).lexically_normal();
 }
 
 inline void migrate(const std::string& penstock, const std::string& conninfo,
                     const std::string& brokers, const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "migrate.yaml";
-  need(demo::write_private_file(config, std::format(R"(pipelines:
+  need(harness::write_private_file(config, std::format(R"(pipelines:
   - name: migrate
     source: {{topics: [bench], group: migrate, kafka: {{bootstrap.servers: "{}"}}}}
     parse: {{json: {{}}}}
     sink: {{postgres: "{}", table: bench}}
 )",
-                                                    brokers, conninfo)));
+                                                       brokers, conninfo)));
   const auto output =
-      need(demo::run_command({penstock, "migrate", "up", "--config", config}, directory));
+      need(harness::run_command({penstock, "migrate", "up", "--config", config}, directory));
   if (!output.status.success()) give_up("penstock migrate up: " + output.text);
 }
 

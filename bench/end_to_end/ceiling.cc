@@ -13,14 +13,14 @@
 #include <thread>
 #include <vector>
 
-#include "demo/kafka_admin.h"
-#include "demo/local_kafka.h"
-#include "demo/local_postgres.h"
-#include "demo/order_producer.h"
-#include "demo/serve_process.h"
-#include "demo/sql.h"
-#include "demo/temporary_directory.h"
 #include "end_to_end/bench_support.h"
+#include "harness/kafka_admin.h"
+#include "harness/local_kafka.h"
+#include "harness/local_postgres.h"
+#include "harness/order_producer.h"
+#include "harness/serve_process.h"
+#include "harness/sql.h"
+#include "harness/temporary_directory.h"
 
 namespace {
 
@@ -47,10 +47,10 @@ struct Run {
 
 struct Stage {
   const Options& options;
-  demo::LocalKafka& kafka;
-  demo::LocalPostgres& postgres;
-  demo::Sql sql;
-  demo::TemporaryDirectory directory;
+  harness::LocalKafka& kafka;
+  harness::LocalPostgres& postgres;
+  harness::Sql sql;
+  harness::TemporaryDirectory directory;
   std::string topic = "bench";
   int round = 0;
 };
@@ -71,8 +71,8 @@ Run measure(Stage& stage, pid_t pid, std::chrono::system_clock::time_point start
     std::this_thread::sleep_for(100ms);
   }
   Run run;
-  run.cpu_seconds = demo::cpu_seconds_of(pid);
-  run.resident_mb = static_cast<double>(demo::peak_resident_kb_of(pid)) / 1024.0;
+  run.cpu_seconds = harness::cpu_seconds_of(pid);
+  run.resident_mb = static_cast<double>(harness::peak_resident_kb_of(pid)) / 1024.0;
   const auto rows = need(stage.sql.query(
       "SELECT sum(n), (array_agg(n ORDER BY at))[1], extract(epoch FROM max(at) - min(at)), "
       "extract(epoch FROM max(at)) FROM (SELECT count(*) AS n, pg_xact_commit_timestamp(xmin) AS "
@@ -88,7 +88,7 @@ Run measure(Stage& stage, pid_t pid, std::chrono::system_clock::time_point start
 Run run_thinnest(Stage& stage) {
   need(stage.sql.execute(kTable));
   const auto started = std::chrono::system_clock::now();
-  auto child = need(demo::ChildProcess::spawn(
+  auto child = need(harness::ChildProcess::spawn(
       {.command = {stage.options.thinnest, stage.kafka.bootstrap_servers(), stage.topic, "8",
                    std::to_string(stage.options.records), stage.postgres.conninfo("bench"), "bench",
                    std::to_string(stage.options.writers)},
@@ -103,7 +103,7 @@ Run run_penstock(Stage& stage) {
   need(stage.sql.execute(kTable));
   const std::string name = std::format("bench-{}", ++stage.round);
   const auto started = std::chrono::system_clock::now();
-  auto serve = need(demo::ServeProcess::start(
+  auto serve = need(harness::ServeProcess::start(
       {.program = stage.options.penstock,
        .directory = stage.directory.path(),
        .name = name,
@@ -191,25 +191,25 @@ int main(int argc, char** argv) {
   app.add_flag("--json", options.json, "the last line is one JSON object");
   CLI11_PARSE(app, argc, argv);
 
-  const auto kafka = need(demo::LocalKafka::start({.kit = {}, .settings = {}}));
-  const auto postgres = need(demo::LocalPostgres::start(
+  const auto kafka = need(harness::LocalKafka::start({.kit = {}, .settings = {}}));
+  const auto postgres = need(harness::LocalPostgres::start(
       {.settings = {{"max_wal_size", "8GB"}, {"track_commit_timestamp", "on"}}}));
   need(postgres->create_database("bench"));
   Stage stage{.options = options,
               .kafka = *kafka,
               .postgres = *postgres,
-              .sql = need(demo::Sql::connect(postgres->conninfo("bench"))),
-              .directory = need(demo::TemporaryDirectory::make("penstock-bench"))};
-  need(demo::create_topic(kafka->bootstrap_servers(), stage.topic, 8));
+              .sql = need(harness::Sql::connect(postgres->conninfo("bench"))),
+              .directory = need(harness::TemporaryDirectory::make("penstock-bench"))};
+  need(harness::create_topic(kafka->bootstrap_servers(), stage.topic, 8));
   std::fprintf(stderr, "producing %s records\n", std::to_string(options.records).c_str());
   const auto producer =
-      need(demo::OrderProducer::start({.bootstrap_servers = kafka->bootstrap_servers(),
-                                       .topic = stage.topic,
-                                       .stream = {.partitions = 8, .seed = 1, .bad_one_in = 0},
-                                       .records = options.records,
-                                       .rate = 0,
-                                       .compression = "lz4",
-                                       .linger_ms = 20}));
+      need(harness::OrderProducer::start({.bootstrap_servers = kafka->bootstrap_servers(),
+                                          .topic = stage.topic,
+                                          .stream = {.partitions = 8, .seed = 1, .bad_one_in = 0},
+                                          .records = options.records,
+                                          .rate = 0,
+                                          .compression = "lz4",
+                                          .linger_ms = 20}));
   need(producer->wait());
 
   if (!only_thinnest)

@@ -10,17 +10,17 @@
 #include <string>
 #include <thread>
 
-#include "demo/kafka_admin.h"
-#include "demo/latency.h"
-#include "demo/local_kafka.h"
-#include "demo/local_postgres.h"
-#include "demo/order_producer.h"
-#include "demo/serve_process.h"
-#include "demo/sql.h"
-#include "demo/temporary_directory.h"
-#include "demo/verifier.h"
 #include "end_to_end/bare_consumer.h"
 #include "end_to_end/bench_support.h"
+#include "harness/kafka_admin.h"
+#include "harness/latency.h"
+#include "harness/local_kafka.h"
+#include "harness/local_postgres.h"
+#include "harness/order_producer.h"
+#include "harness/serve_process.h"
+#include "harness/sql.h"
+#include "harness/temporary_directory.h"
+#include "harness/verifier.h"
 
 namespace {
 
@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 using namespace penstock;
 using namespace penstock::bench;
 
-constexpr demo::OrderStream kStream{.partitions = 8, .seed = 1, .bad_one_in = 0};
+constexpr harness::OrderStream kStream{.partitions = 8, .seed = 1, .bad_one_in = 0};
 
 struct Options {
   std::int64_t rate = 10'000;
@@ -40,18 +40,19 @@ struct Options {
 
 // Produces one run's records into a fresh topic; returns when it began.
 std::int64_t produce(const Options& options, const std::string& brokers, const std::string& topic) {
-  const std::int64_t started = demo::system_now_us();
-  const auto producer = need(demo::OrderProducer::start({.bootstrap_servers = brokers,
-                                                         .topic = topic,
-                                                         .stream = kStream,
-                                                         .records = options.rate * options.seconds,
-                                                         .rate = options.rate}));
+  const std::int64_t started = harness::system_now_us();
+  const auto producer =
+      need(harness::OrderProducer::start({.bootstrap_servers = brokers,
+                                          .topic = topic,
+                                          .stream = kStream,
+                                          .records = options.rate * options.seconds,
+                                          .rate = options.rate}));
   need(producer->wait());
   return started;
 }
 
-demo::LatencyReport run_bare(const Options& options, const std::string& brokers) {
-  need(demo::create_topic(brokers, "bare", kStream.partitions));
+harness::LatencyReport run_bare(const Options& options, const std::string& brokers) {
+  need(harness::create_topic(brokers, "bare", kStream.partitions));
   BareConsumer consumer(brokers, "bare", kStream.partitions);
   const std::int64_t started = produce(options, brokers, "bare");
   const auto deadline = std::chrono::steady_clock::now() + 30s;
@@ -62,20 +63,20 @@ demo::LatencyReport run_bare(const Options& options, const std::string& brokers)
   return latency_of(consumer.finish(), started + options.seconds * 1'000'000LL / 3);
 }
 
-demo::LatencyReport run_penstock(const Options& options, const std::string& brokers,
-                                 const std::string& conninfo) {
-  need(demo::create_topic(brokers, "bench", kStream.partitions));
-  const auto directory = need(demo::TemporaryDirectory::make("penstock-bench"));
-  need(need(demo::Sql::connect(conninfo))
+harness::LatencyReport run_penstock(const Options& options, const std::string& brokers,
+                                    const std::string& conninfo) {
+  need(harness::create_topic(brokers, "bench", kStream.partitions));
+  const auto directory = need(harness::TemporaryDirectory::make("penstock-bench"));
+  need(need(harness::Sql::connect(conninfo))
            .execute(
                "CREATE TABLE bench (id bigint PRIMARY KEY, customer text, total double precision, "
                "placed_at timestamptz, sent_us bigint)"));
   migrate(options.penstock, conninfo, brokers, directory.path());
-  auto serve = need(
-      demo::ServeProcess::start({.program = options.penstock,
-                                 .directory = directory.path(),
-                                 .name = "serve",
-                                 .config = std::format(R"(pipelines:
+  auto serve = need(harness::ServeProcess::start(
+      {.program = options.penstock,
+       .directory = directory.path(),
+       .name = "serve",
+       .config = std::format(R"(pipelines:
   - name: bench
     source: {{topics: [bench], group: bench, kafka: {{bootstrap.servers: "{}"}}}}
     parse: {{json: {{}}}}
@@ -94,23 +95,23 @@ demo::LatencyReport run_penstock(const Options& options, const std::string& brok
 server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
 log: {{format: json}}
 )",
-                                                       brokers, conninfo + " " + options.conninfo),
-                                 .environment = {}}));
+                             brokers, conninfo + " " + options.conninfo),
+       .environment = {}}));
   const std::int64_t started = produce(options, brokers, "bench");
   const std::int64_t records = options.rate * options.seconds;
   const auto deadline = std::chrono::steady_clock::now() + 60s;
-  while (need(demo::records_applied(conninfo, "bench")) < records) {
+  while (need(harness::records_applied(conninfo, "bench")) < records) {
     if (std::chrono::steady_clock::now() > deadline)
       give_up("not everything arrived: " + serve.log());
     std::this_thread::sleep_for(50ms);
   }
-  if (need(need(demo::Sql::connect(conninfo)).number("SELECT count(*) FROM bench")) != records) {
+  if (need(need(harness::Sql::connect(conninfo)).number("SELECT count(*) FROM bench")) != records) {
     give_up("the rows are not the records");
   }
-  return need(demo::produce_to_visible({.conninfo = conninfo,
-                                        .table = "bench",
-                                        .from_us = started + options.seconds * 1'000'000LL / 3,
-                                        .excluded = {}}));
+  return need(harness::produce_to_visible({.conninfo = conninfo,
+                                           .table = "bench",
+                                           .from_us = started + options.seconds * 1'000'000LL / 3,
+                                           .excluded = {}}));
 }
 
 }  // namespace
@@ -127,9 +128,9 @@ int main(int argc, char** argv) {
   app.add_flag("--json", options.json, "the last line is one JSON object");
   CLI11_PARSE(app, argc, argv);
 
-  const auto kafka = need(demo::LocalKafka::start());
+  const auto kafka = need(harness::LocalKafka::start());
   const auto postgres =
-      need(demo::LocalPostgres::start({.settings = {{"track_commit_timestamp", "on"}}}));
+      need(harness::LocalPostgres::start({.settings = {{"track_commit_timestamp", "on"}}}));
   need(postgres->create_database("bench"));
   std::fprintf(stderr, "bare consumer, %d s\n", options.seconds);
   const auto bare = run_bare(options, kafka->bootstrap_servers());
@@ -137,7 +138,7 @@ int main(int argc, char** argv) {
   const auto ours = run_penstock(options, kafka->bootstrap_servers(), postgres->conninfo("bench"));
 
   std::printf("\n%-26s %9s %9s %9s %10s\n", "milliseconds", "p50", "p99", "max", "records");
-  const auto line = [](const char* name, const demo::LatencyReport& report) {
+  const auto line = [](const char* name, const harness::LatencyReport& report) {
     std::printf("%-26s %9.1f %9.1f %9.1f %10lld\n", name, report.p50_ms, report.p99_ms,
                 report.max_ms, static_cast<long long>(report.rows));
   };

@@ -16,14 +16,14 @@
 #include <thread>
 #include <vector>
 
-#include "demo/latency.h"
-#include "demo/text_file.h"
 #include "end_to_end/bench_support.h"
 #include "end_to_end/peers/process_tree.h"
 #include "end_to_end/peers/program.h"
 #include "end_to_end/peers/stage.h"
 #include "end_to_end/peers/throughput.h"
 #include "end_to_end/peers/workload.h"
+#include "harness/latency.h"
+#include "harness/text_file.h"
 
 namespace {
 
@@ -89,8 +89,8 @@ class ProfiledRun {
   }
 
  private:
-  [[nodiscard]] Mark mark(const demo::ChildProcess& process) const {
-    return {.at_us = demo::system_now_us(), .cpu = stage_.cpu_times(process.pid())};
+  [[nodiscard]] Mark mark(const harness::ChildProcess& process) const {
+    return {.at_us = harness::system_now_us(), .cpu = stage_.cpu_times(process.pid())};
   }
 
   // By PostgreSQL's commit times.
@@ -102,9 +102,9 @@ class ProfiledRun {
         before.at_us, after.at_us)));
   }
 
-  void sample(const Job& job, const demo::ChildProcess& process) const {
+  void sample(const Job& job, const harness::ChildProcess& process) const {
     const std::filesystem::path log = job.directory / "perf.log";
-    auto perf = need(demo::ChildProcess::spawn(
+    auto perf = need(harness::ChildProcess::spawn(
         {.command = {"perf", "record", "--event", "cycles", "--freq",
                      std::to_string(options_.frequency), "--call-graph",
                      std::format("dwarf,{}", kStackBytes), "--output", options_.samples, "--pid",
@@ -118,7 +118,7 @@ class ProfiledRun {
     if (!status || !status->success()) {
       give_up(std::format("perf record {}:\n{}",
                           status ? "ended with " + status->to_string() : "did not end",
-                          demo::tail_of_file(log, 20)));
+                          harness::tail_of_file(log, 20)));
     }
   }
 
@@ -178,5 +178,5 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   const Workload& workload = *std::ranges::find(workloads(), options.workload, &Workload::name);
   const std::string facts = ProfiledRun(options, workload).run();
-  need(demo::write_private_file(options.facts, facts + "\n"));
+  need(harness::write_private_file(options.facts, facts + "\n"));
 }

@@ -12,7 +12,7 @@
 
 #include "compute/plan.h"
 #include "compute/process_batch.h"
-#include "parse/json_reader.h"
+#include "formats/json/json_reader.h"
 #include "stages/stage_workload.h"
 
 namespace penstock::bench {
@@ -22,8 +22,8 @@ using compute::Evaluator;
 
 void process(benchmark::State& state, const StageWorkload& workload) {
   const compute::Projection projection = workload.compile();
-  const parse::FieldTree tree(projection.inputs());
-  compute::BatchProcessor<parse::JsonReader> processor(projection, parse::JsonReader({}, tree));
+  const formats::FieldTree tree(projection.inputs());
+  compute::BatchProcessor<formats::JsonReader> processor(projection, formats::JsonReader({}, tree));
   std::unique_ptr<RecordBatch> source = workload.batch();
   for (auto step : state) {
     std::unique_ptr<RowBatch> rows = processor.process(std::move(source));
@@ -46,15 +46,15 @@ void process_declared(benchmark::State& state) {
 
 void parse_alone(benchmark::State& state, const StageWorkload& workload) {
   const compute::Projection projection = workload.compile();
-  const parse::FieldTree tree(projection.inputs());
-  parse::JsonReader reader({}, tree);
+  const formats::FieldTree tree(projection.inputs());
+  formats::JsonReader reader({}, tree);
   cel::Arena arena;
   std::vector<cel::Value> slots(projection.inputs().size());
   const std::unique_ptr<RecordBatch> source = workload.batch();
   for (auto step : state) {
     for (std::size_t i = 0; i < source->size(); ++i) {
       arena.reset();
-      const parse::Verdict verdict = reader.read(*source->record(i).value, arena, slots);
+      const formats::Verdict verdict = reader.read(*source->record(i).value, arena, slots);
       if (!verdict.ok()) state.SkipWithError(verdict.message.c_str());
       benchmark::DoNotOptimize(slots.data());
     }
@@ -83,8 +83,8 @@ class Parsed {
  public:
   explicit Parsed(const StageWorkload& workload)
       : projection(workload.compile()), source(workload.batch()) {
-    const parse::FieldTree tree(projection.inputs());
-    parse::JsonReader reader({}, tree);
+    const formats::FieldTree tree(projection.inputs());
+    formats::JsonReader reader({}, tree);
     slots_.resize(source->size());
     for (std::size_t i = 0; i < source->size(); ++i) {
       Evaluator sized(projection.plan().expressions);

@@ -12,8 +12,8 @@
 #include "concurrency/mutex.h"
 #include "concurrency/worker_pool.h"
 #include "core/clock.h"
+#include "postgres/wakeup.h"
 #include "stages/stage_workload.h"
-#include "write/wakeup.h"
 
 namespace penstock::bench {
 namespace {
@@ -108,8 +108,8 @@ void to_a_busy_worker(benchmark::State& state) {
 
 // A lane's thread is woken, and wakes us as the lane's own end would.
 void wake_a_lane_and_back(benchmark::State& state) {
-  write::Wakeup lane(system_clock());
-  write::Wakeup us(system_clock());
+  postgres::Wakeup lane(system_clock());
+  postgres::Wakeup us(system_clock());
   std::thread thread([&] {
     while (!lane.stopped()) {
       lane.wait(-1, 0, system_clock().steady_now() + 1s);

@@ -14,10 +14,10 @@
 #include <thread>
 #include <vector>
 
-#include "demo/local_postgres.h"
-#include "demo/sql.h"
+#include "harness/local_postgres.h"
+#include "harness/sql.h"
 #include "offsets/migrations.h"
-#include "write/catalog.h"
+#include "postgres/catalog.h"
 #include "write/lane.h"
 
 namespace {
@@ -127,12 +127,12 @@ double quantile(std::vector<steady_clock::duration> times, double q) {
 }
 
 struct Bench {
-  std::unique_ptr<demo::LocalPostgres> server;
+  std::unique_ptr<harness::LocalPostgres> server;
   LaneOptions base;
   std::int32_t partitions = 0;
 
   std::int32_t claim() {
-    auto sql = unwrap(demo::Sql::connect(server->conninfo()));
+    auto sql = unwrap(harness::Sql::connect(server->conninfo()));
     unwrap(
         sql.execute("INSERT INTO penstock.offsets (pipeline, topic, partition, next_offset, "
                     "epoch, owner, backend_pid, cluster_id, topic_id) VALUES ('bench', 'orders', " +
@@ -213,16 +213,16 @@ struct Bench {
 
 int main() {
   Bench bench;
-  bench.server = unwrap(demo::LocalPostgres::start({.fsync = true, .settings = {}}));
+  bench.server = unwrap(harness::LocalPostgres::start({.fsync = true, .settings = {}}));
   unwrap(offsets::migrate_up(bench.server->conninfo()));
-  auto sql = unwrap(demo::Sql::connect(bench.server->conninfo()));
+  auto sql = unwrap(harness::Sql::connect(bench.server->conninfo()));
   unwrap(sql.execute(
       "CREATE TABLE orders (id bigint PRIMARY KEY, customer text, total float8, placed_at "
       "timestamptz)"));
   bench.base.conninfo = bench.server->conninfo();
   bench.base.pipeline = "bench";
   bench.base.topics = {"orders"};
-  bench.base.tables = {unwrap(penstock::write::describe_table(bench.base.conninfo, "orders"))};
+  bench.base.tables = {unwrap(penstock::postgres::describe_table(bench.base.conninfo, "orders"))};
 
   std::printf("rows   one round trip       COPY   (ms of a transaction, fastest tenth)\n");
   for (const std::uint32_t rows :

@@ -3,10 +3,10 @@
 #include <iterator>
 #include <utility>
 
-#include "app/bind.h"
-#include "app/stage_options.h"
+#include "app/start_up.h"
 #include "concurrency/backoff.h"
 #include "core/log.h"
+#include "flow/stage_options.h"
 
 namespace penstock::app {
 namespace {
@@ -43,7 +43,7 @@ void Launch::start() {
   thread_.emplace(
       "start", [this] { run(); },
       [this](const std::string& message) {
-        fail_with({problem_at(loaded_, index_, "", "cannot start: " + message, "")});
+        fail_with({plan::problem_at(loaded_, index_, "", "cannot start: " + message, "")});
       });
 }
 
@@ -61,7 +61,7 @@ void Launch::run() {
 // Both are asked even if the first is away: what waiting cannot cure should show at once.
 Launch::Attempt Launch::attempt() const {
   Attempt attempt;
-  auto binding = app::bind(loaded_, index_, stop_.get_token());
+  auto binding = app::bind_online(loaded_, index_, stop_.get_token());
   attempt.database_answers = binding.has_value();
   if (!binding) {
     attempt.problems = std::move(binding.error().problems);
@@ -69,27 +69,29 @@ Launch::Attempt Launch::attempt() const {
     attempt.away = "PostgreSQL";
   }
   if (stop_.stop_requested()) return attempt;
-  const auto cluster = probe_kafka(spec_, kProbeLimit, stop_.get_token());
+  const auto cluster = flow::probe_kafka(spec_, kProbeLimit, stop_.get_token());
   if (!cluster) {
     const Error& error = cluster.error();
-    attempt.problems.push_back(problem_at(loaded_, index_, "source", error.message, error.hint));
+    attempt.problems.push_back(
+        plan::problem_at(loaded_, index_, "source", error.message, error.hint));
     attempt.away = !is_away(error)        ? ""
                    : attempt.away.empty() ? "Kafka"
                                           : attempt.away + " and Kafka";
   }
   if (!attempt.problems.empty()) return attempt;
 
-  auto pipeline = std::make_unique<Pipeline>(spec_, std::move(*binding), tracer_);
+  auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*binding), tracer_);
   if (const auto started = pipeline->start(); !started) {
     const Error& error = started.error();
-    attempt.problems.push_back(problem_at(loaded_, index_, "source", error.message, error.hint));
+    attempt.problems.push_back(
+        plan::problem_at(loaded_, index_, "source", error.message, error.hint));
     return attempt;
   }
   attempt.pipeline = std::move(pipeline);
   return attempt;
 }
 
-void Launch::adopt(std::unique_ptr<Pipeline> pipeline) {
+void Launch::adopt(std::unique_ptr<flow::Flow> pipeline) {
   {
     const MutexLock lock(mutex_);
     pipeline_ = std::move(pipeline);
@@ -154,7 +156,7 @@ config::Problems Launch::problems() const {
   return problems_;
 }
 
-Result<Pipeline*> Launch::pipeline() const {
+Result<flow::Flow*> Launch::pipeline() const {
   const MutexLock lock(mutex_);
   if (pipeline_) return pipeline_.get();
   return fail(ErrorKind::conflict,

@@ -18,11 +18,11 @@
 #include <stop_token>
 #include <string>
 
-#include "app/pipeline.h"
 #include "concurrency/mutex.h"
 #include "concurrency/thread.h"
 #include "config/load.h"
 #include "core/pipeline_status.h"
+#include "flow/flow.h"
 
 namespace penstock::app {
 
@@ -45,13 +45,13 @@ class Launch {
   [[nodiscard]] config::Problems problems() const;
   [[nodiscard]] const v1::PipelineSpec& spec() const { return spec_; }
   // `conflict` while there is none yet.
-  [[nodiscard]] Result<Pipeline*> pipeline() const;
+  [[nodiscard]] Result<flow::Flow*> pipeline() const;
   [[nodiscard]] PipelineSnapshot snapshot() const;
 
  private:
   // What one look at both servers has shown.
   struct Attempt {
-    std::unique_ptr<Pipeline> pipeline;  // runs; else why not:
+    std::unique_ptr<flow::Flow> pipeline;  // runs; else why not:
     config::Problems problems;
     std::string away;  // whom to wait for, such as "PostgreSQL"; empty: waiting cures nothing
     bool database_answers = false;
@@ -59,7 +59,7 @@ class Launch {
 
   void run();
   [[nodiscard]] Attempt attempt() const;
-  void adopt(std::unique_ptr<Pipeline> pipeline);
+  void adopt(std::unique_ptr<flow::Flow> pipeline);
   void wait_for(const Attempt& attempt);
   void fail_with(config::Problems problems);
   [[nodiscard]] bool sleep(std::chrono::milliseconds delay);
@@ -73,7 +73,7 @@ class Launch {
 
   mutable Mutex mutex_;
   CondVar stopping_;
-  std::unique_ptr<Pipeline> pipeline_ GUARDED_BY(mutex_);
+  std::unique_ptr<flow::Flow> pipeline_ GUARDED_BY(mutex_);
   config::Problems problems_ GUARDED_BY(mutex_);
   std::string away_ GUARDED_BY(mutex_);  // as in Attempt
   std::string reason_ GUARDED_BY(mutex_) = "PostgreSQL and Kafka have not been asked yet";

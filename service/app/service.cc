@@ -5,8 +5,8 @@
 #include <iterator>
 #include <utility>
 
-#include "app/bind.h"
 #include "app/server_options.h"
+#include "app/start_up.h"
 #include "app/version.h"
 #include "concurrency/thread.h"
 #include "control/grpc_server.h"
@@ -137,15 +137,16 @@ std::optional<PipelineSnapshot> Service::snapshot(std::string_view name) const {
 }
 
 Result<void> Service::pause(std::string_view name, std::string_view reason) {
-  return find_running(name).transform([&](Pipeline* pipeline) { pipeline->pause(reason); });
+  return find_running(name).transform([&](flow::Flow* pipeline) { pipeline->pause(reason); });
 }
 
 Result<void> Service::resume(std::string_view name) {
-  return find_running(name).transform([](Pipeline* pipeline) { pipeline->resume(); });
+  return find_running(name).transform([](flow::Flow* pipeline) { pipeline->resume(); });
 }
 
 Result<void> Service::drain(std::string_view name, std::chrono::milliseconds timeout) {
-  return find_running(name).and_then([&](Pipeline* pipeline) { return pipeline->drain(timeout); });
+  return find_running(name).and_then(
+      [&](flow::Flow* pipeline) { return pipeline->drain(timeout); });
 }
 
 Result<Launch*> Service::find(std::string_view name) const {
@@ -155,7 +156,7 @@ Result<Launch*> Service::find(std::string_view name) const {
   return fail(ErrorKind::not_found, "there is no pipeline '" + std::string(name) + "'");
 }
 
-Result<Pipeline*> Service::find_running(std::string_view name) const {
+Result<flow::Flow*> Service::find_running(std::string_view name) const {
   return find(name).and_then([](Launch* launch) { return launch->pipeline(); });
 }
 

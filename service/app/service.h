@@ -55,7 +55,7 @@ class Service final : public PipelineControl {
  private:
   explicit Service(config::Loaded loaded);
   [[nodiscard]] Result<Launch*> find(std::string_view name) const;
-  [[nodiscard]] Result<Pipeline*> find_running(std::string_view name) const;
+  [[nodiscard]] Result<flow::Flow*> find_running(std::string_view name) const;
   void on_running();
 
   const config::Loaded loaded_;

@@ -5,13 +5,13 @@
 #include <memory>
 #include <string>
 
-#include "app/bind.h"
 #include "app/server_options.h"
-#include "app/stage_options.h"
+#include "app/start_up.h"
 #include "cli/cli.h"
 #include "config/load.h"
 #include "config/mask.h"
-#include "ingest/kafka_admin.h"
+#include "flow/stage_options.h"
+#include "kafka/probe.h"
 #include "spec_test/run.h"
 
 namespace penstock::cli {
@@ -26,18 +26,18 @@ struct Options {
 // Checks one pipeline against its broker and its database. Adds what is wrong to `problems`.
 void check_online(const config::Loaded& loaded, int index, config::Problems& problems) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
-  const auto cluster = app::probe_kafka(spec, std::chrono::seconds(10));
+  const auto cluster = flow::probe_kafka(spec, std::chrono::seconds(10));
   if (!cluster) {
     problems.push_back(
-        app::problem_at(loaded, index, "source", cluster.error().message, cluster.error().hint));
+        plan::problem_at(loaded, index, "source", cluster.error().message, cluster.error().hint));
   }
-  const auto bound = app::bind(loaded, index);
+  const auto bound = app::bind_online(loaded, index);
   if (!bound) {
     const config::Problems& found = bound.error().problems;
     problems.insert(problems.end(), found.begin(), found.end());
   }
   if (!cluster || !bound) return;
-  for (const ingest::TopicReport& topic : cluster->topics) {
+  for (const kafka::TopicReport& topic : cluster->topics) {
     std::cout << std::format("{}: topic {} with {} partitions\n", spec.name(), topic.name,
                              topic.partitions);
   }

@@ -68,7 +68,6 @@ int run(int argc, const char* const* argv) {
   add_migrate(app, exit_status);
   add_eval(app, exit_status);
   add_functions(app, exit_status);
-  add_demo(app, exit_status);
   add_version(app, exit_status);
   try {
     app.parse(argc, argv);

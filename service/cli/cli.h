@@ -34,7 +34,6 @@ void add_test(CLI::App& app, int& exit_status);
 void add_migrate(CLI::App& app, int& exit_status);
 void add_eval(CLI::App& app, int& exit_status);
 void add_functions(CLI::App& app, int& exit_status);
-void add_demo(CLI::App& app, int& exit_status);
 void add_version(CLI::App& app, int& exit_status);
 
 // "penstock: MESSAGE (HINT)" on stderr; returns kFailed.

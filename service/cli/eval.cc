@@ -13,8 +13,8 @@
 #include "cel/text.h"
 #include "cli/cli.h"
 #include "core/record_batch.h"
-#include "parse/field_tree.h"
-#include "parse/json_reader.h"
+#include "formats/field_tree.h"
+#include "formats/json/json_reader.h"
 
 namespace penstock::cli {
 namespace {
@@ -59,8 +59,8 @@ int evaluate(const Options& options) {
   cel::Arena arena;
   std::vector<cel::Value> slots(inputs.size(), cel::Value::absent(0));
   std::string document;
-  const parse::FieldTree tree(inputs.paths());
-  parse::JsonReader reader({}, tree);
+  const formats::FieldTree tree(inputs.paths());
+  formats::JsonReader reader({}, tree);
   if (!options.message.empty()) {
     auto message = read_message(options.message);
     if (!message) {

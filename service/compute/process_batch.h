@@ -3,7 +3,7 @@
 // Place in the flow: app/ makes one BatchProcessor per worker with the reader of the pipeline's
 // format and calls process() for every batch; the RowBatch goes on to sequence/. A template, so
 // that compute/ does not know the formats and no record pays for a virtual call:
-//   BatchProcessor<parse::JsonReader> processor(projection, parse::JsonReader(options, tree));
+//   BatchProcessor<formats::JsonReader> processor(projection, formats::JsonReader(options, tree));
 // A Reader has `read(payload, arena, slots)` and returns a verdict with ok(), reason and message.
 //
 // Threads: one thread at a time. The Projection must outlive it.

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/log.h"
-#include "ingest/cluster_facts.h"
+#include "kafka/cluster_facts.h"
 
 namespace penstock::ingest {
 namespace {
@@ -26,8 +26,8 @@ std::vector<PartitionId> ids_of(const std::vector<Partition*>& partitions, bool 
   return ids;
 }
 
-KafkaPartitions list_of(const Partition& partition) {
-  KafkaPartitions list(rd_kafka_topic_partition_list_new(1));
+kafka::PartitionList list_of(const Partition& partition) {
+  kafka::PartitionList list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.id.partition);
   return list;
 }
@@ -80,7 +80,7 @@ void Assignment::rebalance(int code, rd_kafka_topic_partition_list_s* list) {
   if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
     assigned(list);
   } else {
-    if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) report(kafka_error(code));
+    if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) report(kafka::to_error(code));
     revoked(list);
   }
   ++version_;
@@ -120,11 +120,11 @@ void Assignment::assigned(rd_kafka_topic_partition_list_s* list) {
   }
   if (cooperative(kafka_)) {
     if (rd_kafka_error_t* error = rd_kafka_incremental_assign(kafka_, list)) {
-      report(kafka_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
+      report(kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
       rd_kafka_error_destroy(error);
     }
   } else if (const rd_kafka_resp_err_t err = rd_kafka_assign(kafka_, list)) {
-    report(kafka_error(err));
+    report(kafka::to_error(err));
   }
   for (Partition* partition : fresh) {
     if (partition->phase != Phase::reading) pause(*partition);
@@ -168,18 +168,18 @@ void Assignment::revoked(rd_kafka_topic_partition_list_s* list) {
   }
   if (cooperative(kafka_)) {
     if (rd_kafka_error_t* error = rd_kafka_incremental_unassign(kafka_, list)) {
-      report(kafka_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
+      report(kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
       rd_kafka_error_destroy(error);
     }
   } else if (const rd_kafka_resp_err_t err = rd_kafka_assign(kafka_, nullptr)) {
-    report(kafka_error(err));
+    report(kafka::to_error(err));
   }
 }
 
 // ---- Claims -------------------------------------------------------------------------------------
 
 std::vector<ClaimRequest> Assignment::requests_for(const Due& due) {
-  if (cluster_id_.empty()) cluster_id_ = cluster_id(kafka_, kQuestionTimeout);
+  if (cluster_id_.empty()) cluster_id_ = kafka::cluster_id(kafka_, kQuestionTimeout);
   std::vector<std::string> topics;
   for (const Partition* partition : due) {
     if (std::ranges::find(topics, partition->topic) == topics.end()) {
@@ -187,7 +187,7 @@ std::vector<ClaimRequest> Assignment::requests_for(const Due& due) {
     }
   }
   // Asked anew every time: it is how a topic that was deleted and made again is noticed.
-  const auto ids = topic_ids(kafka_, topics, kQuestionTimeout);
+  const auto ids = kafka::topic_ids(kafka_, topics, kQuestionTimeout);
   std::vector<ClaimRequest> requests;
   for (const Partition* partition : due) {
     const auto id = ids.find(partition->topic);
@@ -208,10 +208,11 @@ Result<std::vector<ClaimAnswer>> Assignment::ask(const std::vector<ClaimRequest>
 Result<Offset> Assignment::initial_offset(const Partition& partition) {
   const std::int32_t number = partition.id.partition;
   if (options_.start_at == StartAt::group) {
-    const auto committed = committed_offset(kafka_, partition.topic, number, kQuestionTimeout);
+    const auto committed =
+        kafka::committed_offset(kafka_, partition.topic, number, kQuestionTimeout);
     if (!committed || *committed >= 0) return committed;
   }
-  const auto range = log_range(kafka_, partition.topic, number, kQuestionTimeout);
+  const auto range = kafka::log_range(kafka_, partition.topic, number, kQuestionTimeout);
   if (!range) return std::unexpected(range.error());
   // A group that has committed nothing begins at the beginning: nothing is left out.
   return options_.start_at == StartAt::latest ? range->to : range->from;
@@ -300,7 +301,7 @@ void Assignment::retry(SteadyTime now) {
 }
 
 void Assignment::seek(const Due& due) {
-  const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(due.size())));
+  const kafka::PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(due.size())));
   for (const Partition* partition : due) {
     rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(), partition->id.partition)
         ->offset = partition->builder->next();
@@ -309,7 +310,7 @@ void Assignment::seek(const Due& due) {
       rd_kafka_seek_partitions(kafka_, list.get(), static_cast<int>(kSeekTimeout.count()));
   std::optional<Error> failure;
   if (error != nullptr) {
-    failure = kafka_error(rd_kafka_error_code(error), rd_kafka_error_string(error));
+    failure = kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
   }
   for (Partition* partition : due) {
@@ -317,7 +318,7 @@ void Assignment::seek(const Due& due) {
         list.get(), partition->topic.c_str(), partition->id.partition);
     if (failure || entry->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       // Its fetcher may just be starting; the claim holds meanwhile.
-      const Error why = failure ? *failure : kafka_error(entry->err);
+      const Error why = failure ? *failure : kafka::to_error(entry->err);
       partition->waiting_reason = "waiting for its position: " + why.to_string();
       partition->not_before = options_.clock->steady_now() + partition->retry.next();
       continue;

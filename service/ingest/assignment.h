@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "ingest/consumer.h"
-#include "ingest/kafka_handle.h"
 #include "ingest/partition.h"
+#include "kafka/handle.h"
 
 namespace penstock::ingest {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "ingest/consumer_impl.h"
-#include "ingest/kafka_properties.h"
+#include "kafka/properties.h"
 
 namespace penstock::ingest {
 namespace {
@@ -55,7 +55,7 @@ struct Consumer::Impl::Callbacks {
       reason = text.data();
       self->fatal = true;
     }
-    self->hooks.on_error(kafka_error(code, reason == nullptr ? std::string() : reason));
+    self->hooks.on_error(kafka::to_error(code, reason == nullptr ? std::string() : reason));
   }
 
   static void on_commit(rd_kafka_t*, rd_kafka_resp_err_t code,
@@ -98,11 +98,11 @@ Result<void> Consumer::Impl::start() {
   const MutexLock lock(mutex);
   if (started) return {};
   if (auto checked = check_topics(options.topics); !checked) return checked;
-  Properties properties = default_properties(options.prefetch_bytes);
+  kafka::Properties properties = kafka::default_properties(options.prefetch_bytes);
   properties["client.id"] = "penstock-" + options.pipeline;
   for (const auto& [name, value] : options.properties) properties[name] = value;
-  for (auto& [name, value] : required_properties(options.group)) properties[name] = value;
-  auto conf = make_conf(properties);
+  for (auto& [name, value] : kafka::required_properties(options.group)) properties[name] = value;
+  auto conf = kafka::make_conf(properties);
   if (!conf) return std::unexpected(conf.error());
   rd_kafka_conf_set_opaque(conf->get(), this);
   rd_kafka_conf_set_rebalance_cb(conf->get(), Callbacks::on_rebalance);
@@ -110,29 +110,29 @@ Result<void> Consumer::Impl::start() {
   rd_kafka_conf_set_offset_commit_cb(conf->get(), Callbacks::on_commit);
   rd_kafka_conf_set_log_cb(conf->get(), Callbacks::on_log);
   const milliseconds session_timeout(
-      std::atoll(conf_value(conf->get(), "session.timeout.ms").c_str()));
+      std::atoll(kafka::conf_value(conf->get(), "session.timeout.ms").c_str()));
 
   std::array<char, 512> text{};
-  KafkaClient client(rd_kafka_new(RD_KAFKA_CONSUMER, conf->get(), text.data(), text.size()));
+  kafka::Client client(rd_kafka_new(RD_KAFKA_CONSUMER, conf->get(), text.data(), text.size()));
   if (!client) {
     return fail(ErrorKind::invalid_argument, std::string("Kafka properties: ") + text.data());
   }
   std::ignore = conf->release();  // the client's now
   rd_kafka_poll_set_consumer(client.get());
   records.reset(rd_kafka_queue_new(client.get()));
-  const KafkaQueue group(rd_kafka_queue_get_consumer(client.get()));
+  const kafka::Queue group(rd_kafka_queue_get_consumer(client.get()));
   rd_kafka_queue_cb_event_enable(records.get(), Callbacks::on_queue_event, this);
   rd_kafka_queue_cb_event_enable(group.get(), Callbacks::on_queue_event, this);
   assignment.attach(client.get(), records.get(), session_timeout);
 
-  const KafkaPartitions topics(
+  const kafka::PartitionList topics(
       rd_kafka_topic_partition_list_new(static_cast<int>(options.topics.size())));
   for (const std::string& topic : options.topics) {
     rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   }
   if (const rd_kafka_resp_err_t err = rd_kafka_subscribe(client.get(), topics.get())) {
     records.reset();
-    return std::unexpected(kafka_error(err));
+    return std::unexpected(kafka::to_error(err));
   }
   kafka = std::move(client);
   started = true;

@@ -19,8 +19,8 @@
 #include "core/log.h"
 #include "ingest/assignment.h"
 #include "ingest/consumer.h"
-#include "ingest/kafka_handle.h"
 #include "ingest/wakeup.h"
+#include "kafka/handle.h"
 
 struct rd_kafka_message_s;
 struct rd_kafka_topic_s;
@@ -81,7 +81,7 @@ struct Consumer::Impl {
   Wakeup wakeup;
 
   mutable Mutex mutex;
-  KafkaClient kafka;  // set by start() and cleared by stop(), under the mutex
+  kafka::Client kafka;  // set by start() and cleared by stop(), under the mutex
   bool started GUARDED_BY(mutex) = false;
   std::unique_ptr<Thread> thread GUARDED_BY(mutex);
   std::optional<Error> last_error GUARDED_BY(mutex);
@@ -90,7 +90,7 @@ struct Consumer::Impl {
   std::vector<AssignedPartition> published GUARDED_BY(mutex);
 
   // The poll thread only.
-  KafkaQueue records;
+  kafka::Queue records;
   Assignment assignment;
   bool fatal = false;      // librdkafka gave up: no group any more
   bool throttled = false;  // by the budgets

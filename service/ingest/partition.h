@@ -14,7 +14,7 @@
 #include "core/clock.h"
 #include "core/ids.h"
 #include "ingest/batch_builder.h"
-#include "ingest/kafka_handle.h"
+#include "kafka/handle.h"
 
 namespace penstock::ingest {
 
@@ -26,7 +26,7 @@ struct Partition {
 
   PartitionId id;
   std::string topic;
-  KafkaQueue queue;  // librdkafka's fetch queue of it, forwarded to ours
+  kafka::Queue queue;  // librdkafka's fetch queue of it, forwarded to ours
 
   Phase phase = Phase::waiting;
   Epoch epoch = Epoch::none;            // none: no claim is held

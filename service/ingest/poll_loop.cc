@@ -226,7 +226,7 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
       return;
     }
     default:
-      hooks.on_error(kafka_error(message.err, text == nullptr ? std::string() : text));
+      hooks.on_error(kafka::to_error(message.err, text == nullptr ? std::string() : text));
       // librdkafka counts the error as a record that was consumed and would go on behind it.
       if (partition != nullptr) assignment.seek_again(*partition);
   }
@@ -239,7 +239,7 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
 void Consumer::Impl::follow_gaps(SteadyTime now) {
   if (now < next_gap_check) return;
   next_gap_check = later(now, kGapCheckEvery);
-  const KafkaPartitions list(
+  const kafka::PartitionList list(
       rd_kafka_topic_partition_list_new(static_cast<int>(assignment.all().size())));
   for (const auto& [id, partition] : assignment.all()) {
     if (partition->phase != Phase::reading) continue;
@@ -282,7 +282,8 @@ void Consumer::Impl::send_mirror(SteadyTime now) {
     const MutexLock lock(mutex);
     positions.swap(mirror);
   }
-  const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+  const kafka::PartitionList list(
+      rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
   for (const auto& [id, offset] : positions) {
     const auto owned = assignment.all().find(id);
     if (owned == assignment.all().end()) continue;

@@ -13,8 +13,8 @@
 #include "cel/library/time.h"
 #include "cel/text.h"
 #include "core/record_batch.h"
-#include "parse/field_tree.h"
-#include "parse/json_reader.h"
+#include "formats/field_tree.h"
+#include "formats/json/json_reader.h"
 
 namespace penstock::spec_test {
 namespace {
@@ -50,7 +50,7 @@ class Json {
     text_.resize(text.size() + RecordBatch::kPadding);
     cel::Inputs inputs;
     std::ignore = inputs.add("msg", {});
-    reader_.emplace(parse::JsonOptions{}, tree_.emplace(inputs.paths()));
+    reader_.emplace(formats::JsonOptions{}, tree_.emplace(inputs.paths()));
     ok_ = reader_->read({text_.data(), text.size()}, arena_, {&value_, 1}).ok();
   }
   // nullptr: it is none.
@@ -59,8 +59,8 @@ class Json {
  private:
   std::string text_;
   cel::Arena arena_;
-  std::optional<parse::FieldTree> tree_;
-  std::optional<parse::JsonReader> reader_;
+  std::optional<formats::FieldTree> tree_;
+  std::optional<formats::JsonReader> reader_;
   Value value_;
   bool ok_ = false;
 };

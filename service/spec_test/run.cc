@@ -7,13 +7,13 @@
 #include <string>
 #include <utility>
 
-#include "app/bind.h"
-#include "app/stage_options.h"
 #include "cel/library/time.h"
 #include "compute/evaluator.h"
 #include "compute/plan.h"
-#include "parse/json_reader.h"
+#include "flow/stage_options.h"
+#include "formats/json/json_reader.h"
 #include "penstock/v1/pipeline.pb.h"
+#include "plan/bind.h"
 #include "spec_test/align.h"
 #include "spec_test/expected.h"
 
@@ -53,11 +53,11 @@ std::map<std::string, std::string> columns_of(const v1::PipelineSpec& spec) {
 class Run {
  public:
   Run(const v1::PipelineSpec& spec, const v1::TestRecord& record, std::size_t number,
-      const compute::ExpressionPlan& plan, const parse::FieldTree& tree)
+      const compute::ExpressionPlan& plan, const formats::FieldTree& tree)
       : batch_({.topic = static_cast<TopicIndex>(topic_index(spec, record)),
                 .partition = static_cast<std::int32_t>(record.partition())},
                Epoch{1}, offset_of(record, number), record.value().size()),
-        reader_(app::json_options(spec), tree),
+        reader_(flow::json_options(spec), tree),
         evaluator_(plan) {
     const auto optional = [](bool there, const std::string& text) {
       return there ? std::optional<std::string_view>(text) : std::nullopt;
@@ -106,7 +106,7 @@ class Run {
   }
 
   RecordBatch batch_;
-  parse::JsonReader reader_;
+  formats::JsonReader reader_;
   Evaluator evaluator_;
   Evaluator::Fate fate_ = Evaluator::Fate::row;
   std::vector<cel::Value> values_;
@@ -117,7 +117,7 @@ class Run {
 class Test {
  public:
   Test(const config::Loaded& loaded, int pipeline, int test, const compute::ExpressionPlan& plan,
-       const parse::FieldTree& tree)
+       const formats::FieldTree& tree)
       : loaded_(loaded),
         path_(test_path(pipeline, test)),
         spec_(loaded.config.pipelines(pipeline).tests(test)),
@@ -261,9 +261,9 @@ std::expected<std::vector<TestResult>, config::Problems> run_tests(const config:
   for (const auto& [column, expression] : columns_of(spec)) {
     (*with_columns.mutable_sink()->mutable_columns())[column] = expression;
   }
-  const auto plan = compute::compile_expressions(app::compute_options(with_columns));
-  if (!plan) return std::unexpected(app::check_expressions(loaded, index));
-  const parse::FieldTree tree(plan->inputs.paths());
+  const auto plan = compute::compile_expressions(plan::compute_options(with_columns));
+  if (!plan) return std::unexpected(plan::check_expressions(loaded, index));
+  const formats::FieldTree tree(plan->inputs.paths());
   std::vector<TestResult> results;
   for (int test = 0; test < spec.tests_size(); ++test) {
     if (!spec.tests(test).name().contains(filter)) continue;

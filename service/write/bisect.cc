@@ -16,7 +16,7 @@ constexpr std::size_t kOneByOne = 128;
 // COPY needs a statement per run of equal shape; below this many rows a run it does not pay.
 constexpr std::size_t kRowsPerStatement = 32;
 
-std::string message_of(const Failure& failure) {
+std::string message_of(const postgres::Failure& failure) {
   std::string message = failure.error.message;
   if (!failure.detail.empty()) message += ": " + failure.detail;
   return message;
@@ -24,7 +24,7 @@ std::string message_of(const Failure& failure) {
 
 }  // namespace
 
-Try<std::vector<Refusal>> Bisection::run() {
+postgres::Try<std::vector<Refusal>> Bisection::run() {
   const std::size_t rows = group_.rows();
   const bool by_copy = group_.statements() * kRowsPerStatement <= rows;
   std::size_t piece = rows;
@@ -68,7 +68,7 @@ Try<std::vector<Refusal>> Bisection::run() {
 }
 
 // Rows [from, to), of which none is known to be bad; splits again if one is.
-Try<void> Bisection::write_clean(std::size_t from, std::size_t to) {
+postgres::Try<void> Bisection::write_clean(std::size_t from, std::size_t to) {
   if (from >= to) return {};
   if (to - from <= kOneByOne) return one_by_one(from, to);
   auto tried = try_copy(from, to);
@@ -80,8 +80,8 @@ Try<void> Bisection::write_clean(std::size_t from, std::size_t to) {
   return write_clean(middle, to);
 }
 
-Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_t to) {
-  Connection& connection = session_.connection();
+postgres::Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_t to) {
+  postgres::Connection& connection = session_.connection();
   const std::vector<Slice> slices = group_.cut(from, to);
   Piece piece;
   auto copied = copy_rows(session_, slices, "SAVEPOINT penstock_piece; ");
@@ -95,7 +95,7 @@ Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_t to) {
     piece.refused = std::move(copied.error().failure);
     piece.row = copied.error().row;
   }
-  if (piece.refused->failure != FailureClass::row || piece.refused->connection_lost) {
+  if (piece.refused->failure != postgres::FailureClass::row || piece.refused->connection_lost) {
     return std::unexpected(std::move(*piece.refused));
   }
   auto back =
@@ -104,7 +104,7 @@ Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_t to) {
   return piece;
 }
 
-Try<void> Bisection::one_by_one(std::size_t from, std::size_t to) {
+postgres::Try<void> Bisection::one_by_one(std::size_t from, std::size_t to) {
   for (std::size_t at = from; at < to; at += kWindow) {
     if (auto done = window(at, std::min(to, at + kWindow)); !done) return done;
   }
@@ -116,8 +116,8 @@ Try<void> Bisection::one_by_one(std::size_t from, std::size_t to) {
 // If the INSERT succeeds, the new savepoint hides the one before, and the next ROLLBACK TO takes
 // nothing back. If it fails, the new savepoint is skipped, and the next ROLLBACK TO takes back just
 // this row. The outer savepoint folds the nested ones together at the end.
-Try<void> Bisection::window(std::size_t from, std::size_t to) {
-  Connection& connection = session_.connection();
+postgres::Try<void> Bisection::window(std::size_t from, std::size_t to) {
+  postgres::Connection& connection = session_.connection();
   const std::vector<Slice> slices = group_.cut(from, to);
   std::vector<std::pair<const Slice*, const Session::Insert*>> inserts;
   for (const Slice& slice : slices) {
@@ -127,8 +127,8 @@ Try<void> Bisection::window(std::size_t from, std::size_t to) {
   }
 
   if (auto entered = connection.enter_pipeline(); !entered) return entered;
-  Try<void> sent;
-  const auto send = [&](const char* name, std::span<const Param> parameters = {}) {
+  postgres::Try<void> sent;
+  const auto send = [&](const char* name, std::span<const postgres::Param> parameters = {}) {
     if (sent) sent = connection.send_prepared(name, parameters);
   };
   const auto sync = [&] {
@@ -137,7 +137,7 @@ Try<void> Bisection::window(std::size_t from, std::size_t to) {
   send(statement::kOuterSavepoint);
   send(statement::kSavepoint);
   sync();
-  std::vector<Param> fields;
+  std::vector<postgres::Param> fields;
   for (const auto& [slice, insert] : inserts) {
     for (std::uint32_t i = 0; i < slice->count; ++i) {
       send(statement::kRollbackTo);
@@ -154,19 +154,19 @@ Try<void> Bisection::window(std::size_t from, std::size_t to) {
   if (!sent) return sent;
 
   // Segment 0 is the prologue, then one per row, then the epilogue.
-  std::optional<Failure> failure;
+  std::optional<postgres::Failure> failure;
   for (std::size_t segment = 0; segment < to - from + 2;) {
     auto reply = connection.next();
     if (!reply) return std::unexpected(std::move(reply.error()));
-    if (reply->kind() == ReplyKind::sync) {
+    if (reply->kind() == postgres::ReplyKind::sync) {
       ++segment;
       continue;
     }
-    if (reply->kind() != ReplyKind::error || failure) continue;
-    Failure refused = reply->failure();
+    if (reply->kind() != postgres::ReplyKind::error || failure) continue;
+    postgres::Failure refused = reply->failure();
     const bool is_row = segment > 0 && segment <= to - from;
     if (refused.connection_lost) return std::unexpected(std::move(refused));
-    if (is_row && refused.failure == FailureClass::row) {
+    if (is_row && refused.failure == postgres::FailureClass::row) {
       refusals_.push_back({from + segment - 1, refused.error.sqlstate, message_of(refused)});
     } else {
       failure = std::move(refused);  // read on, so that the connection stays usable

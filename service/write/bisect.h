@@ -23,19 +23,19 @@ class Bisection {
   Bisection(Session& session, const Group& group) : session_(session), group_(group) {}
 
   // Inside an open transaction. The refused rows, ascending.
-  [[nodiscard]] Try<std::vector<Refusal>> run();
+  [[nodiscard]] postgres::Try<std::vector<Refusal>> run();
 
  private:
   // What became of one piece under its savepoint.
   struct Piece {
-    std::optional<Failure> refused;  // none: it is written
-    std::optional<std::size_t> row;  // the row that PostgreSQL named
+    std::optional<postgres::Failure> refused;  // none: it is written
+    std::optional<std::size_t> row;            // the row that PostgreSQL named
   };
 
-  [[nodiscard]] Try<Piece> try_copy(std::size_t from, std::size_t to);
-  [[nodiscard]] Try<void> one_by_one(std::size_t from, std::size_t to);
-  [[nodiscard]] Try<void> window(std::size_t from, std::size_t to);
-  [[nodiscard]] Try<void> write_clean(std::size_t from, std::size_t to);
+  [[nodiscard]] postgres::Try<Piece> try_copy(std::size_t from, std::size_t to);
+  [[nodiscard]] postgres::Try<void> one_by_one(std::size_t from, std::size_t to);
+  [[nodiscard]] postgres::Try<void> window(std::size_t from, std::size_t to);
+  [[nodiscard]] postgres::Try<void> write_clean(std::size_t from, std::size_t to);
 
   Session& session_;
   const Group& group_;

@@ -33,10 +33,10 @@ std::optional<std::size_t> named_line(std::string_view context, std::string_view
 
 std::expected<void, CopyFailure> copy_rows(Session& session, std::span<const Slice> slices,
                                            const std::string& prologue) {
-  Connection& connection = session.connection();
+  postgres::Connection& connection = session.connection();
   std::string gathered;
   std::size_t first = 0;  // row number of the current COPY's first row
-  const auto fail_in = [&](Failure& failure, const Slice& slice) {
+  const auto fail_in = [&](postgres::Failure& failure, const Slice& slice) {
     CopyFailure result{.failure = std::move(failure), .row = std::nullopt};
     const auto line =
         named_line(result.failure.context, session.options().tables[slice.rows->table].name);

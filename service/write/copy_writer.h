@@ -14,7 +14,7 @@
 namespace penstock::write {
 
 struct CopyFailure {
-  Failure failure;
+  postgres::Failure failure;
   std::optional<std::size_t> row;  // number in the group of the row that PostgreSQL named
 };
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <span>
 
-#include "write/binary_array.h"
+#include "postgres/binary_array.h"
 
 namespace penstock::write {
 namespace {
@@ -111,7 +111,7 @@ class Columns {
   }
   void send(Script& script) {
     const std::array parameters{
-        Param{options_.pipeline.data(), static_cast<int>(options_.pipeline.size())},
+        postgres::Param{options_.pipeline.data(), static_cast<int>(options_.pipeline.size())},
         topic_.finish(),
         partition_.finish(),
         offset_.finish(),
@@ -128,23 +128,23 @@ class Columns {
   }
 
  private:
-  static void add_optional(BinaryArray& array, std::optional<std::string_view> value) {
+  static void add_optional(postgres::BinaryArray& array, std::optional<std::string_view> value) {
     value ? array.add(*value) : array.add_null();
   }
   void begin() {
-    for (BinaryArray* array : {&topic_, &stage_, &reason_, &sqlstate_, &message_}) {
-      array->begin(oid::kText);
+    for (postgres::BinaryArray* array : {&topic_, &stage_, &reason_, &sqlstate_, &message_}) {
+      array->begin(postgres::oid::kText);
     }
-    for (BinaryArray* array : {&key_, &value_}) array->begin(oid::kBytea);
-    partition_.begin(oid::kInt4);
-    offset_.begin(oid::kInt8);
-    timestamp_.begin(oid::kTimestamptz);
-    headers_.begin(oid::kJsonb);
+    for (postgres::BinaryArray* array : {&key_, &value_}) array->begin(postgres::oid::kBytea);
+    partition_.begin(postgres::oid::kInt4);
+    offset_.begin(postgres::oid::kInt8);
+    timestamp_.begin(postgres::oid::kTimestamptz);
+    headers_.begin(postgres::oid::kJsonb);
   }
 
   const LaneOptions& options_;
-  BinaryArray topic_, partition_, offset_, timestamp_, key_, value_, headers_, stage_, reason_,
-      sqlstate_, message_;
+  postgres::BinaryArray topic_, partition_, offset_, timestamp_, key_, value_, headers_, stage_,
+      reason_, sqlstate_, message_;
 };
 
 }  // namespace
@@ -209,7 +209,8 @@ std::size_t add_dead_letters(Script& script, const LaneOptions& options, const G
       for (; refusal != refusals.end() && refusal->row < slice->number + slice->count; ++refusal) {
         const std::size_t row = slice->first + (refusal->row - slice->number);
         letters.push_back({batch.source.get(), slice->rows->rows[row].record, Stage::write,
-                           refusal_reason(refusal->sqlstate), refusal->message, refusal->sqlstate});
+                           postgres::refusal_reason(refusal->sqlstate), refusal->message,
+                           refusal->sqlstate});
       }
     }
     std::stable_sort(letters.begin() + static_cast<std::ptrdiff_t>(begin), letters.end(),

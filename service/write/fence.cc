@@ -5,19 +5,19 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "write/binary_array.h"
+#include "postgres/binary_array.h"
 
 namespace penstock::write {
 
 void add_fence(Script& script, const LaneOptions& options, const Group& group) {
-  BinaryArray topics;
-  BinaryArray partitions;
-  BinaryArray epochs;
-  BinaryArray from;
-  BinaryArray to;
-  topics.begin(oid::kText);
-  partitions.begin(oid::kInt4);
-  for (BinaryArray* array : {&epochs, &from, &to}) array->begin(oid::kInt8);
+  postgres::BinaryArray topics;
+  postgres::BinaryArray partitions;
+  postgres::BinaryArray epochs;
+  postgres::BinaryArray from;
+  postgres::BinaryArray to;
+  topics.begin(postgres::oid::kText);
+  partitions.begin(postgres::oid::kInt4);
+  for (postgres::BinaryArray* array : {&epochs, &from, &to}) array->begin(postgres::oid::kInt8);
   for (const Advance& advance : group.advances()) {
     topics.add(options.topics[advance.partition.topic]);
     partitions.add_integer(advance.partition.partition);
@@ -26,7 +26,7 @@ void add_fence(Script& script, const LaneOptions& options, const Group& group) {
     to.add_integer(advance.range.to);
   }
   const std::array parameters{
-      Param{options.pipeline.data(), static_cast<int>(options.pipeline.size())},
+      postgres::Param{options.pipeline.data(), static_cast<int>(options.pipeline.size())},
       topics.finish(),
       partitions.finish(),
       epochs.finish(),
@@ -63,7 +63,7 @@ std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& op
   return result;
 }
 
-Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances) {
+postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances) {
   auto rows = session.connection().execute(
       "SELECT topic, partition, epoch, next_offset FROM penstock.offsets WHERE pipeline = $1",
       {session.options().pipeline});

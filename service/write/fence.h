@@ -30,7 +30,7 @@ void add_fence(Script& script, const LaneOptions& options, const Group& group);
                                               const Group& group);
 
 // Those of `advances` whose partition does not stand at the end of its range, with its epoch.
-[[nodiscard]] Try<std::vector<Fenced>> read_moved(Session& session,
-                                                  std::span<const Advance> advances);
+[[nodiscard]] postgres::Try<std::vector<Fenced>> read_moved(Session& session,
+                                                            std::span<const Advance> advances);
 
 }  // namespace penstock::write

@@ -26,8 +26,8 @@ void Lane::Impl::handle_fenced(const std::vector<Fenced>& fenced) {
   }
 }
 
-void Lane::Impl::handle_failure(const Failure& failure) {
-  if (failure.failure == FailureClass::cancelled) return;
+void Lane::Impl::handle_failure(const postgres::Failure& failure) {
+  if (failure.failure == postgres::FailureClass::cancelled) return;
   counters_.transactions_failed.add();
   const Error& error = failure.error;
   log(LogLevel::warning, "write_failed",
@@ -35,19 +35,19 @@ void Lane::Impl::handle_failure(const Failure& failure) {
        {"lane", options_.index},
        {"error", error.to_string()},
        {"detail", failure.detail}});
-  if (failure.connection_lost || !keeps_session(error.sqlstate)) lose_session();
+  if (failure.connection_lost || !postgres::keeps_session(error.sqlstate)) lose_session();
   switch (failure.failure) {
-    case FailureClass::retry_quickly:
+    case postgres::FailureClass::retry_quickly:
       resume_at_ = now() + breaker_.quick_delay();
       return;
-    case FailureClass::configuration:
+    case postgres::FailureClass::configuration:
       halted_ = true;
       hooks_.on_configuration_error(error);
       return;
     default:
       break;
   }
-  if (helps_to_halve(error.sqlstate) && !unknown_) split_group();
+  if (postgres::helps_to_halve(error.sqlstate) && !unknown_) split_group();
   const bool opened = breaker_.failed(now());
   resume_at_ = now() + breaker_.delay();
   if (opened) {

@@ -17,13 +17,13 @@
 
 #include "concurrency/mutex.h"
 #include "concurrency/thread.h"
+#include "postgres/wakeup.h"
 #include "write/breaker.h"
 #include "write/group.h"
 #include "write/lane.h"
 #include "write/session.h"
 #include "write/transaction.h"
 #include "write/unknown_commit.h"
-#include "write/wakeup.h"
 
 namespace penstock::write {
 
@@ -69,7 +69,7 @@ class Lane::Impl {
   [[nodiscard]] bool take_group();
   void settle_committed(const CommitStats& stats);
   void handle_fenced(const std::vector<Fenced>& fenced);
-  void handle_failure(const Failure& failure);
+  void handle_failure(const postgres::Failure& failure);
   void report_available();
   void drop_gone();
   void drop(Batches batches, DropReason reason);
@@ -93,7 +93,7 @@ class Lane::Impl {
   const LaneOptions options_;
   const LaneHooks hooks_;
   const Clock& clock_;
-  Wakeup wakeup_;
+  postgres::Wakeup wakeup_;
   LaneCounters counters_;
   std::atomic<bool> available_{true};
 

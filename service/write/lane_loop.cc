@@ -26,7 +26,7 @@ void Lane::Impl::run() {
       turn();
     } catch (const std::exception& error) {
       // Out of memory, at worst. If COMMIT had been sent, the fence refuses the second try.
-      Failure failure;
+      postgres::Failure failure;
       failure.error = Error{ErrorKind::internal, error.what(), {}, {}};
       failure.connection_lost = true;
       handle_failure(failure);
@@ -208,12 +208,12 @@ void Lane::Impl::attempt() {
       break;
     case Outcome::Kind::unknown:
       counters_.commits_unknown.add();
-      if (outcome.failure.failure == FailureClass::cancelled) break;
+      if (outcome.failure.failure == postgres::FailureClass::cancelled) break;
       unknown_ = stats;
       handle_failure(outcome.failure);
       break;
     case Outcome::Kind::failed:
-      if (outcome.failure.failure == FailureClass::cancelled) {
+      if (outcome.failure.failure == postgres::FailureClass::cancelled) {
         session_->connection().cancel();
         session_.reset();
         break;

@@ -1,6 +1,6 @@
 #include "write/script.h"
 
-#include "write/binary_array.h"
+#include "postgres/binary_array.h"
 
 namespace penstock::write {
 namespace {
@@ -26,8 +26,8 @@ void for_each_run(std::span<const Slice> slices, Function function) {
 
 }  // namespace
 
-Try<void> prepare_rows(Session& session, std::span<const Slice> slices) {
-  Try<void> result;
+postgres::Try<void> prepare_rows(Session& session, std::span<const Slice> slices) {
+  postgres::Try<void> result;
   for_each_run(slices, [&](std::span<const Slice> run, std::size_t from, std::size_t to) {
     if (!result) return;
     auto insert = session.insert(run.front(), /*many=*/to - from > 1);
@@ -36,13 +36,13 @@ Try<void> prepare_rows(Session& session, std::span<const Slice> slices) {
   return result;
 }
 
-void read_tuple(std::string_view tuple, std::vector<Param>& fields) {
+void read_tuple(std::string_view tuple, std::vector<postgres::Param>& fields) {
   fields.clear();
   const char* at = tuple.data();
-  const auto count = read_big_endian<std::int16_t>(at);
+  const auto count = postgres::read_big_endian<std::int16_t>(at);
   at += sizeof(std::int16_t);
   for (std::int16_t i = 0; i < count; ++i) {
-    const auto length = read_big_endian<std::int32_t>(at);
+    const auto length = postgres::read_big_endian<std::int32_t>(at);
     at += sizeof(std::int32_t);
     if (length < 0) {
       fields.push_back({});
@@ -64,7 +64,7 @@ bool Script::enter() {
   return true;
 }
 
-void Script::add(Step step, const char* statement, std::span<const Param> parameters,
+void Script::add(Step step, const char* statement, std::span<const postgres::Param> parameters,
                  std::size_t from, std::size_t to) {
   if (!enter()) return;
   sent_.push_back({step, from, to});
@@ -94,28 +94,28 @@ void Script::add_rows(std::span<const Slice> slices) {
 
 void Script::add_many(const Session::Insert& insert, std::span<const Slice> slices,
                       std::size_t from, std::size_t to) {
-  std::vector<BinaryArray> columns(insert.element_types.size());
+  std::vector<postgres::BinaryArray> columns(insert.element_types.size());
   for (std::size_t i = 0; i < columns.size(); ++i) columns[i].begin(insert.element_types[i]);
   for (const Slice& slice : slices) {
     const std::string_view bytes = slice.bytes();
     const char* at = bytes.data();
     for (std::uint32_t row = 0; row < slice.count; ++row) {
       at += sizeof(std::int16_t);
-      for (BinaryArray& column : columns) {
-        const auto length = read_big_endian<std::int32_t>(at);
+      for (postgres::BinaryArray& column : columns) {
+        const auto length = postgres::read_big_endian<std::int32_t>(at);
         column.add_field(at, length);
         at += sizeof(std::int32_t) + static_cast<std::size_t>(length < 0 ? 0 : length);
       }
     }
   }
-  std::vector<Param> parameters;
+  std::vector<postgres::Param> parameters;
   parameters.reserve(columns.size());
-  for (BinaryArray& column : columns) parameters.push_back(column.finish());
+  for (postgres::BinaryArray& column : columns) parameters.push_back(column.finish());
   add(Step::rows, insert.name.c_str(), parameters, from, to);
 }
 
 void Script::add_each(const Session::Insert& insert, const Slice& slice) {
-  std::vector<Param> fields;
+  std::vector<postgres::Param> fields;
   for (std::uint32_t i = 0; i < slice.count; ++i) {
     read_tuple(slice.rows->tuple(slice.first + i), fields);
     add(Step::rows, insert.name.c_str(), fields, slice.number + i, slice.number + i + 1);
@@ -123,7 +123,7 @@ void Script::add_each(const Session::Insert& insert, const Slice& slice) {
 }
 
 std::expected<void, StepFailure> Script::run() {
-  Connection& connection = session_.connection();
+  postgres::Connection& connection = session_.connection();
   bool commit_sent = false;
   for (const Sent& sent : sent_) commit_sent = commit_sent || sent.step == Step::commit;
   bool committed = false;
@@ -140,30 +140,31 @@ std::expected<void, StepFailure> Script::run() {
   while (entered_ && (!failure_ || !failure_->failure.connection_lost)) {
     const Sent at = answered < sent_.size() ? sent_[answered] : Sent{Step::commit, 0, 0};
     auto reply = connection.next();
-    if (reply && reply->kind() == ReplyKind::sync) break;
-    if (reply && reply->kind() == ReplyKind::done && at.step == Step::commit &&
+    if (reply && reply->kind() == postgres::ReplyKind::sync) break;
+    if (reply && reply->kind() == postgres::ReplyKind::done && at.step == Step::commit &&
         answered < sent_.size()) {
       committed = reply->tag() == "COMMIT";
     }
     ++answered;
-    const bool broken = !reply || reply->kind() == ReplyKind::error;
+    const bool broken = !reply || reply->kind() == postgres::ReplyKind::error;
     if (!broken) continue;
-    Failure failure = reply ? reply->failure() : std::move(reply.error());
+    postgres::Failure failure = reply ? reply->failure() : std::move(reply.error());
     if (failure_ && !failure.connection_lost) continue;
-    const bool unknown = (failure.connection_lost || failure.failure == FailureClass::cancelled) &&
-                         commit_sent && !committed;
+    const bool unknown =
+        (failure.connection_lost || failure.failure == postgres::FailureClass::cancelled) &&
+        commit_sent && !committed;
     failure_ = StepFailure{.step = at.step,
                            .from = at.from,
                            .to = at.to,
                            .failure = std::move(failure),
                            .commit_unknown = unknown};
-    if (failure_->failure.failure == FailureClass::cancelled) break;
+    if (failure_->failure.failure == postgres::FailureClass::cancelled) break;
   }
   // Nothing after the answer to COMMIT can take it back.
   if (committed) failure_.reset();
   if (!failure_ || !failure_->failure.connection_lost) connection.leave_pipeline();
   if (!failure_ && commit_sent && !committed) {
-    Failure failure;
+    postgres::Failure failure;
     failure.error = Error{ErrorKind::internal, "COMMIT rolled back", {}, {}};
     failure_ = StepFailure{.step = Step::commit, .failure = std::move(failure)};
   }

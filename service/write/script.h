@@ -18,7 +18,7 @@ struct StepFailure {
   Step step = Step::begin;
   std::size_t from = 0;  // rows [from, to) of the group, for Step::rows
   std::size_t to = 0;
-  Failure failure;
+  postgres::Failure failure;
   // COMMIT was handed to the network and its answer is not known.
   bool commit_unknown = false;
 };
@@ -28,7 +28,7 @@ class Script {
   explicit Script(Session& session) : session_(session) {}
 
   // Sends; a failure is kept for run(), so that callers need not look at each one.
-  void add(Step step, const char* statement, std::span<const Param> parameters = {},
+  void add(Step step, const char* statement, std::span<const postgres::Param> parameters = {},
            std::size_t from = 0, std::size_t to = 0);
   // INSERTs for these slices, as few as can be; prepare_rows() has been called for them.
   void add_rows(std::span<const Slice> slices);
@@ -56,9 +56,9 @@ class Script {
 
 // Prepares the INSERTs that add_rows() will use. Mostly there is nothing to do; else a round trip
 // for each new shape, not between a Script's construction and its run().
-[[nodiscard]] Try<void> prepare_rows(Session& session, std::span<const Slice> slices);
+[[nodiscard]] postgres::Try<void> prepare_rows(Session& session, std::span<const Slice> slices);
 
 // The fields of a COPY tuple as parameters; views into `tuple`.
-void read_tuple(std::string_view tuple, std::vector<Param>& fields);
+void read_tuple(std::string_view tuple, std::vector<postgres::Param>& fields);
 
 }  // namespace penstock::write

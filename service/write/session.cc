@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "write/binary_array.h"
+#include "postgres/binary_array.h"
 
 namespace penstock::write {
 namespace {
@@ -19,7 +19,7 @@ std::string quote_literal(std::string_view text) {
 }
 
 // A configuration error in our own schema has one cure.
-void add_schema_hint(Failure& failure) {
+void add_schema_hint(postgres::Failure& failure) {
   const std::string& state = failure.error.sqlstate;
   if (state == "3F000" || state == "42P01" || state == "42883" || state == "42703") {
     failure.error.hint = "run `penstock migrate up` on this database";
@@ -32,22 +32,23 @@ void add_schema_hint(Failure& failure) {
 
 }  // namespace
 
-Try<std::unique_ptr<Session>> Session::open(const LaneOptions& options, Wakeup& wakeup) {
+postgres::Try<std::unique_ptr<Session>> Session::open(const LaneOptions& options,
+                                                      postgres::Wakeup& wakeup) {
   std::unique_ptr<Session> session(new Session(options));
-  const std::vector<Connection::Setting> defaults{
+  const std::vector<postgres::Connection::Setting> defaults{
       {"target_session_attrs", "read-write"},  // after a failover, find the new primary
       {"keepalives_idle", "10"},
       {"keepalives_interval", "5"},
       {"keepalives_count", "3"},
       {"tcp_user_timeout", ms(options.tcp_user_timeout)},
   };
-  const std::vector<Connection::Setting> overrides{
+  const std::vector<postgres::Connection::Setting> overrides{
       {"application_name",
        "penstock/" + options.pipeline + "/lane-" + std::to_string(options.index)},
       {"client_encoding", "UTF8"},
   };
-  auto opened =
-      Connection::open(options.conninfo, defaults, overrides, options.connect_timeout, wakeup);
+  auto opened = postgres::Connection::open(options.conninfo, defaults, overrides,
+                                           options.connect_timeout, wakeup);
   if (!opened) return std::unexpected(std::move(opened.error()));
   session->connection_ = std::move(*opened);
   if (options.statement_timeout.count() > 0) {
@@ -60,7 +61,7 @@ Try<std::unique_ptr<Session>> Session::open(const LaneOptions& options, Wakeup& 
   return session;
 }
 
-Try<void> Session::configure() {
+postgres::Try<void> Session::configure() {
   // client_connection_check_interval ends a backend that waits for a lock after its client died; it
   // is not there on every platform, hence the block that forgives.
   auto reply = connection_->execute(
@@ -84,21 +85,22 @@ Try<void> Session::configure() {
       {statement::kReleaseOuter, {"RELEASE SAVEPOINT penstock_outer", {}}},
       {statement::kFence,
        {"SELECT penstock.advance($1, $2, $3, $4, $5, $6)",
-        {oid::kText, oid::kTextArray, oid::kInt4Array, oid::kInt8Array, oid::kInt8Array,
-         oid::kInt8Array}}},
+        {postgres::oid::kText, postgres::oid::kTextArray, postgres::oid::kInt4Array,
+         postgres::oid::kInt8Array, postgres::oid::kInt8Array, postgres::oid::kInt8Array}}},
       {statement::kDeadLetters,
        {"INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", \"timestamp\", "
         "key, value, headers, stage, reason, sqlstate, message) "
         "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        {oid::kText, oid::kTextArray, oid::kInt4Array, oid::kInt8Array, oid::kTimestamptzArray,
-         oid::kByteaArray, oid::kByteaArray, oid::kJsonbArray, oid::kTextArray, oid::kTextArray,
-         oid::kTextArray, oid::kTextArray}}},
+        {postgres::oid::kText, postgres::oid::kTextArray, postgres::oid::kInt4Array,
+         postgres::oid::kInt8Array, postgres::oid::kTimestamptzArray, postgres::oid::kByteaArray,
+         postgres::oid::kByteaArray, postgres::oid::kJsonbArray, postgres::oid::kTextArray,
+         postgres::oid::kTextArray, postgres::oid::kTextArray, postgres::oid::kTextArray}}},
   });
   if (!prepared) add_schema_hint(prepared.error());
   return prepared;
 }
 
-Try<void> Session::read_array_types() {
+postgres::Try<void> Session::read_array_types() {
   std::set<std::uint32_t> types;
   for (const TableDescription& table : options_.tables) {
     for (const ColumnDescription& column : table.columns) types.insert(column.type_oid);
@@ -116,7 +118,7 @@ Try<void> Session::read_array_types() {
   return {};
 }
 
-Try<void> Session::prepare(
+postgres::Try<void> Session::prepare(
     const std::vector<std::pair<const char*, std::pair<std::string, std::vector<std::uint32_t>>>>&
         statements) {
   if (auto entered = connection_->enter_pipeline(); !entered) return entered;
@@ -126,12 +128,12 @@ Try<void> Session::prepare(
     }
   }
   if (auto sent = connection_->send_sync(); !sent) return sent;
-  std::optional<Failure> failure;
+  std::optional<postgres::Failure> failure;
   for (;;) {
     auto reply = connection_->next();
     if (!reply) return std::unexpected(std::move(reply.error()));
-    if (reply->kind() == ReplyKind::sync) break;
-    if (reply->kind() == ReplyKind::error) {
+    if (reply->kind() == postgres::ReplyKind::sync) break;
+    if (reply->kind() == postgres::ReplyKind::error) {
       if (!failure) failure = reply->failure();
       if (failure->connection_lost) return std::unexpected(std::move(*failure));
     }
@@ -155,7 +157,7 @@ std::string Session::copy_statement(const Slice& slice) const {
          ") FROM STDIN (FORMAT binary)";
 }
 
-Try<const Session::Insert*> Session::insert(const Slice& slice, bool many) {
+postgres::Try<const Session::Insert*> Session::insert(const Slice& slice, bool many) {
   const TableDescription& table = options_.tables[slice.rows->table];
   for (const std::uint16_t column : slice.shape->columns) {
     many = many && !table.columns[column].is_array &&
@@ -190,7 +192,7 @@ Try<const Session::Insert*> Session::insert(const Slice& slice, bool many) {
   return &inserts_.emplace(std::move(key), std::move(insert)).first->second;
 }
 
-Try<const char*> Session::type_check(const Slice& slice) {
+postgres::Try<const char*> Session::type_check(const Slice& slice) {
   Key key{slice.rows->table, slice.shape->columns, false};
   if (const auto found = type_checks_.find(key); found != type_checks_.end()) {
     return found->second.c_str();

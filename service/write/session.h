@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/row_batch.h"
-#include "write/connection.h"
+#include "postgres/connection.h"
 #include "write/group.h"
 #include "write/lane.h"
 
@@ -40,10 +40,10 @@ struct BackendIdentity {
 
 class Session {
  public:
-  [[nodiscard]] static Try<std::unique_ptr<Session>> open(const LaneOptions& options,
-                                                          Wakeup& wakeup);
+  [[nodiscard]] static postgres::Try<std::unique_ptr<Session>> open(const LaneOptions& options,
+                                                                    postgres::Wakeup& wakeup);
 
-  [[nodiscard]] Connection& connection() { return *connection_; }
+  [[nodiscard]] postgres::Connection& connection() { return *connection_; }
   [[nodiscard]] const BackendIdentity& identity() const { return identity_; }
   [[nodiscard]] const LaneOptions& options() const { return options_; }
 
@@ -58,18 +58,18 @@ class Session {
   };
   // Prepares it when it is new (one round trip, outside of a pipeline). With `many`, the answer may
   // be of one row all the same: arrays of arrays cannot be unnested.
-  [[nodiscard]] Try<const Insert*> insert(const Slice& slice, bool many);
+  [[nodiscard]] postgres::Try<const Insert*> insert(const Slice& slice, bool many);
   // A prepared query that fails if a column of these rows has another type than the one they were
   // encoded for: binary COPY would take the eight bytes of a bigint for a double. Prepares it when
   // it is new, as insert().
-  [[nodiscard]] Try<const char*> type_check(const Slice& slice);
+  [[nodiscard]] postgres::Try<const char*> type_check(const Slice& slice);
 
  private:
   explicit Session(const LaneOptions& options) : options_(options) {}
 
-  [[nodiscard]] Try<void> configure();
-  [[nodiscard]] Try<void> read_array_types();
-  [[nodiscard]] Try<void> prepare(
+  [[nodiscard]] postgres::Try<void> configure();
+  [[nodiscard]] postgres::Try<void> read_array_types();
+  [[nodiscard]] postgres::Try<void> prepare(
       const std::vector<std::pair<const char*, std::pair<std::string, std::vector<std::uint32_t>>>>&
           statements);
   [[nodiscard]] std::string column_list(const Slice& slice) const;
@@ -82,7 +82,7 @@ class Session {
   };
 
   const LaneOptions& options_;
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<postgres::Connection> connection_;
   BackendIdentity identity_;
   std::map<std::uint32_t, std::uint32_t> array_types_;  // element type → its array type
   std::map<Key, Insert> inserts_;

@@ -31,17 +31,17 @@ std::uint64_t row_bytes(const Group& group) {
 }
 
 // Ends a failed transaction, so that the session can be used again.
-void roll_back(Session& session, Failure& failure) {
-  if (failure.connection_lost || failure.failure == FailureClass::cancelled) return;
+void roll_back(Session& session, postgres::Failure& failure) {
+  if (failure.connection_lost || failure.failure == postgres::FailureClass::cancelled) return;
   if (!session.connection().execute("ROLLBACK")) failure.connection_lost = true;
 }
 
-Outcome refused(Session& session, Group& group, Failure failure, std::optional<std::size_t> row,
-                bool deferred) {
+Outcome refused(Session& session, Group& group, postgres::Failure failure,
+                std::optional<std::size_t> row, bool deferred) {
   roll_back(session, failure);
   if (group.careful && (!deferred || group.immediate)) {
     // Every row has passed by itself: what is refused is not a row.
-    failure.failure = FailureClass::configuration;
+    failure.failure = postgres::FailureClass::configuration;
     failure.error.kind = ErrorKind::internal;
     failure.error.hint = "a constraint or trigger refuses the transaction, but none of its rows";
     return {.kind = Outcome::Kind::failed, .failure = std::move(failure), .fenced = {}};
@@ -52,30 +52,30 @@ Outcome refused(Session& session, Group& group, Failure failure, std::optional<s
   return {.kind = Outcome::Kind::refused, .failure = std::move(failure), .fenced = {}};
 }
 
-Outcome failed_with(Session& session, Failure failure) {
+Outcome failed_with(Session& session, postgres::Failure failure) {
   roll_back(session, failure);
   return {.kind = Outcome::Kind::failed, .failure = std::move(failure), .fenced = {}};
 }
 
 Outcome from_step(Session& session, Group& group, StepFailure& step) {
-  Failure& failure = step.failure;
+  postgres::Failure& failure = step.failure;
   if (step.commit_unknown) {
     return {.kind = Outcome::Kind::unknown, .failure = std::move(failure), .fenced = {}};
   }
-  if (failure.failure == FailureClass::fenced && step.step == Step::fence) {
+  if (failure.failure == postgres::FailureClass::fenced && step.step == Step::fence) {
     roll_back(session, failure);
     std::vector<Fenced> fenced = read_fenced(failure.detail, session.options(), group);
     Outcome outcome{
         .kind = Outcome::Kind::fenced, .failure = std::move(failure), .fenced = std::move(fenced)};
     if (outcome.fenced.empty()) {  // not ours to understand: refuse to guess
       outcome.kind = Outcome::Kind::failed;
-      outcome.failure.failure = FailureClass::configuration;
+      outcome.failure.failure = postgres::FailureClass::configuration;
     }
     return outcome;
   }
-  if (failure.failure == FailureClass::row && !failure.connection_lost) {
+  if (failure.failure == postgres::FailureClass::row && !failure.connection_lost) {
     if (step.step == Step::types) {
-      failure.failure = FailureClass::configuration;
+      failure.failure = postgres::FailureClass::configuration;
       failure.error.kind = ErrorKind::conflict;
       failure.error.message = "the table is not what it was at start: " + failure.error.message;
       failure.error.hint = "restart the pipeline, so that it reads the table's columns again";
@@ -89,7 +89,7 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
     if (step.step == Step::constraints || step.step == Step::commit) {
       return refused(session, group, std::move(failure), std::nullopt, /*deferred=*/true);
     }
-    failure.failure = FailureClass::configuration;  // our own tables refuse
+    failure.failure = postgres::FailureClass::configuration;  // our own tables refuse
     failure.error.kind = ErrorKind::internal;
   }
   return failed_with(session, std::move(failure));
@@ -122,7 +122,8 @@ Outcome commit_by_copy(Session& session, Group& group, CommitStats& stats) {
   stats.by_copy = true;
   if (auto copied = copy_rows(session, group.slices(), kBegin); !copied) {
     CopyFailure& failure = copied.error();
-    if (failure.failure.failure == FailureClass::row && !failure.failure.connection_lost) {
+    if (failure.failure.failure == postgres::FailureClass::row &&
+        !failure.failure.connection_lost) {
       return refused(session, group, std::move(failure.failure), failure.row, /*deferred=*/false);
     }
     return failed_with(session, std::move(failure.failure));
@@ -132,7 +133,7 @@ Outcome commit_by_copy(Session& session, Group& group, CommitStats& stats) {
 
 Outcome commit_in_one_trip(Session& session, Group& group, CommitStats& stats) {
   if (auto prepared = prepare_rows(session, group.slices()); !prepared) {
-    Failure failure = std::move(prepared.error());
+    postgres::Failure failure = std::move(prepared.error());
     return {.kind = Outcome::Kind::failed, .failure = std::move(failure), .fenced = {}};
   }
   Script script(session);

@@ -19,13 +19,13 @@ namespace penstock::write {
 struct Outcome {
   enum class Kind : std::uint8_t {
     committed,
-    fenced,   // nothing is written: drop `fenced`, try the others again
-    refused,  // nothing is written: the group has been marked for a careful try
-    failed,   // nothing is written: `failure` says what to do
-    unknown,  // COMMIT was sent, its answer did not come
+    fenced,            // nothing is written: drop `fenced`, try the others again
+    refused,           // nothing is written: the group has been marked for a careful try
+    failed,  // nothing is written: `failure` says what to do
+    unknown,           // COMMIT was sent, its answer did not come
   };
   Kind kind = Kind::committed;
-  Failure failure;
+  postgres::Failure failure;
   std::vector<Fenced> fenced;
 };
 

@@ -17,7 +17,7 @@ constexpr const char* kStillThere =
 
 }  // namespace
 
-Try<void> end_backend(Session& session, const BackendIdentity& old_backend) {
+postgres::Try<void> end_backend(Session& session, const BackendIdentity& old_backend) {
   if (old_backend.pid.empty()) return {};
   auto ended = session.connection().execute(kEnd, {old_backend.pid, old_backend.start});
   // 42501: another role's backend, for instance after the connection string changed.
@@ -27,9 +27,9 @@ Try<void> end_backend(Session& session, const BackendIdentity& old_backend) {
   return {};
 }
 
-Try<Resolution> resolve_unknown(Session& session, const BackendIdentity& old_backend,
-                                const Group& group) {
-  Connection& connection = session.connection();
+postgres::Try<Resolution> resolve_unknown(Session& session, const BackendIdentity& old_backend,
+                                          const Group& group) {
+  postgres::Connection& connection = session.connection();
   if (auto ended = end_backend(session, old_backend); !ended) {
     return std::unexpected(std::move(ended.error()));
   }
@@ -40,10 +40,10 @@ Try<Resolution> resolve_unknown(Session& session, const BackendIdentity& old_bac
       if (!there) return std::unexpected(std::move(there.error()));
       if (there->rows() == 0) break;
       if (std::chrono::steady_clock::now() > deadline) {
-        return failed(FailureClass::retry, ErrorKind::unavailable,
-                      "the backend (process " + old_backend.pid +
-                          ") whose COMMIT was not answered is still there",
-                      "end it: SELECT pg_terminate_backend(" + old_backend.pid + ")");
+        return postgres::failed(postgres::FailureClass::retry, ErrorKind::unavailable,
+                                "the backend (process " + old_backend.pid +
+                                    ") whose COMMIT was not answered is still there",
+                                "end it: SELECT pg_terminate_backend(" + old_backend.pid + ")");
       }
       if (auto slept = connection.execute("SELECT pg_sleep(0.02)"); !slept) {
         return std::unexpected(std::move(slept.error()));

@@ -35,7 +35,7 @@ bool eviction_is_noticed(const std::string& taken_out) {
 
 // A failover to a standby that lagged: rows, dead letters and positions are together as they were
 // 2,000 records per partition before, and the instance, which knows nothing of it, goes on.
-demo::Verdict rewind(const std::string& taken_out) {
+harness::Verdict rewind(const std::string& taken_out) {
   Stand stand({.with_totals = false});
   if (!taken_out.empty()) stand.mutate_fence(taken_out);
   stand.produce(100'000, 15'000);
@@ -74,7 +74,7 @@ TEST(Fence, FollowsTheDatabaseBackBehindItsOwnClaim) {
 }
 
 TEST(Fence, WouldLoseRecordsAfterAFailoverWithoutTheOffset) {
-  const demo::Verdict verdict = rewind(kNextOffset);
+  const harness::Verdict verdict = rewind(kNextOffset);
   EXPECT_FALSE(verdict.clean()) << verdict.to_string();
   EXPECT_GT(verdict.lost, 0) << verdict.to_string();
 }

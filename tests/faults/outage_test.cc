@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "demo/text_file.h"
 #include "faults/expect.h"
+#include "harness/text_file.h"
 #include "support/stand.h"
 
 namespace penstock::test {
@@ -21,7 +21,7 @@ constexpr std::int64_t kMemoryMib = 24;
 constexpr std::int64_t kOverheadMib = 24;
 
 std::int64_t resident_kb(pid_t pid) {
-  const std::string status = demo::read_file("/proc/" + std::to_string(pid) + "/status");
+  const std::string status = harness::read_file("/proc/" + std::to_string(pid) + "/status");
   const std::size_t at = status.find("VmRSS:");
   return at == std::string::npos ? 0 : std::atoll(status.c_str() + at + 6);
 }
@@ -36,7 +36,7 @@ TEST(Outage, KeepsMemoryUnderTheCeilingAndLosesNothing) {
   stand.produce((seconds + 5) * 10'000, 10'000);
   ASSERT_TRUE(stand.wait_until_applied(20'000)) << serve.log();
 
-  stand.postgres().stop(demo::LocalPostgres::Shutdown::immediate);
+  stand.postgres().stop(harness::LocalPostgres::Shutdown::immediate);
   const auto away_since = std::chrono::steady_clock::now();
   std::string reason;
   ASSERT_TRUE(wait_until([&] {

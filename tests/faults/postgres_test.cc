@@ -33,7 +33,7 @@ TEST(Postgres, MayShutDownImmediatelyAndRecover) {
   auto serve = stand.serve("serve");
   for (int round = 1; round <= 2; ++round) {
     ASSERT_TRUE(stand.wait_until_applied(round * 15'000)) << serve.log();
-    stand.postgres().stop(demo::LocalPostgres::Shutdown::immediate);
+    stand.postgres().stop(harness::LocalPostgres::Shutdown::immediate);
     // It notices, and says so.
     ASSERT_TRUE(wait_until([&] {
       const auto ready = serve.get("/readyz");

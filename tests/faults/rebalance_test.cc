@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-double rows_of(const demo::ServeProcess& serve) {
+double rows_of(const harness::ServeProcess& serve) {
   return serve.metric("penstock_rows_committed_total").value_or(0);
 }
 
@@ -39,8 +39,8 @@ TEST(Rebalance, SharesTheWorkWithASecondInstanceAndTakesItBack) {
 TEST(Rebalance, SurvivesARollingRestart) {
   Stand stand;
   stand.produce(120'000, 10'000);
-  std::optional<demo::ServeProcess> a(stand.serve("a-1"));
-  std::optional<demo::ServeProcess> b(stand.serve("b-1"));
+  std::optional<harness::ServeProcess> a(stand.serve("a-1"));
+  std::optional<harness::ServeProcess> b(stand.serve("b-1"));
   ASSERT_TRUE(stand.wait_until_applied(10'000)) << a->log();
   EXPECT_TRUE(a->stop().success()) << a->log();
   a.emplace(stand.serve("a-2"));

@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-void expect_to_wait(const demo::ServeProcess& serve, const std::string& why) {
+void expect_to_wait(const harness::ServeProcess& serve, const std::string& why) {
   std::string ready;
   ASSERT_TRUE(wait_until([&] {
     const auto answer = serve.get("/readyz");
@@ -21,7 +21,7 @@ void expect_to_wait(const demo::ServeProcess& serve, const std::string& why) {
   EXPECT_TRUE(live && live->status == 200) << "an orchestrator would restart it for nothing";
 }
 
-void expect_ready(const demo::ServeProcess& serve) {
+void expect_ready(const harness::ServeProcess& serve) {
   EXPECT_TRUE(wait_until([&] {
     const auto ready = serve.get("/readyz");
     return ready && ready->status == 200;
@@ -32,7 +32,7 @@ void expect_ready(const demo::ServeProcess& serve) {
 TEST(Start, WaitsForPostgresThatComesLater) {
   Stand stand;
   stand.produce(10'000, 10'000);
-  stand.postgres().stop(demo::LocalPostgres::Shutdown::immediate);
+  stand.postgres().stop(harness::LocalPostgres::Shutdown::immediate);
   auto serve = stand.spawn("serve");
   expect_to_wait(serve, "waiting for PostgreSQL: ");
   must(stand.postgres().start_again());

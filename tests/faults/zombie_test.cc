@@ -13,8 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 
 // A lane has begun COPY and waits for the table: its rows and the fence are still to come.
-void fall_asleep_in_a_transaction(Stand& stand, demo::ServeProcess& zombie) {
-  demo::Sql holder = must(demo::Sql::connect(stand.conninfo()));
+void fall_asleep_in_a_transaction(Stand& stand, harness::ServeProcess& zombie) {
+  harness::Sql holder = must(harness::Sql::connect(stand.conninfo()));
   must(holder.execute("BEGIN; LOCK TABLE orders IN SHARE MODE"));
   ASSERT_TRUE(wait_until([&] {
     return stand.number("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0;

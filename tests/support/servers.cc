@@ -9,8 +9,8 @@
 #include <random>
 #include <stdexcept>
 
-#include "demo/kafka_admin.h"
-#include "demo/text_file.h"
+#include "harness/kafka_admin.h"
+#include "harness/text_file.h"
 
 namespace penstock::test {
 namespace {
@@ -58,7 +58,7 @@ std::string migrations_up() {
   }
   std::ranges::sort(files);
   std::string all = "CREATE SCHEMA IF NOT EXISTS penstock;\n";
-  for (const auto& file : files) all += demo::read_file(file) + "\n";
+  for (const auto& file : files) all += harness::read_file(file) + "\n";
   return all;
 }
 
@@ -68,36 +68,36 @@ TestDatabase::TestDatabase(std::string superuser_conninfo)
     : superuser_(std::move(superuser_conninfo)),
       name_(unique_name("test")),
       conninfo_(with_database(superuser_, name_)) {
-  demo::Sql admin = unwrap(demo::Sql::connect(superuser_));
+  harness::Sql admin = unwrap(harness::Sql::connect(superuser_));
   unwrap(admin.execute("CREATE DATABASE " + name_));
 }
 
 TestDatabase::~TestDatabase() {
   session_.reset();
-  if (auto admin = demo::Sql::connect(superuser_)) {
+  if (auto admin = harness::Sql::connect(superuser_)) {
     // If it fails the server is gone, and the database with it.
     static_cast<void>(admin->execute("DROP DATABASE IF EXISTS " + name_ + " WITH (FORCE)"));
   }
 }
 
 void TestDatabase::execute(const std::string& statements) {
-  if (!session_) session_ = unwrap(demo::Sql::connect(conninfo_));
+  if (!session_) session_ = unwrap(harness::Sql::connect(conninfo_));
   unwrap(session_->execute(statements));
 }
 
-demo::SqlRows TestDatabase::query(const std::string& statement,
-                                  const std::vector<std::string>& parameters) {
-  if (!session_) session_ = unwrap(demo::Sql::connect(conninfo_));
+harness::SqlRows TestDatabase::query(const std::string& statement,
+                                     const std::vector<std::string>& parameters) {
+  if (!session_) session_ = unwrap(harness::Sql::connect(conninfo_));
   return unwrap(session_->query(statement, parameters));
 }
 
 std::string TestDatabase::value(const std::string& statement) {
-  if (!session_) session_ = unwrap(demo::Sql::connect(conninfo_));
+  if (!session_) session_ = unwrap(harness::Sql::connect(conninfo_));
   return unwrap(session_->value(statement));
 }
 
 std::int64_t TestDatabase::number(const std::string& statement) {
-  if (!session_) session_ = unwrap(demo::Sql::connect(conninfo_));
+  if (!session_) session_ = unwrap(harness::Sql::connect(conninfo_));
   return unwrap(session_->number(statement));
 }
 
@@ -105,14 +105,14 @@ void TestDatabase::migrate() { execute(migrations_up()); }
 
 TestTopic::TestTopic(int partitions, const std::map<std::string, std::string>& settings)
     : name_(unique_name("topic")) {
-  unwrap(demo::create_topic(shared_brokers(), name_, partitions, settings));
+  unwrap(harness::create_topic(shared_brokers(), name_, partitions, settings));
 }
 
-TestTopic::~TestTopic() { static_cast<void>(demo::delete_topic(shared_brokers(), name_)); }
+TestTopic::~TestTopic() { static_cast<void>(harness::delete_topic(shared_brokers(), name_)); }
 
 void TestTopic::produce(const std::vector<std::optional<std::string>>& values,
                         std::int32_t partition) {
-  std::vector<demo::KafkaRecord> records;
+  std::vector<harness::KafkaRecord> records;
   records.reserve(values.size());
   for (const auto& value : values) {
     records.push_back({.partition = partition,
@@ -121,7 +121,7 @@ void TestTopic::produce(const std::vector<std::optional<std::string>>& values,
                        .value = value ? value->data() : nullptr,
                        .value_size = value ? value->size() : 0});
   }
-  unwrap(demo::produce_all(shared_brokers(), name_, records));
+  unwrap(harness::produce_all(shared_brokers(), name_, records));
 }
 
 }  // namespace penstock::test

@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "demo/sql.h"
+#include "harness/sql.h"
 
 namespace penstock::test {
 
@@ -44,8 +44,8 @@ class TestDatabase {
   [[nodiscard]] const std::string& conninfo() const { return conninfo_; }
   // On a session of its own that stays open; these throw with PostgreSQL's message.
   void execute(const std::string& statements);
-  [[nodiscard]] demo::SqlRows query(const std::string& statement,
-                                    const std::vector<std::string>& parameters = {});
+  [[nodiscard]] harness::SqlRows query(const std::string& statement,
+                                       const std::vector<std::string>& parameters = {});
   [[nodiscard]] std::string value(const std::string& statement);
   [[nodiscard]] std::int64_t number(const std::string& statement);
   // Creates schema `penstock` with its tables as `penstock migrate up` would.
@@ -55,7 +55,7 @@ class TestDatabase {
   std::string superuser_;
   std::string name_;
   std::string conninfo_;
-  std::optional<demo::Sql> session_;
+  std::optional<harness::Sql> session_;
 };
 
 // A topic that is deleted at the end.

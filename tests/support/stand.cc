@@ -5,8 +5,8 @@
 #include <future>
 #include <stdexcept>
 
-#include "demo/kafka_admin.h"
-#include "demo/text_file.h"
+#include "harness/kafka_admin.h"
+#include "harness/text_file.h"
 
 namespace penstock::test {
 
@@ -19,38 +19,38 @@ std::filesystem::path penstock_program() {
 
 Stand::Stand(StandOptions options)
     : options_(std::move(options)),
-      directory_(must(demo::TemporaryDirectory::make("penstock-stand"))),
+      directory_(must(harness::TemporaryDirectory::make("penstock-stand"))),
       topic_(unique_name("orders")) {
   stream_.partitions = options_.partitions;
   stream_.bad_one_in = options_.bad_one_in;
   auto starting_postgres = std::async(std::launch::async, [] {
-    return demo::LocalPostgres::start({.settings = {{"track_commit_timestamp", "on"}}});
+    return harness::LocalPostgres::start({.settings = {{"track_commit_timestamp", "on"}}});
   });
   if (options_.own_kafka) {
     kafka_ =
-        must(demo::LocalKafka::start({.kit = {},
-                                      .quick_start = true,
-                                      .heap = "512m",
-                                      .settings = {{"group.min.session.timeout.ms", "1000"}}}));
+        must(harness::LocalKafka::start({.kit = {},
+                                         .quick_start = true,
+                                         .heap = "512m",
+                                         .settings = {{"group.min.session.timeout.ms", "1000"}}}));
     brokers_ = kafka_->bootstrap_servers();
   } else {
     brokers_ = shared_brokers();
   }
   postgres_ = must(starting_postgres.get());
   must(postgres_->create_database("faults"));
-  execute(demo::orders_schema(options_.with_totals));
-  must(demo::create_topic(brokers_, topic_, options_.partitions));
+  execute(harness::orders_schema(options_.with_totals));
+  must(harness::create_topic(brokers_, topic_, options_.partitions));
 
   const auto file = directory_.path() / "migrate.yaml";
-  must(demo::write_private_file(file, config({})));
-  const auto migrated = must(demo::run_command(
+  must(harness::write_private_file(file, config({})));
+  const auto migrated = must(harness::run_command(
       {penstock_program(), "migrate", "up", "--config", file}, directory_.path()));
   if (!migrated.status.success()) throw std::runtime_error("migrate up: " + migrated.text);
 }
 
 Stand::~Stand() {
   producer_.reset();
-  if (!options_.own_kafka) static_cast<void>(demo::delete_topic(brokers_, topic_));
+  if (!options_.own_kafka) static_cast<void>(harness::delete_topic(brokers_, topic_));
 }
 
 std::string Stand::config(const Instance& instance) const {
@@ -69,38 +69,38 @@ std::string Stand::config(const Instance& instance) const {
   if (!instance.group_instance_id.empty()) {
     text += "        group.instance.id: " + instance.group_instance_id + "\n";
   }
-  text += "    parse: {json: {}}\n    compute:\n" + demo::orders_compute_yaml(6);
+  text += "    parse: {json: {}}\n    compute:\n" + harness::orders_compute_yaml(6);
   text += std::format("    sink:\n      postgres: \"{}\"\n      table: orders\n      columns:\n",
                       instance.conninfo.empty() ? conninfo() : instance.conninfo);
-  text += demo::orders_columns_yaml(8) + options_.pipeline_yaml;
+  text += harness::orders_columns_yaml(8) + options_.pipeline_yaml;
   text += "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nlog: {format: json}\n";
   return text;
 }
 
-demo::ServeProcess Stand::serve(const std::string& name, const Instance& instance) {
-  return must(demo::ServeProcess::start({.program = penstock_program(),
-                                         .directory = directory_.path(),
-                                         .name = name,
-                                         .config = config(instance),
-                                         .environment = {}}));
+harness::ServeProcess Stand::serve(const std::string& name, const Instance& instance) {
+  return must(harness::ServeProcess::start({.program = penstock_program(),
+                                            .directory = directory_.path(),
+                                            .name = name,
+                                            .config = config(instance),
+                                            .environment = {}}));
 }
 
-demo::ServeProcess Stand::spawn(const std::string& name) {
-  auto serve = must(demo::ServeProcess::spawn({.program = penstock_program(),
-                                               .directory = directory_.path(),
-                                               .name = name,
-                                               .config = config({}),
-                                               .environment = {}}));
+harness::ServeProcess Stand::spawn(const std::string& name) {
+  auto serve = must(harness::ServeProcess::spawn({.program = penstock_program(),
+                                                  .directory = directory_.path(),
+                                                  .name = name,
+                                                  .config = config({}),
+                                                  .environment = {}}));
   must(serve.wait_until_listening(30s));
   return serve;
 }
 
 void Stand::produce(std::int64_t records, std::int64_t rate_per_second) {
-  producer_ = must(demo::OrderProducer::start({.bootstrap_servers = brokers_,
-                                               .topic = topic_,
-                                               .stream = stream_,
-                                               .records = records,
-                                               .rate = rate_per_second}));
+  producer_ = must(harness::OrderProducer::start({.bootstrap_servers = brokers_,
+                                                  .topic = topic_,
+                                                  .stream = stream_,
+                                                  .records = records,
+                                                  .rate = rate_per_second}));
 }
 
 std::int64_t Stand::sent() const { return producer_->sent(); }
@@ -108,35 +108,35 @@ bool Stand::producer_finished() const { return producer_->finished(); }
 
 std::int64_t Stand::applied() {
   // Not there, or not yet: PostgreSQL may just be away.
-  return demo::records_applied(conninfo(), kPipeline).value_or(0);
+  return harness::records_applied(conninfo(), kPipeline).value_or(0);
 }
 
 bool Stand::wait_until_applied(std::int64_t records, std::chrono::milliseconds limit) {
   return wait_until([&] { return applied() >= records; }, limit);
 }
 
-demo::Verdict Stand::conclude(std::chrono::milliseconds limit) {
+harness::Verdict Stand::conclude(std::chrono::milliseconds limit) {
   must(producer_->wait());
   // Whatever does not arrive in time is counted as lost below.
   static_cast<void>(wait_until_applied(producer_->sent(), limit));
-  return must(demo::verify({.conninfo = conninfo(),
-                            .pipeline = kPipeline,
-                            .stream = stream_,
-                            .truth = producer_->truth()}));
+  return must(harness::verify({.conninfo = conninfo(),
+                               .pipeline = kPipeline,
+                               .stream = stream_,
+                               .truth = producer_->truth()}));
 }
 
-demo::SqlRows Stand::query(const std::string& statement) {
-  auto sql = must(demo::Sql::connect(conninfo()));
+harness::SqlRows Stand::query(const std::string& statement) {
+  auto sql = must(harness::Sql::connect(conninfo()));
   return must(sql.query(statement));
 }
 
 std::int64_t Stand::number(const std::string& statement) {
-  auto sql = must(demo::Sql::connect(conninfo()));
+  auto sql = must(harness::Sql::connect(conninfo()));
   return must(sql.number(statement));
 }
 
 void Stand::execute(const std::string& statements) {
-  auto sql = must(demo::Sql::connect(conninfo()));
+  auto sql = must(harness::Sql::connect(conninfo()));
   must(sql.execute(statements));
 }
 

@@ -16,14 +16,14 @@
 #include <utility>
 #include <vector>
 
-#include "demo/local_kafka.h"
-#include "demo/local_postgres.h"
-#include "demo/order_producer.h"
-#include "demo/orders.h"
-#include "demo/serve_process.h"
-#include "demo/sql.h"
-#include "demo/temporary_directory.h"
-#include "demo/verifier.h"
+#include "harness/local_kafka.h"
+#include "harness/local_postgres.h"
+#include "harness/order_producer.h"
+#include "harness/orders.h"
+#include "harness/serve_process.h"
+#include "harness/sql.h"
+#include "harness/temporary_directory.h"
+#include "harness/verifier.h"
 #include "support/servers.h"
 
 namespace penstock::test {
@@ -66,10 +66,10 @@ class Stand {
     std::string group_instance_id = {};
   };
   // Starts `penstock serve` and waits until it serves.
-  demo::ServeProcess serve(const std::string& name) { return serve(name, Instance{}); }
-  demo::ServeProcess serve(const std::string& name, const Instance& instance);
+  harness::ServeProcess serve(const std::string& name) { return serve(name, Instance{}); }
+  harness::ServeProcess serve(const std::string& name, const Instance& instance);
   // Starts it and waits until its ports are open, though it may still wait for servers.
-  demo::ServeProcess spawn(const std::string& name);
+  harness::ServeProcess spawn(const std::string& name);
 
   // ---- records
 
@@ -82,17 +82,18 @@ class Stand {
   [[nodiscard]] bool wait_until_applied(std::int64_t records,
                                         std::chrono::milliseconds limit = std::chrono::seconds(60));
   // Waits for everything that was produced, then compares it with the ground truth.
-  [[nodiscard]] demo::Verdict conclude(std::chrono::milliseconds limit = std::chrono::seconds(90));
+  [[nodiscard]] harness::Verdict conclude(
+      std::chrono::milliseconds limit = std::chrono::seconds(90));
 
   // ---- servers
 
-  [[nodiscard]] demo::LocalPostgres& postgres() { return *postgres_; }
-  [[nodiscard]] demo::LocalKafka& kafka() { return *kafka_; }
+  [[nodiscard]] harness::LocalPostgres& postgres() { return *postgres_; }
+  [[nodiscard]] harness::LocalKafka& kafka() { return *kafka_; }
   [[nodiscard]] const std::string& brokers() const { return brokers_; }
   [[nodiscard]] const std::string& topic() const { return topic_; }
   [[nodiscard]] std::string conninfo() const { return postgres_->conninfo("faults"); }
   // A fresh session each: the server may have been away.
-  [[nodiscard]] demo::SqlRows query(const std::string& statement);
+  [[nodiscard]] harness::SqlRows query(const std::string& statement);
   [[nodiscard]] std::int64_t number(const std::string& statement);
   void execute(const std::string& statements);
   // Backends of Penstock that PostgreSQL was told to end.
@@ -106,13 +107,13 @@ class Stand {
   [[nodiscard]] std::string config(const Instance& instance) const;
 
   const StandOptions options_;
-  demo::TemporaryDirectory directory_;
-  std::unique_ptr<demo::LocalPostgres> postgres_;
-  std::unique_ptr<demo::LocalKafka> kafka_;
+  harness::TemporaryDirectory directory_;
+  std::unique_ptr<harness::LocalPostgres> postgres_;
+  std::unique_ptr<harness::LocalKafka> kafka_;
   std::string brokers_;
   std::string topic_;
-  demo::OrderStream stream_;
-  std::unique_ptr<demo::OrderProducer> producer_;
+  harness::OrderStream stream_;
+  std::unique_ptr<harness::OrderProducer> producer_;
 };
 
 }  // namespace penstock::test

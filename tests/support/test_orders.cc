@@ -18,11 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "demo/kafka_admin.h"
-#include "demo/order_producer.h"
-#include "demo/orders.h"
-#include "demo/sql.h"
-#include "demo/verifier.h"
+#include "harness/kafka_admin.h"
+#include "harness/order_producer.h"
+#include "harness/orders.h"
+#include "harness/sql.h"
+#include "harness/verifier.h"
 
 namespace {
 
@@ -39,18 +39,18 @@ int say(const nlohmann::json& answer) {
   return 0;
 }
 
-demo::OrderStream stream_of(const std::string& partitions) {
+harness::OrderStream stream_of(const std::string& partitions) {
   return {.partitions = std::stoi(partitions)};
 }
 
 int prepare(Arguments arguments) {
-  const auto made = demo::Sql::connect(arguments[0])
-                        .and_then([](demo::Sql sql) {
-                          return sql.execute(demo::orders_schema(/*with_totals=*/false));
+  const auto made = harness::Sql::connect(arguments[0])
+                        .and_then([](harness::Sql sql) {
+                          return sql.execute(harness::orders_schema(/*with_totals=*/false));
                         })
                         .and_then([&] {
-                          return demo::create_topic(arguments[1], arguments[2],
-                                                    stream_of(arguments[3]).partitions);
+                          return harness::create_topic(arguments[1], arguments[2],
+                                                       stream_of(arguments[3]).partitions);
                         });
   return made ? 0 : fail_with(made.error());
 }
@@ -64,11 +64,11 @@ int produce(Arguments arguments) {
 
   const auto began = std::chrono::steady_clock::now();
   const auto producer =
-      demo::OrderProducer::start({.bootstrap_servers = arguments[0],
-                                  .topic = arguments[1],
-                                  .stream = stream_of(arguments[2]),
-                                  .records = std::numeric_limits<std::int64_t>::max(),
-                                  .rate = std::stoll(arguments[3])});
+      harness::OrderProducer::start({.bootstrap_servers = arguments[0],
+                                     .topic = arguments[1],
+                                     .stream = stream_of(arguments[2]),
+                                     .records = std::numeric_limits<std::int64_t>::max(),
+                                     .rate = std::stoll(arguments[3])});
   if (!producer) return fail_with(producer.error());
   int signal = 0;
   ::sigwait(&signals, &signal);
@@ -79,11 +79,12 @@ int produce(Arguments arguments) {
 }
 
 int verify(Arguments arguments) {
-  const demo::OrderStream stream = stream_of(arguments[2]);
-  const auto verdict = demo::verify({.conninfo = arguments[0],
-                                     .pipeline = arguments[1],
-                                     .stream = stream,
-                                     .truth = demo::truth_of(stream, std::stoll(arguments[3]))});
+  const harness::OrderStream stream = stream_of(arguments[2]);
+  const auto verdict =
+      harness::verify({.conninfo = arguments[0],
+                       .pipeline = arguments[1],
+                       .stream = stream,
+                       .truth = harness::truth_of(stream, std::stoll(arguments[3]))});
   if (!verdict) return fail_with(verdict.error());
   return say({{"produced", verdict->produced},
               {"rows", verdict->rows},

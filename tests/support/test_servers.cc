@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "demo/child_process.h"
-#include "demo/local_kafka.h"
-#include "demo/local_postgres.h"
+#include "harness/child_process.h"
+#include "harness/local_kafka.h"
+#include "harness/local_postgres.h"
 
 namespace {
 
@@ -27,12 +27,12 @@ void say(const std::string& text) { std::fprintf(stderr, "test servers: %s\n", t
 // Ends with the child, or passes our own SIGINT or SIGTERM on to it first.
 int run(const std::vector<std::string>& command,
         std::vector<std::pair<std::string, std::string>> environment, int signals) {
-  auto child = demo::ChildProcess::spawn({.command = command,
-                                          .environment = std::move(environment),
-                                          .log_file = {},
-                                          .working_directory = {},
-                                          .run_as = {},
-                                          .death_signal = SIGTERM});
+  auto child = harness::ChildProcess::spawn({.command = command,
+                                             .environment = std::move(environment),
+                                             .log_file = {},
+                                             .working_directory = {},
+                                             .run_as = {},
+                                             .death_signal = SIGTERM});
   if (!child) {
     say(child.error().to_string());
     return 127;
@@ -67,13 +67,13 @@ int main(int argc, char** argv) {
 
   const auto started = std::chrono::steady_clock::now();
   auto starting_kafka = std::async(std::launch::async, [] {
-    return demo::LocalKafka::start({.kit = {},
-                                    .quick_start = true,
-                                    .heap = "768m",
-                                    .settings = {{"group.min.session.timeout.ms", "1000"},
-                                                 {"log.segment.bytes", "67108864"}}});
+    return harness::LocalKafka::start({.kit = {},
+                                       .quick_start = true,
+                                       .heap = "768m",
+                                       .settings = {{"group.min.session.timeout.ms", "1000"},
+                                                    {"log.segment.bytes", "67108864"}}});
   });
-  const auto postgres = demo::LocalPostgres::start(
+  const auto postgres = harness::LocalPostgres::start(
       {.fsync = false, .settings = {{"max_connections", "300"}, {"track_commit_timestamp", "on"}}});
   const auto kafka = starting_kafka.get();
   if (!kafka) say(kafka.error().to_string());

@@ -42,7 +42,7 @@ std::string name_of(PenstockThreads threads) {
   return std::format("lanes {}, workers {}", threads.lanes, threads.workers);
 }
 
-std::map<std::string, std::string> postgresql_settings(demo::Sql& sql) {
+std::map<std::string, std::string> postgresql_settings(harness::Sql& sql) {
   std::map<std::string, std::string> all;
   for (const std::string name : {"fsync", "synchronous_commit", "max_wal_size", "shared_buffers",
                                  "track_commit_timestamp"}) {

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <thread>
 
-#include "demo/text_file.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 namespace {
@@ -50,7 +50,7 @@ std::map<std::string, std::string> machine() {
   const double gigabytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
                            static_cast<double>(::sysconf(_SC_PAGE_SIZE)) / (1U << 30U);
   return {{"CPUs", std::to_string(std::thread::hardware_concurrency())},
-          {"CPU", cpu_model(demo::read_file("/proc/cpuinfo"))},
+          {"CPU", cpu_model(harness::read_file("/proc/cpuinfo"))},
           {"memory", std::format("{:.0f} GiB", gigabytes)},
           {"kernel", known ? std::format("{} {}", system.sysname, system.release) : kUnknown}};
 }
@@ -58,7 +58,7 @@ std::map<std::string, std::string> machine() {
 std::map<std::string, std::string> versions(const fs::path& kafka_kit, const fs::path& peers_kit) {
   std::map<std::string, std::string> all{{"kafka", kafka_version(kafka_kit)},
                                          {"librdkafka", rd_kafka_version_str()}};
-  std::istringstream peers(demo::read_file(peers_kit / "versions"));
+  std::istringstream peers(harness::read_file(peers_kit / "versions"));
   std::string name;
   std::string version;
   while (peers >> name >> version) all[name] = version;

@@ -19,7 +19,7 @@ constexpr auto kSettled = 3s;
 
 // Waits for so many rows. False when there are no more for a while.
 bool wait_for_rows(Stage& stage, const Program& program, const Job& job,
-                   demo::ChildProcess& process, const std::string& what, std::int64_t rows) {
+                   harness::ChildProcess& process, const std::string& what, std::int64_t rows) {
   std::int64_t seen = -1;
   auto last_progress = std::chrono::steady_clock::now();
   while (seen < rows) {
@@ -45,7 +45,7 @@ Round crash_and_count(Stage& stage, const Program& program, const Job& job) {
   auto process = need(program.start(job));
   if (!wait_for_rows(stage, program, job, process, "count(*)", job.records / 2)) {
     give_up(std::format("{} did not write half of the records:\n{}", program.name(),
-                        demo::tail_of_file(job.log(), 20)));
+                        harness::tail_of_file(job.log(), 20)));
   }
   process.kill();
   process = need(program.start(job));

@@ -4,7 +4,7 @@
 
 #include <format>
 
-#include "demo/kafka_handle.h"
+#include "harness/kafka_handle.h"
 
 namespace penstock::bench {
 namespace {
@@ -18,14 +18,14 @@ void count_failure(rd_kafka_t*, const rd_kafka_message_t* record, void* failures
 Result<void> fill(const std::string& brokers, const std::string& topic, const Workload& workload,
                   std::int64_t records) {
   std::int64_t failures = 0;
-  const auto producer = demo::make_producer({{"bootstrap.servers", brokers},
-                                             {"compression.type", "lz4"},
-                                             {"linger.ms", "20"},
-                                             {"batch.num.messages", "10000"},
-                                             {"queue.buffering.max.messages", "500000"}},
-                                            &count_failure, &failures);
+  const auto producer = harness::make_producer({{"bootstrap.servers", brokers},
+                                                {"compression.type", "lz4"},
+                                                {"linger.ms", "20"},
+                                                {"batch.num.messages", "10000"},
+                                                {"queue.buffering.max.messages", "500000"}},
+                                               &count_failure, &failures);
   if (!producer) return std::unexpected(producer.error());
-  const demo::TopicHandle handle(rd_kafka_topic_new(producer->get(), topic.c_str(), nullptr));
+  const harness::TopicHandle handle(rd_kafka_topic_new(producer->get(), topic.c_str(), nullptr));
   if (handle == nullptr) {
     return fail(ErrorKind::invalid_argument, rd_kafka_err2str(rd_kafka_last_error()));
   }

@@ -4,11 +4,11 @@
 #include <functional>
 #include <thread>
 
-#include "demo/latency.h"
-#include "demo/order_producer.h"
 #include "end_to_end/bare_consumer.h"
 #include "end_to_end/bench_support.h"
 #include "end_to_end/peers/fill.h"
+#include "harness/latency.h"
+#include "harness/order_producer.h"
 
 namespace penstock::bench {
 namespace {
@@ -24,13 +24,13 @@ std::int64_t records_of(const PacedRun& run) {
 
 // Returns the time before which records are left out.
 std::int64_t produce(Stage& stage, const std::string& topic, const PacedRun& run) {
-  const std::int64_t started = demo::system_now_us();
-  const auto producer = need(
-      demo::OrderProducer::start({.bootstrap_servers = stage.brokers(),
-                                  .topic = topic,
-                                  .stream = {.partitions = kPartitions, .seed = 1, .bad_one_in = 0},
-                                  .records = records_of(run),
-                                  .rate = run.records_per_second}));
+  const std::int64_t started = harness::system_now_us();
+  const auto producer = need(harness::OrderProducer::start(
+      {.bootstrap_servers = stage.brokers(),
+       .topic = topic,
+       .stream = {.partitions = kPartitions, .seed = 1, .bad_one_in = 0},
+       .records = records_of(run),
+       .rate = run.records_per_second}));
   need(producer->wait());
   return started + std::chrono::microseconds(run.duration).count() / 3;
 }
@@ -44,7 +44,7 @@ bool wait_until(std::chrono::seconds limit, const std::function<bool()>& done) {
   return true;
 }
 
-Round to_round(const demo::LatencyReport& report) {
+Round to_round(const harness::LatencyReport& report) {
   return {{"rows", static_cast<double>(report.rows)},
           {"p50_ms", report.p50_ms},
           {"p99_ms", report.p99_ms},
@@ -80,14 +80,14 @@ std::optional<Round> measure_latency(Stage& stage, const Program& program, const
   };
   if (!wait_until(120s, [&] { return has(kFirstRecords); })) {
     give_up(std::format("{} did not write the first {} records:\n{}", program.name(), kFirstRecords,
-                        demo::tail_of_file(job.log(), 20)));
+                        harness::tail_of_file(job.log(), 20)));
   }
   const std::int64_t from_us = produce(stage, topic, run);
   const bool kept_up = wait_until(30s, [&] { return has(job.records); });
   process.kill();
   stage.remove_topic(topic);
   if (!kept_up) return std::nullopt;
-  return to_round(need(demo::produce_to_visible(
+  return to_round(need(harness::produce_to_visible(
       {.conninfo = stage.conninfo(), .table = "bench", .from_us = from_us, .excluded = {}})));
 }
 

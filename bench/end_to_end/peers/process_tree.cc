@@ -11,8 +11,8 @@
 #include <system_error>
 #include <vector>
 
-#include "demo/serve_process.h"
-#include "demo/text_file.h"
+#include "harness/serve_process.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 namespace {
@@ -28,7 +28,7 @@ std::map<pid_t, Process> all_processes() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const pid_t pid = std::atoi(entry.path().filename().c_str());
     if (pid == 0) continue;
-    const std::string stat = demo::read_file(entry.path() / "stat");
+    const std::string stat = harness::read_file(entry.path() / "stat");
     const std::size_t end_of_name = stat.rfind(')');  // the name may hold spaces
     if (end_of_name == std::string::npos) continue;
     std::istringstream fields(stat.substr(end_of_name + 2));
@@ -69,7 +69,7 @@ double cpu_seconds_of_tree(pid_t root) {
 double peak_resident_mb_of_tree(pid_t root) {
   double kilobytes = 0;
   for (const pid_t pid : tree_of(all_processes(), root)) {
-    kilobytes += static_cast<double>(demo::peak_resident_kb_of(pid));
+    kilobytes += static_cast<double>(harness::peak_resident_kb_of(pid));
   }
   return kilobytes / 1024;
 }

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "demo/child_process.h"
 #include "end_to_end/peers/workload.h"
+#include "harness/child_process.h"
 
 namespace penstock::bench {
 
@@ -55,7 +55,7 @@ class Program {
   // SQL that makes the table fit for it.
   [[nodiscard]] virtual std::string adapt_table(const Workload& /*workload*/) const { return ""; }
   // Writes its configuration and starts it. Started again with the same job, it goes on.
-  [[nodiscard]] virtual Result<demo::ChildProcess> start(const Job& job) const = 0;
+  [[nodiscard]] virtual Result<harness::ChildProcess> start(const Job& job) const = 0;
   // The file that it cannot do without and that is not there; empty if nothing is missing.
   [[nodiscard]] virtual std::filesystem::path missing() const = 0;
   // From the first row until it is measured: until it does what it can.
@@ -91,13 +91,13 @@ struct PenstockThreads {
 }
 
 // Starts a program of the job; what it says goes to the job's log.
-[[nodiscard]] inline Result<demo::ChildProcess> run(const Job& job,
-                                                    std::vector<std::string> command) {
-  return demo::ChildProcess::spawn({.command = std::move(command),
-                                    .environment = {},
-                                    .log_file = job.log(),
-                                    .working_directory = {},
-                                    .run_as = {}});
+[[nodiscard]] inline Result<harness::ChildProcess> run(const Job& job,
+                                                       std::vector<std::string> command) {
+  return harness::ChildProcess::spawn({.command = std::move(command),
+                                       .environment = {},
+                                       .log_file = job.log(),
+                                       .working_directory = {},
+                                       .run_as = {}});
 }
 
 // "host=127.0.0.1 …".

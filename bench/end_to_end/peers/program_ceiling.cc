@@ -19,7 +19,7 @@ class Ceiling : public Program {
     return job.has_key ? "" : "it keeps no positions";
   }
 
-  [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
+  [[nodiscard]] Result<harness::ChildProcess> start(const Job& job) const override {
     return run(job, {program_, job.brokers, job.topic, std::to_string(kPartitions),
                      std::to_string(job.records), conninfo_of(job.database), "bench", kWriters});
   }

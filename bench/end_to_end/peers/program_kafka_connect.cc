@@ -1,8 +1,8 @@
 #include <format>
 
-#include "demo/free_port.h"
-#include "demo/text_file.h"
 #include "end_to_end/peers/program.h"
+#include "harness/free_port.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 namespace {
@@ -93,13 +93,14 @@ class KafkaConnect : public Program {
     return sql;
   }
 
-  [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
-    const auto port = demo::free_port();
+  [[nodiscard]] Result<harness::ChildProcess> start(const Job& job) const override {
+    const auto port = harness::free_port();
     if (!port) return std::unexpected(port.error());
     const fs::path worker_file = job.directory / (job.name + ".worker.properties");
     const fs::path sink_file = job.directory / (job.name + ".sink.properties");
-    if (auto done = demo::write_private_file(worker_file, worker(job, home_ / "plugins", *port))
-                        .and_then([&] { return demo::write_private_file(sink_file, sink(job)); });
+    if (auto done =
+            harness::write_private_file(worker_file, worker(job, home_ / "plugins", *port))
+                .and_then([&] { return harness::write_private_file(sink_file, sink(job)); });
         !done) {
       return std::unexpected(done.error());
     }

@@ -1,7 +1,7 @@
 #include <format>
 
-#include "demo/text_file.h"
 #include "end_to_end/peers/program.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 namespace {
@@ -74,9 +74,9 @@ class RedpandaConnect : public Program {
 
   [[nodiscard]] std::filesystem::path missing() const override { return first_missing({program_}); }
 
-  [[nodiscard]] Result<demo::ChildProcess> start(const Job& job) const override {
+  [[nodiscard]] Result<harness::ChildProcess> start(const Job& job) const override {
     const std::filesystem::path file = job.directory / (job.name + ".yaml");
-    if (auto done = demo::write_private_file(file, configuration(job)); !done) {
+    if (auto done = harness::write_private_file(file, configuration(job)); !done) {
       return std::unexpected(done.error());
     }
     return run(job, {program_, "run", file});

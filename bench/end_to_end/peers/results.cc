@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "demo/text_file.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 namespace {
@@ -19,7 +19,7 @@ constexpr int kFormat = 1;
 Result<json> read(const fs::path& file) {
   std::error_code error;
   if (!fs::exists(file, error)) return json{{"format", kFormat}, {"workloads", json::object()}};
-  const json all = json::parse(demo::read_file(file), nullptr, false);
+  const json all = json::parse(harness::read_file(file), nullptr, false);
   if (!all.is_object() || all.value("format", 0) != kFormat || !all.contains("workloads") ||
       !all["workloads"].is_object()) {
     return fail(ErrorKind::invalid_argument, file.string() + " holds no results of this benchmark",

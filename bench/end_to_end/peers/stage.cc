@@ -8,12 +8,12 @@
 #include <format>
 #include <thread>
 
-#include "demo/kafka_admin.h"
-#include "demo/text_file.h"
 #include "end_to_end/bare_consumer.h"
 #include "end_to_end/bench_support.h"
 #include "end_to_end/peers/fill.h"
 #include "end_to_end/peers/process_tree.h"
+#include "harness/kafka_admin.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 
@@ -28,7 +28,7 @@ constexpr int kMessageMegabytes = 64;
 
 // A server that has run for a while renames old files of its write-ahead log. A new server makes
 // each of them, and whoever commits at that moment waits for 16 MB to reach the disk.
-void make_wal_files(demo::Sql& sql) {
+void make_wal_files(harness::Sql& sql) {
   std::fprintf(stderr, "%-14s %d MB of write-ahead log, so that there are files to use again\n",
                "postgresql", kWalMegabytes);
   for (int written = 0; written < kWalMegabytes; written += kMessageMegabytes) {
@@ -41,26 +41,26 @@ void make_wal_files(demo::Sql& sql) {
 }  // namespace
 
 Stage::Stage(const std::filesystem::path& penstock, bool in_memory)
-    : directory_(need(demo::TemporaryDirectory::make("penstock-peers"))),
-      kafka_(need(demo::LocalKafka::start())),
+    : directory_(need(harness::TemporaryDirectory::make("penstock-peers"))),
+      kafka_(need(harness::LocalKafka::start())),
       // What counts is PostgreSQL's own commit times.
-      postgres_(
-          need(demo::LocalPostgres::start({.settings = {{"max_wal_size", in_memory ? "4GB" : "8GB"},
-                                                        {"track_commit_timestamp", "on"}}}))) {
+      postgres_(need(
+          harness::LocalPostgres::start({.settings = {{"max_wal_size", in_memory ? "4GB" : "8GB"},
+                                                      {"track_commit_timestamp", "on"}}}))) {
   database_.port = postgres_->port();
   database_.password = postgres_->password();
   need(postgres_->create_database(database_.name));
-  sql_.emplace(need(demo::Sql::connect(conninfo())));
+  sql_.emplace(need(harness::Sql::connect(conninfo())));
   make_wal_files(*sql_);
   migrate(penstock, conninfo(), brokers(), directory_.path());
 }
 
 std::string Stage::make_topic(const std::string& name) {
-  need(demo::create_topic(brokers(), name, kPartitions));
+  need(harness::create_topic(brokers(), name, kPartitions));
   return name;
 }
 
-void Stage::remove_topic(const std::string& name) { need(demo::delete_topic(brokers(), name)); }
+void Stage::remove_topic(const std::string& name) { need(harness::delete_topic(brokers(), name)); }
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
   if (what.empty()) return;
@@ -134,7 +134,7 @@ std::map<std::string, std::string> Stage::configuration(const fs::path& peers_ki
     const std::string name = entry.path().filename();
     const std::string ending = name.substr(std::min(name.size(), last_job_.size() + 1));
     if (!name.starts_with(last_job_ + ".") || ending == "log" || ending == "offsets") continue;
-    std::string text = demo::read_file(entry.path());
+    std::string text = harness::read_file(entry.path());
     replace_all(text, database_.password, "***");
     replace_all(text, directory_.path().string(), "DIRECTORY");
     replace_all(text, peers_kit.string(), "KIT");
@@ -143,15 +143,15 @@ std::map<std::string, std::string> Stage::configuration(const fs::path& peers_ki
   return files;
 }
 
-Result<void> Stage::lives(const Program& program, const Job& job, demo::ChildProcess& process) {
+Result<void> Stage::lives(const Program& program, const Job& job, harness::ChildProcess& process) {
   const auto ended = process.poll();
   if (!ended) return {};
   return fail(ErrorKind::unavailable,
               std::format("{} ended with {}:\n{}", program.name(), ended->to_string(),
-                          demo::tail_of_file(job.log(), 20)));
+                          harness::tail_of_file(job.log(), 20)));
 }
 
-void Stage::must_live(const Program& program, const Job& job, demo::ChildProcess& process) {
+void Stage::must_live(const Program& program, const Job& job, harness::ChildProcess& process) {
   need(lives(program, job, process));
 }
 

@@ -13,13 +13,13 @@
 #include <string>
 #include <string_view>
 
-#include "demo/local_kafka.h"
-#include "demo/local_postgres.h"
-#include "demo/sql.h"
-#include "demo/temporary_directory.h"
 #include "end_to_end/peers/delay_proxy.h"
 #include "end_to_end/peers/program.h"
 #include "end_to_end/peers/workload.h"
+#include "harness/local_kafka.h"
+#include "harness/local_postgres.h"
+#include "harness/sql.h"
+#include "harness/temporary_directory.h"
 
 namespace penstock::bench {
 
@@ -62,25 +62,25 @@ class Stage {
       const std::filesystem::path& peers_kit) const;
   // If the program has ended: how, and its last words.
   [[nodiscard]] static Result<void> lives(const Program& program, const Job& job,
-                                          demo::ChildProcess& process);
+                                          harness::ChildProcess& process);
   // Ends the benchmark if the program has ended.
-  static void must_live(const Program& program, const Job& job, demo::ChildProcess& process);
+  static void must_live(const Program& program, const Job& job, harness::ChildProcess& process);
 
   // True when the table has a row.
   [[nodiscard]] bool has_rows();
   [[nodiscard]] std::int64_t count(const std::string& what);
-  [[nodiscard]] demo::Sql& sql() { return *sql_; }
+  [[nodiscard]] harness::Sql& sql() { return *sql_; }
   [[nodiscard]] CpuTimes cpu_times(pid_t program) const;
   [[nodiscard]] std::string brokers() const { return kafka_->bootstrap_servers(); }
   [[nodiscard]] std::string conninfo() const { return conninfo_of(database_); }
 
  private:
-  demo::TemporaryDirectory directory_;
-  std::unique_ptr<demo::LocalKafka> kafka_;
-  std::unique_ptr<demo::LocalPostgres> postgres_;
+  harness::TemporaryDirectory directory_;
+  std::unique_ptr<harness::LocalKafka> kafka_;
+  std::unique_ptr<harness::LocalPostgres> postgres_;
   std::unique_ptr<DelayProxy> proxy_;
   Database database_;
-  std::optional<demo::Sql> sql_;
+  std::optional<harness::Sql> sql_;
   std::string filled_topic_;
   std::int64_t filled_ = 0;
   int jobs_ = 0;

@@ -4,9 +4,9 @@
 #include <format>
 #include <thread>
 
-#include "demo/latency.h"
 #include "end_to_end/bench_support.h"
 #include "end_to_end/peers/process_tree.h"
+#include "harness/latency.h"
 
 namespace penstock::bench {
 namespace {
@@ -33,18 +33,18 @@ Counted count_rows(Stage& stage, double from_s, double to_s) {
   return {.rows = number(0), .all_rows = number(1), .last_s = number(2)};
 }
 
-double now_s() { return static_cast<double>(demo::system_now_us()) / 1e6; }
+double now_s() { return static_cast<double>(harness::system_now_us()) / 1e6; }
 
 }  // namespace
 
 void wait_for_first_row(Stage& stage, const Program& program, const Job& job,
-                        demo::ChildProcess& process) {
+                        harness::ChildProcess& process) {
   const auto deadline = std::chrono::steady_clock::now() + kFirstRowLimit;
   while (!stage.has_rows()) {
     Stage::must_live(program, job, process);
     if (std::chrono::steady_clock::now() > deadline) {
       give_up(std::format("{} wrote no row in {}:\n{}", program.name(), kFirstRowLimit,
-                          demo::tail_of_file(job.log(), 20)));
+                          harness::tail_of_file(job.log(), 20)));
     }
     std::this_thread::sleep_for(50ms);
   }
@@ -84,7 +84,7 @@ Round measure_throughput(Stage& stage, const Program& program, const Job& job,
                               "ready by --records",
                               program.name(), job.records)
                 : std::format("{} wrote nothing while it was measured:\n{}", program.name(),
-                              demo::tail_of_file(job.log(), 20)));
+                              harness::tail_of_file(job.log(), 20)));
   }
   const double records = counted.rows * job.workload->keep_one_in;
   return {{"records_per_second", records / (to_s - from_s)},

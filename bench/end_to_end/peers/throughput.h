@@ -17,7 +17,7 @@ namespace penstock::bench {
 [[nodiscard]] std::int64_t records_for(const Workload& workload, std::chrono::seconds interval);
 // Gives up with the end of the program's log when it writes nothing or dies.
 void wait_for_first_row(Stage& stage, const Program& program, const Job& job,
-                        demo::ChildProcess& process);
+                        harness::ChildProcess& process);
 // `records_per_second`; `seconds` that were measured, fewer than asked for if the records ran out;
 // `program_cpu` and `servers_cpu`, seconds for a million records; `peak_mb`.
 [[nodiscard]] Round measure_throughput(Stage& stage, const Program& program, const Job& job,

@@ -5,7 +5,7 @@
 #include <format>
 #include <iterator>
 
-#include "demo/orders.h"
+#include "harness/orders.h"
 
 namespace penstock::bench {
 namespace {
@@ -47,10 +47,10 @@ Column total() {
 // ---- orders -----------------------------------------------------------------------------------
 
 std::string_view order_payload(std::int64_t index, std::string& buffer) {
-  static constexpr demo::OrderStream kOnePartition{.partitions = 1, .seed = 1, .bad_one_in = 0};
-  thread_local demo::OrderWriter writer;
+  static constexpr harness::OrderStream kOnePartition{.partitions = 1, .seed = 1, .bad_one_in = 0};
+  thread_local harness::OrderWriter writer;
   const auto sent_us = static_cast<std::int64_t>(1'767'225'600'000'000 + index);
-  buffer = writer.payload(demo::order_at(kOnePartition, 0, index), sent_us);
+  buffer = writer.payload(harness::order_at(kOnePartition, 0, index), sent_us);
   return buffer;
 }
 

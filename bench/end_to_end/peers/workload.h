@@ -49,7 +49,7 @@ struct Workload {
 // orders, wide, filter, skew, slow-database.
 [[nodiscard]] const std::vector<Workload>& workloads();
 // Orders with the time at which they were sent in the column `sent_us`. Its payloads have ids that
-// demo::OrderProducer does not give.
+// harness::OrderProducer does not give.
 [[nodiscard]] const Workload& timed_orders();
 
 // CREATE TABLE bench …; without a key, so that a record written twice is there twice.

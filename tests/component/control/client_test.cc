@@ -9,7 +9,7 @@
 
 #include "component/control/fake_control.h"
 #include "control/grpc_server.h"
-#include "demo/temporary_directory.h"
+#include "harness/temporary_directory.h"
 #include "support/certificates.h"
 
 namespace penstock::control {
@@ -72,7 +72,8 @@ class ClientTest : public testing::Test {
     return pipelines.error().message + " | " + pipelines.error().hint;
   }
 
-  const demo::TemporaryDirectory directory_ = *demo::TemporaryDirectory::make("penstock-client");
+  const harness::TemporaryDirectory directory_ =
+      *harness::TemporaryDirectory::make("penstock-client");
   const test::Authority authority_;  // of the server
   const test::Authority clients_;
   const test::Authority nobody_;

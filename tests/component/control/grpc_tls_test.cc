@@ -14,7 +14,7 @@
 #include "component/control/fake_control.h"
 #include "control/grpc_server.h"
 #include "core/log.h"
-#include "demo/temporary_directory.h"
+#include "harness/temporary_directory.h"
 #include "support/certificates.h"
 
 namespace penstock::control {
@@ -94,7 +94,7 @@ class GrpcTlsTest : public testing::Test {
   }
 
   Events events_;
-  const demo::TemporaryDirectory directory_ = *demo::TemporaryDirectory::make("penstock-tls");
+  const harness::TemporaryDirectory directory_ = *harness::TemporaryDirectory::make("penstock-tls");
   test::Authority authority_;      // of the server
   const test::Authority clients_;  // of those who may come in
   const test::Authority nobody_;

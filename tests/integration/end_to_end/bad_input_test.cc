@@ -15,7 +15,7 @@ std::optional<DeadLetter> fate_of(Service& service, const std::optional<std::str
   service.feed({R"({"n":1,"s":"before"})", value, R"({"n":3,"s":"after"})"});
   const auto neighbours =
       service.database().query("SELECT s FROM t WHERE source_offset <> 1 ORDER BY source_offset");
-  EXPECT_EQ(neighbours, (demo::SqlRows{{"before"}, {"after"}})) << service.process().log();
+  EXPECT_EQ(neighbours, (harness::SqlRows{{"before"}, {"after"}})) << service.process().log();
   EXPECT_FALSE(service.process().process().poll()) << service.process().log();
   const auto letters = service.dead_letters();
   if (letters.empty()) {
@@ -66,7 +66,7 @@ TEST(BadInput, WithoutPayloadBecomesADeadLetter) {
 TEST(BadInput, WithoutPayloadIsLeftOutWhenAskedFor) {
   Service service({.parse = "{json: {tombstones: skip}}"});
   service.feed({R"({"n":1,"s":"before"})", std::nullopt, R"({"n":3,"s":"after"})"});
-  EXPECT_EQ(service.rows("n"), (demo::SqlRows{{"1"}, {"3"}}));
+  EXPECT_EQ(service.rows("n"), (harness::SqlRows{{"1"}, {"3"}}));
   EXPECT_TRUE(service.dead_letters().empty());
 }
 
@@ -104,7 +104,7 @@ TEST(BadInput, KeepsIntegersExactUpTo64Bits) {
                 R"({"n":9007199254740993,"s":"not a double"})"});
   EXPECT_EQ(
       service.rows("n"),
-      (demo::SqlRows{{"9223372036854775807"}, {"-9223372036854775808"}, {"9007199254740993"}}));
+      (harness::SqlRows{{"9223372036854775807"}, {"-9223372036854775808"}, {"9007199254740993"}}));
 }
 
 TEST(BadInput, WithNulInTextBecomesADeadLetter) {
@@ -139,8 +139,8 @@ TEST(BadInput, WithAMissingFieldTakesTheColumnsDefaultAndAnExplicitNullIsNull) {
   Service service({.table = "CREATE TABLE t (n bigint DEFAULT 42, s text DEFAULT 'none', "
                             "source_offset bigint)"});
   service.feed({R"({"s":"no n"})", R"({"n":7})", R"({"n":null,"s":null})"});
-  EXPECT_EQ(service.rows("n, s"),
-            (demo::SqlRows{Row{"42", "no n"}, Row{"7", "none"}, Row{std::nullopt, std::nullopt}}));
+  EXPECT_EQ(service.rows("n, s"), (harness::SqlRows{Row{"42", "no n"}, Row{"7", "none"},
+                                                    Row{std::nullopt, std::nullopt}}));
 }
 
 TEST(BadInput, OfOneMegabyteGetsThroughWhole) {

@@ -3,8 +3,8 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include "demo/free_port.h"
-#include "demo/text_file.h"
+#include "harness/free_port.h"
+#include "harness/text_file.h"
 #include "integration/end_to_end/service.h"
 #include "penstock/v1/pipeline_service.grpc.pb.h"
 #include "support/certificates.h"
@@ -145,7 +145,7 @@ TEST(Control, AsksTheCommandLineForACertificate) {
   const Authority authority;
   const auto write = [&](const std::string& name, const std::string& text) {
     const auto path = service.directory() / name;
-    must(demo::write_private_file(path, text));
+    must(harness::write_private_file(path, text));
     return path.string();
   };
   const Credentials server = authority.issue();
@@ -197,7 +197,7 @@ TEST(Control, TellsWhatAPipelineIsDoing) {
 
 TEST(Control, SaysThatAPipelineWaitsAndRefusesToSteerIt) {
   Service service;
-  const auto port = must(demo::free_port());
+  const auto port = must(harness::free_port());
   service.connect_as(service.database().conninfo() + " port=" + std::to_string(port));
   Client client(service.serve_while_waiting(service.config()).grpc_port());
   EXPECT_TRUE(wait_until([&] {

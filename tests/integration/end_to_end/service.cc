@@ -3,7 +3,7 @@
 #include <format>
 #include <stdexcept>
 
-#include "demo/text_file.h"
+#include "harness/text_file.h"
 
 namespace penstock::test {
 namespace {
@@ -22,7 +22,7 @@ std::string from_hex(const std::string& hex) {
 
 Service::Service(ServiceOptions options)
     : options_(std::move(options)),
-      directory_(must(demo::TemporaryDirectory::make("penstock-service"))),
+      directory_(must(harness::TemporaryDirectory::make("penstock-service"))),
       topic_(1, options_.topic_settings),
       conninfo_(database_.conninfo()) {
   database_.execute(options_.table);
@@ -48,16 +48,16 @@ std::string Service::config() const {
   return text;
 }
 
-demo::CommandOutput Service::run(const std::vector<std::string>& arguments) {
+harness::CommandOutput Service::run(const std::vector<std::string>& arguments) {
   std::vector<std::string> command = {penstock_program()};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return must(demo::run_command(command, directory_.path()));
+  return must(harness::run_command(command, directory_.path()));
 }
 
-demo::CommandOutput Service::run_with_config(std::vector<std::string> command,
-                                             const std::string& text) {
+harness::CommandOutput Service::run_with_config(std::vector<std::string> command,
+                                                const std::string& text) {
   const auto file = directory_.path() / "penstock.yaml";
-  must(demo::write_private_file(file, text));
+  must(harness::write_private_file(file, text));
   command.insert(command.end(), {"--config", file});
   return run(command);
 }
@@ -67,22 +67,22 @@ void Service::migrate() {
   if (!output.status.success()) throw std::runtime_error("migrate up: " + output.text);
 }
 
-demo::ServeProcess& Service::serve() {
+harness::ServeProcess& Service::serve() {
   migrate();
-  process_.emplace(must(demo::ServeProcess::start({.program = penstock_program(),
-                                                   .directory = directory_.path(),
-                                                   .name = "serve",
-                                                   .config = config(),
-                                                   .environment = {}})));
+  process_.emplace(must(harness::ServeProcess::start({.program = penstock_program(),
+                                                      .directory = directory_.path(),
+                                                      .name = "serve",
+                                                      .config = config(),
+                                                      .environment = {}})));
   return *process_;
 }
 
-demo::ServeProcess& Service::serve_while_waiting(const std::string& text) {
-  process_.emplace(must(demo::ServeProcess::spawn({.program = penstock_program(),
-                                                   .directory = directory_.path(),
-                                                   .name = "serve",
-                                                   .config = text,
-                                                   .environment = {}})));
+harness::ServeProcess& Service::serve_while_waiting(const std::string& text) {
+  process_.emplace(must(harness::ServeProcess::spawn({.program = penstock_program(),
+                                                      .directory = directory_.path(),
+                                                      .name = "serve",
+                                                      .config = text,
+                                                      .environment = {}})));
   must(process_->wait_until_listening(30s));
   return *process_;
 }
@@ -102,7 +102,7 @@ std::int64_t Service::applied() {
       "SELECT coalesce(sum(next_offset), 0)::bigint FROM penstock.offsets WHERE pipeline = 'p'");
 }
 
-demo::SqlRows Service::rows(const std::string& columns) {
+harness::SqlRows Service::rows(const std::string& columns) {
   return database_.query("SELECT " + columns + " FROM t ORDER BY source_offset");
 }
 

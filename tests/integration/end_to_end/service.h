@@ -40,21 +40,21 @@ class Service {
 
   // The configuration, for commands other than serve.
   [[nodiscard]] std::string config() const;
-  [[nodiscard]] demo::CommandOutput run(const std::vector<std::string>& arguments);
+  [[nodiscard]] harness::CommandOutput run(const std::vector<std::string>& arguments);
   // `penstock COMMAND… --config FILE` with this configuration.
-  [[nodiscard]] demo::CommandOutput run_with_config(std::vector<std::string> command,
-                                                    const std::string& text);
+  [[nodiscard]] harness::CommandOutput run_with_config(std::vector<std::string> command,
+                                                       const std::string& text);
   void migrate();
-  demo::ServeProcess& serve();
+  harness::ServeProcess& serve();
   // Starts `penstock serve` with this configuration and returns when its ports are open.
-  demo::ServeProcess& serve_while_waiting(const std::string& text);
-  [[nodiscard]] demo::ServeProcess& process() { return *process_; }
+  harness::ServeProcess& serve_while_waiting(const std::string& text);
+  [[nodiscard]] harness::ServeProcess& process() { return *process_; }
 
   // Produces these to partition 0 and waits until all of them are rows, dead letters or left out.
   void feed(const std::vector<std::optional<std::string>>& values);
   [[nodiscard]] std::int64_t applied();
   // `columns` of the rows in the order of their offsets, as text.
-  [[nodiscard]] demo::SqlRows rows(const std::string& columns);
+  [[nodiscard]] harness::SqlRows rows(const std::string& columns);
   [[nodiscard]] std::vector<DeadLetter> dead_letters();
 
   // In place of the cluster's superuser.
@@ -65,12 +65,12 @@ class Service {
 
  private:
   const ServiceOptions options_;
-  demo::TemporaryDirectory directory_;
+  harness::TemporaryDirectory directory_;
   TestDatabase database_;
   TestTopic topic_;
   std::string conninfo_;
   std::int64_t fed_ = 0;
-  std::optional<demo::ServeProcess> process_;
+  std::optional<harness::ServeProcess> process_;
 };
 
 }  // namespace penstock::test

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "demo/free_port.h"
+#include "harness/free_port.h"
 #include "integration/end_to_end/service.h"
 
 namespace penstock::test {
@@ -23,7 +23,7 @@ std::string with(std::string config, const std::string& text, const std::string&
   return config.replace(at, text.size(), other);
 }
 
-void expect_failure(const demo::CommandOutput& output, const std::string& words) {
+void expect_failure(const harness::CommandOutput& output, const std::string& words) {
   EXPECT_EQ(output.status.signal, 0) << output.text;
   EXPECT_TRUE(output.status.code == 1 || output.status.code == 2)
       << output.status.to_string() << "\n"
@@ -33,10 +33,11 @@ void expect_failure(const demo::CommandOutput& output, const std::string& words)
 }
 
 // An address where nobody listens.
-std::string nobody() { return "127.0.0.1:" + std::to_string(must(demo::free_port())); }
+std::string nobody() { return "127.0.0.1:" + std::to_string(must(harness::free_port())); }
 
 // It lives, is not ready, says why (and about whom), and logs that once, however often it tries.
-void expect_to_wait(demo::ServeProcess& process, const std::string& why, const std::string& whom) {
+void expect_to_wait(harness::ServeProcess& process, const std::string& why,
+                    const std::string& whom) {
   std::string ready;
   EXPECT_TRUE(wait_until([&] {
     const auto answer = must(process.get("/readyz"));
@@ -53,7 +54,7 @@ void expect_to_wait(demo::ServeProcess& process, const std::string& why, const s
   EXPECT_EQ(process.logged("\"waiting_to_start\""), 1) << process.log();
 }
 
-void expect_to_end_at_once(demo::ServeProcess& process) {
+void expect_to_end_at_once(harness::ServeProcess& process) {
   const auto asked = std::chrono::steady_clock::now();
   const auto status = process.stop();
   EXPECT_TRUE(status.success()) << status.to_string() << process.log();

@@ -5,7 +5,7 @@
 #include <future>
 #include <set>
 
-#include "demo/sql.h"
+#include "harness/sql.h"
 #include "offsets/migrations.h"
 #include "support/servers.h"
 
@@ -24,7 +24,7 @@ ClaimRequest request_of(std::int32_t partition, std::optional<Offset> initial = 
 class Session {
  public:
   Session(const std::string& conninfo, const std::string& application_name)
-      : sql_(*demo::Sql::connect(conninfo + " application_name=" + application_name)),
+      : sql_(*harness::Sql::connect(conninfo + " application_name=" + application_name)),
         pid(std::stoi(*sql_.value("SELECT pg_backend_pid()"))) {}
 
   // Begins a transaction that holds this partition of "t" and moves it on.
@@ -37,7 +37,7 @@ class Session {
   Result<void> execute(const std::string& statements) { return sql_.execute(statements); }
 
  private:
-  demo::Sql sql_;
+  harness::Sql sql_;
 
  public:
   const int pid;

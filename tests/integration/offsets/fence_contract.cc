@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "demo/sql.h"
+#include "harness/sql.h"
 #include "support/servers.h"
 
 namespace penstock::test {
@@ -29,7 +29,7 @@ struct Step {
 class Session {
  public:
   Session(const std::string& conninfo, std::string pipeline)
-      : sql_(unwrap(demo::Sql::connect(conninfo))), pipeline_(std::move(pipeline)) {
+      : sql_(unwrap(harness::Sql::connect(conninfo))), pipeline_(std::move(pipeline)) {
     // "ok", or the SQLSTATE and the DETAIL of the failure.
     run("CREATE FUNCTION pg_temp.try_advance(text, text[], integer[], bigint[], bigint[], "
         "bigint[]) "
@@ -72,7 +72,7 @@ class Session {
   }
 
  private:
-  demo::Sql sql_;
+  harness::Sql sql_;
   std::string pipeline_;
 };
 

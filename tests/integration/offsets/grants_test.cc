@@ -63,7 +63,7 @@ TEST_F(Grants, AreEnoughForAllThatTheServiceDoes) {
   EXPECT_TRUE(claims.read(std::vector<PartitionName>{{{0, 0}, "t"}}).has_value());
   EXPECT_TRUE(claims.release(std::vector<Claimed>{{{0, 0}, "t", Epoch{2}}}).has_value());
 
-  auto session = demo::Sql::connect(as_service);
+  auto session = harness::Sql::connect(as_service);
   ASSERT_TRUE(session.has_value());
   const auto done = session->execute(
       "BEGIN; INSERT INTO orders VALUES (1);"

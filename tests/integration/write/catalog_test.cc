@@ -10,7 +10,7 @@ namespace {
 class CatalogTest : public WriteTest {
  protected:
   Result<TableDescription> describe(const std::string& table) {
-    return describe_table(database_.conninfo(), table);
+    return postgres::describe_table(database_.conninfo(), table);
   }
   // The error of a description that must fail.
   Error refusal(const std::string& table) {
@@ -143,23 +143,23 @@ TEST_F(CatalogTest, NamesTheGrantThatIsMissing) {
                     "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; GRANT INSERT ON guarded TO " +
                     role);
   const std::string conninfo = database_.conninfo() + " user=" + role + " password=secret";
-  const auto denied = describe_table(conninfo, "t");
+  const auto denied = postgres::describe_table(conninfo, "t");
   ASSERT_FALSE(denied);
   EXPECT_EQ(denied.error().kind, ErrorKind::permission_denied);
   EXPECT_EQ(denied.error().hint, "GRANT INSERT ON \"public\".\"t\" TO \"" + role + "\"");
-  const auto hidden = describe_table(conninfo, "hidden.x");
+  const auto hidden = postgres::describe_table(conninfo, "hidden.x");
   ASSERT_FALSE(hidden);
   EXPECT_EQ(hidden.error().kind, ErrorKind::permission_denied);
   EXPECT_TRUE(hidden.error().hint.contains("GRANT USAGE ON SCHEMA hidden"));
-  const auto guarded = describe_table(conninfo, "guarded");
+  const auto guarded = postgres::describe_table(conninfo, "guarded");
   ASSERT_FALSE(guarded);
   EXPECT_TRUE(guarded.error().hint.contains("BYPASSRLS")) << guarded.error().to_string();
-  EXPECT_TRUE(describe_table(conninfo, "one_column"));
+  EXPECT_TRUE(postgres::describe_table(conninfo, "one_column"));
   database_.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
 TEST_F(CatalogTest, ChecksTheServer) {
-  const auto server = check_server(database_.conninfo());
+  const auto server = postgres::check_server(database_.conninfo());
   ASSERT_TRUE(server) << server.error().to_string();
   EXPECT_GE(server->version, 170000);
   EXPECT_EQ(server->database, database_.name());
@@ -186,7 +186,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongWithTheConnectionButNeverThePassword) {
            Case{base + " options='-c default_transaction_read_only=on'", ErrorKind::unavailable,
                 "read-only"},
        }) {
-    const auto server = check_server(test.conninfo);
+    const auto server = postgres::check_server(test.conninfo);
     ASSERT_FALSE(server) << test.says;
     EXPECT_EQ(server.error().kind, test.kind) << server.error().to_string();
     EXPECT_TRUE(server.error().message.contains(test.says)) << server.error().to_string();
@@ -198,7 +198,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongWithTheConnectionButNeverThePassword) {
 TEST_F(CatalogTest, AnEncodingThatIsNotUtf8IsRefused) {
   const std::string name = test::unique_name("latin");
   database_.execute("CREATE DATABASE " + name + " ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
-  const auto server = check_server(database_.conninfo() + " dbname=" + name);
+  const auto server = postgres::check_server(database_.conninfo() + " dbname=" + name);
   ASSERT_FALSE(server);
   EXPECT_EQ(server.error().kind, ErrorKind::invalid_argument);
   EXPECT_TRUE(server.error().message.contains("LATIN1"));

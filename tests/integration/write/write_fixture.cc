@@ -185,7 +185,7 @@ void WriteTest::claim(std::int32_t partition, std::int64_t epoch, Offset next_of
 }
 
 LaneOptions WriteTest::options(const std::string& table) {
-  auto description = describe_table(database_.conninfo(), table);
+  auto description = postgres::describe_table(database_.conninfo(), table);
   if (!description) throw std::runtime_error(description.error().to_string());
   LaneOptions options;
   options.conninfo = database_.conninfo();

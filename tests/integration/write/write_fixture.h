@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "core/row_batch.h"
+#include "postgres/catalog.h"
 #include "support/servers.h"
-#include "write/catalog.h"
 #include "write/lane.h"
 
 namespace penstock::write {

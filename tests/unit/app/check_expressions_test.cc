@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "app/bind.h"
+#include "app/start_up.h"
 #include "config/load.h"
 
 namespace penstock::app {
@@ -18,7 +18,7 @@ std::string checked(const std::string& lines) {
       "    # What is tested.\n" +
           lines,
       "f.yaml", [](std::string_view) { return std::nullopt; });
-  return config::render(loaded ? check_expressions(*loaded, 0) : loaded.error());
+  return config::render(loaded ? plan::check_expressions(*loaded, 0) : loaded.error());
 }
 
 const std::string kSink = "    sink: {postgres: \"postgres://localhost/x\", table: orders}\n";

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "app/server_options.h"
-#include "demo/temporary_directory.h"
+#include "harness/temporary_directory.h"
 #include "support/certificates.h"
 
 namespace penstock::app {
@@ -44,7 +44,7 @@ TEST(CheckServer, PointsAtTheFileThatIsMissingAndSaysWhatToDo) {
 }
 
 TEST(CheckServer, LooksIntoTheFiles) {
-  const auto directory = *demo::TemporaryDirectory::make("penstock-tls");
+  const auto directory = *harness::TemporaryDirectory::make("penstock-tls");
   const test::Authority authority;
   const test::Credentials server = authority.issue();
   const auto certificate = directory.path() / "tls.crt";

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <string>
 
-#include "app/bind.h"
+#include "app/start_up.h"
 #include "config/load.h"
 
 namespace penstock::app {
@@ -31,7 +31,7 @@ TEST(Readme, ShowsAPipelineWithoutMistakes) {
   const auto loaded = config::load_text(readme_pipeline(), "README.md", environment);
   ASSERT_TRUE(loaded) << config::render(loaded.error());
   ASSERT_EQ(loaded->config.pipelines_size(), 1);
-  const config::Problems problems = check_expressions(*loaded, 0);
+  const config::Problems problems = plan::check_expressions(*loaded, 0);
   EXPECT_TRUE(problems.empty()) << config::render(problems);
 }
 

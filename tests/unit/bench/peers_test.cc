@@ -16,8 +16,6 @@
 #include <utility>
 
 #include "concurrency/thread.h"
-#include "demo/temporary_directory.h"
-#include "demo/text_file.h"
 #include "end_to_end/peers/benchmark.h"
 #include "end_to_end/peers/conditions.h"
 #include "end_to_end/peers/delay_proxy.h"
@@ -26,6 +24,8 @@
 #include "end_to_end/peers/results.h"
 #include "end_to_end/peers/stage.h"
 #include "end_to_end/peers/workload.h"
+#include "harness/temporary_directory.h"
+#include "harness/text_file.h"
 
 namespace penstock::bench {
 namespace {
@@ -77,13 +77,13 @@ TEST(PeersWorkload, TheTableOfACrashHasNoKeyThatHidesWhatComesTwice) {
 
 class PeersResults : public ::testing::Test {
  protected:
-  [[nodiscard]] std::string text() const { return demo::read_file(file()); }
+  [[nodiscard]] std::string text() const { return harness::read_file(file()); }
   [[nodiscard]] std::filesystem::path file() const {
     return directory_.path() / "peers" / "r.json";
   }
   void write(const std::string& text) const {
     std::filesystem::create_directories(file().parent_path());
-    ASSERT_TRUE(demo::write_private_file(file(), text));
+    ASSERT_TRUE(harness::write_private_file(file(), text));
   }
   static WorkloadResults with(const std::string& program, std::optional<Round> round) {
     WorkloadResults results;
@@ -93,7 +93,8 @@ class PeersResults : public ::testing::Test {
   }
 
  private:
-  const demo::TemporaryDirectory directory_ = *demo::TemporaryDirectory::make("penstock-results");
+  const harness::TemporaryDirectory directory_ =
+      *harness::TemporaryDirectory::make("penstock-results");
 };
 
 TEST_F(PeersResults, AWorkloadThatIsMeasuredAgainIsReplacedAndTheOthersStay) {
@@ -138,10 +139,11 @@ TEST(PeersConditions, SayTheMachineAndTheVersions) {
             "Fast (R) 2 GHz");
   EXPECT_EQ(cpu_model("processor\t: 0\n"), "unknown");
   EXPECT_TRUE(machine().at("memory").ends_with(" GiB"));
-  const auto directory = *demo::TemporaryDirectory::make("penstock-kit");
+  const auto directory = *harness::TemporaryDirectory::make("penstock-kit");
   std::filesystem::create_directory(directory.path() / "lib");
-  ASSERT_TRUE(demo::write_private_file(directory.path() / "lib" / "kafka-clients-4.3.0.jar", ""));
-  ASSERT_TRUE(demo::write_private_file(directory.path() / "versions", "a-peer v4.85.0\nb 3\n"));
+  ASSERT_TRUE(
+      harness::write_private_file(directory.path() / "lib" / "kafka-clients-4.3.0.jar", ""));
+  ASSERT_TRUE(harness::write_private_file(directory.path() / "versions", "a-peer v4.85.0\nb 3\n"));
   const auto known = versions(directory.path(), directory.path());
   EXPECT_EQ(known.at("kafka"), "4.3.0");
   EXPECT_EQ(known.at("a-peer"), "v4.85.0");
@@ -167,7 +169,7 @@ TEST(PeersPrograms, AMissingKitIsSaidBeforeServersStart) {
 }
 
 TEST(PeersPrograms, OneThatEndsAtItsStartIsQuoted) {
-  const auto directory = *demo::TemporaryDirectory::make("penstock-peers");
+  const auto directory = *harness::TemporaryDirectory::make("penstock-peers");
   Job job;
   job.name = "dies";
   job.directory = directory.path();

@@ -5,7 +5,7 @@
 #include "cel/text.h"
 #include "compute/schema.h"
 #include "core/record_batch.h"
-#include "parse/json_reader.h"
+#include "formats/json/json_reader.h"
 
 namespace penstock::compute {
 namespace {
@@ -23,8 +23,8 @@ class Conforming : public testing::Test {
     std::ignore = inputs.add("msg", path);
     const Conform conform(*environment.find("msg"), inputs);
 
-    const parse::FieldTree tree(inputs.paths());
-    parse::JsonReader reader({}, tree);
+    const formats::FieldTree tree(inputs.paths());
+    formats::JsonReader reader({}, tree);
     std::vector<cel::Value> slots(1, cel::Value::absent(0));
     cel::Arena arena;
     const std::size_t size = document.size();

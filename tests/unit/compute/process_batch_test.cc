@@ -170,7 +170,7 @@ TEST_F(BatchProcessorTest, KeepsManyShapesApart) {
 
 // A format whose reader throws: a bug in a parser, or no memory for one record.
 struct ThrowingReader {
-  parse::Verdict read(std::string_view payload, cel::Arena&, std::span<cel::Value>) {
+  formats::Verdict read(std::string_view payload, cel::Arena&, std::span<cel::Value>) {
     if (payload == "throw") throw std::runtime_error("out of luck");
     return {};
   }
@@ -195,8 +195,8 @@ TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {
 TEST_F(BatchProcessorTest, ProcessesOneBatchAfterTheOther) {
   const auto projection = Projection::compile(options, table);
   ASSERT_TRUE(projection);
-  const parse::FieldTree tree(projection->inputs());
-  BatchProcessor<parse::JsonReader> processor(*projection, parse::JsonReader({}, tree));
+  const formats::FieldTree tree(projection->inputs());
+  BatchProcessor<formats::JsonReader> processor(*projection, formats::JsonReader({}, tree));
   for (int round = 0; round < 3; ++round) {
     auto next = std::make_unique<RecordBatch>(PartitionId{}, Epoch{1}, Offset{0}, std::size_t{64});
     for (int i = 0; i < 50; ++i) next->add_record(i, -1, {}, R"({"id":1,"name":"x","state":"y"})");

@@ -14,7 +14,7 @@
 
 #include "compute/process_batch.h"
 #include "compute/projection.h"
-#include "parse/json_reader.h"
+#include "formats/json/json_reader.h"
 #include "unit/compute/encoding.h"
 
 namespace penstock::compute {
@@ -56,8 +56,8 @@ class Processing : public testing::Test {
       }
       throw std::runtime_error("the projection does not compile");
     }
-    const parse::FieldTree tree(projection->inputs());
-    BatchProcessor<parse::JsonReader> processor(*projection, parse::JsonReader({}, tree));
+    const formats::FieldTree tree(projection->inputs());
+    BatchProcessor<formats::JsonReader> processor(*projection, formats::JsonReader({}, tree));
     return processor.process(std::move(batch));
   }
 

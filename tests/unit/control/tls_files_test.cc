@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "demo/temporary_directory.h"
+#include "harness/temporary_directory.h"
 #include "support/certificates.h"
 
 namespace penstock::control {
@@ -45,7 +45,7 @@ class TlsFilesTest : public testing::Test {
     return text;
   }
 
-  const demo::TemporaryDirectory directory_ = *demo::TemporaryDirectory::make("penstock-tls");
+  const harness::TemporaryDirectory directory_ = *harness::TemporaryDirectory::make("penstock-tls");
   const test::Authority authority_;
   const test::Credentials server_ = authority_.issue();
 };

@@ -1,0 +1,245 @@
+#include "harness/kafka_admin.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "harness/kafka_handle.h"
+
+namespace penstock::harness {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kAdminLimit = 60s;
+constexpr int kCallLimitMs = 5'000;
+
+struct DestroyMetadata {
+  void operator()(const rd_kafka_metadata_t* metadata) const {
+    rd_kafka_metadata_destroy(metadata);
+  }
+};
+using Metadata = std::unique_ptr<const rd_kafka_metadata_t, DestroyMetadata>;
+
+Metadata metadata_of(rd_kafka_t* client, rd_kafka_topic_t* topic) {
+  const rd_kafka_metadata_t* found = nullptr;
+  if (rd_kafka_metadata(client, 0, topic, &found, kCallLimitMs) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return nullptr;
+  }
+  return Metadata(found);
+}
+
+std::unexpected<Error> kafka_error(const std::string& what, rd_kafka_resp_err_t code) {
+  return fail(ErrorKind::unavailable, what + ": " + rd_kafka_err2str(code));
+}
+
+// How many partitions of the topic have a leader.
+int partitions_with_leader(rd_kafka_t* client, const std::string& topic) {
+  const TopicHandle handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+  const Metadata metadata = metadata_of(client, handle.get());
+  if (metadata == nullptr || metadata->topic_cnt != 1 ||
+      metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return 0;
+  }
+  int ready = 0;
+  for (int i = 0; i < metadata->topics[0].partition_cnt; ++i) {
+    if (metadata->topics[0].partitions[i].leader >= 0) ++ready;
+  }
+  return ready;
+}
+
+// Runs one admin operation and hands its event to `check`.
+Result<void> admin(rd_kafka_t* client, const std::string& what,
+                   const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& start,
+                   const std::function<rd_kafka_resp_err_t(rd_kafka_event_t*)>& check) {
+  const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
+      rd_kafka_queue_new(client), &rd_kafka_queue_destroy);
+  const std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)> options(
+      rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_ANY), &rd_kafka_AdminOptions_destroy);
+  start(options.get(), queue.get());
+  const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
+      rd_kafka_queue_poll(queue.get(),
+                          static_cast<int>(std::chrono::milliseconds(kAdminLimit).count())),
+      &rd_kafka_event_destroy);
+  if (event == nullptr) return fail(ErrorKind::deadline_exceeded, what + ": no answer");
+  if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return kafka_error(what, code);
+  }
+  if (const auto code = check(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return kafka_error(what, code);
+  }
+  return {};
+}
+
+rd_kafka_resp_err_t first_error(const rd_kafka_topic_result_t* const* results, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto code = rd_kafka_topic_result_error(results[i]);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return code;
+  }
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+Result<void> wait_for_leaders(rd_kafka_t* client, const std::string& topic, int partitions) {
+  const auto deadline = Clock::now() + kAdminLimit;
+  while (partitions_with_leader(client, topic) < partitions) {
+    if (Clock::now() > deadline) {
+      return fail(ErrorKind::deadline_exceeded, "topic " + topic + " got no leaders");
+    }
+    std::this_thread::sleep_for(50ms);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> wait_for_broker(const std::string& bootstrap_servers,
+                             std::chrono::milliseconds limit) {
+  auto client = make_producer({{"bootstrap.servers", bootstrap_servers},
+                               {"reconnect.backoff.ms", "20"},
+                               {"reconnect.backoff.max.ms", "200"}});
+  if (!client) return std::unexpected(client.error());
+  const auto deadline = Clock::now() + limit;
+  while (true) {
+    const rd_kafka_metadata_t* found = nullptr;
+    const auto code = rd_kafka_metadata(client->get(), 0, nullptr, &found, 500);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      const Metadata metadata(found);
+      if (metadata->broker_cnt > 0) return {};
+    }
+    if (Clock::now() > deadline) {
+      return fail(ErrorKind::deadline_exceeded, "no Kafka broker answers at " + bootstrap_servers);
+    }
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
+Result<void> create_topic(const std::string& bootstrap_servers, const std::string& topic,
+                          int partitions, const std::map<std::string, std::string>& settings) {
+  auto client = make_producer({{"bootstrap.servers", bootstrap_servers}});
+  if (!client) return std::unexpected(client.error());
+  char message[256];
+  const std::unique_ptr<rd_kafka_NewTopic_t, decltype(&rd_kafka_NewTopic_destroy)> wanted(
+      rd_kafka_NewTopic_new(topic.c_str(), partitions, 1, message, sizeof message),
+      &rd_kafka_NewTopic_destroy);
+  if (wanted == nullptr) return fail(ErrorKind::invalid_argument, message);
+  for (const auto& [name, value] : settings) {
+    rd_kafka_NewTopic_set_config(wanted.get(), name.c_str(), value.c_str());
+  }
+  auto created = admin(
+      client->get(), "cannot create topic " + topic,
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_NewTopic_t* topics[] = {wanted.get()};
+        rd_kafka_CreateTopics(client->get(), topics, 1, options, queue);
+      },
+      [](rd_kafka_event_t* event) {
+        std::size_t count = 0;
+        const auto* results =
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+        return first_error(results, count);
+      });
+  if (!created) return created;
+  return wait_for_leaders(client->get(), topic, partitions);
+}
+
+Result<void> delete_topic(const std::string& bootstrap_servers, const std::string& topic) {
+  auto client = make_producer({{"bootstrap.servers", bootstrap_servers}});
+  if (!client) return std::unexpected(client.error());
+  const std::unique_ptr<rd_kafka_DeleteTopic_t, decltype(&rd_kafka_DeleteTopic_destroy)> unwanted(
+      rd_kafka_DeleteTopic_new(topic.c_str()), &rd_kafka_DeleteTopic_destroy);
+  return admin(
+      client->get(), "cannot delete topic " + topic,
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_DeleteTopic_t* topics[] = {unwanted.get()};
+        rd_kafka_DeleteTopics(client->get(), topics, 1, options, queue);
+      },
+      [](rd_kafka_event_t* event) {
+        std::size_t count = 0;
+        const auto* results =
+            rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+        return first_error(results, count);
+      });
+}
+
+Result<void> add_partitions(const std::string& bootstrap_servers, const std::string& topic,
+                            int partitions) {
+  auto client = make_producer({{"bootstrap.servers", bootstrap_servers}});
+  if (!client) return std::unexpected(client.error());
+  char message[256];
+  const std::unique_ptr<rd_kafka_NewPartitions_t, decltype(&rd_kafka_NewPartitions_destroy)> wanted(
+      rd_kafka_NewPartitions_new(topic.c_str(), static_cast<std::size_t>(partitions), message,
+                                 sizeof message),
+      &rd_kafka_NewPartitions_destroy);
+  if (wanted == nullptr) return fail(ErrorKind::invalid_argument, message);
+  auto grown = admin(
+      client->get(), "cannot add partitions to " + topic,
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_NewPartitions_t* all[] = {wanted.get()};
+        rd_kafka_CreatePartitions(client->get(), all, 1, options, queue);
+      },
+      [](rd_kafka_event_t* event) {
+        std::size_t count = 0;
+        const auto* results = rd_kafka_CreatePartitions_result_topics(
+            rd_kafka_event_CreatePartitions_result(event), &count);
+        return first_error(results, count);
+      });
+  if (!grown) return grown;
+  return wait_for_leaders(client->get(), topic, partitions);
+}
+
+Result<std::vector<Offset>> end_offsets(const std::string& bootstrap_servers,
+                                        const std::string& topic) {
+  auto client = make_producer({{"bootstrap.servers", bootstrap_servers}});
+  if (!client) return std::unexpected(client.error());
+  const int partitions = partitions_with_leader(client->get(), topic);
+  if (partitions == 0) return fail(ErrorKind::not_found, "there is no topic " + topic);
+  std::vector<Offset> ends;
+  for (int partition = 0; partition < partitions; ++partition) {
+    Offset low = 0;
+    Offset high = 0;
+    const auto code = rd_kafka_query_watermark_offsets(client->get(), topic.c_str(), partition,
+                                                       &low, &high, kCallLimitMs);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error("cannot read offsets", code);
+    ends.push_back(high);
+  }
+  return ends;
+}
+
+Result<void> produce_all(const std::string& bootstrap_servers, const std::string& topic,
+                         const std::vector<KafkaRecord>& records) {
+  std::size_t delivered = 0;
+  auto client = make_producer(
+      {{"bootstrap.servers", bootstrap_servers},
+       {"enable.idempotence", "true"},
+       {"message.max.bytes", "50000000"},
+       {"linger.ms", "1"}},
+      [](rd_kafka_t*, const rd_kafka_message_t* record, void* opaque) {
+        if (record->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+          ++*static_cast<std::size_t*>(opaque);
+        }
+      },
+      &delivered);
+  if (!client) return std::unexpected(client.error());
+  const TopicHandle handle(rd_kafka_topic_new(client->get(), topic.c_str(), nullptr));
+  for (const KafkaRecord& record : records) {
+    while (rd_kafka_produce(handle.get(), record.partition, RD_KAFKA_MSG_F_COPY,
+                            const_cast<char*>(record.value), record.value_size, record.key,
+                            record.key_size, nullptr) != 0) {
+      const rd_kafka_resp_err_t code = rd_kafka_last_error();
+      if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) return kafka_error("cannot produce", code);
+      rd_kafka_poll(client->get(), 100);
+    }
+    rd_kafka_poll(client->get(), 0);
+  }
+  rd_kafka_flush(client->get(), 60'000);
+  if (delivered != records.size()) {
+    return fail(ErrorKind::unavailable, "only " + std::to_string(delivered) + " of " +
+                                            std::to_string(records.size()) +
+                                            " records reached topic " + topic);
+  }
+  return {};
+}
+
+}  // namespace penstock::harness

@@ -1,0 +1,59 @@
+#include "app/start_up.h"
+
+#include <chrono>
+#include <utility>
+
+#include "flow/stage_options.h"
+#include "offsets/migrations.h"
+#include "postgres/catalog.h"
+
+namespace penstock::app {
+namespace {
+
+constexpr std::chrono::seconds kAnswerLimit{10};
+
+}  // namespace
+
+config::Problems check_offline(const config::Loaded& loaded, int index) {
+  config::Problems problems = plan::check_expressions(loaded, index);
+  if (const auto taken = flow::check_kafka_properties(loaded.config.pipelines(index)); !taken) {
+    problems.push_back(
+        plan::problem_at(loaded, index, "source.kafka", taken.error().message, taken.error().hint));
+  }
+  return problems;
+}
+
+bool is_away(const Error& error) {
+  return error.kind == ErrorKind::unavailable || error.kind == ErrorKind::deadline_exceeded ||
+         error.kind == ErrorKind::cancelled;
+}
+
+std::expected<plan::Binding, Refusal> bind_online(const config::Loaded& loaded, int index,
+                                                  const std::stop_token& stop) {
+  const v1::PipelineSpec& spec = loaded.config.pipelines(index);
+  const auto refuse = [&](std::string_view path, const Error& error) {
+    return std::unexpected(
+        Refusal{{plan::problem_at(loaded, index, path, error.message, error.hint)}, is_away(error)});
+  };
+
+  auto server = postgres::check_server(spec.sink().postgres(), kAnswerLimit, stop);
+  if (!server) return refuse("sink.postgres", server.error());
+  const auto current = offsets::is_current(spec.sink().postgres());
+  if (!current) return refuse("sink.postgres", current.error());
+  if (!*current) {
+    return refuse("sink.postgres",
+                  Error{ErrorKind::conflict,
+                        "the schema \"penstock\" in database \"" + server->database +
+                            "\" is missing or older than this program",
+                        "run: penstock migrate up --config " + loaded.places.file(), ""});
+  }
+  auto table =
+      postgres::describe_table(spec.sink().postgres(), spec.sink().table(), kAnswerLimit, stop);
+  if (!table) return refuse("sink.table", table.error());
+
+  auto binding = plan::bind(loaded, index, std::move(*server), std::move(*table));
+  if (!binding) return std::unexpected(Refusal{std::move(binding.error())});
+  return std::move(*binding);
+}
+
+}  // namespace penstock::app

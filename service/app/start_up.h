@@ -1,0 +1,35 @@
+// What a pipeline asks its servers before it starts, and what `penstock check` asks them.
+//
+// Both share it, so that what check accepts, serve starts.
+// Threads: free functions; bind_online() blocks its caller until the servers have answered.
+// Failure: every problem with its place in the configuration file; nothing holds a secret.
+#pragma once
+
+#include <expected>
+#include <stop_token>
+
+#include "config/load.h"
+#include "plan/bind.h"
+
+namespace penstock::app {
+
+// What can be said of pipeline number `index` without a server: its expressions, and whether
+// librdkafka takes the properties.
+[[nodiscard]] config::Problems check_offline(const config::Loaded& loaded, int index);
+
+// A server is away: the same may work later.
+[[nodiscard]] bool is_away(const Error& error);
+
+// Why a pipeline cannot be bound.
+struct Refusal {
+  config::Problems problems;
+  bool is_away = false;  // the database is, as is_away() says; else waiting cures nothing
+};
+
+// Connects to the database of pipeline number `index`, checks the schema's version, reads the table
+// and compiles the expressions against it. A stop ends the waiting.
+[[nodiscard]] std::expected<plan::Binding, Refusal> bind_online(const config::Loaded& loaded,
+                                                                int index,
+                                                                const std::stop_token& stop = {});
+
+}  // namespace penstock::app

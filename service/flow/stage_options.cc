@@ -1,0 +1,93 @@
+#include "flow/stage_options.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include "concurrency/cpu_limit.h"
+
+namespace penstock::flow {
+namespace {
+
+std::chrono::milliseconds to_milliseconds(const google::protobuf::Duration& duration) {
+  return std::chrono::milliseconds(
+      google::protobuf::util::TimeUtil::DurationToMilliseconds(duration));
+}
+
+ingest::StartAt start_at(v1::SourceSpec::StartAt start) {
+  switch (start) {
+    case v1::SourceSpec::LATEST:
+      return ingest::StartAt::latest;
+    case v1::SourceSpec::GROUP:
+      return ingest::StartAt::group;
+    default:
+      return ingest::StartAt::earliest;
+  }
+}
+
+}  // namespace
+
+MemoryShares memory_shares(const v1::PipelineSpec& spec) {
+  const std::size_t all = spec.resources().memory_bytes();
+  // Rows are about as large as the records they come from, and records are kept until the commit.
+  return {.prefetch_bytes = all / 4, .read_bytes = all / 2, .write_bytes = all / 4};
+}
+
+std::map<std::string, std::string> kafka_properties(const v1::PipelineSpec& spec) {
+  return {spec.source().kafka().begin(), spec.source().kafka().end()};
+}
+
+ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec) {
+  ingest::ConsumerOptions options;
+  options.pipeline = spec.name();
+  options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
+  options.group = spec.source().group();
+  options.properties = kafka_properties(spec);
+  options.start_at = start_at(spec.source().start_at());
+  options.prefetch_bytes = memory_shares(spec).prefetch_bytes;
+  options.drain_timeout = drain_timeout(spec);
+  return options;
+}
+
+WorkerPool::Options worker_options(const v1::PipelineSpec& spec) {
+  WorkerPool::Options options;
+  options.min_threads = spec.resources().min_workers();
+  options.max_threads =
+      spec.resources().max_workers() > 0 ? spec.resources().max_workers() : available_cpus();
+  return options;
+}
+
+formats::JsonOptions json_options(const v1::PipelineSpec& spec) {
+  return {.max_record_bytes = spec.parse().json().max_record_bytes(),
+          .max_depth = spec.parse().json().max_depth()};
+}
+
+write::LaneOptions lane_options(const v1::PipelineSpec& spec, const TableDescription& table,
+                                int index) {
+  write::LaneOptions options;
+  options.conninfo = spec.sink().postgres();
+  options.pipeline = spec.name();
+  options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
+  options.tables = {table};
+  options.index = index;
+  options.max_rows = spec.batch().max_rows();
+  options.max_bytes = spec.batch().max_bytes();
+  options.max_wait = to_milliseconds(spec.batch().max_wait());
+  return options;
+}
+
+std::chrono::milliseconds drain_timeout(const v1::PipelineSpec& spec) {
+  return to_milliseconds(spec.drain_timeout());
+}
+
+Result<kafka::ClusterReport> probe_kafka(const v1::PipelineSpec& spec,
+                                         std::chrono::milliseconds timeout,
+                                         const std::stop_token& stop) {
+  return kafka::probe(kafka_properties(spec),
+                      {spec.source().topics().begin(), spec.source().topics().end()}, timeout,
+                      stop);
+}
+
+Result<void> check_kafka_properties(const v1::PipelineSpec& spec) {
+  return kafka::check_properties(kafka_properties(spec));
+}
+
+}  // namespace penstock::flow

@@ -1,0 +1,47 @@
+// Translates a pipeline's spec into the options of the stages: the one place that knows both.
+//
+// The spec has its defaults filled in (config::with_defaults). Threads: pure functions, but for
+// probe_kafka(), which blocks for up to its timeout.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <stop_token>
+#include <string>
+
+#include "concurrency/worker_pool.h"
+#include "core/error.h"
+#include "core/table.h"
+#include "formats/json/json_reader.h"
+#include "ingest/consumer.h"
+#include "kafka/probe.h"
+#include "penstock/v1/pipeline.pb.h"
+#include "write/lane.h"
+
+namespace penstock::flow {
+
+// How a pipeline's memory is shared out. Reading and writing have shares of their own, so that a
+// full read side cannot starve the write side that would drain it.
+struct MemoryShares {
+  std::size_t prefetch_bytes;  // librdkafka's queue
+  std::size_t read_bytes;      // record batches, until they are committed
+  std::size_t write_bytes;     // encoded rows
+};
+[[nodiscard]] MemoryShares memory_shares(const v1::PipelineSpec& spec);
+
+[[nodiscard]] std::map<std::string, std::string> kafka_properties(const v1::PipelineSpec& spec);
+[[nodiscard]] ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec);
+[[nodiscard]] WorkerPool::Options worker_options(const v1::PipelineSpec& spec);
+[[nodiscard]] formats::JsonOptions json_options(const v1::PipelineSpec& spec);
+[[nodiscard]] write::LaneOptions lane_options(const v1::PipelineSpec& spec,
+                                              const TableDescription& table, int index);
+[[nodiscard]] std::chrono::milliseconds drain_timeout(const v1::PipelineSpec& spec);
+
+// The broker's answer about this pipeline's topics, and whether librdkafka takes its properties.
+[[nodiscard]] Result<kafka::ClusterReport> probe_kafka(const v1::PipelineSpec& spec,
+                                                       std::chrono::milliseconds timeout,
+                                                       const std::stop_token& stop = {});
+[[nodiscard]] Result<void> check_kafka_properties(const v1::PipelineSpec& spec);
+
+}  // namespace penstock::flow

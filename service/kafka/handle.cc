@@ -1,0 +1,79 @@
+#include "kafka/handle.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <utility>
+
+namespace penstock::kafka {
+
+void Deleter::operator()(rd_kafka_s* kafka) const {
+  // Whoever wants to leave the group has closed the consumer before.
+  rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+void Deleter::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
+void Deleter::operator()(rd_kafka_queue_s* queue) const { rd_kafka_queue_destroy(queue); }
+void Deleter::operator()(rd_kafka_topic_partition_list_s* list) const {
+  rd_kafka_topic_partition_list_destroy(list);
+}
+
+Error to_error(int code, const std::string& detail) {
+  const auto err = static_cast<rd_kafka_resp_err_t>(code);
+  Error error{ErrorKind::unavailable,
+              "Kafka: " + (detail.empty() ? std::string(rd_kafka_err2str(err)) : detail),
+              {},
+              {}};
+  switch (err) {
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+      error.hint = "check bootstrap.servers, the network, and advertised.listeners of the brokers";
+      break;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+      error.kind = ErrorKind::permission_denied;
+      error.hint = "check security.protocol, sasl.mechanism, sasl.username and sasl.password";
+      break;
+    case RD_KAFKA_RESP_ERR__SSL:
+      error.kind = ErrorKind::permission_denied;
+      error.hint = "check security.protocol and the ssl.* properties";
+      break;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+      error.kind = ErrorKind::permission_denied;
+      error.hint = "grant READ on the topic to this user";
+      break;
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+      error.kind = ErrorKind::permission_denied;
+      error.hint = "grant READ on the consumer group to this user";
+      break;
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+      error.kind = ErrorKind::permission_denied;
+      break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      error.kind = ErrorKind::not_found;
+      error.hint = "create the topic, or correct source.topics";
+      break;
+    case RD_KAFKA_RESP_ERR__FATAL:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+      error.kind = ErrorKind::conflict;
+      error.hint = "is group.instance.id used by another process? Restart this one";
+      break;
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+      error.kind = ErrorKind::conflict;
+      error.hint =
+          "the other members of the group use another partition.assignment.strategy: stop them "
+          "first, or use theirs";
+      break;
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+      error.kind = ErrorKind::deadline_exceeded;
+      break;
+    default:
+      break;
+  }
+  return error;
+}
+
+}  // namespace penstock::kafka

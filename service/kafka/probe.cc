@@ -1,0 +1,127 @@
+#include "kafka/probe.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+#include "kafka/cluster_facts.h"
+#include "kafka/handle.h"
+#include "kafka/properties.h"
+
+namespace penstock::kafka {
+namespace {
+
+// What librdkafka complained about last while we waited: the reason that a timeout hides.
+struct Complaint {
+  std::mutex mutex;
+  Error error;
+  bool permission = false;
+};
+
+void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  auto* complaint = static_cast<Complaint*>(opaque);
+  Error error = to_error(code, reason == nullptr ? std::string() : reason);
+  const std::scoped_lock lock(complaint->mutex);
+  // "All brokers are down" follows what brought them down, and says less.
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !complaint->error.message.empty()) return;
+  if (complaint->permission) return;
+  complaint->permission = error.kind == ErrorKind::permission_denied;
+  complaint->error = std::move(error);
+}
+
+void ignore_log(const rd_kafka_t*, int, const char*, const char*) {}
+
+Error why_no_answer(rd_kafka_t* kafka, Complaint& complaint, int code) {
+  rd_kafka_poll(kafka, 0);  // complaints that were not delivered yet
+  const std::scoped_lock lock(complaint.mutex);
+  if (!complaint.error.message.empty()) return complaint.error;
+  Error error = to_error(code);
+  if (error.kind == ErrorKind::deadline_exceeded) {
+    error = to_error(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "no broker answered in time");
+  }
+  return error;
+}
+
+// rd_kafka_metadata() in slices, so that a stop is noticed.
+rd_kafka_resp_err_t ask_metadata(rd_kafka_t* kafka, rd_kafka_topic_t* topic,
+                                 const rd_kafka_metadata_t** metadata,
+                                 std::chrono::milliseconds timeout, const std::stop_token& stop) {
+  constexpr std::chrono::milliseconds kSlice{1000};
+  std::chrono::milliseconds left = timeout;
+  while (true) {
+    const auto slice = std::min(left, kSlice);
+    const rd_kafka_resp_err_t err =
+        rd_kafka_metadata(kafka, 0, topic, metadata, static_cast<int>(slice.count()));
+    left -= slice;
+    const bool nobody_yet =
+        err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT;
+    if (!nobody_yet || left.count() <= 0 || stop.stop_requested()) return err;
+  }
+}
+
+}  // namespace
+
+Result<void> check_properties(const std::map<std::string, std::string>& properties) {
+  const auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  return {};
+}
+
+Result<ClusterReport> probe(const std::map<std::string, std::string>& properties,
+                            const std::vector<std::string>& topics,
+                            std::chrono::milliseconds timeout, const std::stop_token& stop) {
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  Complaint complaint;
+  rd_kafka_conf_set_opaque(conf->get(), &complaint);
+  rd_kafka_conf_set_error_cb(conf->get(), on_error);
+  rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
+  std::array<char, 512> text{};
+  const Client kafka(rd_kafka_new(RD_KAFKA_CONSUMER, conf->get(), text.data(), text.size()));
+  if (!kafka) {
+    return fail(ErrorKind::invalid_argument, std::string("Kafka properties: ") + text.data());
+  }
+  std::ignore = conf->release();  // the client's now
+
+  ClusterReport report;
+  std::string missing;
+  for (const std::string& topic : topics) {
+    rd_kafka_topic_t* handle = rd_kafka_topic_new(kafka.get(), topic.c_str(), nullptr);
+    const rd_kafka_metadata_t* metadata = nullptr;
+    const rd_kafka_resp_err_t err = ask_metadata(kafka.get(), handle, &metadata, timeout, stop);
+    rd_kafka_topic_destroy(handle);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return std::unexpected(why_no_answer(kafka.get(), complaint, err));
+    }
+    report.brokers = metadata->broker_cnt;
+    const rd_kafka_metadata_topic_t& found = metadata->topics[0];
+    const rd_kafka_resp_err_t topic_err = found.err;
+    const int partitions = found.partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    if (topic_err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+      missing += (missing.empty() ? "'" : ", '") + topic + "'";
+    } else if (topic_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      Error error = to_error(topic_err);
+      error.message = "topic '" + topic + "': " + error.message;
+      return std::unexpected(std::move(error));
+    } else {
+      report.topics.push_back({topic, partitions, {}});
+    }
+  }
+  if (!missing.empty()) {
+    return fail(ErrorKind::not_found, "the cluster has no topic " + missing,
+                "create it, or correct source.topics");
+  }
+  report.cluster_id = cluster_id(kafka.get(), timeout);
+  const auto ids = topic_ids(kafka.get(), topics, timeout);
+  for (TopicReport& topic : report.topics) {
+    if (const auto id = ids.find(topic.name); id != ids.end()) topic.topic_id = id->second;
+  }
+  return report;
+}
+
+}  // namespace penstock::kafka

@@ -1,0 +1,43 @@
+// One look at a cluster, for `penstock check` and for the start: are the properties right, do
+// brokers answer, are the topics there?
+//
+// Threads: blocks its caller for up to the timeout, or for a second after a stop was requested;
+// keeps nothing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace penstock::kafka {
+
+struct TopicReport {
+  std::string name;
+  std::int32_t partitions = 0;
+  std::string topic_id;  // empty when the broker does not say
+};
+
+struct ClusterReport {
+  std::string cluster_id;  // empty when the broker does not say
+  std::int32_t brokers = 0;
+  std::vector<TopicReport> topics;  // in the order asked for
+};
+
+// Checks names and values without a connection: invalid_argument names the property, and the hint
+// the one that was probably meant.
+[[nodiscard]] Result<void> check_properties(const std::map<std::string, std::string>& properties);
+
+// unavailable: no broker answered, with the reason the brokers or the network gave; not_found: a
+// topic is missing; permission_denied: authentication or authorization failed; invalid_argument:
+// see check_properties.
+[[nodiscard]] Result<ClusterReport> probe(const std::map<std::string, std::string>& properties,
+                                          const std::vector<std::string>& topics,
+                                          std::chrono::milliseconds timeout,
+                                          const std::stop_token& stop = {});
+
+}  // namespace penstock::kafka

@@ -1,0 +1,149 @@
+#include "kafka/properties.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+#include <sstream>
+#include <vector>
+
+namespace penstock::kafka {
+namespace {
+
+// Every name librdkafka knows: the first column of the table it prints.
+std::vector<std::string> property_names() {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* stream = open_memstream(&text, &size);
+  if (stream == nullptr) return {};
+  rd_kafka_conf_properties_show(stream);
+  std::fclose(stream);
+  std::vector<std::string> names;
+  std::istringstream lines(std::string(text, size));
+  std::free(text);  // NOLINT(cppcoreguidelines-no-malloc): open_memstream's
+  std::string line;
+  while (std::getline(lines, line)) {
+    const std::string name = line.substr(0, line.find_first_of(" |"));
+    if (line.contains('|') && !name.empty() && name != "Property" && !name.starts_with('-')) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+std::size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({row[j - 1] + 1, above + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+Properties default_properties(std::size_t prefetch_bytes) {
+  // Half for the queue, half for what is on its way, which comes on top of it. A fetch is counted
+  // as it is sent, compressed; small records become several times as large in memory, by their own
+  // bytes and by the 304 that librdkafka keeps beside each of them. Fetches of 1 MB cost a tenth of
+  // the throughput, those above 4 MB bring nothing (docs/adr/0008-small-and-even-fetches.md).
+  const std::size_t kbytes = std::clamp<std::size_t>(prefetch_bytes / 2 / 1024, 64, 2'097'151);
+  const std::size_t fetch_bytes = std::clamp<std::size_t>(kbytes * 1024 / 2, 1 << 20, 4 << 20);
+  return {
+      // A rebalance then stops only the partitions that move.
+      {"partition.assignment.strategy", "cooperative-sticky"},
+      {"isolation.level", "read_committed"},
+      // A dead instance's partitions move after 10 s instead of 45 s. A pause that is taken for a
+      // death costs one rebalance and nothing else: the fence keeps the data right.
+      {"session.timeout.ms", "10000"},
+      // Corruption on the way must not become rows; CRC32C is a few percent of this thread.
+      {"check.crcs", "true"},
+      // The broker answers as soon as there is anything: latency first. Under load fetches are
+      // large anyway, because records gather while the last answer is on its way.
+      {"fetch.min.bytes", "1"},
+      // How long an empty fetch may wait in the broker. A seek or a new partition joins only the
+      // next fetch, so that this bounds how long a claim takes to deliver; ten requests a second
+      // on an idle topic are nothing.
+      {"fetch.wait.max.ms", "100"},
+      {"fetch.max.bytes", std::to_string(fetch_bytes)},
+      // Of one partition. A broker fills a response partition by partition: with librdkafka's 1 MB
+      // the first few are read to their ends before the others begin, old records come late, and
+      // keys that grow with time go all over PostgreSQL's index. Larger records come all the same.
+      {"fetch.message.max.bytes", std::to_string(256 << 10)},
+      // librdkafka fetches until the queue holds this much: by bytes for the memory bound, and by
+      // records because each small one costs some 400 bytes of its own.
+      {"queued.max.messages.kbytes", std::to_string(kbytes)},
+      {"queued.min.messages", "50000"},
+      // After a full queue the next fetch waits this long; the default of a second is an eternity
+      // for a queue that we empty in milliseconds.
+      {"fetch.queue.backoff.ms", "5"},
+      {"fetch.error.backoff.ms", "100"},
+      {"reconnect.backoff.max.ms", "2000"},             // a broker that is back is used at once
+      {"topic.metadata.refresh.interval.ms", "60000"},  // new partitions are seen in a minute
+      // Makes librdkafka ask for the end of each log also while nothing is fetched: lag stays true
+      // during a pause.
+      {"statistics.interval.ms", "10000"},
+      {"socket.keepalive.enable", "true"},
+      {"log.connection.close", "false"},  // brokers close idle connections; that is no event
+  };
+}
+
+Properties required_properties(const std::string& group) {
+  return {
+      {"group.id", group},
+      {"enable.auto.commit", "false"},  // the truth about positions is in PostgreSQL
+      {"enable.auto.offset.store", "false"},
+      {"auto.offset.reset", "error"},     // never jump over records silently
+      {"enable.partition.eof", "false"},  // it moves positions: see Consumer::Impl::follow_gaps
+  };
+}
+
+Result<Conf> make_conf(const Properties& properties) {
+  Conf conf(rd_kafka_conf_new());
+  for (const auto& [name, value] : properties) {
+    std::array<char, 512> text{};
+    const rd_kafka_conf_res_t result =
+        rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text.data(), text.size());
+    if (result == RD_KAFKA_CONF_OK) continue;
+    if (result == RD_KAFKA_CONF_UNKNOWN) {
+      const std::string nearest = nearest_property(name);
+      return fail(ErrorKind::invalid_argument, "librdkafka has no property '" + name + "'",
+                  nearest.empty() ? "see librdkafka's CONFIGURATION.md for the names"
+                                  : "did you mean '" + nearest + "'?");
+    }
+    return fail(ErrorKind::invalid_argument, "property '" + name + "': " + text.data());
+  }
+  return conf;
+}
+
+std::string conf_value(const rd_kafka_conf_s* conf, const std::string& name) {
+  std::array<char, 512> text{};
+  std::size_t size = text.size();
+  if (rd_kafka_conf_get(conf, name.c_str(), text.data(), &size) != RD_KAFKA_CONF_OK) return {};
+  return text.data();
+}
+
+std::string nearest_property(const std::string& name) {
+  std::string nearest;
+  std::size_t best = std::max<std::size_t>(name.size() / 3, 2) + 1;
+  for (const std::string& candidate : property_names()) {
+    const std::size_t distance = edit_distance(name, candidate);
+    if (distance < best) {
+      best = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace penstock::kafka

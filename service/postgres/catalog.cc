@@ -1,0 +1,318 @@
+#include "postgres/catalog.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/log.h"
+#include "postgres/connection.h"
+#include "text/nearest_names.h"
+
+namespace penstock::postgres {
+namespace {
+
+constexpr int kOldestVersion = 140000;
+
+struct CatalogSession {
+  explicit CatalogSession(const std::stop_token& stop) : on_stop(stop, [this] { wakeup.stop(); }) {}
+
+  Wakeup wakeup{system_clock()};
+  std::stop_callback<std::function<void()>> on_stop;
+  std::unique_ptr<Connection> connection;
+
+  Result<Reply> query(const std::string& sql, std::initializer_list<std::optional<std::string>> p) {
+    auto reply = connection->execute(sql, p);
+    if (!reply) return std::unexpected(std::move(reply.error().error));
+    return std::move(*reply);
+  }
+};
+
+Result<std::unique_ptr<CatalogSession>> open(const std::string& conninfo,
+                                             std::chrono::milliseconds timeout,
+                                             const std::stop_token& stop) {
+  auto session = std::make_unique<CatalogSession>(stop);
+  const std::vector<Connection::Setting> defaults{{"target_session_attrs", "read-write"}};
+  const std::vector<Connection::Setting> overrides{{"application_name", "penstock/catalog"},
+                                                   {"client_encoding", "UTF8"}};
+  auto opened = Connection::open(conninfo, defaults, overrides, timeout, session->wakeup);
+  if (!opened) {
+    Error error = std::move(opened.error().error);
+    if (error.message.contains("session is read-only") ||
+        error.message.contains("server is in hot standby mode")) {
+      error.hint = "Penstock writes: name the primary, or all hosts of the cluster";
+    }
+    return std::unexpected(std::move(error));
+  }
+  session->connection = std::move(*opened);
+  session->connection->set_reply_timeout(timeout);
+  return session;
+}
+
+struct TypeName {
+  std::string_view name;
+  ColumnType type;
+};
+
+constexpr std::array kTypes{
+    TypeName{"bool", ColumnType::boolean},
+    TypeName{"int2", ColumnType::int2},
+    TypeName{"int4", ColumnType::int4},
+    TypeName{"int8", ColumnType::int8},
+    TypeName{"float4", ColumnType::float4},
+    TypeName{"float8", ColumnType::float8},
+    TypeName{"numeric", ColumnType::numeric},
+    TypeName{"text", ColumnType::text},
+    TypeName{"varchar", ColumnType::text},
+    TypeName{"bpchar", ColumnType::text},
+    TypeName{"name", ColumnType::text},
+    TypeName{"citext", ColumnType::text},
+    TypeName{"bytea", ColumnType::bytea},
+    TypeName{"uuid", ColumnType::uuid},
+    TypeName{"date", ColumnType::date},
+    TypeName{"timestamp", ColumnType::timestamp},
+    TypeName{"timestamptz", ColumnType::timestamptz},
+    TypeName{"json", ColumnType::json},
+    TypeName{"jsonb", ColumnType::jsonb},
+};
+
+// Domains are followed to their base type; an array is one whose element type says so (int2vector
+// and its kin look like arrays, too).
+constexpr const char* kColumns = R"sql(
+WITH RECURSIVE base AS (
+  SELECT a.attnum, a.atttypid AS type, a.atttypmod AS modifier, a.attnotnull AS not_null,
+         false AS has_default
+  FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+  SELECT b.attnum, t.typbasetype, CASE b.modifier WHEN -1 THEN t.typtypmod ELSE b.modifier END,
+         b.not_null OR t.typnotnull, b.has_default OR t.typdefault IS NOT NULL
+  FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+)
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.type::bigint,
+       CASE WHEN e.oid IS NULL THEN 0 ELSE e.oid::bigint END,
+       coalesce(e.typname, t.typname), coalesce(e.typtype, t.typtype), b.modifier, b.not_null,
+       (a.atthasdef AND a.attgenerated = '') OR a.attidentity <> '' OR b.has_default,
+       a.attgenerated <> '' OR a.attidentity = 'a',
+       has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
+       coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace
+FROM pg_attribute a
+JOIN base b ON b.attnum = a.attnum
+JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
+LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum)sql";
+
+constexpr const char* kRelation = R"sql(
+SELECT c.oid::bigint, n.nspname, c.relname, c.relkind, c.relpersistence, row_security_active(c.oid),
+       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3'),
+       EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class f ON f.oid = p.relid
+               WHERE f.relkind = 'f'),
+       current_user
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass($1))sql";
+
+std::string_view relation_kind(char kind) {
+  switch (kind) {
+    case 'v':
+      return "a view";
+    case 'm':
+      return "a materialized view";
+    case 'f':
+      return "a foreign table";
+    case 'S':
+      return "a sequence";
+    case 'i':
+    case 'I':
+      return "an index";
+    default:
+      return "no table";
+  }
+}
+
+Result<void> check_relation(const std::string& name, const Reply& row) {
+  const char kind = row.text(0, 3).front();
+  if (kind != 'r' && kind != 'p') {
+    return fail(ErrorKind::invalid_argument,
+                name + " is " + std::string(relation_kind(kind)) + ", and Penstock writes tables",
+                kind == 'f' ? "rows behind a foreign table do not commit together with the position"
+                            : "name the table behind it");
+  }
+  if (row.is_true(0, 5)) {
+    return fail(ErrorKind::invalid_argument,
+                "row-level security applies to " + name + " for role " + row.string(0, 8) +
+                    ", and COPY does not work with it",
+                "ALTER ROLE " + quote_identifier(row.text(0, 8)) + " BYPASSRLS");
+  }
+  if (row.is_true(0, 6)) {
+    return fail(ErrorKind::invalid_argument,
+                name + " has an ON INSERT rule, which COPY does not run",
+                "use a trigger instead of the rule");
+  }
+  if (row.is_true(0, 7)) {
+    return fail(ErrorKind::invalid_argument, name + " has a partition that is a foreign table",
+                "rows behind a foreign table do not commit together with the position");
+  }
+  if (row.text(0, 4) == "u") {
+    log(LogLevel::warning, "table_is_unlogged",
+        {{"table", name},
+         {"meaning", "after a crash PostgreSQL empties it, and Penstock does not begin anew"}});
+  }
+  return {};
+}
+
+// The type's own name, its modifier and whether Penstock writes it.
+void describe_type(ColumnDescription& column, std::string_view type_name, char type_kind,
+                   bool is_builtin, int modifier) {
+  if (type_kind == 'e') {
+    column.type = ColumnType::text;
+    return;
+  }
+  const auto* const found = std::ranges::find(kTypes, type_name, &TypeName::name);
+  if (found == kTypes.end() || type_kind != 'b' || (!is_builtin && type_name != "citext")) return;
+  column.type = found->type;
+  constexpr int kModifierHeader = 4;  // VARHDRSZ: typmods of these types count it in
+  if (modifier < kModifierHeader) return;
+  if (type_name == "varchar" || type_name == "bpchar") {
+    column.max_length = modifier - kModifierHeader;
+  } else if (type_name == "numeric") {
+    // src/backend/utils/adt/numeric.c, numeric_typmod_precision and _scale (11 bits, signed).
+    column.numeric_precision = ((modifier - kModifierHeader) >> 16) & 0xFFFF;
+    column.numeric_scale = (((modifier - kModifierHeader) & 0x7FF) ^ 1024) - 1024;
+  }
+}
+
+Result<Error> no_such_table(CatalogSession& session, const std::string& table) {
+  auto tables = session.query(
+      "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname "
+      "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+      "WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' "
+      "AND n.nspname NOT IN ('information_schema', 'penstock') ORDER BY 1 LIMIT 2000",
+      {});
+  if (!tables) return std::unexpected(std::move(tables.error()));
+  std::vector<text::NamedCandidate> candidates;
+  for (int row = 0; row < tables->rows(); ++row) {
+    candidates.push_back({.shown = tables->string(row, 0), .compared = tables->string(row, 1)});
+  }
+  std::string hint = text::nearest_names(table.substr(table.rfind('.') + 1), candidates);
+  hint = hint.empty() ? "create it first; Penstock does not create tables"
+                      : "did you mean " + hint + "?";
+  return Error{ErrorKind::not_found, "there is no table " + table, std::move(hint), {}};
+}
+
+// A message of PostgreSQL's about a table that cannot even be looked up.
+Error lookup_error(Error error, const std::string& table) {
+  if (error.sqlstate == "42501") {
+    error.kind = ErrorKind::permission_denied;
+    error.hint = "GRANT USAGE ON SCHEMA " + table.substr(0, table.find('.')) +
+                 " TO the role of the connection string";
+  } else if (error.sqlstate == "42601" || error.sqlstate == "42602") {
+    error.kind = ErrorKind::invalid_argument;
+    error.message = "'" + table + "' is no table name: " + error.message;
+    error.hint = R"(write table, schema.table or schema."Table With Capitals")";
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<ServerDescription> check_server(const std::string& conninfo,
+                                       std::chrono::milliseconds timeout,
+                                       const std::stop_token& stop) {
+  auto session = open(conninfo, timeout, stop);
+  if (!session) return std::unexpected(std::move(session.error()));
+  auto row = (*session)->query(
+      "SELECT current_database(), current_user, current_setting('server_encoding'), "
+      "pg_is_in_recovery(), current_setting('transaction_read_only')::boolean, "
+      "has_function_privilege('pg_control_system()', 'EXECUTE')",
+      {});
+  if (!row) return std::unexpected(std::move(row.error()));
+  ServerDescription server{.version = (*session)->connection->server_version(),
+                           .host = (*session)->connection->host(),
+                           .port = (*session)->connection->port(),
+                           .database = row->string(0, 0),
+                           .user = row->string(0, 1),
+                           .system_identifier = {}};
+  if (server.version < kOldestVersion) {
+    return fail(ErrorKind::invalid_argument,
+                "this is PostgreSQL " + (*session)->connection->parameter("server_version"),
+                "Penstock needs PostgreSQL 14 or later");
+  }
+  if (row->text(0, 2) != "UTF8") {
+    return fail(ErrorKind::invalid_argument,
+                "database " + server.database + " has the encoding " + row->string(0, 2),
+                "Penstock needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0");
+  }
+  if (row->is_true(0, 3) || row->is_true(0, 4)) {
+    return fail(ErrorKind::unavailable,
+                row->is_true(0, 3) ? "this server is a standby" : "this session is read-only",
+                "name the primary, or take default_transaction_read_only off", "25006");
+  }
+  if (row->is_true(0, 5)) {
+    if (auto id = (*session)->query("SELECT system_identifier FROM pg_control_system()", {})) {
+      server.system_identifier = id->string(0, 0);
+    }
+  }
+  return server;
+}
+
+Result<TableDescription> describe_table(const std::string& conninfo, const std::string& table,
+                                        std::chrono::milliseconds timeout,
+                                        const std::stop_token& stop) {
+  auto session = open(conninfo, timeout, stop);
+  if (!session) return std::unexpected(std::move(session.error()));
+  auto relation = (*session)->query(kRelation, {table});
+  if (!relation) return std::unexpected(lookup_error(std::move(relation.error()), table));
+  if (relation->rows() == 0) {
+    auto error = no_such_table(**session, table);
+    return std::unexpected(error ? std::move(*error) : std::move(error.error()));
+  }
+  TableDescription description;
+  description.schema = relation->string(0, 1);
+  description.name = relation->string(0, 2);
+  const std::string name = description.quoted_name();
+  if (auto fit = check_relation(name, *relation); !fit) {
+    return std::unexpected(std::move(fit.error()));
+  }
+
+  const std::string id = relation->string(0, 0);
+  auto columns = (*session)->query(kColumns, {id});
+  if (!columns) return std::unexpected(std::move(columns.error()));
+  bool may_insert = false;
+  for (int row = 0; row < columns->rows(); ++row) {
+    ColumnDescription column;
+    column.name = columns->string(row, 0);
+    column.type_name = columns->string(row, 1);
+    column.type_oid = static_cast<std::uint32_t>(std::stoul(columns->string(row, 2)));
+    column.element_oid = static_cast<std::uint32_t>(std::stoul(columns->string(row, 3)));
+    column.is_array = column.element_oid != 0;
+    column.not_null = columns->is_true(row, 7);
+    column.has_default = columns->is_true(row, 8);
+    column.is_generated = columns->is_true(row, 9);
+    may_insert = may_insert || columns->is_true(row, 10);
+    describe_type(column, columns->text(row, 4), columns->text(row, 5).front(),
+                  columns->is_true(row, 11), std::stoi(columns->string(row, 6)));
+    description.columns.push_back(std::move(column));
+  }
+  if (!may_insert) {
+    return fail(ErrorKind::permission_denied,
+                "role " + relation->string(0, 8) + " may not INSERT into " + name,
+                "GRANT INSERT ON " + name + " TO " + quote_identifier(relation->text(0, 8)),
+                "42501");
+  }
+
+  auto key = (*session)->query(
+      "SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) "
+      "JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attnum = k.attnum "
+      "WHERE i.indrelid = $1::oid AND i.indisprimary ORDER BY k.place",
+      {id});
+  if (!key) return std::unexpected(std::move(key.error()));
+  for (int row = 0; row < key->rows(); ++row) {
+    description.primary_key.push_back(key->string(row, 0));
+  }
+  return description;
+}
+
+}  // namespace penstock::postgres

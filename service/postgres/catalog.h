@@ -1,0 +1,47 @@
+// What PostgreSQL must be told or asked before a lane may write: is the server fit, and what does
+// the target table look like.
+//
+// Place in the flow: app/ calls both at start and `penstock check --online` does; compute/ binds
+// expressions to the description, lanes encode by it.
+// Threads: free functions without state; each call opens and closes a connection of its own.
+// Failure: a value. `unavailable` is worth another try; all other kinds need a person. No message
+// ever holds the password or the rest of the connection string. Stop: a stop that is requested ends
+// the waiting with `cancelled`.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <stop_token>
+#include <string>
+
+#include "core/error.h"
+#include "core/table.h"
+
+namespace penstock::postgres {
+
+struct ServerDescription {
+  int version = 0;   // as server_version_num: 170005
+  std::string host;  // a directory when it is a Unix socket
+  std::uint16_t port = 0;
+  std::string database;
+  std::string user;
+  std::string system_identifier;  // empty when the role may not read it
+};
+
+// Connects and checks that Penstock can work there: PostgreSQL 14 or later, encoding UTF8, and a
+// session that may write (not a standby, not default_transaction_read_only).
+[[nodiscard]] Result<ServerDescription> check_server(
+    const std::string& conninfo, std::chrono::milliseconds timeout = std::chrono::seconds(10),
+    const std::stop_token& stop = {});
+
+// Reads `table`, which is "schema.table" or found by the role's search_path; quotes as in SQL
+// (orders, public.orders, "Order Lines", app."Order").
+// not_found: names the nearest tables. invalid_argument: a relation that cannot be written exactly
+// once by both write methods (view, foreign table, row-level security, ON INSERT rule), says why.
+// permission_denied: names the GRANT that fixes it. A partitioned table is written through its
+// parent. Columns of a type that Penstock cannot write are there as `unsupported`.
+[[nodiscard]] Result<TableDescription> describe_table(
+    const std::string& conninfo, const std::string& table,
+    std::chrono::milliseconds timeout = std::chrono::seconds(10), const std::stop_token& stop = {});
+
+}  // namespace penstock::postgres

@@ -1,0 +1,141 @@
+// Connection: libpq behind one RAII wrapper that never blocks for longer than it is told to.
+//
+// Place: used by Session and by the catalog; the only place that knows libpq.
+// Threads: one owner. Every wait ends when the Wakeup is stopped (FailureClass::cancelled).
+// Failure: a Failure with PostgreSQL's SQLSTATE. After `connection_lost` only destruction is
+// useful. Stop: the destructor closes at once; cancel() first ends a statement that is still
+// running.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "postgres/failure_class.h"
+#include "postgres/wakeup.h"
+
+struct pg_conn;
+struct pg_result;
+
+namespace penstock::postgres {
+
+enum class ReplyKind : std::uint8_t {
+  done,  // a command without rows
+  rows,
+  copy_in,
+  sync,     // the end of a pipeline segment
+  skipped,  // not run, because an earlier command of the segment failed
+  error,
+};
+
+class Reply {
+ public:
+  explicit Reply(pg_result* result) : result_(result) {}
+
+  [[nodiscard]] ReplyKind kind() const;
+  [[nodiscard]] std::string_view tag() const;  // "COMMIT", "INSERT 0 3"
+  [[nodiscard]] int rows() const;
+  [[nodiscard]] std::string_view text(int row, int column) const;  // empty when NULL
+  [[nodiscard]] std::string string(int row, int column) const {
+    return std::string(text(row, column));
+  }
+  [[nodiscard]] bool is_null(int row, int column) const;
+  [[nodiscard]] bool is_true(int row, int column) const { return text(row, column) == "t"; }
+  [[nodiscard]] Failure failure() const;  // of kind `error` only
+
+ private:
+  struct Clear {
+    void operator()(pg_result* result) const;
+  };
+  std::unique_ptr<pg_result, Clear> result_;
+};
+
+// One binary parameter; null when `data` is.
+struct Param {
+  const char* data = nullptr;
+  int size = 0;
+};
+
+class Connection {
+ public:
+  struct Setting {
+    std::string name;
+    std::string value;
+  };
+
+  // `defaults` give way to what the connection string says, `overrides` do not.
+  [[nodiscard]] static Try<std::unique_ptr<Connection>> open(const std::string& conninfo,
+                                                             std::span<const Setting> defaults,
+                                                             std::span<const Setting> overrides,
+                                                             std::chrono::milliseconds timeout,
+                                                             Wakeup& wakeup);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Longest silence of the server while we wait for it; 0: no bound. A frozen server keeps its TCP
+  // connections alive, so neither keepalives nor its own statement_timeout end that wait.
+  void set_reply_timeout(std::chrono::milliseconds timeout) { reply_timeout_ = timeout; }
+
+  // Runs one or more statements; the last reply, or the first failure.
+  [[nodiscard]] Try<Reply> execute(const std::string& sql);
+  // One statement with text parameters.
+  [[nodiscard]] Try<Reply> execute(const std::string& sql,
+                                   std::initializer_list<std::optional<std::string>> parameters);
+
+  // COPY … FROM STDIN: `sql` may have statements before it. After a failure of any of the three the
+  // COPY has ended and the failure is what PostgreSQL said.
+  [[nodiscard]] Try<void> begin_copy(const std::string& sql);
+  [[nodiscard]] Try<void> put_copy(std::string_view bytes);
+  [[nodiscard]] Try<void> end_copy();
+
+  // Pipeline: send anything, sync, then take one reply per command and one per sync. Sending also
+  // reads, so that neither side blocks on a full socket.
+  [[nodiscard]] Try<void> enter_pipeline();
+  [[nodiscard]] Try<void> send_prepare(const char* name, const std::string& sql,
+                                       std::span<const std::uint32_t> types);
+  [[nodiscard]] Try<void> send_prepared(const char* name, std::span<const Param> parameters);
+  [[nodiscard]] Try<void> send_sync();
+  [[nodiscard]] Try<Reply> next();
+  void leave_pipeline();
+
+  // Asks PostgreSQL to end the running statement; waits a second at most for that to be taken.
+  void cancel();
+
+  // Whether the server has closed this connection while nothing was going on.
+  [[nodiscard]] bool found_dead();
+  [[nodiscard]] int socket() const;
+  [[nodiscard]] int server_version() const;
+  // Of the server that answered, where the connection string names several. A path for a socket.
+  [[nodiscard]] std::string host() const;
+  [[nodiscard]] std::uint16_t port() const;
+  [[nodiscard]] std::string parameter(const char* name) const;
+
+ private:
+  Connection(pg_conn* connection, Wakeup& wakeup) : connection_(connection), wakeup_(wakeup) {}
+
+  [[nodiscard]] Try<void> finish_connecting(SteadyTime deadline);
+  [[nodiscard]] Try<void> wait_io(bool for_write, SteadyTime deadline);
+  [[nodiscard]] Try<void> flush();
+  // The next result, null at the end of a command's results.
+  [[nodiscard]] Try<pg_result*> take();
+  [[nodiscard]] Try<Reply> collect();
+  [[nodiscard]] std::unexpected<Failure> lost() const;
+  [[nodiscard]] SteadyTime reply_deadline() const;
+
+  pg_conn* connection_;
+  Wakeup& wakeup_;
+  std::chrono::milliseconds reply_timeout_{0};
+  std::vector<const char*> values_;  // scratch of send_prepared
+  std::vector<int> sizes_;
+  std::vector<int> formats_;
+};
+
+}  // namespace penstock::postgres

@@ -1,0 +1,131 @@
+#include "postgres/failure_class.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace penstock::postgres {
+namespace {
+
+struct Entry {
+  std::string_view prefix;  // a class (two characters) or a whole SQLSTATE
+  FailureClass failure;
+};
+
+// The longest prefix counts. PostgreSQL documentation, Appendix A, "PostgreSQL Error Codes".
+constexpr std::array kTable{
+    Entry{"08", FailureClass::retry},          // connection exceptions
+    Entry{"08P01", FailureClass::row},         // a value with too few or too many bytes
+    Entry{"0A", FailureClass::configuration},  // feature not supported
+    Entry{"22", FailureClass::row},            // data exceptions
+    Entry{"23", FailureClass::row},            // integrity constraints
+    Entry{"25", FailureClass::retry},          // the state of our transaction: begin a new one
+    Entry{"25006", FailureClass::retry},       // read-only: a standby after a failover
+    Entry{"26", FailureClass::retry},          // the session forgot our prepared statement
+    Entry{"28", FailureClass::configuration},  // credentials
+    Entry{"2B", FailureClass::configuration},
+    Entry{"2D", FailureClass::configuration},  // a trigger that commits
+    Entry{"34", FailureClass::retry},
+    Entry{"3B", FailureClass::retry},  // savepoints
+    Entry{"3D", FailureClass::configuration},
+    Entry{"3F", FailureClass::configuration},
+    Entry{"40", FailureClass::retry_quickly},  // serialization failure, deadlock
+    Entry{"42", FailureClass::configuration},  // undefined table or column, privileges
+    Entry{"42622", FailureClass::row},         // a value too long for the type name
+    Entry{"44", FailureClass::row},            // WITH CHECK OPTION
+    Entry{"53", FailureClass::retry},          // disk full, out of memory, too many connections
+    Entry{"54", FailureClass::row},            // row too big, index row too big, nesting too deep
+    Entry{"55", FailureClass::retry},          // lock_timeout, object in use
+    Entry{"57", FailureClass::retry},          // shutdown, crash, statement_timeout
+    Entry{"58", FailureClass::retry},          // I/O
+    Entry{"F0", FailureClass::configuration},
+    Entry{"HV", FailureClass::retry},  // a trigger's foreign server
+    Entry{"P0", FailureClass::row},    // RAISE in a trigger
+    Entry{"PS001", FailureClass::fenced},
+    Entry{"XX", FailureClass::retry},  // internal error, corruption: never the row's fault for sure
+};
+
+struct Reason {
+  std::string_view sqlstate;
+  std::string_view name;
+};
+
+constexpr std::array kReasons{
+    Reason{"08P01", "invalid_binary_representation"},
+    Reason{"22001", "string_too_long"},
+    Reason{"22003", "numeric_value_out_of_range"},
+    Reason{"22007", "invalid_datetime"},
+    Reason{"22008", "datetime_out_of_range"},
+    Reason{"22021", "invalid_encoding"},
+    Reason{"22P02", "invalid_text_representation"},
+    Reason{"22P03", "invalid_binary_representation"},
+    Reason{"22P05", "untranslatable_character"},
+    Reason{"23502", "not_null_violation"},
+    Reason{"23503", "foreign_key_violation"},
+    Reason{"23505", "unique_violation"},
+    Reason{"23514", "check_violation"},
+    Reason{"23P01", "exclusion_violation"},
+    Reason{"44000", "with_check_option_violation"},
+    Reason{"54000", "row_too_big"},
+    Reason{"54001", "too_complex"},
+    Reason{"P0001", "raised_by_trigger"},
+};
+
+}  // namespace
+
+FailureClass classify(std::string_view sqlstate) {
+  if (sqlstate.empty()) return FailureClass::retry;
+  const Entry* best = nullptr;
+  for (const Entry& entry : kTable) {
+    if (sqlstate.starts_with(entry.prefix) &&
+        (best == nullptr || entry.prefix.size() > best->prefix.size())) {
+      best = &entry;
+    }
+  }
+  return best != nullptr ? best->failure : FailureClass::row;
+}
+
+bool keeps_session(std::string_view sqlstate) {
+  return sqlstate == "55P03" || sqlstate == "57014" || sqlstate.starts_with("40");
+}
+
+bool helps_to_halve(std::string_view sqlstate) {
+  return sqlstate == "57014" || sqlstate == "53200";
+}
+
+ErrorKind kind_of(FailureClass failure, std::string_view sqlstate) {
+  switch (failure) {
+    case FailureClass::retry:
+    case FailureClass::retry_quickly:
+      return ErrorKind::unavailable;
+    case FailureClass::row:
+      return ErrorKind::data;
+    case FailureClass::configuration:
+      if (sqlstate == "42501" || sqlstate.starts_with("28")) return ErrorKind::permission_denied;
+      if (sqlstate == "42P01" || sqlstate == "42703" || sqlstate == "42883" ||
+          sqlstate.starts_with("3D") || sqlstate.starts_with("3F")) {
+        return ErrorKind::not_found;
+      }
+      return ErrorKind::invalid_argument;
+    case FailureClass::fenced:
+      return ErrorKind::fenced;
+    case FailureClass::cancelled:
+      return ErrorKind::cancelled;
+  }
+  return ErrorKind::internal;
+}
+
+std::string_view refusal_reason(std::string_view sqlstate) {
+  const auto* const found = std::ranges::find(kReasons, sqlstate, &Reason::sqlstate);
+  return found != kReasons.end() ? found->name : std::string_view("refused_by_postgresql");
+}
+
+std::unexpected<Failure> failed(FailureClass failure, ErrorKind kind, std::string message,
+                                std::string hint) {
+  Failure value;
+  value.failure = failure;
+  value.error = Error{kind, std::move(message), std::move(hint), {}};
+  return std::unexpected(std::move(value));
+}
+
+}  // namespace penstock::postgres

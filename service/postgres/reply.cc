@@ -1,0 +1,66 @@
+#include <libpq-fe.h>
+
+#include "postgres/connection.h"
+
+namespace penstock::postgres {
+namespace {
+
+std::string field(const PGresult* result, int code) {
+  const char* const text = PQresultErrorField(result, code);
+  return text != nullptr ? text : "";
+}
+
+}  // namespace
+
+void Reply::Clear::operator()(pg_result* result) const { PQclear(result); }
+
+ReplyKind Reply::kind() const {
+  switch (PQresultStatus(result_.get())) {
+    case PGRES_COMMAND_OK:
+    case PGRES_EMPTY_QUERY:
+      return ReplyKind::done;
+    case PGRES_TUPLES_OK:
+    case PGRES_SINGLE_TUPLE:
+      return ReplyKind::rows;
+    case PGRES_COPY_IN:
+      return ReplyKind::copy_in;
+    case PGRES_PIPELINE_SYNC:
+      return ReplyKind::sync;
+    case PGRES_PIPELINE_ABORTED:
+      return ReplyKind::skipped;
+    default:
+      return ReplyKind::error;
+  }
+}
+
+std::string_view Reply::tag() const { return PQcmdStatus(result_.get()); }
+int Reply::rows() const { return PQntuples(result_.get()); }
+std::string_view Reply::text(int row, int column) const {
+  return {PQgetvalue(result_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+}
+bool Reply::is_null(int row, int column) const {
+  return PQgetisnull(result_.get(), row, column) != 0;
+}
+
+Failure Reply::failure() const {
+  const PGresult* const result = result_.get();
+  Failure failure;
+  failure.error.sqlstate = field(result, PG_DIAG_SQLSTATE);
+  failure.error.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+  failure.error.hint = field(result, PG_DIAG_MESSAGE_HINT);
+  failure.detail = field(result, PG_DIAG_MESSAGE_DETAIL);
+  failure.context = field(result, PG_DIAG_CONTEXT);
+  if (failure.error.message.empty()) {
+    const std::string_view message = PQresultErrorMessage(result);
+    failure.error.message = message.substr(0, message.find('\n'));
+  }
+  const std::string severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  failure.connection_lost =
+      severity == "FATAL" || severity == "PANIC" || failure.error.sqlstate.empty();
+  failure.failure = classify(failure.error.sqlstate);
+  failure.error.kind = kind_of(failure.failure, failure.error.sqlstate);
+  return failure;
+}
+
+}  // namespace penstock::postgres

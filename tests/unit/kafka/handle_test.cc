@@ -1,0 +1,25 @@
+#include "kafka/handle.h"
+
+#include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
+
+namespace penstock::kafka {
+namespace {
+
+TEST(KafkaError, SaysWhatToDoAboutIt) {
+  const Error network = to_error(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
+  EXPECT_EQ(network.kind, ErrorKind::unavailable);
+  EXPECT_NE(network.hint.find("bootstrap.servers"), std::string::npos);
+  const Error login = to_error(RD_KAFKA_RESP_ERR__AUTHENTICATION, "bad password");
+  EXPECT_EQ(login.kind, ErrorKind::permission_denied);
+  EXPECT_EQ(login.message, "Kafka: bad password");
+  EXPECT_NE(login.hint.find("sasl"), std::string::npos);
+  EXPECT_EQ(to_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).kind, ErrorKind::not_found);
+  EXPECT_EQ(to_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED).kind,
+            ErrorKind::permission_denied);
+  EXPECT_EQ(to_error(RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL).kind, ErrorKind::conflict);
+  EXPECT_EQ(to_error(RD_KAFKA_RESP_ERR__TIMED_OUT).kind, ErrorKind::deadline_exceeded);
+}
+
+}  // namespace
+}  // namespace penstock::kafka

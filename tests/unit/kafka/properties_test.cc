@@ -1,0 +1,82 @@
+#include "kafka/properties.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "kafka/probe.h"
+
+namespace penstock::kafka {
+namespace {
+
+TEST(KafkaProperties, DefaultsAreAcceptedForAnyShareOfMemory) {
+  for (const std::size_t prefetch :
+       {std::size_t{0}, std::size_t{1} << 20, std::size_t{16} << 20, std::size_t{1} << 40}) {
+    const auto conf = make_conf(default_properties(prefetch));
+    ASSERT_TRUE(conf) << conf.error().to_string();
+    EXPECT_EQ(conf_value(conf->get(), "partition.assignment.strategy"), "cooperative-sticky");
+    EXPECT_EQ(conf_value(conf->get(), "isolation.level"), "read_committed");
+  }
+}
+
+TEST(KafkaProperties, QueueAndFetchShareThePrefetchMemory) {
+  const Properties properties = default_properties(std::size_t{32} << 20);
+  const std::size_t queue = std::stoul(properties.at("queued.max.messages.kbytes")) * 1024;
+  const std::size_t fetch = std::stoul(properties.at("fetch.max.bytes"));
+  EXPECT_LE(queue + fetch, std::size_t{32} << 20);
+}
+
+TEST(KafkaProperties, NoPartitionFillsAFetchAlone) {
+  for (const std::size_t memory_mib : {16U, 64U, 512U}) {
+    const Properties properties = default_properties((memory_mib << 20) / 4);
+    const std::size_t fetch = std::stoul(properties.at("fetch.max.bytes"));
+    EXPECT_LE(std::stoul(properties.at("fetch.message.max.bytes")), fetch / 4) << memory_mib;
+  }
+}
+
+TEST(KafkaProperties, RequiredOnesTurnOffEverythingThatCouldMoveAPosition) {
+  const auto conf = make_conf(required_properties("g"));
+  ASSERT_TRUE(conf);
+  EXPECT_EQ(conf_value(conf->get(), "group.id"), "g");
+  EXPECT_EQ(conf_value(conf->get(), "enable.auto.commit"), "false");
+  EXPECT_EQ(conf_value(conf->get(), "enable.auto.offset.store"), "false");
+  EXPECT_EQ(conf_value(conf->get(), "enable.partition.eof"), "false");
+  EXPECT_EQ(conf_value(conf->get(), "auto.offset.reset"), "error");
+}
+
+TEST(KafkaProperties, NameTheOneThatIsUnknownAndTheOneThatWasMeant) {
+  const auto checked = check_properties({{"bootstrap.server", "localhost:9092"}});
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().kind, ErrorKind::invalid_argument);
+  EXPECT_EQ(checked.error().message, "librdkafka has no property 'bootstrap.server'");
+  EXPECT_EQ(checked.error().hint, "did you mean 'bootstrap.servers'?");
+  const auto strange = check_properties({{"qwertyuiop", "1"}});
+  ASSERT_FALSE(strange);
+  EXPECT_NE(strange.error().hint.find("CONFIGURATION.md"), std::string::npos);
+}
+
+TEST(KafkaProperties, NameTheOneWhoseValueIsWrong) {
+  for (const auto& [name, value] :
+       {std::pair("session.timeout.ms", "soon"), std::pair("isolation.level", "serializable")}) {
+    const auto checked = check_properties({{name, value}});
+    ASSERT_FALSE(checked) << name;
+    EXPECT_NE(checked.error().message.find(name), std::string::npos);
+  }
+}
+
+TEST(KafkaProperties, AcceptOnesOfTopicsAndSecurity) {
+  EXPECT_TRUE(check_properties({{"security.protocol", "sasl_ssl"},
+                                {"sasl.mechanism", "SCRAM-SHA-256"},
+                                {"sasl.username", "u"},
+                                {"sasl.password", "p"},
+                                {"auto.offset.reset", "error"}}));
+}
+
+TEST(KafkaProperties, SuggestTheNearestName) {
+  EXPECT_EQ(nearest_property("fetch.wait.ms"), "fetch.wait.max.ms");
+  EXPECT_EQ(nearest_property("sesion.timeout.ms"), "session.timeout.ms");
+  EXPECT_EQ(nearest_property("zzz"), "");
+}
+
+}  // namespace
+}  // namespace penstock::kafka
