@@ -101,22 +101,16 @@ void Assignment::assigned(rd_kafka_topic_partition_list_s* list) {
     const auto topic = std::ranges::find(options_.topics, entry.topic);
     const PartitionId id{static_cast<TopicIndex>(topic - options_.topics.begin()), entry.partition};
     auto& partition = partitions_[id];
-    if (!partition) partition = std::make_unique<Partition>(id, entry.topic);
-    partition->queue.reset(rd_kafka_queue_get_partition(kafka_, entry.topic, entry.partition));
-    rd_kafka_queue_forward(partition->queue.get(), records_);
+    partition = std::make_unique<Partition>(id, entry.topic);
     fresh.push_back(partition.get());
   }
   log(LogLevel::info, "rebalance",
       {{"pipeline", options_.pipeline},
        {"assigned", list->cnt},
        {"partitions", partitions_.size()}});
-  if (!fresh.empty()) claim(fresh);
-
-  for (int i = 0; i < list->cnt; ++i) {
-    const Partition& partition = *fresh[static_cast<std::size_t>(i)];
-    // What is not claimed yet begins nowhere: paused below, and sought when it is.
-    list->elems[i].offset =
-        partition.epoch == Epoch::none ? RD_KAFKA_OFFSET_END : partition.builder->next();
+  if (!fresh.empty()) {
+    claim(fresh);
+    begin_anew(fresh, list);
   }
   if (cooperative(kafka_)) {
     if (rd_kafka_error_t* error = rd_kafka_incremental_assign(kafka_, list)) {
@@ -126,10 +120,38 @@ void Assignment::assigned(rd_kafka_topic_partition_list_s* list) {
   } else if (const rd_kafka_resp_err_t err = rd_kafka_assign(kafka_, list)) {
     report(kafka::to_error(err));
   }
-  for (Partition* partition : fresh) {
-    if (partition->phase != Phase::reading) pause(*partition);
-  }
   generation_ = generation_of(kafka_);
+}
+
+// librdkafka keeps its object of a partition for as long as the client lives. In 2.8, what of an
+// earlier assignment is still there in the next one:
+//   - whether we paused it: nothing but a resume takes that back, neither unassign nor assign;
+//   - where its records go: unassign ends our forwarding, and assign does not begin its own again;
+//   - the ends of its log, until the next fetch or statistics.interval.ms: lag may be old for a
+//     moment, nothing is decided by it;
+//   - the last error of its fetches, which is then not reported a second time.
+// The position is taken from `list`, records of before are recognized by their version and never
+// delivered, and the stored offset (which we do not use) is forgotten when it is unassigned.
+// Before the assignment, while nothing of it is fetched: a resume of a partition that is being
+// read would go back to where its fetcher once began.
+void Assignment::begin_anew(const Due& fresh, rd_kafka_topic_partition_list_s* list) {
+  const auto size = static_cast<int>(fresh.size());
+  const kafka::PartitionList paused(rd_kafka_topic_partition_list_new(size));
+  const kafka::PartitionList resumed(rd_kafka_topic_partition_list_new(size));
+  for (int i = 0; i < size; ++i) {
+    Partition& partition = *fresh[static_cast<std::size_t>(i)];
+    rd_kafka_topic_partition_t& entry = list->elems[i];
+    partition.queue.reset(rd_kafka_queue_get_partition(kafka_, entry.topic, entry.partition));
+    rd_kafka_queue_forward(partition.queue.get(), records_);
+    const bool reading = partition.phase == Phase::reading;
+    // What is not claimed yet begins nowhere; it is sought when it is.
+    entry.offset = reading ? partition.builder->next() : RD_KAFKA_OFFSET_END;
+    partition.paused = !reading;
+    rd_kafka_topic_partition_list_add((reading ? resumed : paused).get(), entry.topic,
+                                      entry.partition);
+  }
+  rd_kafka_resume_partitions(kafka_, resumed.get());
+  rd_kafka_pause_partitions(kafka_, paused.get());
 }
 
 void Assignment::revoked(rd_kafka_topic_partition_list_s* list) {
@@ -275,7 +297,7 @@ void Assignment::put_off(Partition& partition, const std::string& reason) {
        {"topic", partition.topic},
        {"partition", partition.id.partition},
        {"error", reason}});
-  // In the callback it is not assigned yet; assigned() does it.
+  // In the callback it is not assigned yet; begin_anew() does it.
   if (!in_callback_) pause(partition);
 }
 

@@ -56,6 +56,9 @@ class Assignment {
   using Due = std::vector<Partition*>;
 
   void assigned(rd_kafka_topic_partition_list_s* list);
+  // Sets whatever librdkafka remembers of these partitions from earlier assignments, for the one
+  // that begins: `list` in the same order, with positions afterwards.
+  void begin_anew(const Due& fresh, rd_kafka_topic_partition_list_s* list);
   void revoked(rd_kafka_topic_partition_list_s* list);
   void claim(const Due& due);
   [[nodiscard]] Result<std::vector<ClaimAnswer>> ask(const std::vector<ClaimRequest>& requests);

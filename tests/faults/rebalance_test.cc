@@ -1,8 +1,12 @@
 // Instances come and go under load.
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <string>
+
 #include "faults/expect.h"
 #include "support/stand.h"
+#include "support/tcp_proxy.h"
 
 namespace penstock::test {
 namespace {
@@ -65,6 +69,43 @@ TEST(Rebalance, DrainsWhatIsInFlightBeforeAPartitionIsGivenAway) {
   EXPECT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
   expect_exactly_once(stand.conclude());
   EXPECT_EQ(first.metric("penstock_fenced_total").value_or(-1), 0) << first.log();
+}
+
+// PostgreSQL is out of reach for one of two, so that its claims fail; what it could not claim is
+// lost, and comes back when PostgreSQL does.
+TEST(Rebalance, GoesOnWithPartitionsThatItCouldNotClaimOnce) {
+  Stand stand;
+  TcpProxy proxy(stand.postgres().port());
+  stand.produce(200'000, 10'000);
+  auto healthy = stand.serve("healthy");
+  auto cut_off = stand.serve(
+      "cut-off", {.conninfo = stand.conninfo() + " port=" + std::to_string(proxy.port())});
+  ASSERT_TRUE(wait_until([&] { return rows_of(cut_off) > 1'000; })) << cut_off.log();
+  const auto waiting = [&] { return cut_off.metric("penstock_partition_waiting"); };
+
+  // Its session ends, it is a member again, and can claim nothing, in the end not one of the four.
+  proxy.refuse(true);
+  const int before = healthy.logged("partition_claimed");
+  cut_off.process().signal(SIGSTOP);
+  ASSERT_TRUE(wait_until([&] { return healthy.logged("partition_claimed") > before; }))
+      << healthy.log();
+  cut_off.process().signal(SIGCONT);
+  ASSERT_TRUE(wait_until([&] { return waiting() == 2.0; })) << cut_off.log();
+  EXPECT_TRUE(healthy.stop().success()) << healthy.log();
+  ASSERT_TRUE(wait_until([&] { return waiting() == 4.0; })) << cut_off.log();
+
+  // It loses all of them, and gets two back from the one that took over.
+  cut_off.process().signal(SIGSTOP);
+  auto heir = stand.serve("heir");
+  ASSERT_TRUE(wait_until([&] { return heir.logged("partition_claimed") >= 4; })) << heir.log();
+  const int lost = cut_off.logged("partition_lost");
+  cut_off.process().signal(SIGCONT);
+  ASSERT_TRUE(wait_until([&] { return cut_off.logged("partition_lost") > lost; }))
+      << "no fault bit: nothing was lost\n"
+      << cut_off.log();
+  proxy.refuse(false);
+  ASSERT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
+  expect_exactly_once(stand.conclude(30s));
 }
 
 }  // namespace

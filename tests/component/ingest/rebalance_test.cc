@@ -13,6 +13,16 @@
 namespace penstock::ingest {
 namespace {
 
+constexpr PartitionId kFirst{0, 0};
+
+class FrozenClock : public Clock {
+ public:
+  [[nodiscard]] SteadyTime steady_now() const override { return now_; }
+
+ private:
+  SteadyTime now_ = std::chrono::steady_clock::now();
+};
+
 class RebalanceTest : public testing::Test {
  protected:
   ConsumerOptions options() {
@@ -63,18 +73,37 @@ class RebalanceTest : public testing::Test {
     EXPECT_FALSE(first.called("on_lost"));
   }
 
+  // The group no longer knows us: what a process hears that slept past its session timeout.
+  void lose_the_session() {
+    constexpr std::int16_t kHeartbeat = 12;
+    cluster.fail_requests(kHeartbeat, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, 1);
+  }
+
+  // librdkafka remembers a pause beyond the assignment in which it was asked for.
+  void what_waited_for_a_claim_is_lost_and_comes_back(ConsumerOptions shared) {
+    cluster.create_topic("orders", 1);
+    cluster.produce_many("orders", 0, 0, 10);
+    store.set_position(kFirst, 4);
+    store.fail_claims(1);
+    const FrozenClock clock;  // the claim is never tried again: only a new assignment asks for one
+    shared.clock = &clock;
+    FakePipeline pipeline(store, shared);
+    ASSERT_TRUE(pipeline.consumer().start());
+    ASSERT_TRUE(
+        eventually([&] { return pipeline.consumer().stats().claim_failures.value() == 1; }));
+    ASSERT_TRUE(eventually([&] { return pipeline.consumer().joined(); }));
+    lose_the_session();
+    ASSERT_TRUE(eventually([&] { return pipeline.called("on_lost"); }));
+    ASSERT_TRUE(eventually([&] { return store.epoch(kFirst) == Epoch{1}; }));
+    ASSERT_TRUE(eventually([&] { return store.row_count() == 6; })) << "it stands still";
+    cluster.produce_many("orders", 0, 10, 10);
+    ASSERT_TRUE(eventually([&] { return store.row_count() == 16; }));
+    store.expect_in_order(4);
+    EXPECT_EQ(pipeline.consumer().stats().claim_failures.value(), 1U);
+  }
+
   MockCluster cluster;
   FakeStore store;
-};
-
-constexpr PartitionId kFirst{0, 0};
-
-class FrozenClock : public Clock {
- public:
-  [[nodiscard]] SteadyTime steady_now() const override { return now_; }
-
- private:
-  SteadyTime now_ = std::chrono::steady_clock::now();
 };
 
 TEST_F(RebalanceTest, LosesAndDoublesNothingWhenPartitionsMoveCooperatively) {
@@ -138,9 +167,7 @@ TEST_F(RebalanceTest, DiscardsEverythingWhenPartitionsAreLost) {
   FakePipeline pipeline(store, options());
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
-  // The group no longer knows us: what a process hears that slept past its session timeout.
-  constexpr std::int16_t kHeartbeat = 12;
-  cluster.fail_requests(kHeartbeat, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, 1);
+  lose_the_session();
   ASSERT_TRUE(eventually([&] { return pipeline.called("on_lost"); }));
   EXPECT_FALSE(pipeline.called("drain"));
   EXPECT_FALSE(pipeline.called("release"));
@@ -175,6 +202,56 @@ TEST_F(RebalanceTest, ClaimsLaterWhenTheDatabaseIsAway) {
   // And they go on.
   cluster.produce_many("orders", 0, 10, 10);
   ASSERT_TRUE(eventually([&] { return store.position({0, 0}) == 20; }));
+}
+
+TEST_F(RebalanceTest, ReadsWhatWaitedForAClaimWhenItIsLostAndComesBack) {
+  what_waited_for_a_claim_is_lost_and_comes_back(options());
+}
+
+TEST_F(RebalanceTest, ReadsWhatWaitedForAClaimWhenItIsLostAndComesBackEagerly) {
+  ConsumerOptions eager = options();
+  eager.properties["partition.assignment.strategy"] = "range";
+  what_waited_for_a_claim_is_lost_and_comes_back(eager);
+}
+
+TEST_F(RebalanceTest, ReadsWhatWaitedForAClaimWhenItWasWithAnotherMeanwhile) {
+  cluster.create_topic("orders", 2);
+  cluster.produce_many("orders", 0, 0, 10);
+  cluster.produce_many("orders", 1, 0, 10);
+  store.fail_claims(1);
+  const FrozenClock clock;
+  ConsumerOptions patient = options();
+  patient.clock = &clock;
+  // It gives up everything for each new generation, so that both partitions are assigned again.
+  patient.properties["partition.assignment.strategy"] = "range";
+  FakePipeline first(store, patient);
+  ASSERT_TRUE(first.consumer().start());
+  ASSERT_TRUE(eventually([&] { return first.consumer().stats().claim_failures.value() == 2; }));
+  ConsumerOptions eager = options();
+  eager.properties["partition.assignment.strategy"] = "range";
+  {
+    FakePipeline second(store, eager);
+    ASSERT_TRUE(second.consumer().start());
+    ASSERT_TRUE(eventually([&] { return store.row_count() == 20; })) << "one each";
+  }
+  cluster.produce_many("orders", 0, 10, 10);
+  cluster.produce_many("orders", 1, 10, 10);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 40; }));
+  store.expect_in_order();
+}
+
+TEST_F(RebalanceTest, ReadsWhatWasBlockedWhenItComesBackWithoutTheReason) {
+  cluster.create_topic("orders", 1);
+  cluster.produce_many("orders", 0, 0, 10);
+  store.refuse(kFirst, "the topic was made anew");
+  FakePipeline pipeline(store, options());
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.called("on_partition_blocked"); }));
+  ASSERT_TRUE(eventually([&] { return pipeline.consumer().joined(); }));
+  store.refuse(kFirst, "");  // a person has acted
+  lose_the_session();
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; })) << "it stands still";
+  store.expect_in_order();
 }
 
 TEST_F(RebalanceTest, BlocksAPartitionWhoseClaimIsRefusedAndReadsTheOthers) {
