@@ -41,7 +41,8 @@ struct PartitionStatus {
   Offset high_watermark = -1;     // the log's end in Kafka; -1: not known yet
   std::int64_t lag_records = -1;  // high_watermark - committed_offset; -1: not known yet
   std::int64_t in_flight_records = 0;
-  std::string waiting_reason;  // not empty: nothing is read from it yet, and why; it passes
+  // Not empty: it is not read yet, or has not moved for a minute although records wait, and why.
+  std::string waiting_reason;
   std::string blocked_reason;  // not empty: it has stopped and needs a person, and why
 };
 

@@ -14,7 +14,7 @@ namespace penstock::flow {
 void Flow::on_claimed(PartitionId partition, Epoch epoch, Offset next) {
   lane_of(partition).begin(partition, epoch, next);
   const MutexLock lock(mutex_);
-  progress_[partition] = {epoch, next};
+  progress_[partition] = {epoch, next, system_clock().steady_now()};
   sequencer_->start_chain(partition, epoch, next);
 }
 
@@ -167,6 +167,7 @@ void Flow::on_committed(std::span<std::unique_ptr<RowBatch>> batches,
       const auto found = progress_.find(batches[i]->partition());
       if (found != progress_.end() && found->second.epoch == batches[i]->epoch()) {
         found->second.committed = batches[i]->range().to;
+        found->second.committed_at = stats.end;
         found->second.last_batch = links[i];
       }
     }

@@ -65,7 +65,8 @@ class Flow {
   struct Progress {
     Epoch epoch = Epoch::none;
     Offset committed = -1;
-    TraceLink last_batch{};  // the span of the last batch that was committed
+    SteadyTime committed_at{};  // when it last moved, or was claimed
+    TraceLink last_batch{};     // the span of the last batch that was committed
   };
 
   ingest::ConsumerHooks consumer_hooks();
@@ -95,8 +96,11 @@ class Flow {
   TraceLink trace(const RowBatch& batch, const write::CommitStats& stats);
   void log_rejects(const RowBatch& batch) const;
   write::Lane& lane_of(PartitionId partition);
-  void fill_partitions(PipelineSnapshot& snapshot) const;
+  void fill_partitions(std::span<const ingest::AssignedPartition> assigned,
+                       PipelineSnapshot& snapshot) const;
   void decide_state(PipelineSnapshot& snapshot) const;
+  void explain_standstills(std::span<const ingest::AssignedPartition> assigned, SteadyTime now,
+                           PipelineSnapshot& snapshot) const;
 
   const v1::PipelineSpec spec_;
   const plan::Binding binding_;

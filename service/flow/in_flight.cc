@@ -7,7 +7,7 @@ namespace penstock::flow {
 void InFlight::add(PartitionId partition, std::int64_t records, SteadyTime polled) {
   const MutexLock lock(mutex_);
   Load& load = loads_[partition];
-  ++load.batches;
+  if (load.batches++ == 0) load.since = polled;
   load.records += records;
   ++batches_;
   polled_.insert(polled);
@@ -31,6 +31,13 @@ std::int64_t InFlight::records(PartitionId partition) const {
   const MutexLock lock(mutex_);
   const auto found = loads_.find(partition);
   return found == loads_.end() ? 0 : found->second.records;
+}
+
+std::optional<SteadyTime> InFlight::since(PartitionId partition) const {
+  const MutexLock lock(mutex_);
+  const auto found = loads_.find(partition);
+  if (found == loads_.end() || found->second.batches == 0) return std::nullopt;
+  return found->second.since;
 }
 
 std::int64_t InFlight::batches() const {

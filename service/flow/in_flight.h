@@ -26,6 +26,8 @@ class InFlight {
 
   [[nodiscard]] std::int64_t records(PartitionId partition) const;
   [[nodiscard]] std::int64_t batches() const;
+  // Since when there has been something of it all the time; nothing when there is nothing.
+  [[nodiscard]] std::optional<SteadyTime> since(PartitionId partition) const;
   // When the oldest of it was polled; nothing when there is none.
   [[nodiscard]] std::optional<SteadyTime> oldest() const;
 
@@ -40,6 +42,7 @@ class InFlight {
   struct Load {
     std::int64_t batches = 0;
     std::int64_t records = 0;
+    SteadyTime since{};  // when the first of the present batches was polled
   };
 
   [[nodiscard]] bool empty(std::span<const PartitionId> partitions) const REQUIRES(mutex_);

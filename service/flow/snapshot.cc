@@ -3,6 +3,7 @@
 #include <format>
 
 #include "flow/flow.h"
+#include "flow/standstill.h"
 
 namespace penstock::flow {
 
@@ -60,13 +61,16 @@ PipelineSnapshot Flow::snapshot() const {
   snapshot.write_latency = write_latency_.snapshot();
   snapshot.end_to_end_latency = end_to_end_latency_.snapshot();
 
-  fill_partitions(snapshot);
+  const std::vector<ingest::AssignedPartition> assigned = consumer_->partitions();
+  fill_partitions(assigned, snapshot);
   decide_state(snapshot);
+  // Any other state says why nothing moves.
+  if (snapshot.state == PipelineState::running) explain_standstills(assigned, now, snapshot);
   return snapshot;
 }
 
-void Flow::fill_partitions(PipelineSnapshot& snapshot) const {
-  const std::vector<ingest::AssignedPartition> assigned = consumer_->partitions();
+void Flow::fill_partitions(std::span<const ingest::AssignedPartition> assigned,
+                           PipelineSnapshot& snapshot) const {
   const MutexLock lock(mutex_);
   for (const ingest::AssignedPartition& partition : assigned) {
     PartitionStatus status;
@@ -84,6 +88,27 @@ void Flow::fill_partitions(PipelineSnapshot& snapshot) const {
           std::max<std::int64_t>(0, status.high_watermark - status.committed_offset);
     }
     snapshot.partitions.push_back(std::move(status));
+  }
+}
+
+void Flow::explain_standstills(std::span<const ingest::AssignedPartition> assigned, SteadyTime now,
+                               PipelineSnapshot& snapshot) const {
+  for (std::size_t i = 0; i < assigned.size(); ++i) {
+    const ingest::AssignedPartition& partition = assigned[i];
+    PartitionStatus& status = snapshot.partitions[i];
+    if (!status.waiting_reason.empty() || !status.blocked_reason.empty()) continue;
+    PartitionMotion motion{.taken = partition.position,
+                           .log_end = partition.high_watermark,
+                           .in_flight_records = in_flight_.records(partition.id),
+                           .in_flight_since = in_flight_.since(partition.id),
+                           .unread_since = partition.unread_since};
+    // After what is in flight: what was finished in between has moved the position.
+    const MutexLock lock(mutex_);
+    const auto progress = progress_.find(partition.id);
+    if (progress == progress_.end()) continue;
+    motion.committed = progress->second.committed;
+    motion.committed_at = progress->second.committed_at;
+    status.waiting_reason = standstill(motion, now);
   }
 }
 

@@ -127,8 +127,8 @@ void Assignment::assigned(rd_kafka_topic_partition_list_s* list) {
 // earlier assignment is still there in the next one:
 //   - whether we paused it: nothing but a resume takes that back, neither unassign nor assign;
 //   - where its records go: unassign ends our forwarding, and assign does not begin its own again;
-//   - the ends of its log, until the next fetch or statistics.interval.ms: lag may be old for a
-//     moment, nothing is decided by it;
+//   - the ends of its log, until the next fetch (LogEnds asks where there is none): lag may be old
+//     for a moment, and no position is decided by it;
 //   - the last error of its fetches, which is then not reported a second time.
 // The position is taken from `list`, records of before are recognized by their version and never
 // delivered, and the stored offset (which we do not use) is forgotten when it is unassigned.

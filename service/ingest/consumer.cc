@@ -124,6 +124,7 @@ Result<void> Consumer::Impl::start() {
   rd_kafka_queue_cb_event_enable(records.get(), Callbacks::on_queue_event, this);
   rd_kafka_queue_cb_event_enable(group.get(), Callbacks::on_queue_event, this);
   assignment.attach(client.get(), records.get(), session_timeout);
+  log_ends.attach(client.get());
 
   const kafka::PartitionList topics(
       rd_kafka_topic_partition_list_new(static_cast<int>(options.topics.size())));
@@ -131,6 +132,7 @@ Result<void> Consumer::Impl::start() {
     rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   }
   if (const rd_kafka_resp_err_t err = rd_kafka_subscribe(client.get(), topics.get())) {
+    log_ends.detach();
     records.reset();
     return std::unexpected(kafka::to_error(err));
   }
@@ -155,6 +157,7 @@ void Consumer::Impl::stop() {
   stopping = true;
   wakeup.notify();
   running.reset();
+  log_ends.detach();
   records.reset();
   const MutexLock lock(mutex);
   kafka.reset();
@@ -212,7 +215,7 @@ std::vector<AssignedPartition> Consumer::partitions() const {
       if (rd_kafka_get_watermark_offsets(impl_->kafka.get(), partition.topic.c_str(),
                                          partition.id.partition, &low,
                                          &high) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        partition.high_watermark = std::max<Offset>(high, -1);
+        partition.high_watermark = std::max<Offset>(high, partition.high_watermark);
       }
     }
   }

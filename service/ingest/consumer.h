@@ -108,6 +108,9 @@ struct AssignedPartition {
   Epoch epoch = Epoch::none;
   Offset position = -1;        // end of what was handed on; -1: not claimed yet
   Offset high_watermark = -1;  // -1: not known yet
+  // Since when, as far as it was seen, the log holds something beyond `position` while that stands
+  // still and nothing holds intake back.
+  std::optional<SteadyTime> unread_since;
   std::string waiting_reason;  // not empty: nothing is read from it yet, and why; it passes
   std::string blocked_reason;  // not empty: it has stopped and needs a person, and why
 };

@@ -19,6 +19,7 @@
 #include "core/log.h"
 #include "ingest/assignment.h"
 #include "ingest/consumer.h"
+#include "ingest/log_ends.h"
 #include "ingest/wakeup.h"
 #include "kafka/handle.h"
 
@@ -92,6 +93,7 @@ struct Consumer::Impl {
   // The poll thread only.
   kafka::Queue records;
   Assignment assignment;
+  LogEnds log_ends;
   bool fatal = false;      // librdkafka gave up: no group any more
   bool throttled = false;  // by the budgets
   std::uint64_t taken_records = 0;

@@ -41,6 +41,12 @@ struct Partition {
   // Another owner took it from us: claim only when the group has confirmed that we are a member.
   bool awaits_group = false;
 
+  // What LogEnds knows of it.
+  Offset log_end = -1;  // as the broker told when it was asked; -1: it was not
+  std::optional<SteadyTime> unread_since;
+  Offset seen_position = -1;   // when it last looked
+  Offset asked_position = -1;  // when it last asked
+
   std::uint64_t opened_at_record = 0;  // how many records had been polled when the batch was opened
 };
 

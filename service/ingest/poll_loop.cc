@@ -40,6 +40,7 @@ void Consumer::Impl::run() {
     serve_calls();
     assignment.retry(now);
     send_mirror(now);
+    log_ends.look(now, assignment, closed || pauses != 0);
     if (held_back()) {
       hand_on_all();
       publish();
@@ -308,9 +309,11 @@ void Consumer::Impl::publish() {
   }
   std::size_t i = 0;
   for (const auto& [id, partition] : assignment.all()) {
-    if (changed) published.push_back({id, partition->topic, partition->epoch, -1, -1, {}, {}});
+    if (changed) published.push_back({id, partition->topic, partition->epoch, -1, -1, {}, {}, {}});
     AssignedPartition& entry = published[i++];
     if (partition->builder) entry.position = partition->builder->handed_on();
+    entry.high_watermark = partition->log_end;
+    entry.unread_since = partition->unread_since;
     if (changed || entry.waiting_reason != partition->waiting_reason) {
       entry.waiting_reason = partition->waiting_reason;
     }

@@ -90,9 +90,6 @@ Properties default_properties(std::size_t prefetch_bytes) {
       {"fetch.error.backoff.ms", "100"},
       {"reconnect.backoff.max.ms", "2000"},             // a broker that is back is used at once
       {"topic.metadata.refresh.interval.ms", "60000"},  // new partitions are seen in a minute
-      // Makes librdkafka ask for the end of each log also while nothing is fetched: lag stays true
-      // during a pause.
-      {"statistics.interval.ms", "10000"},
       {"socket.keepalive.enable", "true"},
       {"log.connection.close", "false"},  // brokers close idle connections; that is no event
   };

@@ -211,8 +211,9 @@ const Metric<Pipeline> kPipelineMetrics[] = {
        return s.blocked_reason.empty() ? 0 : 1;
      }>},
     {"penstock_partition_waiting", kGauge, "topic, partition",
-     "1 while nothing is read from the partition yet, such as until PostgreSQL grants its claim; "
-     "GetPipeline says why.",
+     "1 while the partition waits, such as until PostgreSQL grants its claim, or has not moved for "
+     "a "
+     "minute although records wait; GetPipeline says why.",
      per_partition<[](const PartitionStatus& s) -> std::int64_t {
        return s.waiting_reason.empty() ? 0 : 1;
      }>},

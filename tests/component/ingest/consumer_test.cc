@@ -29,6 +29,17 @@ class ConsumerTest : public testing::Test {
 
 constexpr PartitionId kFirst{0, 0};
 
+// Twenty seconds pass in one.
+class HurriedClock : public Clock {
+ public:
+  [[nodiscard]] SteadyTime steady_now() const override {
+    return start_ + (std::chrono::steady_clock::now() - start_) * 20;
+  }
+
+ private:
+  SteadyTime start_ = std::chrono::steady_clock::now();
+};
+
 TEST_F(ConsumerTest, ReadsEveryRecordOfEveryPartitionInOrder) {
   cluster.create_topic("orders", 4);
   for (int partition = 0; partition < 4; ++partition) {
@@ -282,6 +293,37 @@ TEST_F(ConsumerTest, ShowsItsPartitionsWithPositionsAndWatermarks) {
   EXPECT_EQ(partition.topic, "orders");
   EXPECT_EQ(partition.epoch, Epoch{1});
   EXPECT_EQ(partition.blocked_reason, "");
+}
+
+TEST_F(ConsumerTest, KnowsTheEndOfALogThatItDoesNotFetch) {
+  cluster.create_topic("orders", 1);
+  const HurriedClock clock;
+  ConsumerOptions slow = options();
+  slow.clock = &clock;
+  slow.properties["queued.min.messages"] = "1";  // librdkafka fetches nothing while it holds one
+  FakePipeline pipeline(store, slow, /*budget_bytes=*/1);
+  const auto partition = [&] { return pipeline.consumer().partitions().at(0); };
+  pipeline.hold(true);
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  cluster.produce_many("orders", 0, 0, 10);
+  ASSERT_TRUE(eventually([&] { return pipeline.read_budget().over(); }));
+  cluster.produce_many("orders", 0, 10, 10);
+  ASSERT_TRUE(eventually([&] { return partition().high_watermark == 20; }));
+  cluster.produce_many("orders", 0, 20, 80);
+  ASSERT_TRUE(eventually([&] { return partition().high_watermark == 100; }))
+      << partition().high_watermark;
+  ASSERT_TRUE(eventually([&] { return partition().unread_since.has_value(); }));
+  const SteadyTime since = *partition().unread_since;
+  EXPECT_LT(partition().position, 100);
+  // A person who pauses it knows why nothing moves.
+  pipeline.consumer().pause(PauseReason::user);
+  ASSERT_TRUE(eventually([&] { return !partition().unread_since; }));
+  pipeline.consumer().resume(PauseReason::user);
+  ASSERT_TRUE(eventually([&] { return partition().unread_since > since; }));
+  pipeline.hold(false);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 100; }));
+  ASSERT_TRUE(eventually([&] { return !partition().unread_since; }));
 }
 
 TEST_F(ConsumerTest, MirrorsPositionsToKafka) {

@@ -49,6 +49,21 @@ TEST(InFlight, KnowsTheOldest) {
   EXPECT_FALSE(in_flight.oldest());
 }
 
+TEST(InFlight, KnowsSinceWhenAPartitionHasSomethingAllTheTime) {
+  InFlight in_flight;
+  EXPECT_FALSE(in_flight.since(kFirst));
+  in_flight.add(kFirst, 1, kPolled + 1s);
+  in_flight.add(kFirst, 1, kPolled + 2s);
+  in_flight.add(kSecond, 1, kPolled + 3s);
+  in_flight.remove(kFirst, 1, kPolled + 1s);
+  EXPECT_EQ(in_flight.since(kFirst), kPolled + 1s) << "there was something all the time";
+  in_flight.remove(kFirst, 1, kPolled + 2s);
+  EXPECT_FALSE(in_flight.since(kFirst));
+  in_flight.add(kFirst, 1, kPolled + 4s);
+  EXPECT_EQ(in_flight.since(kFirst), kPolled + 4s);
+  EXPECT_EQ(in_flight.since(kSecond), kPolled + 3s);
+}
+
 TEST(InFlight, CountsABatchWithoutRecords) {
   InFlight in_flight;
   in_flight.add(kFirst, 0, kPolled);
