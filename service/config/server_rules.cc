@@ -1,11 +1,10 @@
 #include "config/server_rules.h"
 
-#include <algorithm>
-#include <charconv>
+#include <optional>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <utility>
+
+#include "core/listen_address.h"
 
 namespace penstock::config {
 namespace {
@@ -16,23 +15,15 @@ void fail(std::vector<Violation>& found, std::string path, std::string message, 
   found.push_back({std::move(path), false, std::move(message), std::move(hint)});
 }
 
-void check_address(const std::string& path, const std::string& address,
-                   std::vector<Violation>& found) {
-  if (address.empty() || address == "off") return;
-  const std::size_t colon = address.rfind(':');
-  const std::string_view host =
-      std::string_view(address).substr(0, std::min(colon, address.size()));
-  const std::string_view port =
-      colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
-  const bool host_ok =
-      !host.empty() && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')));
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  const bool port_ok = error == std::errc{} && end == port.data() + port.size() && number <= 65535;
-  if (!host_ok || !port_ok) {
-    fail(found, path, "'" + address + "' is not host:port",
-         "such as 127.0.0.1:7070, [::]:7070 or \"off\"; port 0 picks a free one");
-  }
+// None: it is switched off, left out, or not an address.
+std::optional<ListenAddress> check_address(const std::string& path, const std::string& text,
+                                           std::vector<Violation>& found) {
+  if (text.empty() || text == "off") return std::nullopt;
+  Result<ListenAddress> address = parse_listen_address(text);
+  if (address) return *std::move(address);
+  fail(found, path, std::move(address.error().message),
+       "such as 127.0.0.1:7070, [::]:7070 or \"off\"; port 0 picks a free one");
+  return std::nullopt;
 }
 
 // Half of it must not quietly become less than what was meant.
@@ -54,10 +45,9 @@ void check_tls(const v1::TlsSpec& tls, std::vector<Violation>& found) {
 }  // namespace
 
 void check_server(const v1::ServerSpec& server, std::vector<Violation>& found) {
-  check_address("server.grpc", server.grpc(), found);
-  check_address("server.http", server.http(), found);
-  const std::string& grpc = server.grpc();
-  if (!grpc.empty() && grpc == server.http() && grpc != "off" && !grpc.ends_with(":0")) {
+  const auto grpc = check_address("server.grpc", server.grpc(), found);
+  const auto http = check_address("server.http", server.http(), found);
+  if (grpc && grpc == http && grpc->port != 0) {
     fail(found, "server.http", "the same address as server.grpc", "give each its own port");
   }
   if (server.has_grpc_tls()) check_tls(server.grpc_tls(), found);

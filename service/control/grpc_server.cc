@@ -17,10 +17,10 @@
 #include "concurrency/mutex.h"
 #include "concurrency/thread.h"
 #include "control/grpc_log.h"
-#include "control/listen_address.h"
 #include "control/pipeline_service.h"
 #include "control/readiness.h"
 #include "control/tls_credentials.h"
+#include "core/listen_address.h"
 #include "core/log.h"
 
 namespace penstock::control {

@@ -12,9 +12,9 @@
 
 #include "concurrency/mutex.h"
 #include "concurrency/thread.h"
-#include "control/listen_address.h"
 #include "control/probe_body.h"
 #include "control/readiness.h"
+#include "core/listen_address.h"
 #include "core/log.h"
 #include "telemetry/metrics.h"
 

@@ -5,6 +5,7 @@
 #include "config/kafka_properties.h"
 #include "config/scalars.h"
 #include "config/source_map.h"
+#include "core/listen_address.h"
 #include "unit/config/support.h"
 
 namespace penstock::config {
@@ -165,18 +166,25 @@ TEST(Validate, ChecksNamesAndExpressionsOfLet) {
 }
 
 TEST(Validate, ChecksAddresses) {
-  for (const char* address : {"off", "127.0.0.1:0", "[::1]:80", "localhost:65535"}) {
+  for (const char* address : {"off", "127.0.0.1:0", "[::1]:80", "localhost:65535", ":7070"}) {
     EXPECT_EQ(found_after([&](auto& config, auto&) { config.mutable_server()->set_grpc(address); }),
               "")
         << address;
   }
-  for (const char* address : {"7070", ":7070", "host", "host:", "host:x", "host:65536", "::1:80"}) {
+  for (const char* address :
+       {"7070", "host", "host:", "host:x", "host:65536", "::1:80", "[host]:80"}) {
     EXPECT_EQ(found_after([&](auto& config, auto&) { config.mutable_server()->set_grpc(address); }),
-              "server.grpc: '" + std::string(address) + "' is not host:port\n");
+              "server.grpc: " + parse_listen_address(address).error().message + "\n")
+        << "in the words of the server itself";
   }
   EXPECT_EQ(
       found_after([](auto& config, auto&) { config.mutable_server()->set_http("127.0.0.1:7070"); }),
       "server.http: the same address as server.grpc\n");
+  EXPECT_EQ(found_after([](auto& config, auto&) {
+              config.mutable_server()->set_grpc(":7070");
+              config.mutable_server()->set_http("0.0.0.0:7070");
+            }),
+            "server.http: the same address as server.grpc\n");
 }
 
 TEST(Validate, ExplainsABadConnectionStringWithoutItsSecrets) {

@@ -1,10 +1,11 @@
-#include "control/listen_address.h"
+#include "core/listen_address.h"
 
+#include <algorithm>
 #include <charconv>
 #include <format>
 #include <system_error>
 
-namespace penstock::control {
+namespace penstock {
 
 std::string ListenAddress::to_string() const {
   return host.contains(':') ? std::format("[{}]:{}", host, port) : std::format("{}:{}", host, port);
@@ -36,4 +37,13 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
   return address;
 }
 
-}  // namespace penstock::control
+bool is_loopback(std::string_view host) {
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
+  if (std::ranges::equal(host, std::string_view("localhost"), same) || host == "::1") return true;
+  // "127.example.com" is somebody's name.
+  return host.starts_with("127.") && std::ranges::count(host, '.') == 3 &&
+         std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
+}
+
+}  // namespace penstock

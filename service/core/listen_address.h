@@ -1,6 +1,7 @@
-// "host:port" as servers take it.
+// "host:port" as servers take it, and which hosts nobody but this machine can reach.
 //
-// Threads: a pure function.
+// Who uses it: the configuration's rules and the servers of control/, so that what one accepts the
+// other does, too. Threads: pure functions.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 #include "core/error.h"
 
-namespace penstock::control {
+namespace penstock {
 
 struct ListenAddress {
   std::string host;  // without the brackets of an IPv6 address
@@ -17,10 +18,15 @@ struct ListenAddress {
 
   // With brackets where they are needed.
   [[nodiscard]] std::string to_string() const;
+
+  friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
 };
 
 // "127.0.0.1:7070", "localhost:0", "[::1]:7070", ":7070" (all IPv4 addresses). invalid_argument
 // with a hint for everything else.
 [[nodiscard]] Result<ListenAddress> parse_listen_address(std::string_view text);
 
-}  // namespace penstock::control
+// "localhost", 127.0.0.0/8 and ::1, with or without brackets. Nobody is asked: another name is not.
+[[nodiscard]] bool is_loopback(std::string_view host);
+
+}  // namespace penstock

@@ -1,8 +1,8 @@
-#include "control/listen_address.h"
+#include "core/listen_address.h"
 
 #include <gtest/gtest.h>
 
-namespace penstock::control {
+namespace penstock {
 namespace {
 
 std::string round_trip(std::string_view text) {
@@ -28,5 +28,15 @@ TEST(ListenAddress, RefusesEverythingElseWithAHint) {
   }
 }
 
+TEST(Loopback, IsWhatNobodyElseReaches) {
+  for (const char* host : {"localhost", "LocalHost", "127.0.0.1", "127.8.9.10", "::1", "[::1]"}) {
+    EXPECT_TRUE(is_loopback(host)) << host;
+  }
+  for (const char* host : {"", "0.0.0.0", "::", "[::]", "10.0.0.1", "127.example.com", "127.0.0.1.",
+                           "db", "localhost.example.com", "::1:2", "[", "1127.0.0.1"}) {
+    EXPECT_FALSE(is_loopback(host)) << host;
+  }
+}
+
 }  // namespace
-}  // namespace penstock::control
+}  // namespace penstock
