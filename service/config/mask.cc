@@ -1,7 +1,9 @@
 #include "config/mask.h"
 
+#include <libpq-fe.h>
+
 #include <algorithm>
-#include <optional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -178,23 +180,21 @@ std::string without(std::string_view text, const Secrets& secrets) {
   return out.append(text.substr(at));
 }
 
-// libpq: "keyword = value" pairs, nothing else.
-bool is_keyword_list(std::string_view text) {
-  std::size_t at = 0;
-  bool any = false;
-  while (true) {
-    while (at < text.size() && is_space(text[at])) ++at;
-    if (at == text.size()) return any;
-    const std::size_t begin = at;
-    while (at < text.size() && is_word(text[at])) ++at;
-    if (at == begin) return false;
-    while (at < text.size() && is_space(text[at])) ++at;
-    if (at == text.size() || text[at] != '=') return false;
-    ++at;
-    while (at < text.size() && is_space(text[at])) ++at;
-    at = std::min(value_end(text, at), text.size());
-    any = true;
+struct ConninfoFree {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+using Conninfo = std::unique_ptr<PQconninfoOption, ConninfoFree>;
+
+// libpq, whose string it is, takes the masked text for a connection string and finds nothing in it
+// that it calls secret but the mask.
+bool hides_what_libpq_calls_secret(const std::string& masked) {
+  const Conninfo options(PQconninfoParse(masked.c_str(), nullptr));
+  if (options == nullptr) return false;
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    const bool secret = std::string_view(option->dispchar) == "*";
+    if (secret && option->val != nullptr && option->val != kMask) return false;
   }
+  return true;
 }
 
 std::size_t code_points(std::string_view text) {
@@ -222,16 +222,15 @@ std::string mask_uri(std::string_view text) {
 
 std::string mask_conninfo(std::string_view conninfo) {
   if (conninfo.empty()) return {};
-  if (conninfo.starts_with("postgres://") || conninfo.starts_with("postgresql://")) {
-    Secrets secrets;
-    find_in_uri(conninfo, 0, conninfo.size(), secrets);
-    return without(conninfo, merged(std::move(secrets)));
-  }
-  if (!is_keyword_list(conninfo)) return std::string(kMask);
   Secrets secrets;
-  find_keywords(conninfo, secrets);
-  find_uris(conninfo, secrets);  // dbname may be a URI itself
-  return without(conninfo, merged(std::move(secrets)));
+  if (conninfo.starts_with("postgres://") || conninfo.starts_with("postgresql://")) {
+    find_in_uri(conninfo, 0, conninfo.size(), secrets);
+  } else {
+    find_keywords(conninfo, secrets);
+    find_uris(conninfo, secrets);  // dbname may be a URI itself
+  }
+  std::string masked = without(conninfo, merged(std::move(secrets)));
+  return hides_what_libpq_calls_secret(masked) ? masked : std::string(kMask);
 }
 
 MaskedLine mask_line(std::string_view line, std::uint32_t column) {

@@ -12,8 +12,11 @@ TEST(MaskConninfo, HidesPasswordsInUris) {
   EXPECT_EQ(mask_conninfo("postgres://u:hunter2@h:5432/db"), "postgres://u:***@h:5432/db");
   EXPECT_EQ(mask_conninfo("postgresql://u:p@h1,h2/db?sslmode=require"),
             "postgresql://u:***@h1,h2/db?sslmode=require");
-  EXPECT_EQ(mask_conninfo("postgres://h/db?user=u&password=hunter2&x=y"),
-            "postgres://h/db?user=u&password=***&x=y");
+  EXPECT_EQ(mask_conninfo("postgres://h/db?user=u&password=hunter2&port=1"),
+            "postgres://h/db?user=u&password=***&port=1");
+  EXPECT_EQ(mask_conninfo("postgres://u:hun%2Fter%402%3F@h/db"), "postgres://u:***@h/db");
+  EXPECT_EQ(mask_conninfo("postgres://h:5432/db?password=a@b"), "postgres://h:***")
+      << "rather too much than too little";
   EXPECT_EQ(mask_conninfo("postgres://h/db?sslpassword=s"), "postgres://h/db?sslpassword=***");
   EXPECT_EQ(mask_conninfo("postgres://h/db?pass%77ord=s"), "postgres://h/db?pass%77ord=***");
   EXPECT_EQ(mask_conninfo("postgres://u@h/db"), "postgres://u@h/db");
@@ -25,13 +28,17 @@ TEST(MaskConninfo, HidesPasswordsThatNobodyEscaped) {
   EXPECT_EQ(mask_conninfo("postgres://u:a/b@h/db"), "postgres://u:***@h/db");
   EXPECT_EQ(mask_conninfo("postgres://u:a?b@h/db"), "postgres://u:***@h/db");
   EXPECT_EQ(mask_conninfo("postgres://u:a:b@h/db"), "postgres://u:***@h/db");
+  EXPECT_EQ(mask_conninfo("postgres://u:a@b/c@h/db"), "postgres://u:***@h/db");
+  EXPECT_EQ(mask_conninfo("postgres://u:a@b?c@h/db"), "***") << "what is left is no URI of libpq's";
 }
 
 TEST(MaskConninfo, HidesPasswordsInKeywords) {
   EXPECT_EQ(mask_conninfo("host=h password=hunter2 dbname=d"), "host=h password=*** dbname=d");
   EXPECT_EQ(mask_conninfo("password = 'hun\\'ter 2' host=h"), "password = *** host=h");
   EXPECT_EQ(mask_conninfo("password=a\\ b host=h"), "password=*** host=h");
-  EXPECT_EQ(mask_conninfo("PASSWORD=x"), "PASSWORD=***");
+  EXPECT_EQ(mask_conninfo("host=h password='a@b/c%20\\\\'"), "host=h password=***");
+  EXPECT_EQ(mask_conninfo("host=h\vpassword=hunter2"), "host=h\vpassword=***")
+      << "libpq's spaces are those of C";
   EXPECT_EQ(mask_conninfo("host=h sslpassword=s passfile=/etc/pgpass"),
             "host=h sslpassword=*** passfile=/etc/pgpass");
   EXPECT_EQ(mask_conninfo("dbname=postgres://u:p@h/d"), "dbname=postgres://u:***@h/d");
@@ -41,6 +48,7 @@ TEST(MaskConninfo, HidesAllOfWhatItDoesNotUnderstand) {
   EXPECT_EQ(mask_conninfo("hunter2"), "***");
   EXPECT_EQ(mask_conninfo("password hunter2"), "***");
   EXPECT_EQ(mask_conninfo("password=hunter 2"), "***");
+  EXPECT_EQ(mask_conninfo("PASSWORD=x"), "***");
   EXPECT_EQ(mask_conninfo(""), "");
 }
 
