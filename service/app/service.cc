@@ -12,6 +12,7 @@
 #include "control/grpc_server.h"
 #include "control/http_server.h"
 #include "core/log.h"
+#include "flow/stage_options.h"
 #include "telemetry/logging.h"
 
 namespace penstock::app {
@@ -110,13 +111,39 @@ void Service::close() {
     std::vector<Thread> closing;
     closing.reserve(launches_.size());
     for (const auto& launch : launches_) {
-      closing.emplace_back("close", [&launch] { launch->close(); });
+      closing.emplace_back("close", [this, &launch] {
+        end_part("pipeline " + launch->spec().name(), [&launch] { launch->close(); });
+      });
     }
   }
-  if (grpc_) grpc_->stop(seconds(2));
-  if (http_) http_->stop();
-  if (tracer_) tracer_->shutdown();
+  if (grpc_) end_part("gRPC API", [this] { grpc_->stop(seconds(2)); });
+  if (http_) end_part("HTTP server", [this] { http_->stop(); });
+  if (tracer_) end_part("traces", [this] { tracer_->shutdown(); });
   log(LogLevel::info, "stopped");
+}
+
+void Service::end_part(const std::string& name, const std::function<void()>& end) {
+  {
+    const MutexLock lock(ending_mutex_);
+    ending_.push_back(name);
+  }
+  end();
+  const MutexLock lock(ending_mutex_);
+  std::erase(ending_, name);
+}
+
+std::string Service::unfinished() const {
+  const MutexLock lock(ending_mutex_);
+  std::string text;
+  for (const std::string& name : ending_) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+std::chrono::milliseconds Service::longest_drain() const {
+  std::chrono::milliseconds longest{0};
+  for (const auto& launch : launches_)
+    longest = std::max(longest, flow::drain_timeout(launch->spec()));
+  return longest;
 }
 
 void Service::abandon() {

@@ -1,19 +1,23 @@
 // The process: logs, traces, all pipelines, and the two servers that show and steer them.
 //
 // Place: `penstock serve` makes one. Threads: create(), start() and close() from one thread;
-// abandon(), starting(), problems() and the PipelineControl members from any. Stop: close() in the
+// abandon(), unfinished(), starting(), problems() and the PipelineControl
+// members from any. Stop: close() in the
 // order that lets an orchestrator follow: readiness off, drain every pipeline, servers down,
 // telemetry flushed.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "app/launch.h"
+#include "concurrency/mutex.h"
 #include "config/load.h"
 #include "core/pipeline_status.h"
 
@@ -45,6 +49,12 @@ class Service final : public PipelineControl {
   void close();
   // Makes a close() that is waiting return soon: what is not committed will be read again.
   void abandon();
+  // What a close() that runs has not ended yet, such as "pipeline orders, gRPC API". Never waits
+  // for it, nor do these two.
+  [[nodiscard]] std::string unfinished() const;
+  [[nodiscard]] std::chrono::milliseconds longest_drain() const;
+  // The log, to flush it whatever has become of the service.
+  [[nodiscard]] std::shared_ptr<telemetry::Logging> logging() const { return logging_; }
 
   [[nodiscard]] std::vector<PipelineSnapshot> snapshots() const override;
   [[nodiscard]] std::optional<PipelineSnapshot> snapshot(std::string_view name) const override;
@@ -57,15 +67,19 @@ class Service final : public PipelineControl {
   [[nodiscard]] Result<Launch*> find(std::string_view name) const;
   [[nodiscard]] Result<flow::Flow*> find_running(std::string_view name) const;
   void on_running();
+  // One step of close(), which unfinished() names while it lasts.
+  void end_part(const std::string& name, const std::function<void()>& end);
 
   const config::Loaded loaded_;
-  std::unique_ptr<telemetry::Logging> logging_;
+  std::shared_ptr<telemetry::Logging> logging_;
   std::unique_ptr<telemetry::Tracer> tracer_;
   std::vector<std::unique_ptr<Launch>> launches_;  // one per pipeline
   std::atomic<std::size_t> running_{0};
   std::unique_ptr<control::HttpServer> http_;
   std::unique_ptr<control::GrpcServer> grpc_;
   bool closed_ = false;
+  mutable Mutex ending_mutex_;
+  std::vector<std::string> ending_ GUARDED_BY(ending_mutex_);
 };
 
 }  // namespace penstock::app

@@ -1,7 +1,7 @@
 // The command line: one file per subcommand, put together here.
 //
 // Exit status: 0 done; 1 it was tried and failed; 2 the command line or the configuration is
-// wrong. Errors go to stderr, results to stdout.
+// wrong; 3 `serve` was told to end, and left although something hung. Errors go to stderr, results to stdout.
 #pragma once
 
 #include <string>
@@ -22,6 +22,7 @@ namespace penstock::cli {
 inline constexpr int kOk = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
+inline constexpr int kForced = 3;
 
 // Parses the command line and runs the subcommand. Returns the exit status; never throws.
 int run(int argc, const char* const* argv);

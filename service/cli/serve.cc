@@ -1,14 +1,23 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "app/service.h"
+#include "app/shutdown_deadline.h"
 #include "cli/cli.h"
 #include "concurrency/thread.h"
 #include "config/load.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "telemetry/logging.h"
 
 namespace penstock::cli {
 namespace {
@@ -41,16 +50,41 @@ void run(const app::Service& service, const sigset_t& signals) {
   if (service.problems().empty()) sigwait(&signals, &signal);
 }
 
+// Never returns. Nothing that may hang, such as a destructor, has a say.
+[[noreturn]] void leave(const std::string& unfinished, std::chrono::milliseconds taken,
+                        telemetry::Logging& logging) {
+  log(LogLevel::error, "shutdown_forced",
+      {{"unfinished", unfinished},
+       {"taken_ms", taken.count()},
+       {"consequence", "what is not committed will be read again"}});
+  logging.flush(std::chrono::seconds(1));
+  _exit(kForced);
+}
+
 // Drains, commits, leaves the groups. A second signal abandons what is not committed.
-void close(app::Service& service, const sigset_t& signals) {
-  std::atomic<bool> closed{false};
-  Thread closing("close", [&] {
-    service.close();
-    closed = true;
-  });
-  while (!closed) {
-    if (arrives(signals)) service.abandon();
-  }
+void close(std::unique_ptr<app::Service> service, const sigset_t& signals) {
+  const std::shared_ptr<telemetry::Logging> logging = service->logging();
+  app::ShutdownDeadline deadline(system_clock().steady_now(), service->longest_drain());
+  const auto within_deadline = [&](const std::function<void()>& end,
+                                   const std::function<void()>& abandon,
+                                   const std::function<std::string()>& unfinished) {
+    std::atomic<bool> ended{false};
+    Thread ending("close", [&] {
+      end();
+      ended = true;
+    });
+    while (!ended) {
+      if (arrives(signals)) {
+        deadline.hurry(system_clock().steady_now());
+        abandon();
+      }
+      const SteadyTime now = system_clock().steady_now();
+      if (deadline.passed(now) && !ended) leave(unfinished(), deadline.taken(now), *logging);
+    }
+  };
+  within_deadline([&] { service->close(); }, [&] { service->abandon(); },
+                  [&] { return service->unfinished(); });
+  within_deadline([&] { service.reset(); }, [] {}, [] { return std::string("memory"); });
 }
 
 int serve(const std::string& file) {
@@ -68,7 +102,7 @@ int serve(const std::string& file) {
   run(**service, signals);
   const config::Problems problems = (*service)->problems();
   print(problems);
-  close(**service, signals);
+  close(*std::move(service), signals);
   return problems.empty() ? kOk : kFailed;
 }
 
@@ -83,7 +117,12 @@ void add_serve(CLI::App& app, int& exit_status) {
       "What waiting cannot cure (a wrong password, a missing table, another schema) ends it with\n"
       "exit status 1.\n\n"
       "SIGTERM or SIGINT: stop fetching, commit what is in flight, leave the group, exit 0.\n"
-      "A second signal abandons what is not committed; it will be read again.");
+      "A second signal abandons what is not committed; it will be read again.\n"
+      "If something still hangs 8 s after the longest drain_timeout, or 3 s after a second "
+      "signal,\n"
+      "the log says what (shutdown_forced), and the process leaves; nothing is lost.\n\n"
+      "Exit status 0: told to end, and all was closed in order; 1: it could not start;\n"
+      "2: the command line or the configuration is wrong; 3: it left with something hanging.");
   command->callback([file, &exit_status] { exit_status = serve(*file); });
 }
 

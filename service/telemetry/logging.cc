@@ -62,6 +62,8 @@ struct Logging::Impl {
   CondVar queue_changed;
   std::deque<std::string> queue GUARDED_BY(queue_mutex);
   std::uint64_t dropped GUARDED_BY(queue_mutex) = 0;
+  bool writing GUARDED_BY(queue_mutex) = false;
+  CondVar line_is_out;
   bool stopping GUARDED_BY(queue_mutex) = false;
 
   // Set before `stopping`: when the last line must be out.
@@ -70,6 +72,7 @@ struct Logging::Impl {
 
   void on_event(LogLevel level, std::string_view event, std::span<const LogField> fields);
   void write_loop();
+  void flush(std::chrono::milliseconds limit);
   void stop();
 
  private:
@@ -158,6 +161,7 @@ void Logging::Impl::write_loop() {
     std::uint64_t lost = 0;
     {
       const MutexLock lock(queue_mutex);
+      if (std::exchange(writing, false)) line_is_out.notify_all();
       const SteadyTime deadline = std::chrono::steady_clock::now() + kIdleInterval;
       while (queue.empty() && !stopping && queue_changed.wait_until(queue_mutex, deadline)) {
       }
@@ -166,6 +170,7 @@ void Logging::Impl::write_loop() {
       if (!queue.empty()) {
         next = std::move(queue.front());
         queue.pop_front();
+        writing = true;
       }
       lost = std::exchange(dropped, 0);
     }
@@ -178,6 +183,13 @@ void Logging::Impl::write_loop() {
       write_line(line(LogLevel::warning, "log_dropped", fields));
     }
     write_line(next);
+  }
+}
+
+void Logging::Impl::flush(std::chrono::milliseconds limit) {
+  const SteadyTime deadline = std::chrono::steady_clock::now() + limit;
+  const MutexLock lock(queue_mutex);
+  while ((writing || !queue.empty()) && line_is_out.wait_until(queue_mutex, deadline)) {
   }
 }
 
@@ -203,6 +215,8 @@ Logging::~Logging() {
   set_log_sink({});
   impl_->stop();
 }
+
+void Logging::flush(std::chrono::milliseconds limit) { impl_->flush(limit); }
 
 std::unique_ptr<Logging> install_logging(const LogOptions& options, const Clock& clock) {
   auto impl = std::make_shared<Logging::Impl>(options, clock);

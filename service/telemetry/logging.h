@@ -51,6 +51,10 @@ class Logging {
   Logging(const Logging&) = delete;
   Logging& operator=(const Logging&) = delete;
 
+  // Returns when what was logged before is written, or after `limit`: for a process that will not
+  // get to the destructor. From any thread.
+  void flush(std::chrono::milliseconds limit);
+
  private:
   friend std::unique_ptr<Logging> install_logging(const LogOptions& options, const Clock& clock);
   struct Impl;

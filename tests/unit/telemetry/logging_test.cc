@@ -87,6 +87,27 @@ TEST_F(LoggingTest, WritesOneLinePerEvent) {
       "{\"time\":\"1970-01-01T01:00:00.000Z\",\"level\":\"error\",\"event\":\"second\"}\n");
 }
 
+TEST_F(LoggingTest, IsOutAfterAFlush) {
+  auto logging = install_logging(options_, clock_);
+  for (int i = 0; i < 100; ++i) log(LogLevel::info, "event" + std::to_string(i));
+  log(LogLevel::error, "last words");
+  logging->flush(10s);
+  std::array<char, 64 * 1024> buffer{};
+  const ssize_t n = read(reader_, buffer.data(), buffer.size());
+  ASSERT_GT(n, 0);
+  EXPECT_NE(std::string_view(buffer.data(), static_cast<std::size_t>(n)).find("last words"),
+            std::string_view::npos);
+}
+
+TEST_F(LoggingTest, FlushesForNoLongerThanItMay) {
+  options_.flush_timeout = 10ms;
+  auto logging = install_logging(options_, clock_);
+  for (int i = 0; i < 10'000; ++i) log(LogLevel::info, "event" + std::to_string(i));
+  const SteadyTime begin = std::chrono::steady_clock::now();
+  logging->flush(50ms);  // nobody reads, and a pipe holds 64 KiB
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+}
+
 TEST_F(LoggingTest, IsJsonWhenTheOutputIsNoTerminal) {
   options_.format = LogFormat::automatic;
   auto logging = install_logging(options_, clock_);
