@@ -9,6 +9,7 @@
 #include "app/start_up.h"
 #include "app/version.h"
 #include "concurrency/thread.h"
+#include "config/exposure.h"
 #include "control/grpc_server.h"
 #include "control/http_server.h"
 #include "core/log.h"
@@ -63,6 +64,10 @@ std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config
 }
 
 Result<void> Service::start() {
+  for (const config::Problem& open : config::exposures(loaded_)) {
+    log(LogLevel::warning, "exposed",
+        {{"setting", open.path}, {"what", open.message}, {"hint", open.hint}});
+  }
   const v1::ServerSpec& server = loaded_.config.server();
   if (auto options = http_options(server)) {
     http_ = std::make_unique<control::HttpServer>(*std::move(options), *this);

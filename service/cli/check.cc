@@ -8,6 +8,7 @@
 #include "app/server_options.h"
 #include "app/start_up.h"
 #include "cli/cli.h"
+#include "config/exposure.h"
 #include "config/load.h"
 #include "config/mask.h"
 #include "flow/stage_options.h"
@@ -65,6 +66,9 @@ int check(const Options& options) {
     print(problems);
     return kUsage;
   }
+  config::Problems exposures = config::exposures(loaded);
+  for (config::Problem& open : exposures) open.message = "warning: " + open.message;
+  print(exposures);
   std::cout << options.config << ": " << loaded.config.pipelines_size()
             << (loaded.config.pipelines_size() == 1 ? " pipeline" : " pipelines") << ", no mistakes"
             << (options.online ? "" : " (broker and database not asked: --online)") << "\n";

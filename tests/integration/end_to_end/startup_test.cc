@@ -255,6 +255,19 @@ TEST(Startup, IsRefusedForAPropertyThatLibrdkafkaDoesNotKnow) {
   EXPECT_EQ(output.status.code, 2);
 }
 
+TEST(Startup, SaysWhatIsOpenToTheNetworkAndGoesOn) {
+  Service service;
+  service.migrate();
+  const std::string open = with(service.config(), "grpc: \"127.0.0.1:0\"", "grpc: \"0.0.0.0:0\"");
+  const auto checked = service.run_with_config({"check"}, open);
+  EXPECT_TRUE(checked.status.success()) << checked.text;
+  EXPECT_TRUE(checked.text.contains("server.grpc: warning: the gRPC API is open to other machines"))
+      << checked.text;
+  auto& process = service.serve_while_waiting(open);
+  EXPECT_TRUE(wait_until([&] { return process.logged("\"exposed\"") == 1; })) << process.log();
+  EXPECT_TRUE(process.stop().success()) << process.log();
+}
+
 TEST(Check, FindsNothingWrongWithAGoodConfiguration) {
   Service service;
   service.migrate();
