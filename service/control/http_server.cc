@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -36,6 +37,17 @@ bool wants_json(const httplib::Request& request) {
   if (request.has_param("format")) return request.get_param_value("format") == "json";
   return request.get_header_value("Accept").find("application/json") != std::string::npos;
 }
+
+// How httplib asks for threads.
+class Tasks final : public httplib::TaskQueue {
+ public:
+  explicit Tasks(const RequestThreads::Options& options) : threads_(options) {}
+  bool enqueue(std::function<void()> task) override { return threads_.submit(std::move(task)); }
+  void shutdown() override { threads_.stop(); }
+
+ private:
+  RequestThreads threads_;
+};
 
 void answer(httplib::Response& response, int status, std::string body, const char* type) {
   response.status = status;
@@ -83,6 +95,10 @@ void HttpServer::Impl::handle(const httplib::Request& request, httplib::Response
     response.set_header("Allow", "GET, HEAD");
     return answer(response, 405, "only GET and HEAD\n", kText);
   }
+  if (RequestThreads::in_reserve() && path != "/livez") {
+    response.set_header("Retry-After", "1");
+    return answer(response, 503, "busy: too many connections\n", kText);
+  }
   if (path == "/") return answer(response, 200, std::string(kIndex), kText);
 
   const std::vector<PipelineSnapshot> pipelines = control.snapshots();
@@ -96,7 +112,7 @@ void HttpServer::Impl::handle(const httplib::Request& request, httplib::Response
 }
 
 void HttpServer::Impl::configure(httplib::Server& fresh) {
-  fresh.new_task_queue = [threads = options.threads] { return new httplib::ThreadPool(threads); };
+  fresh.new_task_queue = [requests = options.requests] { return new Tasks(requests); };
   fresh.set_read_timeout(options.io_timeout);
   fresh.set_write_timeout(options.io_timeout);
   fresh.set_keep_alive_max_count(1);

@@ -9,20 +9,21 @@
 //
 // Place in the flow: reads snapshots of PipelineControl (app/), nothing else. Nothing here changes
 // anything, so it has no credentials; it should still not face the internet.
-// Threads: one that accepts and `threads` that answer; a connection is closed after its answer, so
-// that idle clients cannot keep the probes waiting. All members may be called from any thread.
-// Ownership: `control` must outlive the server.
+// Threads: one that accepts and those of request_threads.h; a connection is closed after its
+// answer, so that idle clients cannot keep the probes waiting. When more come than can be answered,
+// /livez still is, and the rest gets 503 "busy", or is closed: the number of connections is
+// bounded. All members may be called from any thread. Ownership: `control` must outlive the server.
 // Failure: start() says why the address cannot be bound; it can be called again after that.
 // Stop: stop() closes the socket, ends running requests and joins every thread. A second stop()
 // does nothing; a second start() of a running server fails with `conflict`.
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "control/request_threads.h"
 #include "core/error.h"
 #include "core/pipeline_status.h"
 
@@ -33,7 +34,7 @@ struct HttpServerOptions {
   std::string version;                   // for build_info
   // Loops beat at least once a second; half a minute is a loop that will not come back.
   std::chrono::milliseconds heartbeat_limit{30'000};
-  std::size_t threads = 8;
+  RequestThreads::Options requests = {};  // how many at a time, and how many may wait
   // A client that takes longer to send its request, or to read the answer, is disconnected.
   std::chrono::milliseconds io_timeout{2'000};
 };

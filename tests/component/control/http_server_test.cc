@@ -4,11 +4,16 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "component/control/fake_control.h"
@@ -135,21 +140,84 @@ TEST_F(HttpServerTest, ABugBecomesAnAnswerThatTellsNothing) {
   EXPECT_EQ(body("/metrics").find("a bug"), std::string::npos);
 }
 
-TEST_F(HttpServerTest, IdleConnectionsDoNotKeepProbesWaiting) {
-  std::vector<int> idle;
-  for (int i = 0; i < 8; ++i) {
-    const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+// A client that has come, has said a part of its request at most, and waits.
+class SlowClient {
+ public:
+  SlowClient(std::uint16_t port, std::string_view said)
+      : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(server_.port());
+    address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASSERT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    idle.push_back(connection);
+    EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(send(socket_, said.data(), said.size(), MSG_NOSIGNAL), std::ssize(said));
   }
+  SlowClient(SlowClient&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
+  SlowClient& operator=(SlowClient&&) = delete;
+  ~SlowClient() {
+    if (socket_ >= 0) close(socket_);
+  }
+
+  // The server has closed it, with or without a word.
+  [[nodiscard]] bool is_closed() const {
+    pollfd ready{.fd = socket_, .events = POLLIN, .revents = 0};
+    return poll(&ready, 1, 0) > 0;
+  }
+
+ private:
+  int socket_;
+};
+
+TEST_F(HttpServerTest, IdleConnectionsDoNotKeepProbesWaiting) {
+  std::vector<SlowClient> idle;
+  for (int i = 0; i < 12; ++i) idle.emplace_back(server_.port(), "");
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(status("/livez"), 200);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s) << "they are closed after 2 s";
-  for (const int connection : idle) close(connection);
+}
+
+template <typename Condition>
+bool becomes_true(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+TEST_F(HttpServerTest, AnswersForItsLifeWhenItIsBusyAndRefusesTheRestInWords) {
+  // Nothing times out on its side while this runs.
+  HttpServer server({.address = "127.0.0.1:0",
+                     .version = "x",
+                     .requests = {.threads = 2, .reserve_threads = 1, .waiting = 3},
+                     .io_timeout = 60s},
+                    control_);
+  ASSERT_TRUE(server.start());
+  httplib::Client client("127.0.0.1", server.port());
+  client.set_read_timeout(2s);
+  std::vector<SlowClient> slow;
+  for (int i = 0; i < 5; ++i) slow.emplace_back(server.port(), "GET /metrics");
+  httplib::Result ready;
+  ASSERT_TRUE(becomes_true([&] {
+    ready = client.Get("/readyz");
+    return ready && ready->status == 503;
+  })) << "it still takes more than two at a time and three that wait";
+  EXPECT_EQ(ready->body, "busy: too many connections\n");
+  EXPECT_EQ(ready->get_header_value("Retry-After"), "1");
+  const auto live = client.Get("/livez");
+  ASSERT_TRUE(live);
+  EXPECT_EQ(live->status, 200);
+  EXPECT_EQ(live->body, "ok\n");
+
+  const auto closed = [&] { return std::ranges::count_if(slow, &SlowClient::is_closed); };
+  while (slow.size() < 300) slow.emplace_back(server.port(), "GET /metrics");
+  EXPECT_TRUE(becomes_true([&] { return closed() >= 300 - (2 + 3) - (1 + 3); })) << closed();
+  slow.clear();
+  EXPECT_TRUE(becomes_true([&] {
+    const auto again = client.Get("/readyz");
+    return again && again->status == 200;
+  })) << "it does not recover";
 }
 
 TEST_F(HttpServerTest, CannotBeStartedTwice) {
