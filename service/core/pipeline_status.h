@@ -94,7 +94,12 @@ struct PipelineSnapshot {
   // Since the oldest record in flight was taken from Kafka; 0 when none is.
   std::chrono::milliseconds oldest_in_flight_age{};
 
-  // Ages of the last heartbeat of every loop of this pipeline (poll loop, lanes, workers).
+  // The batch that a worker has been at for longest; 0 when all are idle. Long is not stuck: what a
+  // record may cost is up to the expressions.
+  std::chrono::milliseconds longest_batch{};
+
+  // Ages of the last turn of every loop of this pipeline that comes round within a second whatever
+  // it works on: the poll loop and the lanes. An old one stands still.
   struct Heartbeat {
     std::string loop;
     std::chrono::milliseconds age{};

@@ -34,7 +34,7 @@ PipelineSnapshot Flow::snapshot() const {
     return std::chrono::duration_cast<std::chrono::milliseconds>(now - beat);
   };
   snapshot.heartbeats.push_back({"poll", age(consumer_->heartbeat())});
-  snapshot.heartbeats.push_back({"workers", workers_->longest_running()});
+  snapshot.longest_batch = workers_->longest_running();
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     const write::LaneCounters& lane = lanes_[i]->counters();
     counters.transactions_failed += lane.transactions_failed.value();

@@ -258,8 +258,14 @@ const Metric<Pipeline> kPipelineMetrics[] = {
      [](const Pipeline& p, Samples& out) {
        out.add(std::chrono::duration<double>(p.oldest_in_flight_age).count());
      }},
+    {"penstock_longest_batch_seconds", kGauge, "",
+     "How long the batch that a worker has been at for longest has taken so far; 0 when all are "
+     "idle.",
+     [](const Pipeline& p, Samples& out) {
+       out.add(std::chrono::duration<double>(p.longest_batch).count());
+     }},
     {"penstock_loop_heartbeat_age_seconds", kGauge, "loop",
-     "Time since a loop last turned; /livez fails when one is too old.",
+     "Time since a loop (the poll loop, a lane) last turned; /livez fails when one is too old.",
      [](const Pipeline& p, Samples& out) {
        for (const auto& beat : p.heartbeats) {
          out.add(std::chrono::duration<double>(beat.age).count(), {{"loop", beat.loop}});

@@ -3,6 +3,8 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "harness/free_port.h"
 #include "harness/text_file.h"
 #include "integration/end_to_end/service.h"
@@ -223,6 +225,33 @@ TEST(Control, ServesProbesAndMetrics) {
       << must(process.get("/readyz")).body;
   EXPECT_TRUE(wait_until([&] { return process.metric("penstock_rows_committed_total") == 1.0; }));
   EXPECT_EQ(process.metric("penstock_partition_committed_offset"), 1.0);
+}
+
+// The age of every loop's last turn, by /metrics; "poll" and the lanes, not what a worker does.
+double oldest_turn(const harness::ServeProcess& process) {
+  double oldest = 0;
+  const std::string metrics = must(process.get("/metrics")).body;
+  constexpr std::string_view kName = "\npenstock_loop_heartbeat_age_seconds{";
+  for (std::size_t at = 0; (at = metrics.find(kName, at)) != std::string::npos; ++at) {
+    const std::size_t value = metrics.find("} ", at);
+    oldest = std::max(oldest, std::stod(metrics.substr(value + 2)));
+  }
+  return oldest;
+}
+
+TEST(Control, TakesALongBatchForWorkAndNotForALoopThatStandsStill) {
+  // Every element with every other: tens of milliseconds a record, a few seconds for the batch.
+  Service service({.columns = {{"n", "msg.l.filter(x, msg.l.exists(y, y > x + 100000)).size()"}}});
+  std::string record = R"({"l":[0)";
+  for (int i = 1; i < 600; ++i) record += "," + std::to_string(i);
+  service.topic().produce(std::vector<std::optional<std::string>>(300, record + "]}"));
+  auto& process = service.serve();
+  ASSERT_TRUE(wait_until([&] { return process.metric("penstock_longest_batch_seconds") > 1.5; }))
+      << process.log();
+  EXPECT_LT(oldest_turn(process), 1.0);
+  EXPECT_TRUE(wait_until([&] { return service.applied() == 300; }, 60s));
+  EXPECT_EQ(service.rows("n").size(), 300U);
+  EXPECT_TRUE(wait_until([&] { return process.metric("penstock_longest_batch_seconds") == 0.0; }));
 }
 
 TEST(Control, EndsInOrderOnSigterm) {

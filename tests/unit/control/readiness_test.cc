@@ -122,6 +122,18 @@ TEST(Liveness, LooksAtTheLoopsOnly) {
   EXPECT_EQ(reasons(liveness({}, 30s)), "");
 }
 
+TEST(Liveness, TakesLongWorkForWork) {
+  PipelineSnapshot p = healthy();
+  p.heartbeats = {{"poll", 100ms}, {"lane-0", 500ms}};
+  p.longest_batch = 10min;
+  p.oldest_in_flight_age = 1h;
+  for (const PipelineState state :
+       {PipelineState::running, PipelineState::draining, PipelineState::starting}) {
+    p.state = state;
+    EXPECT_EQ(reasons(liveness(std::vector{p}, 30s)), "") << to_string(state);
+  }
+}
+
 TEST(Liveness, NamesTheLoopThatIsStuck) {
   PipelineSnapshot p = healthy();
   p.heartbeats = {{"poll", 1s}, {"lane-1", 30'001ms}};

@@ -90,6 +90,7 @@ PipelineSnapshot busy_pipeline(std::string name) {
   p.read_bytes_used = 5;
   p.read_bytes_limit = 10;
   p.heartbeats = {{"poll", 1500ms}};
+  p.longest_batch = 90s;
   p.oldest_in_flight_age = 2500ms;
   p.poll_latency = p.process_latency = p.queue_latency = p.write_latency = some_latency();
   p.end_to_end_latency = some_latency();
@@ -143,6 +144,7 @@ TEST(Metrics, SayWhatTheSnapshotSays) {
   EXPECT_EQ(value("penstock_worker_utilisation_ratio", "pipeline=\"orders\""), 0.25);
   EXPECT_EQ(value("penstock_budget_used_bytes", "pipeline=\"orders\",share=\"read\""), 5);
   EXPECT_EQ(value("penstock_oldest_in_flight_age_seconds", "pipeline=\"orders\""), 2.5);
+  EXPECT_EQ(value("penstock_longest_batch_seconds", "pipeline=\"orders\""), 90);
   EXPECT_EQ(value("penstock_loop_heartbeat_age_seconds", "pipeline=\"orders\",loop=\"poll\""), 1.5);
   EXPECT_EQ(value("penstock_build_info", "version=\"1.2.3\""), 1);
   EXPECT_EQ(families["process_resident_memory_bytes"].samples["process_resident_memory_bytes"],
