@@ -169,7 +169,7 @@ PipelineSnapshot Launch::snapshot() const {
   PipelineSnapshot snapshot;
   snapshot.name = spec_.name();
   snapshot.group = spec_.source().group();
-  snapshot.table = spec_.sink().table();
+  snapshot.tables = {spec_.sink().table()};
   const MutexLock lock(mutex_);
   snapshot.state = problems_.empty() ? PipelineState::starting : PipelineState::failed;
   snapshot.state_reason = reason_;

@@ -71,12 +71,14 @@ void print_partition(const v1::Partition& partition) {
 void print_whole(const v1::Pipeline& pipeline) {
   const v1::Counters& counters = pipeline.counters();
   print_line(pipeline);
+  std::string tables;
+  for (const std::string& table : pipeline.tables()) tables += (tables.empty() ? "" : ", ") + table;
   std::cout << std::format(
-      "  group {}, table {}\n"
+      "  group {}, {} {}\n"
       "  {} polled, {} left out, {} rows, {} dead letters, {} transactions, {} rebalances\n",
-      pipeline.group(), pipeline.table(), counters.records_polled(), counters.records_filtered(),
-      counters.rows_committed(), counters.dead_letters_committed(),
-      counters.transactions_committed(), counters.rebalances());
+      pipeline.group(), pipeline.tables_size() == 1 ? "table" : "tables", tables,
+      counters.records_polled(), counters.records_filtered(), counters.rows_committed(),
+      counters.dead_letters_committed(), counters.transactions_committed(), counters.rebalances());
   if (pipeline.has_last_error()) {
     const std::chrono::sys_seconds at{std::chrono::seconds(pipeline.last_error().at().seconds())};
     std::cout << std::format("  last error at {:%FT%TZ}: {}\n", at,

@@ -100,7 +100,7 @@ void to_message(const PipelineSnapshot& snapshot, v1::Pipeline& message) {
   message.set_state(state_of(snapshot.state));
   message.set_state_reason(snapshot.state_reason);
   message.set_group(snapshot.group);
-  message.set_table(snapshot.table);
+  for (const std::string& table : snapshot.tables) message.add_tables(table);
   for (const PartitionStatus& status : snapshot.partitions) {
     to_message(status, *message.add_partitions());
   }

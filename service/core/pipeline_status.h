@@ -69,7 +69,7 @@ struct PipelineCounters {
 struct PipelineSnapshot {
   std::string name;
   std::string group;
-  std::string table;
+  std::vector<std::string> tables;  // that rows go to, as "schema.table"
   PipelineState state = PipelineState::starting;
   std::string state_reason;  // why it is paused, in backoff or failed
   std::string last_error;

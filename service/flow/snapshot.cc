@@ -11,7 +11,7 @@ PipelineSnapshot Flow::snapshot() const {
   PipelineSnapshot snapshot;
   snapshot.name = spec_.name();
   snapshot.group = spec_.source().group();
-  snapshot.table = binding_.table.schema + "." + binding_.table.name;
+  snapshot.tables = {binding_.table.schema + "." + binding_.table.name};
   snapshot.schema_current = true;  // start() refuses otherwise
 
   const ingest::ConsumerStats& ingest = consumer_->stats();

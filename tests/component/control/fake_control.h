@@ -19,7 +19,7 @@ inline PipelineSnapshot healthy_pipeline(std::string name) {
   PipelineSnapshot p;
   p.name = std::move(name);
   p.group = "g";
-  p.table = "public.orders";
+  p.tables = {"public.orders", "public.order_lines"};
   p.state = PipelineState::running;
   p.group_joined = p.database_reachable = p.schema_current = true;
   return p;

@@ -130,7 +130,9 @@ TEST_F(GrpcServerTest, GetsAPipelineWithItsPartitions) {
   EXPECT_EQ(pipeline.state(), v1::Pipeline::BACKOFF);
   EXPECT_EQ(pipeline.state_reason(), "PostgreSQL is away");
   EXPECT_EQ(pipeline.group(), "g");
-  EXPECT_EQ(pipeline.table(), "public.orders");
+  ASSERT_EQ(pipeline.tables_size(), 2);
+  EXPECT_EQ(pipeline.tables(0), "public.orders");
+  EXPECT_EQ(pipeline.tables(1), "public.order_lines");
   EXPECT_EQ(pipeline.last_error().message(), "connection refused");
   EXPECT_EQ(pipeline.last_error().at().seconds(), 1700000000);
   EXPECT_EQ(pipeline.last_error().at().nanos(), 5'000'000);

@@ -207,7 +207,8 @@ TEST(Control, SaysThatAPipelineWaitsAndRefusesToSteerIt) {
   })) << client.get().DebugString();
   const auto pipeline = client.get();
   EXPECT_EQ(pipeline.state(), v1::Pipeline::STARTING);
-  EXPECT_EQ(pipeline.table(), "t");
+  ASSERT_EQ(pipeline.tables_size(), 1);
+  EXPECT_EQ(pipeline.tables(0), "t");
   EXPECT_NE(pipeline.last_error().message().find(std::to_string(port)), std::string::npos);
   client.pause("lunch");
   EXPECT_EQ(client.last().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
