@@ -15,7 +15,10 @@
 namespace penstock::control {
 namespace {
 
-// gRPC's C++ interface has no credentials that ask for certificates; its C interface does.
+// gRPC's C interface has credentials that ask for certificates (the "config fetcher", which is not
+// experimental); its C++ interface has none. What ties the two together is one function of a base
+// class that is abstract in the public header, though private: if a later gRPC changes it,
+// `override` does not compile.
 class FollowingCredentials final : public grpc::ServerCredentials {
  public:
   explicit FollowingCredentials(TlsFiles files)
