@@ -10,6 +10,7 @@
 
 #include "faults/expect.h"
 #include "support/stand.h"
+#include "support/tcp_proxy.h"
 
 namespace penstock::test {
 namespace {
@@ -94,6 +95,22 @@ TEST(Shutdown, EndsWhileKafkaIsFrozenAndLosesNothing) {
   ASSERT_TRUE(stand.wait_until_applied(5'000)) << serve.log();
   {
     const Frozen frozen(stand.kafka().pid());
+    serve.process().signal(SIGTERM);
+    expect_to_end(serve, kDrainTimeout + kMore);
+  }
+  auto next = stand.serve("next");
+  expect_exactly_once(stand.conclude());
+}
+
+TEST(Shutdown, EndsWhileTheLinkToPostgresIsFrozenAndLosesNothing) {
+  Stand stand(options_of(false));
+  stand.produce(30'000, 5'000);
+  {
+    TcpProxy link(stand.postgres().port());
+    auto serve = stand.serve(
+        "serve", {.conninfo = stand.conninfo() + " port=" + std::to_string(link.port())});
+    ASSERT_TRUE(stand.wait_until_applied(5'000)) << serve.log();
+    link.freeze(true);
     serve.process().signal(SIGTERM);
     expect_to_end(serve, kDrainTimeout + kMore);
   }

@@ -103,6 +103,15 @@ void TcpProxy::refuse(bool refuse) {
 
 void TcpProxy::cut_all() {
   cut_ = true;
+  wake();
+}
+
+void TcpProxy::freeze(bool freeze) {
+  frozen_ = freeze;
+  wake();
+}
+
+void TcpProxy::wake() const {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
 }
@@ -115,13 +124,17 @@ void TcpProxy::run() {
       fds.push_back({.fd = link->client, .events = POLLIN, .revents = 0});
       fds.push_back({.fd = link->server, .events = POLLIN, .revents = 0});
     }
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
-    if (cut_.exchange(false)) {
+    const bool frozen = frozen_;
+    if (::poll(fds.data(), frozen ? 1 : fds.size(), -1) < 0) continue;
+    if (fds[0].revents != 0) {
       std::uint64_t count = 0;
       [[maybe_unused]] const auto taken = ::read(wake_, &count, sizeof count);
+    }
+    if (cut_.exchange(false)) {
       links_.clear();
       continue;
     }
+    if (frozen) continue;
     std::vector<const Link*> ended;
     for (std::size_t i = 0; i < links_.size(); ++i) {
       Link& link = *links_[i];

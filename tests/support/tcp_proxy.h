@@ -48,6 +48,8 @@ class TcpProxy {
   // Cuts everything, and refuses new connections until told otherwise: the server is away.
   void refuse(bool refuse);
   void cut_all();
+  // While frozen nothing passes and nobody is told: connections stay open, new ones too.
+  void freeze(bool freeze);
   // Each piece of data waits this long, in both directions.
   void set_delay(std::chrono::milliseconds delay) { delay_ms_ = static_cast<int>(delay.count()); }
 
@@ -55,6 +57,7 @@ class TcpProxy {
   struct Link;
 
   void run();
+  void wake() const;
   void accept_one();
   // False: the link has ended.
   [[nodiscard]] bool from_client(Link& link);
@@ -68,6 +71,7 @@ class TcpProxy {
   std::atomic<bool> stop_{false};
   std::atomic<bool> refuse_{false};
   std::atomic<bool> cut_{false};
+  std::atomic<bool> frozen_{false};
   std::atomic<int> fired_{0};
   std::atomic<int> delay_ms_{0};
   std::mutex mutex_;
