@@ -240,7 +240,7 @@ Type type_named(std::string_view name, bool* found) {
   if (name == "google.protobuf.Duration") return TypeKind::kDuration;
   if (name == "net.IP" || name == "net.CIDR") return Type::abstract(std::string(name));
   for (const TypeKind kind : {TypeKind::kBool, TypeKind::kInt, TypeKind::kUint, TypeKind::kDouble,
-                              TypeKind::kString, TypeKind::kBytes, TypeKind::kDyn}) {
+                              TypeKind::kString, TypeKind::kBytes}) {
     if (Type(kind).to_string() == name) return kind;
   }
   *found = false;

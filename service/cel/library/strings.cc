@@ -75,11 +75,10 @@ Value index_of(EvalContext& context, Args args) {
   const std::string_view text = args[0].as_string();
   const std::string_view part = args[1].as_string();
   if (args.size() == 2) return position(text, find_bytes(text, part));
-  const std::int64_t from = args[2].as_int();
-  if (from < 0) return index_error(context, from);
+  const auto from = offset_of(text, args[2].as_int());
+  if (!from) return index_error(context, args[2].as_int());
   if (part.empty()) return args[2];
-  const auto offset = offset_of(text, from);
-  return offset ? position(text, find_bytes(text, part, *offset)) : Value::of_int(-1);
+  return position(text, find_bytes(text, part, *from));
 }
 
 Value last_index_of(EvalContext& context, Args args) {
@@ -88,12 +87,11 @@ Value last_index_of(EvalContext& context, Args args) {
   // At worst, nearly all of the part is compared at every position.
   if (!context.charge(text.size() / 8 * (1 + part.size() / 64))) return context.out_of_steps();
   if (args.size() == 2) return position(text, text.rfind(part));
-  const std::int64_t from = args[2].as_int();
-  if (from < 0) return index_error(context, from);
+  const auto from = offset_of(text, args[2].as_int());
+  if (!from) return index_error(context, args[2].as_int());
   if (part.empty()) return args[2];
-  const auto offset = offset_of(text, from);
-  if (!offset || *offset == text.size()) return Value::of_int(-1);
-  return position(text, text.rfind(part, *offset));
+  if (*from == text.size()) return Value::of_int(-1);
+  return position(text, text.rfind(part, *from));
 }
 
 Value substring(EvalContext& context, Args args) {
@@ -229,11 +227,11 @@ constexpr FunctionRow kRows[] = {
     {"string.charAt(int) -> string", char_at, "The character at a position; empty at the end.",
      "'héllo'.charAt(1) == 'é'"},
     {"string.indexOf(string) -> int", index_of,
-     "Where the part first stands, from a position on; -1 if nowhere.",
+     "Where the part first stands, from a position in the text on; -1 if nowhere.",
      "'banana'.indexOf('an') == 1"},
     {"string.indexOf(string, int) -> int", index_of, "", ""},
     {"string.lastIndexOf(string) -> int", last_index_of,
-     "Where the part last stands, up to a position; -1 if nowhere.",
+     "Where the part last stands, up to a position in the text; -1 if nowhere.",
      "'banana'.lastIndexOf('an') == 3"},
     {"string.lastIndexOf(string, int) -> int", last_index_of, "", ""},
     {"string.substring(int) -> string", substring, "The text from a position, up to another one.",
