@@ -1,5 +1,7 @@
 #include "control/pipeline_messages.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 #include <google/rpc/error_details.pb.h>
 #include <google/rpc/status.pb.h>
 #include <grpcpp/support/status.h>
@@ -9,9 +11,37 @@
 #include <format>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "text/utf8.h"
 
 namespace penstock::control {
 namespace {
+
+namespace pb = google::protobuf;
+
+// Makes every text of a message valid UTF-8: receivers refuse a whole message for one byte that is
+// not, and reasons come from PostgreSQL and librdkafka in whatever encoding.
+void make_valid(pb::Message& message) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  std::vector<const pb::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      if (field->type() == pb::FieldDescriptor::TYPE_MESSAGE) {
+        make_valid(field->is_repeated() ? *reflection.MutableRepeatedMessage(&message, field, i)
+                                        : *reflection.MutableMessage(&message, field));
+      } else if (field->type() == pb::FieldDescriptor::TYPE_STRING && field->is_repeated()) {
+        reflection.SetRepeatedString(
+            &message, field, i, text::valid_utf8(reflection.GetRepeatedString(message, field, i)));
+      } else if (field->type() == pb::FieldDescriptor::TYPE_STRING) {
+        reflection.SetString(&message, field,
+                             text::valid_utf8(reflection.GetString(message, field)));
+      }
+    }
+  }
+}
 
 v1::Pipeline::State state_of(PipelineState state) {
   switch (state) {
@@ -89,7 +119,9 @@ grpc::Status with_info(grpc::StatusCode code, const std::string& message,
   google::rpc::Status details;
   details.set_code(static_cast<int>(code));
   details.set_message(message);
+  make_valid(info);
   details.add_details()->PackFrom(info);
+  make_valid(details);
   return {code, message, details.SerializeAsString()};
 }
 
@@ -114,6 +146,7 @@ void to_message(const PipelineSnapshot& snapshot, v1::Pipeline& message) {
         std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch - seconds).count()));
   }
   to_message(snapshot.counters, *message.mutable_counters());
+  make_valid(message);
 }
 
 grpc::Status to_status(const Error& error, std::string_view reason, std::string_view pipeline) {

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <string_view>
 
+#include "text/utf8.h"
+
 namespace penstock::control {
 namespace {
 
@@ -32,7 +34,7 @@ std::string probe_text(const Verdict& verdict) {
     if (!finding.pipeline.empty()) out += finding.pipeline + ": ";
     out += finding.reason + ": " + finding.message + "\n";
   }
-  return out;
+  return text::valid_utf8(out);
 }
 
 std::string probe_json(const Verdict& verdict) {
@@ -49,7 +51,7 @@ std::string probe_json(const Verdict& verdict) {
     append_json(finding.message, out);
     out += '}';
   }
-  return out + "]}\n";
+  return text::valid_utf8(out + "]}\n");
 }
 
 }  // namespace penstock::control

@@ -4,10 +4,10 @@
 #include <format>
 #include <iterator>
 
+#include "text/utf8.h"
+
 namespace penstock::telemetry {
 namespace {
-
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 std::string_view name_of(LogLevel level) {
   switch (level) {
@@ -42,33 +42,6 @@ Tag tag_of(LogLevel level) {
   return {"ERROR", "\033[31m"};
 }
 
-// Length of the valid UTF-8 sequence at the start of `text` (RFC 3629: no surrogates, nothing
-// overlong, nothing above U+10FFFF); 0 when there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  std::size_t length = 0;
-  unsigned char lowest = 0x80;
-  unsigned char highest = 0xBF;
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    length = 2;
-  } else if (lead >= 0xE0 && lead <= 0xEF) {
-    length = 3;
-    if (lead == 0xE0) lowest = 0xA0;
-    if (lead == 0xED) highest = 0x9F;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    length = 4;
-    if (lead == 0xF0) lowest = 0x90;
-    if (lead == 0xF4) highest = 0x8F;
-  }
-  if (length == 0 || text.size() < length || byte(1) < lowest || byte(1) > highest) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
 // Control characters: ASCII's, and U+0080–U+009F, which terminals obey as well.
 bool is_control(std::string_view character) {
   const auto lead = static_cast<unsigned char>(character[0]);
@@ -84,10 +57,10 @@ void append_escaped(std::string_view text, std::string& out) {
   const bool cut = text.size() > kMaxLogValueBytes;
   std::string_view rest = text.substr(0, kMaxLogValueBytes);
   while (!rest.empty()) {
-    const std::size_t length = utf8_length(rest);
+    const std::size_t length = text::code_point_bytes(rest);
     if (length == 0) {
       // A character that only the cut made incomplete is left out.
-      if (!(cut && rest.size() < 4)) out += kReplacement;
+      if (!(cut && rest.size() < 4)) out += text::kReplacementCharacter;
       rest.remove_prefix(1);
       continue;
     }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "postgres/binary_array.h"
+#include "text/utf8.h"
 
 namespace penstock::write {
 namespace {
@@ -13,26 +14,6 @@ constexpr std::size_t kMaxStatementBytes = std::size_t{4} << 20;
 constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-01-01
 constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
 constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
-
-// Length of the valid UTF-8 sequence at the beginning of `text`, 0 if there is none (Unicode 15,
-// table 3-7: no overlong forms, no surrogates).
-std::size_t utf8_sequence(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return lead == 0 ? 0 : 1;
-  const std::size_t size = lead >= 0xC2 && lead < 0xE0   ? 2
-                           : lead >= 0xE0 && lead < 0xF0 ? 3
-                           : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                         : 0;
-  if (size == 0 || text.size() < size) return 0;
-  const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (std::size_t i = 2; i < size; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80) return 0;
-  }
-  return size;
-}
 
 void append_base64(std::string& out, std::string_view bytes) {
   constexpr std::string_view kDigits =
@@ -150,16 +131,14 @@ class Columns {
 }  // namespace
 
 std::string storable_text(std::string_view text) {
+  const std::string valid = text::valid_utf8(text);
   std::string result;
-  result.reserve(text.size());
-  while (!text.empty()) {
-    const std::size_t size = utf8_sequence(text);
-    if (size == 0) {
-      result += "\xEF\xBF\xBD";
-      text.remove_prefix(1);
+  result.reserve(valid.size());
+  for (const char c : valid) {
+    if (c == '\0') {
+      result += text::kReplacementCharacter;
     } else {
-      result += text.substr(0, size);
-      text.remove_prefix(size);
+      result += c;
     }
   }
   return result;

@@ -266,6 +266,30 @@ TEST_F(GrpcServerTest, PassesOnWhyNot) {
   EXPECT_EQ(info.metadata().at("hint"), "fix the table");
 }
 
+// PostgreSQL speaks in its server's encoding before a connection has one, files and hosts in any.
+TEST_F(GrpcServerTest, AnswersWhateverBytesAnErrorHas) {
+  control_.edit([](auto& pipelines) {
+    pipelines[0].state_reason = "caf\xE9 \xED\xA0\x80";
+    pipelines[0].last_error = "\xFF\u00fc";
+    pipelines[0].partitions.resize(1);
+    pipelines[0].partitions[0].blocked_reason = "\xC3";
+  });
+  v1::Pipeline pipeline;
+  const grpc::Status status = get("orders", pipeline);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(pipeline.state_reason(), "caf\uFFFD \uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(pipeline.last_error().message(), "\uFFFD\u00fc");
+  EXPECT_EQ(pipeline.partitions(0).blocked_reason(), "\uFFFD");
+
+  control_.refuse_with(
+      {.kind = ErrorKind::unavailable, .message = "r\xF4le", .hint = "\xE9", .sqlstate = "08006"});
+  grpc::ClientContext context;
+  v1::ResumePipelineRequest request;
+  request.set_name("orders");
+  const google::rpc::ErrorInfo info = info_of(stub_->ResumePipeline(&context, request, &pipeline));
+  EXPECT_EQ(info.metadata().at("hint"), "\uFFFD");
+}
+
 TEST_F(GrpcServerTest, DrainsUntilEverythingIsCommitted) {
   v1::Pipeline pipeline;
   auto drained = std::async(std::launch::async, [&] {

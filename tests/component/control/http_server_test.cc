@@ -105,6 +105,17 @@ TEST_F(HttpServerTest, AnswersInJsonWhenAsked) {
   EXPECT_TRUE(text->body.starts_with("failing\n"));
 }
 
+TEST_F(HttpServerTest, AnswersInUtf8WhateverBytesAnErrorHas) {
+  control_.edit([](auto& pipelines) {
+    pipelines[0].state = PipelineState::failed;
+    pipelines[0].state_reason = "caf\xE9";
+  });
+  for (const char* path : {"/readyz", "/readyz?format=json"}) {
+    EXPECT_NE(body(path).find("caf\uFFFD"), std::string::npos) << body(path);
+    EXPECT_EQ(body(path).find('\xE9'), std::string::npos) << body(path);
+  }
+}
+
 TEST_F(HttpServerTest, SaysWhatItDoesNotHave) {
   EXPECT_EQ(status("/nothing"), 404);
   EXPECT_EQ(status("/metrics/"), 404);
