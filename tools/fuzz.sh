@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./dev fuzz: builds the fuzz targets and runs them, one after the other, on one core.
 
-fuzz_targets=(compile evaluate)
+fuzz_targets=(compile evaluate json yaml http grpc headers tuples)
 
 build_fuzz() { # and what the targets start from
   local build=$PENSTOCK_REPO/build/fuzz cases=("$PENSTOCK_REPO"/tests/conformance/*.jsonl)
@@ -18,24 +18,29 @@ build_fuzz() { # and what the targets start from
 # What one input may allocate is bounded; the process as a whole is not, because the sanitizer keeps
 # much of what was freed (2 GB after 150,000 inputs, 45 MB of it in use).
 run_fuzz() {
-  local build=$PENSTOCK_REPO/build/fuzz target=$1 corpus=$2
+  local build=$PENSTOCK_REPO/build/fuzz target=$1 corpus=$2 seeds
   shift 2
+  seeds=("$build/seeds/$target")
+  if [ "$target" = yaml ]; then seeds+=("$PENSTOCK_REPO/examples"); fi
   mkdir -p "$corpus"
-  nice "$build/bin/fuzz_$target" -dict="$build/seeds/dictionary" -max_len=4096 \
+  nice "$build/bin/fuzz_$target" -dict="$build/seeds/$target.dictionary" -max_len=4096 \
     -timeout=300 -report_slow_units=300 -malloc_limit_mb=1024 -rss_limit_mb=0 -print_final_stats=1 \
     -artifact_prefix="$build/findings/$target-" "$@" \
-    "$corpus" "$build/seeds/$target"
+    "$corpus" "${seeds[@]}"
 }
 
-# Twenty seconds or so per target, the same inputs every time: so that the targets stay alive, and
-# what the seeds alone can show is shown.
+# Twenty seconds or so for each of the first two, five for each of the others, the same inputs every
+# time: so that the targets stay alive, and what the seeds alone can show is shown.
 fuzz_smoke() {
-  local corpus
+  local corpus target
+  local -A runs=([compile]=100000 [evaluate]=30000 [json]=10000 [yaml]=5000 [http]=1500 [grpc]=4000
+    [headers]=15000 [tuples]=15000)
   corpus=$(mktemp -d)
   # shellcheck disable=SC2064 # the directory is known now
   trap "rm -rf '$corpus'" EXIT
-  run_fuzz compile "$corpus/compile" -seed=1 -runs=100000 -verbosity=0
-  run_fuzz evaluate "$corpus/evaluate" -seed=1 -runs=30000 -verbosity=0
+  for target in "${fuzz_targets[@]}"; do
+    run_fuzz "$target" "$corpus/$target" -seed=1 -runs="${runs[$target]}" -verbosity=0 || return
+  done
 }
 
 command_fuzz() {

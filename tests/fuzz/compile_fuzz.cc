@@ -24,7 +24,7 @@ void compile_one(FuzzBytes& bytes) {
     const Type any = Type::param("T");
     environment.declare_function("declared", {{true, {any, any}, Type::list(any)}});
   }
-  const std::string_view source = bytes.take(std::string_view::npos);
+  const std::string_view source = bytes.rest();
 
   const CpuLimit limit(kMostSeconds);
   Inputs inputs;
@@ -51,7 +51,7 @@ void compile_one(FuzzBytes& bytes) {
 }  // namespace penstock::cel
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  penstock::cel::FuzzBytes bytes(data, size);
+  penstock::FuzzBytes bytes(data, size);
   penstock::cel::compile_one(bytes);
   return 0;
 }

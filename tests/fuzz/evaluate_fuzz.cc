@@ -94,8 +94,8 @@ void evaluate_one(FuzzBytes& bytes, Fixture& fixture) {
   CompileOptions options;
   options.max_steps = kMostSteps;
   options.type_check = (choice & 2) == 0;
-  const std::string source =
-      (choice & 1) != 0 ? std::string(bytes.line()) : fuzz_expression(bytes, fuzz_environment());
+  const std::string source = (choice & 1) != 0 ? std::string(bytes.until('\0'))
+                                               : fuzz_expression(bytes, fuzz_environment());
   Inputs inputs;
   const CpuLimit limit(kMostCompileSeconds);
   const auto program = compile(source, fuzz_environment(), inputs, options);
@@ -122,7 +122,7 @@ void evaluate_one(FuzzBytes& bytes, Fixture& fixture) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static penstock::cel::Fixture fixture;
-  penstock::cel::FuzzBytes bytes(data, size);
+  penstock::FuzzBytes bytes(data, size);
   penstock::cel::evaluate_one(bytes, fixture);
   return 0;
 }

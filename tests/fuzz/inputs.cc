@@ -1,11 +1,8 @@
 #include "fuzz/inputs.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <string>
+#include <string_view>
 
 #include "cel/containers.h"
 #include "cel/utf8.h"
@@ -130,31 +127,10 @@ Value value(FuzzBytes& bytes, const Type& type, Arena& arena, int depth) {
   }
 }
 
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 }  // namespace
 
-std::uint64_t FuzzBytes::word() {
-  std::uint64_t word = 0;
-  const std::string_view some = take(sizeof word);
-  std::memcpy(&word, some.data(), some.size());
-  return word;
-}
-
-std::string_view FuzzBytes::take(std::size_t count) {
-  const std::string_view taken = rest_.substr(0, count);
-  rest_.remove_prefix(taken.size());
-  return taken;
-}
-
-std::string_view FuzzBytes::line() {
-  const std::string_view line = take(std::min(rest_.find('\0'), rest_.size()));
-  take(1);
-  return line;
+Value fuzz_value(FuzzBytes& bytes, const Type& type, Arena& arena, int depth) {
+  return value(bytes, type, arena, depth);
 }
 
 const Environment& fuzz_environment() {
@@ -207,19 +183,6 @@ std::vector<Value> fuzz_slots(FuzzBytes& bytes, const Inputs& inputs, Arena& are
     }
   }
   return slots;
-}
-
-CpuLimit::CpuLimit(double seconds) : end_(cpu_seconds() + seconds), seconds_(seconds) {}
-
-void CpuLimit::check(std::string_view what) const {
-  const double late = cpu_seconds() - end_;
-  if (late > 0) finding(what, "took " + std::to_string(seconds_ + late) + " s of CPU time");
-}
-
-void finding(std::string_view what, std::string_view detail) {
-  std::fprintf(stderr, "finding: %.*s: %.*s\n", static_cast<int>(what.size()), what.data(),
-               static_cast<int>(detail.size()), detail.data());
-  std::abort();
 }
 
 }  // namespace penstock::cel

@@ -1,0 +1,201 @@
+#include "fuzz/field_check.h"
+
+#include <algorithm>
+#include <bit>
+#include <cctype>
+#include <cmath>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cel/text.h"
+#include "cel/utf8.h"
+#include "fuzz/bytes.h"
+#include "fuzz/postgres_bytes.h"
+
+namespace penstock {
+namespace {
+
+using cel::Value;
+
+std::string as_text(const Value& value) { return cel::to_text(value); }
+
+void check_numeric(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  const PostgresNumeric numeric = read_numeric(bytes);
+  const std::string shown = numeric.text + " of " + as_text(value);
+  const bool bounded = column.numeric_precision >= 0;
+  if (bounded && numeric.is_finite) {
+    if (numeric.scale != std::max(column.numeric_scale, 0)) finding("a numeric's scale", shown);
+    if (numeric.digits_before > std::max(column.numeric_precision - column.numeric_scale, 0))
+      finding("a numeric beyond its precision", shown);
+  }
+  double wanted = 0;
+  if (value.is_int() || value.is_uint()) {
+    const std::string exact =
+        value.is_int() ? std::to_string(value.as_int()) : std::to_string(value.as_uint());
+    if (!bounded && numeric.text != exact) finding("another numeric", shown);
+    wanted = std::strtod(exact.c_str(), nullptr);
+  } else if (value.is_double()) {
+    wanted = value.as_double();
+  } else {
+    const std::string text(value.as_string());
+    char* end = nullptr;
+    wanted = std::strtod(text.c_str(), &end);
+    if (end != text.data() + text.size()) return;  // white space, "inf", … : PostgreSQL's own
+  }
+  const double read = std::strtod(numeric.text.c_str(), nullptr);
+  if (std::isnan(wanted) || std::isnan(read)) {
+    if (std::isnan(wanted) != std::isnan(read)) finding("another numeric", shown);
+    return;
+  }
+  if (std::isinf(read) || std::isinf(wanted)) return;
+  const double rounding = bounded ? 0.5 * std::pow(10, -column.numeric_scale) : 0;
+  if (std::abs(read - wanted) > rounding + std::abs(wanted) * 1e-15) {
+    finding("another numeric", shown);
+  }
+}
+
+void check_integer(const Value& value, std::int64_t read) {
+  const bool same = value.is_int() ? value.as_int() == read
+                    : value.is_uint()
+                        ? read >= 0 && value.as_uint() == static_cast<std::uint64_t>(read)
+                        : value.as_double() == static_cast<double>(read);
+  if (!same) finding("another integer: " + std::to_string(read), as_text(value));
+}
+
+double real_of(const Value& value) {
+  return value.is_double() ? value.as_double()
+         : value.is_int()  ? static_cast<double>(value.as_int())
+                           : static_cast<double>(value.as_uint());
+}
+
+void check_text(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  if (bytes != value.as_string()) finding("another text", as_text(value));
+  if (bytes.contains('\0') || !cel::is_valid_utf8(bytes)) finding("no text", as_text(value));
+  const std::size_t characters =
+      cel::count_code_points(bytes.substr(0, bytes.find_last_not_of(' ') + 1));
+  if (column.max_length >= 0 && characters > static_cast<std::size_t>(column.max_length)) {
+    finding("a text that is too long", as_text(value));
+  }
+}
+
+void check_uuid(const Value& value, std::string_view bytes) {
+  if (value.is_bytes()) {
+    if (bytes != value.as_bytes()) finding("another UUID", as_text(value));
+    return;
+  }
+  std::string digits;
+  for (const char c : value.as_string()) {
+    if (c != '-' && c != '{' && c != '}') digits += static_cast<char>(std::tolower(c));
+  }
+  std::string read;
+  for (const char c : bytes) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    read += kHex[static_cast<unsigned char>(c) >> 4U];
+    read += kHex[static_cast<unsigned char>(c) & 15U];
+  }
+  if (bytes.size() != 16 || read != digits) finding("another UUID: " + read, as_text(value));
+}
+
+void check_time(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  constexpr std::int64_t kDay = 86'400;
+  constexpr std::int64_t kSecond = 1'000'000;
+  constexpr std::int64_t kEpoch = 946'684'800;
+  const bool is_date = column.type == ColumnType::date;
+  const std::int64_t unit = is_date ? 1 : kDay * kSecond;
+  const std::int64_t read = PostgresReader(bytes).number(is_date ? 4 : 8);
+  if (bytes.size() != (is_date ? 4U : 8U)) finding("a time's size", as_text(value));
+  // From 4713 BC to 294276 AD; nothing comes near.
+  if (read < -800'000 * unit || read > 3'000'000 * unit) finding("no time", as_text(value));
+  if (!value.is_timestamp()) return;
+  const cel::Instant at = value.as_timestamp();
+  const std::int64_t seconds = at.seconds - kEpoch;
+  const std::int64_t wanted = is_date ? (seconds - ((seconds % kDay) + kDay) % kDay) / kDay
+                                      : seconds * kSecond + at.nanos / 1000;
+  if (read != wanted) finding("another time: " + std::to_string(read), as_text(value));
+}
+
+void check_json(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  if (column.type == ColumnType::jsonb) {
+    if (!bytes.starts_with('\1')) finding("no version of jsonb", as_text(value));
+    bytes.remove_prefix(1);
+  }
+  if (!nlohmann::json::accept(bytes)) finding("no JSON", bytes);
+}
+
+void check_scalar(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  const auto integer = [&](std::size_t size) {
+    if (bytes.size() != size) finding("a number's size", as_text(value));
+    return PostgresReader(bytes).number(size);
+  };
+  switch (column.type) {
+    case ColumnType::boolean:
+      if (integer(1) != (value.as_bool() ? 1 : 0)) finding("another bool", as_text(value));
+      return;
+    case ColumnType::int2:
+      return check_integer(value, integer(2));
+    case ColumnType::int4:
+      return check_integer(value, integer(4));
+    case ColumnType::int8:
+      return check_integer(value, integer(8));
+    case ColumnType::float4: {
+      const auto read = std::bit_cast<float>(static_cast<std::int32_t>(integer(4)));
+      const double wanted = real_of(value);
+      if (std::isnan(read) != std::isnan(wanted) ||
+          (!std::isnan(read) && read != static_cast<float>(wanted))) {
+        finding("another float4", as_text(value));
+      }
+      return;
+    }
+    case ColumnType::float8: {
+      const auto read = std::bit_cast<double>(integer(8));
+      if (read != real_of(value) && !(std::isnan(read) && std::isnan(real_of(value)))) {
+        finding("another float8", as_text(value));
+      }
+      return;
+    }
+    case ColumnType::numeric:
+      return check_numeric(column, value, bytes);
+    case ColumnType::text:
+      return check_text(column, value, bytes);
+    case ColumnType::bytea:
+      if (bytes != (value.is_bytes() ? value.as_bytes() : value.as_string()))
+        finding("other bytes", as_text(value));
+      return;
+    case ColumnType::uuid:
+      return check_uuid(value, bytes);
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return check_time(column, value, bytes);
+    case ColumnType::json:
+    case ColumnType::jsonb:
+      return check_json(column, value, bytes);
+    case ColumnType::unsupported:
+      finding("a column that cannot be written was", as_text(value));
+  }
+}
+
+}  // namespace
+
+void check_field(const ColumnDescription& column, const Value& value,
+                 std::optional<std::string_view> bytes) {
+  if (!bytes || value.is_null()) {
+    if (bytes || !value.is_null() || column.not_null) finding("a null", as_text(value));
+    return;
+  }
+  if (!column.is_array) return check_scalar(column, value, *bytes);
+  const auto [element_oid, elements] = split_array(*bytes);
+  if (element_oid != column.element_oid) finding("another type of elements", as_text(value));
+  const cel::List list = value.as_list();
+  if (elements.size() != list.size) finding("another number of elements", as_text(value));
+  for (std::uint32_t i = 0; i < list.size; ++i) {
+    if (!elements[i] || list[i].is_null()) {
+      if (elements[i] || !list[i].is_null()) finding("an element that is null", as_text(value));
+    } else {
+      check_scalar(column, list[i], *elements[i]);
+    }
+  }
+}
+
+}  // namespace penstock
