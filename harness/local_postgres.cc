@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <thread>
@@ -22,11 +23,16 @@ namespace fs = std::filesystem;
 constexpr auto kStartLimit = 60s;
 constexpr const char* kHint = "install Debian's postgresql package, or use ./dev, which brings it";
 
-// The newest version's bin directory.
+// Where initdb and postgres are: $PENSTOCK_POSTGRES_BIN, or the newest version's directory.
 Result<fs::path> find_programs() {
+  std::error_code error;
+  if (const char* wanted = std::getenv("PENSTOCK_POSTGRES_BIN")) {
+    if (fs::exists(fs::path(wanted) / "initdb", error)) return wanted;
+    return fail(ErrorKind::not_found,
+                "there is no PostgreSQL server in PENSTOCK_POSTGRES_BIN=" + std::string(wanted));
+  }
   fs::path best;
   int best_version = 0;
-  std::error_code error;
   for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", error)) {
     const int version = std::atoi(entry.path().filename().c_str());
     if (version > best_version && fs::exists(entry.path() / "bin/initdb")) {

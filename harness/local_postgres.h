@@ -1,7 +1,8 @@
 // A private PostgreSQL cluster: its own directory, port and user; gone when this object is.
 //
 // Who uses it: `./dev demo`, the tests, the benchmarks. It never touches another cluster of the
-// machine. Listens on 127.0.0.1 with a password that only conninfo() knows.
+// machine. The newest PostgreSQL in /usr/lib/postgresql, or the one whose programs are in
+// $PENSTOCK_POSTGRES_BIN. Listens on 127.0.0.1 with a password that only conninfo() knows.
 // Threads: one at a time. Failure: values that end with the server's own last words.
 // Stop: the destructor ends the server and removes its files; if we are killed, so is the server
 // (immediate shutdown), and the directory goes too.

@@ -39,8 +39,8 @@ build_go() { # build_go FOLDER: prints the program that was built of the Go sour
   echo "$program"
 }
 
-need_kafka_kit() { # exports its place, or ends with what is missing
-  PENSTOCK_KAFKA_KIT=$("$PENSTOCK_REPO/tools/kafka_kit.sh")
+need_kafka_kit() { # [VERSION]: exports its place, or ends with what is missing
+  PENSTOCK_KAFKA_KIT=$("$PENSTOCK_REPO/tools/kafka_kit.sh" "$@")
   export PENSTOCK_KAFKA_KIT
 }
 
@@ -161,7 +161,11 @@ command_test() {
     integration | faults) test_layer release "$layer" "$filter" ;;
     helm) test_helm "$filter" ;;
     image) test_image "$filter" ;;
+    matrix)
+      [ -z "$filter" ] || die "./dev test matrix takes no filter"
+      test_matrix
+      ;;
     all) test_all ;;
-    *) die "there is no layer '$layer': unit, component, integration, faults, helm, image or all" ;;
+    *) die "there is no layer '$layer': unit, component, integration, faults, helm, image, matrix or all" ;;
   esac
 }

@@ -68,6 +68,12 @@ debian_mirror() {
       -e 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+).*/\2/p')
 }
 
+# maven GOAL ARGUMENTS: one goal of the dependency plugin, with a repository that outlives the run.
+maven() {
+  mvn --batch-mode --no-transfer-progress "-Dmaven.repo.local=$PENSTOCK_CACHE/maven" \
+    "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:$1" "${@:2}" </dev/null
+}
+
 # image_arguments: what the Dockerfile cannot know of this clone, as --build-arg=NAME=VALUE, one per line.
 image_arguments() {
   local revision=unknown created

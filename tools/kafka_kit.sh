@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Fetches the Kafka kit from Maven Central into the cache, once, and prints its directory: lib/ has
-# the jars, log4j2.properties configures the broker's log. With --if-there it fetches nothing and
-# prints nothing if the kit is not there.
+# the jars, log4j2.properties configures the broker's log. VERSION is Kafka's, if not the one of
+# kafka-kit/pom.xml. With --if-there it fetches nothing and prints nothing if the kit is not there.
+#   tools/kafka_kit.sh [--if-there | VERSION]
 set -euo pipefail
 # shellcheck source=tools/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+version=''
+case ${1:-} in --if-there) ;; *) version=${1:-} ;; esac
 pom=$PENSTOCK_REPO/tools/kafka-kit
-kit=$PENSTOCK_CACHE/kafka-kit-$(cat "$pom/pom.xml" "$pom/log4j2.properties" | short_hash)
+kit=$PENSTOCK_CACHE/kafka-kit-${version:+$version-}$(cat "$pom/pom.xml" "$pom/log4j2.properties" | short_hash)
 
 fetch() {
   [ -d "$kit" ] && return # another ./dev was faster
@@ -17,16 +20,16 @@ fetch() {
   done
   mkdir -p "$partial"
   log=$PENSTOCK_CACHE/kafka-kit.log
-  say "fetching the Kafka kit from Maven Central (once; about 1 minute, 60 MB)"
-  if ! mvn --batch-mode --no-transfer-progress --file "$pom/pom.xml" \
-    "-Dmaven.repo.local=$PENSTOCK_CACHE/maven" \
-    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-    -DincludeScope=runtime "-DoutputDirectory=$partial/lib" >"$log" 2>&1 </dev/null; then
+  say "fetching the Kafka kit${version:+ of $version} from Maven Central (once; about 1 minute, 60 MB)"
+  if ! maven copy-dependencies --file "$pom/pom.xml" ${version:+"-Dkafka.version=$version"} \
+    -DincludeScope=runtime "-DoutputDirectory=$partial/lib" >"$log" 2>&1; then
     rm -rf "$partial"
     grep -m 3 ERROR "$log" >&2 || true
     die "the Kafka kit could not be fetched from Maven Central (network? certificate authorities? a" \
       "mirror goes into ~/.m2/settings.xml); the whole output: $log"
   fi
+  [ -z "$version" ] || [ -e "$partial/lib/kafka-clients-$version.jar" ] ||
+    die "$partial has another Kafka than $version"
   cp "$pom/log4j2.properties" "$partial/"
   chmod -R a+rX "$partial"
   mv "$partial" "$kit"

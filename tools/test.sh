@@ -2,16 +2,17 @@
 # ./dev test: builds and runs one layer, or everything that CI runs.
 
 # run_layer PRESET LAYER [FILTER]: the tests of a layer in a build that is there. Integration and
-# fault tests need a real Kafka and PostgreSQL, and it is a failure if these cannot be had.
+# fault tests need a real Kafka and PostgreSQL, and it is a failure if these cannot be had. Their
+# versions are Debian's and the kit's, if the environment does not name others (run_versions).
 run_layer() {
   local preset=$1 layer=$2 filter=${3:-} jobs status=0
   local build=$PENSTOCK_REPO/build/$preset
-  local results=$build/test-results/$layer.xml
+  local results=${layer_results:-$build/test-results}/$layer.xml
   local servers=()
   jobs=$(nproc)
   case $layer in
     integration | faults)
-      need_kafka_kit
+      need_kafka_kit ${kafka_version:+"$kafka_version"}
       servers=("$build/bin/penstock_test_servers" --)
       [ -x "${servers[0]}" ] || die "${servers[0]} is missing: it starts the servers"
       ;;
@@ -52,6 +53,37 @@ test_helm() { # [NAME]
   "$PENSTOCK_REPO/tools/inside.sh" run_helm ${1:+"$1"} || status=$?
   python3 "$PENSTOCK_REPO/tools/count_tests.py" "$helm_results" || status=1
   return "$status"
+}
+
+# What ./dev test matrix runs: the oldest servers that Penstock is for, and the newest.
+matrix=('14.19.0 4.0.0' '18.1.0 4.4.0')
+
+# run_versions POSTGRESQL KAFKA DIRECTORY: the layers that need servers, in a release build that is
+# there, on servers of these versions; results go to the directory.
+run_versions() {
+  local kafka_version=$2 layer_results=$3 archive programs layer status=0
+  archive=$("$PENSTOCK_REPO/tools/postgres_kit.sh" "$1")
+  programs=$TMPDIR/postgresql-$1 # not the cache: the server runs as another user
+  python3 -m tarfile --filter data -e "$archive" "$programs"
+  export PENSTOCK_POSTGRES_BIN=$programs/bin
+  for layer in integration faults; do
+    run_layer release "$layer" || status=$?
+  done
+  return "$status"
+}
+
+test_matrix() {
+  local versions postgres kafka directory results=() count_status=0
+  build release integration faults penstock penstock_test_servers
+  rm -rf "$PENSTOCK_REPO/build/matrix"
+  for versions in "${matrix[@]}"; do
+    read -r postgres kafka <<<"$versions"
+    directory=$PENSTOCK_REPO/build/matrix/postgresql-$postgres-kafka-$kafka/test-results
+    results+=("$directory"/{integration,faults}.xml)
+    step "PostgreSQL $postgres and Kafka $kafka" run_versions "$postgres" "$kafka" "$directory" || true
+  done
+  python3 "$PENSTOCK_REPO/tools/count_tests.py" "${results[@]}" || count_status=$?
+  [ "${#failed_steps[@]}" = 0 ] && [ "$count_status" = 0 ]
 }
 
 failed_steps=()

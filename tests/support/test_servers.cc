@@ -16,6 +16,7 @@
 #include "harness/child_process.h"
 #include "harness/local_kafka.h"
 #include "harness/local_postgres.h"
+#include "harness/sql.h"
 
 namespace {
 
@@ -80,11 +81,16 @@ int main(int argc, char** argv) {
   if (!postgres) say(postgres.error().to_string());
   if (!kafka || !postgres) return 1;
 
+  auto sql = harness::Sql::connect((*postgres)->conninfo());
+  const auto version = sql ? sql->value("SHOW server_version") : std::unexpected(sql.error());
+  if (!version) say(version.error().to_string());
+  if (!version) return 1;
+
   const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - started);
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%.1f", took.count());
-  say("Kafka at " + (*kafka)->bootstrap_servers() + " and PostgreSQL at 127.0.0.1:" +
-      std::to_string((*postgres)->port()) + ", up in " + seconds + " s");
+  say("Kafka at " + (*kafka)->bootstrap_servers() + " and PostgreSQL " + *version +
+      " at 127.0.0.1:" + std::to_string((*postgres)->port()) + ", up in " + seconds + " s");
   return run({argv + 2, argv + argc},
              {{"PENSTOCK_TEST_BROKERS", (*kafka)->bootstrap_servers()},
               {"PENSTOCK_TEST_POSTGRES", (*postgres)->conninfo()}},

@@ -59,6 +59,8 @@ class EncodingSession {
     }
     return rows;
   }
+  // As 140019.
+  [[nodiscard]] int version() const { return PQserverVersion(connection_.get()); }
   std::string value(const std::string& sql) { return query(sql).at(0).at(0); }
 
   // Copies tuples of `fields` fields each into `table`; empty, or PostgreSQL's message.
