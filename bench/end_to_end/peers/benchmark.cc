@@ -61,14 +61,14 @@ std::vector<std::string> workload_names() {
 }
 
 std::vector<std::string> program_names() {
-  return {std::string(kPenstock), std::string(kCeiling), "redpanda-connect", "kafka-connect"};
+  return {std::string(kPenstock), std::string(kCeiling), "flink-sql", "kafka-connect"};
 }
 
 Result<std::vector<std::unique_ptr<Program>>> make_programs(const BenchmarkOptions& options) {
   std::vector<std::unique_ptr<Program>> all;
   all.push_back(make_penstock(options.penstock));
   all.push_back(make_ceiling(options.ceiling));
-  all.push_back(make_redpanda_connect(options.peers_kit));
+  all.push_back(make_flink_sql(options.peers_kit));
   all.push_back(make_kafka_connect(options.peers_kit));
   std::erase_if(all,
                 [&](const auto& program) { return !names(options.programs, program->name()); });

@@ -66,6 +66,23 @@ double cpu_seconds_of_tree(pid_t root) {
   return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+double cpu_seconds_of_machine() {
+  std::istringstream fields(harness::read_file("/proc/stat"));
+  std::string cpu;
+  double user = 0;
+  double nice = 0;
+  double system = 0;
+  double idle = 0;
+  double waiting = 0;
+  double interrupts = 0;
+  double soft_interrupts = 0;
+  double stolen = 0;
+  fields >> cpu >> user >> nice >> system >> idle >> waiting >> interrupts >> soft_interrupts >>
+      stolen;
+  const double ticks = user + nice + system + interrupts + soft_interrupts + stolen;
+  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
 double peak_resident_mb_of_tree(pid_t root) {
   double kilobytes = 0;
   for (const pid_t pid : tree_of(all_processes(), root)) {

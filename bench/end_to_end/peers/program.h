@@ -73,11 +73,11 @@ struct PenstockThreads {
   int workers = 0;
 };
 
-// penstock, ceiling, redpanda-connect, kafka-connect. `kit` is what tools/peers_kit.sh made.
+// penstock, ceiling, flink-sql, kafka-connect. `kit` is what tools/peers_kit.sh made.
 [[nodiscard]] std::unique_ptr<Program> make_penstock(const std::filesystem::path& program,
                                                      PenstockThreads threads = {});
 [[nodiscard]] std::unique_ptr<Program> make_ceiling(const std::filesystem::path& program);
-[[nodiscard]] std::unique_ptr<Program> make_redpanda_connect(const std::filesystem::path& kit);
+[[nodiscard]] std::unique_ptr<Program> make_flink_sql(const std::filesystem::path& kit);
 [[nodiscard]] std::unique_ptr<Program> make_kafka_connect(const std::filesystem::path& kit);
 
 // The first of them that is not there.

@@ -1,5 +1,8 @@
 #include "end_to_end/peers/throughput.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <format>
 #include <thread>
@@ -33,6 +36,9 @@ Counted count_rows(Stage& stage, double from_s, double to_s) {
   return {.rows = number(0), .all_rows = number(1), .last_s = number(2)};
 }
 
+// Of everything that has nothing to do with the benchmark.
+double others_cpu_seconds() { return cpu_seconds_of_machine() - cpu_seconds_of_tree(::getpid()); }
+
 double now_s() { return static_cast<double>(harness::system_now_us()) / 1e6; }
 
 }  // namespace
@@ -63,13 +69,16 @@ Round measure_throughput(Stage& stage, const Program& program, const Job& job,
 
   const double from_s = now_s();
   const CpuTimes before = stage.cpu_times(process.pid());
+  const double others_before_s = others_cpu_seconds();
   const auto until = std::chrono::steady_clock::now() + interval;
   while (std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(100ms);
     Stage::must_live(program, job, process);
   }
   const CpuTimes after = stage.cpu_times(process.pid());
+  const double others_s = others_cpu_seconds() - others_before_s;
   double to_s = now_s();
+  const double others_cpus = others_s / (to_s - from_s);
   const double peak_mb = peak_resident_mb_of_tree(process.pid());
   process.kill();
 
@@ -91,7 +100,8 @@ Round measure_throughput(Stage& stage, const Program& program, const Job& job,
           {"seconds", to_s - from_s},
           {"program_cpu", (after.program - before.program) / records * 1e6},
           {"servers_cpu", (after.servers - before.servers) / records * 1e6},
-          {"peak_mb", peak_mb}};
+          {"peak_mb", peak_mb},
+          {"others_cpus", others_cpus}};
 }
 
 }  // namespace penstock::bench

@@ -19,6 +19,14 @@ std::uint64_t mix(std::uint64_t x) {  // SplitMix64
   return x ^ (x >> 31);
 }
 
+FlinkExpression flink_field(const std::string& name, const std::string& sql_type) {
+  const std::string type = flink_type(sql_type);
+  const std::string quoted = "`" + name + "`";  // some are words of SQL
+  if (sql_type != "timestamptz") return {.sql = quoted, .fields = {{name, type}}};
+  return {.sql = std::format("CAST({} AS {})", quoted, type),
+          .fields = {{name, "TIMESTAMP_LTZ(6)"}}};
+}
+
 // A column that is a field of the record.
 Column field(const std::string& name, const std::string& sql_type) {
   const std::string connect_type = sql_type == "bigint"             ? "int64"
@@ -30,7 +38,7 @@ Column field(const std::string& name, const std::string& sql_type) {
   return {.name = name,
           .sql_type = sql_type,
           .cel = sql_type == "timestamptz" ? std::format("timestamp(msg.{})", name) : "msg." + name,
-          .bloblang = "this." + name,
+          .flink = flink_field(name, sql_type),
           .connect_field = name,
           .connect_type = connect_type};
 }
@@ -39,7 +47,8 @@ Column total() {
   return {.name = "total",
           .sql_type = "double precision",
           .cel = "double(msg.quantity) * msg.unit_price",
-          .bloblang = "this.quantity * this.unit_price",
+          .flink = {.sql = "quantity * unit_price",
+                    .fields = {{"quantity", "INT"}, {"unit_price", "DOUBLE"}}},
           .connect_field = "unit_price",
           .connect_type = "double"};
 }
@@ -76,7 +85,7 @@ Workload orders() {
           .columns = {field("id", "bigint"), field("customer", "text"), total(),
                       field("placed_at", "timestamptz")},
           .where_cel = "",
-          .where_bloblang = "",
+          .where_flink = {},
           .records_per_second = 900'000,
           .has_ceiling = true,
           .payload = order_payload,
@@ -151,7 +160,7 @@ Workload wide() {
                       field("status", "text"),
                       field("tracking", "text")},
           .where_cel = "",
-          .where_bloblang = "",
+          .where_flink = {},
           .records_per_second = 250'000,
           .payload = wide_payload,
           .partition_of = round_robin};
@@ -184,7 +193,7 @@ Workload filter() {
           .columns = {field("id", "bigint"), field("time", "timestamptz"), field("service", "text"),
                       field("status", "integer"), field("message", "text")},
           .where_cel = R"(msg.level == "error")",
-          .where_bloblang = R"(this.level == "error")",
+          .where_flink = {.sql = "level = 'error'", .fields = {{"level", "STRING"}}},
           .keep_one_in = kKeepOneIn,
           .records_per_second = 1'500'000,
           .payload = log_payload,
@@ -217,6 +226,15 @@ const Workload& timed_orders() {
     return workload;
   }();
   return timed;
+}
+
+std::string flink_type(const std::string& sql_type) {
+  return sql_type == "bigint"             ? "BIGINT"
+         : sql_type == "integer"          ? "INT"
+         : sql_type == "double precision" ? "DOUBLE"
+         : sql_type == "boolean"          ? "BOOLEAN"
+         : sql_type == "timestamptz"      ? "TIMESTAMP(6)"
+                                          : "STRING";
 }
 
 std::string create_table(const Workload& workload, bool with_key) {

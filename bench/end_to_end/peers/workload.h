@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,11 +16,18 @@ namespace penstock::bench {
 
 inline constexpr int kPartitions = 8;
 
+// Flink's SQL, and the fields of the record that are in it with their types, which Flink wants to
+// be told.
+struct FlinkExpression {
+  std::string sql;
+  std::map<std::string, std::string> fields;
+};
+
 struct Column {
   std::string name;
   std::string sql_type;
-  std::string cel;       // Penstock's expression
-  std::string bloblang;  // Redpanda Connect's
+  std::string cel;  // Penstock's expression
+  FlinkExpression flink;
   // Kafka Connect has no expressions: the record's field that is the column, and its type.
   std::string connect_field;
   std::string connect_type;
@@ -32,7 +40,7 @@ struct Workload {
   std::vector<Column> columns;  // the first is the key
   // Which records become rows; empty: all. One record in `keep_one_in` does.
   std::string where_cel;
-  std::string where_bloblang;
+  FlinkExpression where_flink;
   int keep_one_in = 1;
   // So many records lie ready for every second of a run: more than a program moves.
   std::int64_t records_per_second = 0;
@@ -51,6 +59,10 @@ struct Workload {
 // Orders with the time at which they were sent in the column `sent_us`. Its payloads have ids that
 // harness::OrderProducer does not give.
 [[nodiscard]] const Workload& timed_orders();
+
+// What a type of PostgreSQL's is to Flink, whose JDBC sink has none for a time with a zone: the
+// zone of all times is UTC.
+[[nodiscard]] std::string flink_type(const std::string& sql_type);
 
 // CREATE TABLE bench …; without a key, so that a record written twice is there twice.
 [[nodiscard]] std::string create_table(const Workload& workload, bool with_key);

@@ -159,13 +159,34 @@ TEST(PeersPrograms, AMissingKitIsSaidBeforeServersStart) {
   const auto programs = make_programs(options);
   ASSERT_FALSE(programs);
   EXPECT_EQ(programs.error().to_string(),
-            "redpanda-connect cannot take part: /no/kit/redpanda-connect is not there (./dev bench "
-            "peers makes it, once, over the network; or leave it out: --programs "
-            "penstock,ceiling)");
+            "flink-sql cannot take part: /no/kit/flink-sql/lib is not there (./dev bench peers "
+            "makes it, once, over the network; or leave it out: --programs penstock,ceiling)");
   options.programs = {"ceiling", "penstock"};
   const auto ours = make_programs(options);
   ASSERT_TRUE(ours) << ours.error().to_string();
   EXPECT_EQ(ours->size(), 2U);
+}
+
+TEST(PeersPrograms, FlinkIsToldTheFieldsAndTheKeyAndComputesAsTheOthersDo) {
+  const auto directory = *harness::TemporaryDirectory::make("penstock-peers");
+  const auto flink = make_flink_sql("/no/kit");
+  Job job;
+  job.workload = &workload("filter");
+  job.directory = directory.path();
+  job.name = "flink-sql-1";
+  ASSERT_TRUE(flink->start(job));  // ends at once: there is no such kit
+  const auto text = harness::read_file(directory.path() / "flink-sql-1.sql");
+  EXPECT_TRUE(text.contains("`level` STRING")) << text;
+  EXPECT_TRUE(text.contains("`time` TIMESTAMP_LTZ(6)")) << text;
+  EXPECT_TRUE(text.contains("PRIMARY KEY (`id`) NOT ENFORCED")) << text;
+  EXPECT_TRUE(text.contains("CAST(`time` AS TIMESTAMP(6))")) << text;
+  EXPECT_TRUE(text.contains("FROM records WHERE level = 'error';")) << text;
+  job.workload = &workload("orders");
+  job.has_key = false;
+  ASSERT_TRUE(flink->start(job));
+  const auto crash = harness::read_file(directory.path() / "flink-sql-1.sql");
+  EXPECT_FALSE(crash.contains("KEY")) << crash;
+  EXPECT_TRUE(crash.contains("quantity * unit_price")) << crash;
 }
 
 TEST(PeersPrograms, OneThatEndsAtItsStartIsQuoted) {
@@ -207,6 +228,7 @@ TEST(PeersProcessTree, CountsThisProcessAndNothingForOneThatIsGone) {
   EXPECT_GT(peak_resident_mb_of_tree(::getpid()), 1);
   EXPECT_EQ(peak_resident_mb_of_tree(-1), 0);
   EXPECT_EQ(cpu_seconds_of_tree(-1), 0);
+  EXPECT_GT(cpu_seconds_of_machine(), cpu_seconds_of_tree(::getpid()));
 }
 
 class Echo {  // sends back what comes, to one client

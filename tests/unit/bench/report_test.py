@@ -219,6 +219,27 @@ class Page(unittest.TestCase):
         self.assertIn("- orders, against the ceiling: a row costs Penstock 0.50 µs", part)
         self.assertNotIn("wide", part)
 
+    def test_short_rounds_have_their_own_tables_and_conditions(self):
+        self.assertNotIn("## In short rounds", self.page(sample()))
+        quick = {name: copy.deepcopy(sample()[name]) for name in ("orders", "latency-10000", "crash")}
+        quick["orders"]["programs"]["flink-sql"] = rates(50, peer=True)
+        quick["orders"]["programs"]["flink-sql"]["rounds"][0]["others_cpus"] = 1.25
+        page = report.page(sample(), {}, {}, quick)
+        self.assertIn("<summary>flink-sql, as it ran in <code>orders</code></summary>", page)
+        self.assertEqual(page.count("<summary>penstock, as it ran"), 1)
+        part = page[page.index("## In short rounds"):page.index("## CPU and memory")]
+        self.assertIn("| flink-sql | 50 | 0.08 |", part)
+        self.assertIn("Other processes took up to 1.2 CPUs meanwhile.", part)
+        self.assertIn("| orders | records a second | ceiling: 800 | 600 |", part)
+        self.assertIn("### latency at 10,000 a second", part)
+        self.assertIn("### SIGKILL in the middle of a short run", part)
+        self.assertIn("| CPUs | 2 |", part)
+        self.assertNotIn("### wide", part)
+
+    def test_a_program_that_is_not_measured_any_more_is_said_to_be_so(self):
+        self.assertIn("redpanda-connect is not measured any more", self.page(sample()))
+        self.assertNotIn("not measured any more", self.page({"orders": workload({"penstock": rates(500)})}))
+
     def test_any_part_of_the_results_makes_a_page(self):
         for name, result in sample().items():
             self.assertIn("# Benchmarks", self.page({name: result}))
@@ -315,6 +336,13 @@ class Files(unittest.TestCase):
         done = self.run_script("report.py", "--results", self.file, "--into", self.folder / "docs")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("## Without a disk", (self.folder / "docs/benchmarks.md").read_text())
+
+    def test_report_shows_short_rounds_if_they_lie_beside(self):
+        self.write(sample())
+        (self.folder / "quick.json").write_text(self.file.read_text())
+        done = self.run_script("report.py", "--results", self.file, "--into", self.folder / "docs")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("## In short rounds", (self.folder / "docs/benchmarks.md").read_text())
 
     def test_report_prints_the_figures_of_all_workloads_or_what_is_wrong(self):
         self.write(sample())

@@ -18,7 +18,8 @@ PACES = {"latency-10000": 10_000, "latency-50000": 50_000}
 WORKLOADS = (*RATES, "scaling", *PACES, "crash")
 
 PENSTOCK, CONTROL, CEILING, BARE = "penstock", "penstock again", "ceiling", "bare consumer"
-PROGRAMS = (PENSTOCK, CONTROL, CEILING, BARE, "redpanda-connect", "kafka-connect")
+FORMER = "redpanda-connect"  # measured once, and no longer
+PROGRAMS = (PENSTOCK, CONTROL, CEILING, BARE, "flink-sql", "kafka-connect", FORMER)
 
 
 class BadResults(Exception):
@@ -98,6 +99,17 @@ def best_peer(workloads, workload, field, better):
     """The best of the peers' medians."""
     values = [median(workloads, workload, peer, field) for peer in peers_of(workloads, workload)]
     return better(values, default=None)
+
+
+def others_cpus(result):
+    """How many CPUs other processes of the machine took, in the worst round; None if nobody looked."""
+    seen = [
+        figures["others_cpus"]
+        for measured in result["programs"].values()
+        for figures in measured["rounds"]
+        if figures and "others_cpus" in figures
+    ]
+    return max(seen, default=None)
 
 
 def ratio(above, below):

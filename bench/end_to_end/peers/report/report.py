@@ -21,6 +21,7 @@ PEERS = pathlib.Path(__file__).resolve().parents[1]
 ROOT = PEERS.parents[2]
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
 IN_MEMORY = "in-memory.json"  # beside them, if there are any: by --in-memory
+QUICK = "quick.json"  # and by --quick
 
 # ---- tables --------------------------------------------------------------------------------------
 
@@ -30,10 +31,12 @@ def when(result):
     conditions = result["conditions"]
     amounts = conditions["amounts"]
     rounds = amounts.get("rounds", 1)
+    others = figures.others_cpus(result)
+    busy = "" if others is None else f" Other processes took up to {others:.1f} CPUs meanwhile."
     return (
         f"Measured {conditions['date'][:10]}, {rounds} round{'s' if rounds > 1 else ''} of "
         f"{amounts.get('seconds', 0)} s each, {amounts.get('records', 0):,} records, Penstock at "
-        f"`{conditions['versions'].get('penstock', 'unknown')}`."
+        f"`{conditions['versions'].get('penstock', 'unknown')}`.{busy}"
     )
 
 
@@ -43,6 +46,12 @@ def missing(workload):
 
 def left_out(result):
     return [f"- Left out: {program} ({why})." for program, why in result.get("left_out", {}).items()]
+
+
+def former(workloads):
+    if not any(figures.FORMER in result["programs"] for result in workloads.values()):
+        return ""
+    return f" {figures.FORMER} is not measured any more: [the programs](#the-programs-and-their-configurations)."
 
 
 def rate_section(workloads, workload, base=PENSTOCK):
@@ -87,18 +96,32 @@ def latency_section(workloads, workload):
     return [f"### {title_of(workload)}", when(result), "", table(head, rows), "", *left_out(result)]
 
 
+def measured_sections(workloads):
+    """The tables of what was measured of rates and latencies."""
+    parts = []
+    for workload in RATES:
+        if workload in workloads:
+            parts += [*rate_section(workloads, workload), ""]
+    for workload in PACES:
+        if workload in workloads:
+            parts += [*latency_section(workloads, workload), ""]
+    return parts
+
+
 def in_memory_section(in_memory):
     if not in_memory:
         return []
-    parts = ["## Without a disk", "", readme_section("Without a disk"), "", goals_table(in_memory, only_measured=True), "",
-             *floor_section(in_memory, {})]  # fmt: skip
-    for workload in RATES:
-        if workload in in_memory:
-            parts += [*rate_section(in_memory, workload), ""]
-    for workload in PACES:
-        if workload in in_memory:
-            parts += [*latency_section(in_memory, workload), ""]
-    return parts
+    return ["## Without a disk", "", readme_section("Without a disk"), "", goals_table(in_memory, only_measured=True), "",
+            *floor_section(in_memory, {}), *measured_sections(in_memory)]  # fmt: skip
+
+
+def quick_section(quick):
+    if not quick:
+        return []
+    crash = ["### SIGKILL in the middle of a short run", *crash_section(quick), ""] if "crash" in quick else []
+    return ["## In short rounds", "", readme_section("In short rounds"), "",
+            "Every figure in which another program is better:", "", not_ahead(quick), "",
+            *measured_sections(quick), *crash, conditions(quick), ""]  # fmt: skip
 
 
 def crash_section(workloads):
@@ -125,17 +148,18 @@ def aa_section(workloads):
 # ---- configurations and conditions ---------------------------------------------------------------
 
 
-def configurations(workloads):
+def configurations(workloads, shown=()):
+    """Those of the programs in `orders`, but for those that are shown already."""
     lines = []
     for program in figures.programs_of(workloads, "orders"):
         files = workloads["orders"]["programs"][program].get("configuration", {})
-        if program == CONTROL or not files:
+        if program == CONTROL or program in shown or not files:
             continue
         lines += ["<details>", f"<summary>{program}, as it ran in <code>orders</code></summary>", ""]
         for ending, content in sorted(files.items()):
             lines += ["```" + ending.rsplit(".", 1)[-1], content.rstrip(), "```", ""]
         lines += ["</details>", ""]
-    return lines or ["Nothing was kept, as `orders` was not measured."]
+    return lines
 
 
 def conditions(workloads):
@@ -234,7 +258,7 @@ def all_charts(workloads):
 # ---- the page ------------------------------------------------------------------------------------
 
 
-def page(workloads, svgs, in_memory=None):
+def page(workloads, svgs, in_memory=None, quick=None):
     def chart(file, alt):
         return [f"![{alt}](benchmarks/{file})", ""] if file in svgs else []
 
@@ -251,6 +275,7 @@ def page(workloads, svgs, in_memory=None):
         "```sh",
         "./dev bench peers --results docs/benchmarks/results.json",
         "./dev bench peers --in-memory --results docs/benchmarks/in-memory.json   # if a disk stalls",
+        "./dev bench peers --quick --results docs/benchmarks/quick.json           # in short rounds",
         "./dev bench report",
         "```",
         "",
@@ -271,7 +296,8 @@ def page(workloads, svgs, in_memory=None):
         "## Records a second",
         "",
         "Medians of the rounds. CPU s/M: CPU seconds for a million records, of the program alone and of PostgreSQL "
-        "and the broker. Seconds: how long it was measured in a round before its records ran out.",
+        "and the broker. Seconds: how long it was measured in a round before its records ran out."
+        + former(workloads),
         "",
     ]
     for workload in RATES:
@@ -281,12 +307,14 @@ def page(workloads, svgs, in_memory=None):
     for workload in PACES:
         parts += [*latency_section(workloads, workload), ""]
     parts += in_memory_section(in_memory)
+    parts += quick_section(quick)
     parts += ["## CPU and memory", "", *chart("cost.svg", "CPU and memory in orders"), "## Lanes and workers", ""]
     parts += chart("scaling.svg", "Penstock by lanes and workers")
     parts += [*rate_section(workloads, "scaling", "default")[1:], "", "## SIGKILL in the middle", ""]
     parts += [*crash_section(workloads), "", "## How it is measured", "", readme_section("The servers"), ""]
     parts += [readme_section("What is measured, and by whom"), "", "## The programs and their configurations", ""]
-    parts += [readme_section("The programs"), "", *configurations(workloads), "## Conditions", ""]
+    parts += [readme_section("The programs"), "", *configurations(workloads)]
+    parts += [*configurations(quick or {}, shown=figures.programs_of(workloads, "orders")), "## Conditions", ""]
     parts += [conditions(workloads), ""]
     return "\n".join(parts)
 
@@ -298,8 +326,10 @@ def main():
     parser.add_argument("--json", action="store_true", help="only print one JSON object of the figures")
     arguments = parser.parse_args()
     workloads = figures.load(arguments.results)
-    beside = arguments.results.with_name(IN_MEMORY)
-    in_memory = figures.load(beside) if beside.exists() else {}
+    in_memory, quick = (
+        figures.load(beside) if beside.exists() else {}
+        for beside in map(arguments.results.with_name, (IN_MEMORY, QUICK))
+    )
     if arguments.json:
         print(json.dumps(figures.summary(workloads)))
         return
@@ -308,7 +338,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for file, svg in svgs.items():
         (folder / file).write_text(svg, encoding="utf-8")
-    (arguments.into / "benchmarks.md").write_text(page(workloads, svgs, in_memory), encoding="utf-8")
+    (arguments.into / "benchmarks.md").write_text(page(workloads, svgs, in_memory, quick), encoding="utf-8")
     print(f"wrote {arguments.into / 'benchmarks.md'}")
 
 

@@ -12,7 +12,7 @@ import sys
 
 import figures
 
-PEERS = {"redpanda-connect", "kafka-connect"}
+PEERS = {"flink-sql", "kafka-connect"}
 
 
 def commit():
