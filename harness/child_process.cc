@@ -15,8 +15,8 @@
 #include <functional>
 #include <optional>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
+#include "core/mutex.h"
 
 namespace penstock::harness {
 namespace {

@@ -34,6 +34,8 @@ constexpr const char* kTopic = "orders";
 constexpr int kInterrupted = 130;
 // Without any progress for so long, what is missing counts as lost.
 constexpr auto kPatience = 60s;
+// How long a process takes to be as fast as it will be.
+constexpr std::chrono::microseconds kWarmUp{5'000'000};
 // The mock cluster drops what exceeds 5 MB or 100,000 records in a partition.
 constexpr std::int64_t kMockRecordsPerPartition = 20'000;
 
@@ -191,10 +193,11 @@ class Demo {
            std::format(
                "    sink:\n"
                "      postgres: \"{}\"\n"
-               "      table: orders\n"
-               "      columns:\n",
+               "      target:\n"
+               "        table: orders\n"
+               "        columns:\n",
                postgres_->conninfo("demo")) +
-           orders_columns_yaml(8) +
+           orders_columns_yaml(10) +
            "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n"
            "log: {format: json}\n";
   }
@@ -277,7 +280,7 @@ class Demo {
       ++restarts_;
     } else if (crash_.to_us == INT64_MAX && producer_->acknowledged() - applied <
                                                 std::max<std::int64_t>(options_.rate / 10, 100)) {
-      crash_.to_us = system_now_us() + 1'000'000;
+      crash_.to_us = system_now_us() + kWarmUp.count();
       view_.shout(std::format("caught up, {:.1f} s after the crash",
                               static_cast<double>(system_now_us() - crash_.from_us) / 1e6 - 1));
     }
@@ -332,12 +335,14 @@ class Demo {
                            .truth = producer_->truth()});
     if (!verdict) return std::unexpected(verdict.error());
 
-    // The first seconds are left out: connections and caches are still warming up.
+    // Left out, and said so: the seconds of the start, of the crash and of the start after it.
+    // There connections, caches and the broker's code are still warming up.
     const std::int64_t planned_us = options_.records * 1'000'000 / options_.rate;
-    LatencyOptions away{.conninfo = conninfo,
-                        .table = "orders",
-                        .from_us = started_us_ + std::min<std::int64_t>(planned_us / 10, 2'000'000),
-                        .excluded = {}};
+    LatencyOptions away{
+        .conninfo = conninfo,
+        .table = "orders",
+        .from_us = started_us_ + std::min<std::int64_t>(planned_us / 4, kWarmUp.count()),
+        .excluded = {}};
     if (restarts_ > 0) away.excluded.push_back(crash_);
     const auto latency = produce_to_visible(away);
     if (!latency) return std::unexpected(latency.error());

@@ -18,7 +18,7 @@ namespace penstock::harness {
 struct DemoFigures {
   Verdict verdict;
   double rows_per_second = 0;  // from the first order sent to the last row visible
-  double p50_ms = 0;           // produce → visible, away from the crash
+  double p50_ms = 0;           // produce → visible, without starts and crash
   double p99_ms = 0;
   int restarts = 0;
 };

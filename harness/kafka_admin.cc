@@ -5,8 +5,12 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 
-#include "harness/kafka_handle.h"
+#include "harness/kafka_client.h"
+#include "kafka/admin.h"
+#include "kafka/cluster_facts.h"
+#include "kafka/handle.h"
 
 namespace penstock::harness {
 namespace {
@@ -17,29 +21,21 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kAdminLimit = 60s;
 constexpr int kCallLimitMs = 5'000;
 
-struct DestroyMetadata {
-  void operator()(const rd_kafka_metadata_t* metadata) const {
-    rd_kafka_metadata_destroy(metadata);
-  }
-};
-using Metadata = std::unique_ptr<const rd_kafka_metadata_t, DestroyMetadata>;
-
-Metadata metadata_of(rd_kafka_t* client, rd_kafka_topic_t* topic) {
+kafka::Metadata metadata_of(rd_kafka_t* client, rd_kafka_topic_t* topic, int limit_ms) {
   const rd_kafka_metadata_t* found = nullptr;
-  if (rd_kafka_metadata(client, 0, topic, &found, kCallLimitMs) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return nullptr;
-  }
-  return Metadata(found);
+  rd_kafka_metadata(client, 0, topic, &found, limit_ms);
+  return kafka::Metadata(found);
 }
 
-std::unexpected<Error> kafka_error(const std::string& what, rd_kafka_resp_err_t code) {
-  return fail(ErrorKind::unavailable, what + ": " + rd_kafka_err2str(code));
+std::unexpected<Error> because(const std::string& what, Error error) {
+  error.message = what + ": " + error.message;
+  return std::unexpected(std::move(error));
 }
 
 // How many partitions of the topic have a leader.
 int partitions_with_leader(rd_kafka_t* client, const std::string& topic) {
-  const TopicHandle handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
-  const Metadata metadata = metadata_of(client, handle.get());
+  const kafka::Topic handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+  const kafka::Metadata metadata = metadata_of(client, handle.get(), kCallLimitMs);
   if (metadata == nullptr || metadata->topic_cnt != 1 ||
       metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return 0;
@@ -52,24 +48,12 @@ int partitions_with_leader(rd_kafka_t* client, const std::string& topic) {
 }
 
 // Runs one admin operation and hands its event to `check`.
-Result<void> admin(rd_kafka_t* client, const std::string& what,
-                   const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& start,
+Result<void> admin(rd_kafka_t* client, const std::string& what, const kafka::StartOperation& start,
                    const std::function<rd_kafka_resp_err_t(rd_kafka_event_t*)>& check) {
-  const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
-      rd_kafka_queue_new(client), &rd_kafka_queue_destroy);
-  const std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)> options(
-      rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_ANY), &rd_kafka_AdminOptions_destroy);
-  start(options.get(), queue.get());
-  const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
-      rd_kafka_queue_poll(queue.get(),
-                          static_cast<int>(std::chrono::milliseconds(kAdminLimit).count())),
-      &rd_kafka_event_destroy);
-  if (event == nullptr) return fail(ErrorKind::deadline_exceeded, what + ": no answer");
-  if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return kafka_error(what, code);
-  }
-  if (const auto code = check(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return kafka_error(what, code);
+  const auto event = kafka::run_admin_operation(client, kAdminLimit, start);
+  if (!event) return because(what, event.error());
+  if (const auto code = check(event->get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return because(what, kafka::to_error(code));
   }
   return {};
 }
@@ -103,12 +87,8 @@ Result<void> wait_for_broker(const std::string& bootstrap_servers,
   if (!client) return std::unexpected(client.error());
   const auto deadline = Clock::now() + limit;
   while (true) {
-    const rd_kafka_metadata_t* found = nullptr;
-    const auto code = rd_kafka_metadata(client->get(), 0, nullptr, &found, 500);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const Metadata metadata(found);
-      if (metadata->broker_cnt > 0) return {};
-    }
+    const kafka::Metadata metadata = metadata_of(client->get(), nullptr, 500);
+    if (metadata != nullptr && metadata->broker_cnt > 0) return {};
     if (Clock::now() > deadline) {
       return fail(ErrorKind::deadline_exceeded, "no Kafka broker answers at " + bootstrap_servers);
     }
@@ -195,14 +175,13 @@ Result<std::vector<Offset>> end_offsets(const std::string& bootstrap_servers,
   if (!client) return std::unexpected(client.error());
   const int partitions = partitions_with_leader(client->get(), topic);
   if (partitions == 0) return fail(ErrorKind::not_found, "there is no topic " + topic);
+  std::vector<kafka::TopicPartition> asked;
+  for (int partition = 0; partition < partitions; ++partition) asked.push_back({topic, partition});
   std::vector<Offset> ends;
-  for (int partition = 0; partition < partitions; ++partition) {
-    Offset low = 0;
-    Offset high = 0;
-    const auto code = rd_kafka_query_watermark_offsets(client->get(), topic.c_str(), partition,
-                                                       &low, &high, kCallLimitMs);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error("cannot read offsets", code);
-    ends.push_back(high);
+  for (const Result<Offset>& end :
+       kafka::log_offsets(client->get(), asked, kafka::LogPlace::end, 5s)) {
+    if (!end) return because("cannot read offsets", end.error());
+    ends.push_back(*end);
   }
   return ends;
 }
@@ -222,13 +201,14 @@ Result<void> produce_all(const std::string& bootstrap_servers, const std::string
       },
       &delivered);
   if (!client) return std::unexpected(client.error());
-  const TopicHandle handle(rd_kafka_topic_new(client->get(), topic.c_str(), nullptr));
+  const kafka::Topic handle(rd_kafka_topic_new(client->get(), topic.c_str(), nullptr));
   for (const KafkaRecord& record : records) {
     while (rd_kafka_produce(handle.get(), record.partition, RD_KAFKA_MSG_F_COPY,
                             const_cast<char*>(record.value), record.value_size, record.key,
                             record.key_size, nullptr) != 0) {
       const rd_kafka_resp_err_t code = rd_kafka_last_error();
-      if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) return kafka_error("cannot produce", code);
+      if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        return because("cannot produce", kafka::to_error(code));
       rd_kafka_poll(client->get(), 100);
     }
     rd_kafka_poll(client->get(), 0);

@@ -1,20 +1,20 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#include "harness/kafka_handle.h"
+#include "harness/kafka_client.h"
 #include "harness/local_kafka.h"
 
 namespace penstock::harness {
 
 struct MockKafka::Cluster {
-  explicit Cluster(ClientHandle owning_client) : client(std::move(owning_client)) {}
+  explicit Cluster(kafka::Client owning_client) : client(std::move(owning_client)) {}
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
   ~Cluster() {
     if (mock != nullptr) rd_kafka_mock_cluster_destroy(mock);
   }
 
-  ClientHandle client;  // the mock cluster lives in a client's thread
+  kafka::Client client;  // the mock cluster lives in a client's thread
   rd_kafka_mock_cluster_t* mock = nullptr;
 };
 

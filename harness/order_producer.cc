@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "concurrency/thread.h"
-#include "harness/kafka_handle.h"
+#include "harness/kafka_client.h"
 #include "harness/latency.h"
 
 namespace penstock::harness {
@@ -85,8 +85,8 @@ class OrderProducer::Impl {
   std::atomic<std::int64_t> failed{0};
   std::string failure;  // written by the generator's thread, read after it was joined
   OrderWriter writer;
-  ClientHandle client;
-  TopicHandle topic;
+  kafka::Client client;
+  kafka::Topic topic;
   std::optional<Thread> thread;  // last: joined before what it uses goes away
 };
 

@@ -12,6 +12,7 @@ CREATE TABLE penstock.offsets (
   topic_id    text        NOT NULL,
   claimed_at  timestamptz NOT NULL DEFAULT now(),
   updated_at  timestamptz NOT NULL DEFAULT now(),
+  leader_epoch integer    NOT NULL DEFAULT -1,  -- of the last record applied; -1: not known
   PRIMARY KEY (pipeline, topic, partition)
 ) WITH (fillfactor = 50);  -- updated with every commit: leave room for HOT updates
 
@@ -39,11 +40,12 @@ CREATE INDEX dead_letters_position ON penstock.dead_letters (pipeline, topic, pa
 -- caller's epoch AND stands where the caller began; otherwise nothing is advanced and the statement
 -- fails with SQLSTATE PS001, whose DETAIL is a JSON array of what was found instead:
 -- [{"topic": …, "partition": …, "epoch": …, "next_offset": …}, …] (both null: no such row).
--- Rows are locked in sorted order so that two lanes can never deadlock.
+-- Rows are locked in sorted order so that two lanes can never deadlock. What somebody creates in a
+-- schema of the caller's search_path (an operator, a function) must not take part.
 CREATE FUNCTION penstock.advance(
   a_pipeline text, a_topics text[], a_partitions integer[], a_epochs bigint[],
   a_from bigint[], a_to bigint[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   step record;
   found_epoch bigint;

@@ -4,7 +4,7 @@
 
 cpp_files() {
   local roots=() root
-  for root in service tests bench cmake; do
+  for root in service harness tests bench cmake; do
     [ -d "$root" ] && roots+=("$root")
   done
   find "${roots[@]}" -name '*.h' -o -name '*.cc'

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "end_to_end/bench_support.h"
-#include "harness/kafka_handle.h"
+#include "harness/kafka_client.h"
 #include "harness/latency.h"
 
 namespace penstock::bench {

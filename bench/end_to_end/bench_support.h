@@ -46,7 +46,7 @@ inline void migrate(const std::string& penstock, const std::string& conninfo,
   - name: migrate
     source: {{topics: [bench], group: migrate, kafka: {{bootstrap.servers: "{}"}}}}
     parse: {{json: {{}}}}
-    sink: {{postgres: "{}", table: bench}}
+    sink: {{postgres: "{}", target: {{table: bench}}}}
 )",
                                                        brokers, conninfo)));
   const auto output =

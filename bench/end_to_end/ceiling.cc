@@ -119,14 +119,14 @@ Run run_penstock(Stage& stage) {
         total: double(msg.quantity) * msg.unit_price
     sink:
       postgres: "{2}"
-      table: bench
-      lanes: {3}
-      columns:
-        id: msg.id
-        customer: msg.customer
-        total: total
-        placed_at: timestamp(msg.placed_at)
-server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
+      target:
+        table: bench
+        columns:
+          id: msg.id
+          customer: msg.customer
+          total: total
+          placed_at: timestamp(msg.placed_at)
+server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0", lanes: {3}}}
 log: {{format: json}}
 )",
                              name, stage.kafka.bootstrap_servers(),

@@ -85,13 +85,14 @@ harness::LatencyReport run_penstock(const Options& options, const std::string& b
         total: double(msg.quantity) * msg.unit_price
     sink:
       postgres: "{}"
-      table: bench
-      columns:
-        id: msg.id
-        customer: msg.customer
-        total: total
-        placed_at: timestamp(msg.placed_at)
-        sent_us: msg.sent_us
+      target:
+        table: bench
+        columns:
+          id: msg.id
+          customer: msg.customer
+          total: total
+          placed_at: timestamp(msg.placed_at)
+          sent_us: msg.sent_us
 server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
 log: {{format: json}}
 )",

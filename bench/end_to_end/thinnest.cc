@@ -20,8 +20,8 @@
 #include <string_view>
 #include <vector>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
+#include "core/mutex.h"
 
 namespace {
 

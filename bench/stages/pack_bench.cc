@@ -4,7 +4,8 @@
 #include <cstring>
 #include <memory>
 
-#include "concurrency/byte_budget.h"
+#include "core/chain.h"
+#include "core/charge.h"
 #include "ingest/batch_builder.h"
 #include "stages/stage_workload.h"
 
@@ -16,8 +17,9 @@ constexpr ingest::BatchBuilder::Limits kLimits{.bytes = std::size_t{512} << 10, 
 // With the allocation of the batch and its end.
 void pack(benchmark::State& state) {
   const StageWorkload workload("orders");
-  ByteBudget budget(std::size_t{1} << 30);
-  ingest::BatchBuilder builder(PartitionId{}, Epoch{1}, 0, kLimits, budget);
+  InFlight account(std::size_t{1} << 30, std::size_t{1} << 30);
+  const auto chain = std::make_shared<Chain>(PartitionId{}, Epoch{1}, 0, nullptr);
+  ingest::BatchBuilder builder(chain, 0, kLimits, account);
   const SteadyTime now{};
   Offset offset = 0;
   for (auto step : state) {
@@ -25,7 +27,6 @@ void pack(benchmark::State& state) {
       builder.add(offset++, 0, {}, document, now);
       if (!builder.full()) continue;
       const auto batch = builder.take(now);
-      budget.release(batch->footprint_bytes());
     }
   }
   count_each(state, "record", workload.documents.size());

@@ -23,7 +23,9 @@ using compute::Evaluator;
 void process(benchmark::State& state, const StageWorkload& workload) {
   const compute::Projection projection = workload.compile();
   const formats::FieldTree tree(projection.inputs());
-  compute::BatchProcessor<formats::JsonReader> processor(projection, formats::JsonReader({}, tree));
+  const Target target{.table = workload.table};
+  compute::BatchProcessor<formats::JsonReader> processor(projection, target,
+                                                         formats::JsonReader({}, tree));
   std::unique_ptr<RecordBatch> source = workload.batch();
   for (auto step : state) {
     std::unique_ptr<RowBatch> rows = processor.process(std::move(source));

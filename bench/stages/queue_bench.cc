@@ -6,12 +6,18 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
-#include "concurrency/mutex.h"
-#include "concurrency/worker_pool.h"
+#include "compute/workers.h"
 #include "core/clock.h"
+#include "core/mutex.h"
+#include "core/plan.h"
+#include "core/stages.h"
 #include "postgres/wakeup.h"
 #include "stages/stage_workload.h"
 
@@ -22,45 +28,76 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t kRecords = 2'700;
 
-// One worker that hands every task back.
-class Pool {
+// Makes an empty RowBatch of what it gets.
+class BenchPlan final : public Plan {
  public:
-  Pool()
-      : pool_({.name = "bench", .min_threads = 1, .max_threads = 1},
-              {.make_worker =
-                   [this] {
-                     return [this](WorkerPool::Task&& task) {
-                       returned_.store(task.release(), std::memory_order_release);
-                       done_.fetch_add(1, std::memory_order_release);
-                       done_.notify_one();
-                     };
-                   },
-               .on_task_failure = {},
-               .on_abandoned = {}}) {
-    pool_.start();
+  using Plan::Plan;
+  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override {
+    class Pass final : public Processor {
+     public:
+      std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) override {
+        auto rows = std::make_unique<RowBatch>();
+        rows->source = std::move(batch);
+        return rows;
+      }
+    };
+    return std::make_unique<Pass>();
   }
-  ~Pool() { delete returned_.load(); }
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
+};
 
-  void submit(WorkerPool::Task task) { pool_.submit(std::move(task)); }
+std::unique_ptr<RecordBatch> make_batch() {
+  auto plan = std::make_shared<BenchPlan>("bench", std::vector<std::string>{"orders"},
+                                          std::vector<Target>{});
+  return std::make_unique<RecordBatch>(
+      std::make_shared<Chain>(PartitionId{}, Epoch{1}, 0, std::move(plan)), 0, 64);
+}
+
+class NoEvents final : public ChainEvents {
+ public:
+  void claimed(const std::shared_ptr<Chain>&) override {}
+  void ended(const std::shared_ptr<Chain>&) override {}
+  void hurried(std::span<const std::shared_ptr<Chain>>) override {}
+  void mirrored(const Chain&, Offset, SteadyTime, SteadyTime, const std::string&) override {}
+  void broken(const std::shared_ptr<Chain>&, const Error&) override {}
+  void committed(std::span<const std::unique_ptr<RowBatch>>, const CommitStats&) override {}
+  void fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>, std::optional<Offset>) override {
+  }
+  void stalled(std::uint16_t, const std::optional<Stall>&) override {}
+};
+
+// Counts what comes, and keeps the last one for the next round.
+class HandBack final : public RowSink {
+ public:
+  ~HandBack() override { delete returned_.load(); }
+  void accept(std::unique_ptr<RowBatch> batch) override {
+    delete returned_.exchange(batch->source.release(), std::memory_order_acq_rel);
+    done_.fetch_add(1, std::memory_order_release);
+    done_.notify_one();
+  }
   [[nodiscard]] std::int64_t done() const { return done_.load(std::memory_order_acquire); }
-  void wait_for(std::int64_t tasks) const {
-    for (std::int64_t seen = done(); seen < tasks; seen = done()) {
+  void wait_for(std::int64_t batches) const {
+    for (std::int64_t seen = done(); seen < batches; seen = done()) {
       done_.wait(seen, std::memory_order_acquire);
     }
   }
-  WorkerPool::Task take_back() { return WorkerPool::Task(returned_.exchange(nullptr)); }
+  std::unique_ptr<RecordBatch> take_back() {
+    return std::unique_ptr<RecordBatch>(returned_.exchange(nullptr, std::memory_order_acq_rel));
+  }
 
  private:
   std::atomic<RecordBatch*> returned_{nullptr};
   std::atomic<std::int64_t> done_{0};
-  WorkerPool pool_;  // last: its thread uses the others
 };
 
-WorkerPool::Task make_task() {
-  return std::make_unique<RecordBatch>(PartitionId{}, Epoch{1}, 0, 64);
-}
+// One worker and one pipeline.
+struct Pool {
+  Pool() { workers.start(); }
+  InFlight account{std::size_t{1} << 30, std::size_t{1} << 30};
+  NoEvents events;
+  HandBack back;
+  compute::Workers workers{compute::WorkersOptions{}};
+  std::unique_ptr<compute::WorkQueue> queue = workers.attach({}, account, back, events);
+};
 
 void count_batches(benchmark::State& state) {
   count_each(state, "batch", 1);
@@ -70,39 +107,28 @@ void count_batches(benchmark::State& state) {
 // The worker sleeps until the batch comes, and its answer wakes us: two hand-overs.
 void to_a_sleeping_worker_and_back(benchmark::State& state) {
   Pool pool;
-  WorkerPool::Task task = make_task();
+  auto batch = make_batch();
   std::int64_t submitted = 0;
   for (auto step : state) {
-    pool.submit(std::move(task));
-    pool.wait_for(++submitted);
-    task = pool.take_back();
+    pool.queue->accept(std::move(batch));
+    pool.back.wait_for(++submitted);
+    batch = pool.back.take_back();
   }
   count_batches(state);
 }
 
-// Batches wait: nobody sleeps, nobody is woken.
+// Batches wait: nobody sleeps, nobody is woken. Making and destroying a batch is counted, too.
 void to_a_busy_worker(benchmark::State& state) {
   constexpr std::int64_t kMostWaiting = 256;
-  std::atomic<std::int64_t> done{0};
-  WorkerPool pool({.name = "bench", .min_threads = 1, .max_threads = 1},
-                  {.make_worker =
-                       [&done] {
-                         return [&done](WorkerPool::Task&&) {
-                           done.fetch_add(1, std::memory_order_relaxed);
-                         };
-                       },
-                   .on_task_failure = {},
-                   .on_abandoned = {}});
-  pool.start();
+  Pool pool;
+  const auto chain = make_batch()->chain();
   std::int64_t submitted = 0;
   for (auto step : state) {
-    pool.submit(nullptr);
+    pool.queue->accept(std::make_unique<RecordBatch>(chain, 0, 64));
     ++submitted;
-    while (submitted - done.load(std::memory_order_relaxed) > kMostWaiting) {
-      std::this_thread::yield();
-    }
+    while (submitted - pool.back.done() > kMostWaiting) std::this_thread::yield();
   }
-  pool.close();
+  pool.back.wait_for(submitted);
   count_batches(state);
 }
 
@@ -128,8 +154,8 @@ void wake_a_lane_and_back(benchmark::State& state) {
 // The floor: a mutex that nobody holds, taken by both sides.
 void two_free_locks(benchmark::State& state) {
   Mutex mutex;
-  WorkerPool::Task here = make_task();
-  WorkerPool::Task there;
+  std::unique_ptr<RecordBatch> here = make_batch();
+  std::unique_ptr<RecordBatch> there;
   for (auto step : state) {
     {
       const MutexLock lock(mutex);

@@ -46,7 +46,8 @@ StageWorkload::StageWorkload(const std::string& name) {
 }
 
 std::unique_ptr<RecordBatch> StageWorkload::batch() const {
-  auto records = std::make_unique<RecordBatch>(PartitionId{}, Epoch{1}, Offset{0}, bytes());
+  auto records = std::make_unique<RecordBatch>(
+      std::make_shared<Chain>(PartitionId{}, Epoch{1}, 0, nullptr), Offset{0}, bytes());
   for (std::size_t i = 0; i < documents.size(); ++i) {
     records->add_record(static_cast<Offset>(i), kTimestampMs, {}, documents[i]);
   }

@@ -29,11 +29,12 @@ std::string in_one_line(const config::Problems& problems) {
 
 }  // namespace
 
-Launch::Launch(const config::Loaded& loaded, int index, telemetry::Tracer& tracer,
-               std::function<void()> on_running)
+Launch::Launch(const config::Loaded& loaded, int index, flow::Engine& engine,
+               telemetry::Tracer& tracer, std::function<void()> on_running)
     : loaded_(loaded),
       index_(index),
       spec_(loaded.config.pipelines(index)),
+      engine_(engine),
       tracer_(tracer),
       on_running_(std::move(on_running)) {}
 
@@ -61,15 +62,16 @@ void Launch::run() {
 // Both are asked even if the first is away: what waiting cannot cure should show at once.
 Launch::Attempt Launch::attempt() const {
   Attempt attempt;
-  auto binding = app::bind_online(loaded_, index_, stop_.get_token());
-  attempt.database_answers = binding.has_value();
-  if (!binding) {
-    attempt.problems = std::move(binding.error().problems);
-    if (!binding.error().is_away) return attempt;
+  const std::stop_token stop = stop_.get_token();
+  auto plan = make_plan(loaded_, index_, engine_.database(spec_.sink().postgres()).pool, stop);
+  attempt.database_answers = plan.has_value();
+  if (!plan) {
+    attempt.problems = std::move(plan.error().problems);
+    if (!plan.error().is_away) return attempt;
     attempt.away = "PostgreSQL";
   }
-  if (stop_.stop_requested()) return attempt;
-  const auto cluster = flow::probe_kafka(spec_, kProbeLimit, stop_.get_token());
+  if (stop.stop_requested()) return attempt;
+  const auto cluster = flow::probe_kafka(spec_, kProbeLimit, stop);
   if (!cluster) {
     const Error& error = cluster.error();
     attempt.problems.push_back(
@@ -80,7 +82,8 @@ Launch::Attempt Launch::attempt() const {
   }
   if (!attempt.problems.empty()) return attempt;
 
-  auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*binding), tracer_);
+  auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*plan), engine_, tracer_,
+                                               flow::postgres_destination(spec_, engine_));
   if (const auto started = pipeline->start(); !started) {
     const Error& error = started.error();
     attempt.problems.push_back(
@@ -169,7 +172,7 @@ PipelineSnapshot Launch::snapshot() const {
   PipelineSnapshot snapshot;
   snapshot.name = spec_.name();
   snapshot.group = spec_.source().group();
-  snapshot.tables = {spec_.sink().table()};
+  snapshot.tables = {spec_.sink().target().table()};
   const MutexLock lock(mutex_);
   snapshot.state = problems_.empty() ? PipelineState::starting : PipelineState::failed;
   snapshot.state_reason = reason_;

@@ -3,11 +3,11 @@
 // Place: Service owns one per spec and passes on what is asked of it. A thread asks the database
 // and the broker, again and again while one of them is away, then builds the pipeline and starts
 // it. Threads: start() and close() from one thread; everything else from any. `on_running` is
-// called on the thread that starts the pipeline. Ownership: `loaded` and `tracer` must outlive it;
-// pipeline() stays valid as long as it does. Failure: what waiting cannot cure ends the tries and
-// is in problems(); state() is `failed` then. Stop: close() ends the tries at once (a look-up of a
-// host's name excepted, which the system does not let go of), or closes the pipeline, which drains;
-// abandon() makes a close() return soon.
+// called on the thread that starts the pipeline. Ownership: `loaded`, `engine` and `tracer` must
+// outlive it; pipeline() stays valid as long as it does. Failure: what waiting cannot cure ends the
+// tries and is in problems(); state() is `failed` then. Stop: close() ends the tries at once (a
+// look-up of a host's name excepted, which the system does not let go of), or closes the pipeline,
+// which drains; abandon() makes a close() return soon.
 #pragma once
 
 #include <chrono>
@@ -18,10 +18,11 @@
 #include <stop_token>
 #include <string>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
 #include "config/load.h"
+#include "core/mutex.h"
 #include "core/pipeline_status.h"
+#include "flow/engine.h"
 #include "flow/flow.h"
 
 namespace penstock::app {
@@ -30,7 +31,7 @@ class Launch {
  public:
   enum class State : std::uint8_t { waiting, running, failed };
 
-  Launch(const config::Loaded& loaded, int index, telemetry::Tracer& tracer,
+  Launch(const config::Loaded& loaded, int index, flow::Engine& engine, telemetry::Tracer& tracer,
          std::function<void()> on_running);
   ~Launch();
   Launch(const Launch&) = delete;
@@ -67,6 +68,7 @@ class Launch {
   const config::Loaded& loaded_;
   const int index_;
   const v1::PipelineSpec& spec_;
+  flow::Engine& engine_;
   telemetry::Tracer& tracer_;
   const std::function<void()> on_running_;
   std::stop_source stop_;

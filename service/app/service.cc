@@ -46,7 +46,9 @@ telemetry::LogOptions log_options(const v1::LogSpec& spec) {
 Service::Service(config::Loaded loaded)
     : loaded_(std::move(loaded)),
       logging_(telemetry::install_logging(log_options(loaded_.config.log()))),
-      tracer_(telemetry::Tracer::from_environment(version())) {}
+      tracer_(telemetry::Tracer::from_environment(version())),
+      engine_(std::make_unique<flow::Engine>(
+          flow::engine_options(loaded_.config.server(), loaded_.config.pipelines_size()))) {}
 
 Service::~Service() { close(); }
 
@@ -55,8 +57,9 @@ std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config
   config::Problems problems;
   for (int i = 0; i < service->loaded_.config.pipelines_size(); ++i) {
     std::ranges::move(check_offline(service->loaded_, i), std::back_inserter(problems));
-    service->launches_.push_back(std::make_unique<Launch>(
-        service->loaded_, i, *service->tracer_, [&self = *service] { self.on_running(); }));
+    service->launches_.push_back(
+        std::make_unique<Launch>(service->loaded_, i, *service->engine_, *service->tracer_,
+                                 [&self = *service] { self.on_running(); }));
   }
   std::ranges::move(check_server(service->loaded_), std::back_inserter(problems));
   if (!problems.empty()) return std::unexpected(std::move(problems));

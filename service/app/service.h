@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "app/launch.h"
-#include "concurrency/mutex.h"
 #include "config/load.h"
+#include "core/mutex.h"
 #include "core/pipeline_status.h"
 
 namespace penstock::control {
@@ -73,6 +73,7 @@ class Service final : public PipelineControl {
   const config::Loaded loaded_;
   std::shared_ptr<telemetry::Logging> logging_;
   std::unique_ptr<telemetry::Tracer> tracer_;
+  std::unique_ptr<flow::Engine> engine_;           // what all pipelines share
   std::vector<std::unique_ptr<Launch>> launches_;  // one per pipeline
   std::atomic<std::size_t> running_{0};
   std::unique_ptr<control::HttpServer> http_;

@@ -1,6 +1,5 @@
 #include "app/start_up.h"
 
-#include <chrono>
 #include <utility>
 
 #include "flow/stage_options.h"
@@ -8,11 +7,6 @@
 #include "postgres/catalog.h"
 
 namespace penstock::app {
-namespace {
-
-constexpr std::chrono::seconds kAnswerLimit{10};
-
-}  // namespace
 
 config::Problems check_offline(const config::Loaded& loaded, int index) {
   config::Problems problems = plan::check_expressions(loaded, index);
@@ -28,17 +22,18 @@ bool is_away(const Error& error) {
          error.kind == ErrorKind::cancelled;
 }
 
-std::expected<plan::Binding, Refusal> bind_online(const config::Loaded& loaded, int index,
-                                                  const std::stop_token& stop) {
+std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
+    const config::Loaded& loaded, int index, postgres::Pool& database,
+    const std::stop_token& stop) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   const auto refuse = [&](std::string_view path, const Error& error) {
-    return std::unexpected(
-        Refusal{{plan::problem_at(loaded, index, path, error.message, error.hint)}, is_away(error)});
+    return std::unexpected(Refusal{
+        {plan::problem_at(loaded, index, path, error.message, error.hint)}, is_away(error)});
   };
 
-  auto server = postgres::check_server(spec.sink().postgres(), kAnswerLimit, stop);
+  auto server = postgres::check_server(database, stop);
   if (!server) return refuse("sink.postgres", server.error());
-  const auto current = offsets::is_current(spec.sink().postgres());
+  const auto current = offsets::is_current(database, stop);
   if (!current) return refuse("sink.postgres", current.error());
   if (!*current) {
     return refuse("sink.postgres",
@@ -47,13 +42,12 @@ std::expected<plan::Binding, Refusal> bind_online(const config::Loaded& loaded, 
                             "\" is missing or older than this program",
                         "run: penstock migrate up --config " + loaded.places.file(), ""});
   }
-  auto table =
-      postgres::describe_table(spec.sink().postgres(), spec.sink().table(), kAnswerLimit, stop);
-  if (!table) return refuse("sink.table", table.error());
+  const auto table = postgres::describe_table(database, spec.sink().target().table(), stop);
+  if (!table) return refuse("sink.target.table", table.error());
 
-  auto binding = plan::bind(loaded, index, std::move(*server), std::move(*table));
-  if (!binding) return std::unexpected(Refusal{std::move(binding.error())});
-  return std::move(*binding);
+  auto plan = plan::compile(loaded, index, std::move(*server), *table);
+  if (!plan) return std::unexpected(Refusal{std::move(plan.error())});
+  return std::move(*plan);
 }
 
 }  // namespace penstock::app

@@ -1,15 +1,17 @@
 // What a pipeline asks its servers before it starts, and what `penstock check` asks them.
 //
 // Both share it, so that what check accepts, serve starts.
-// Threads: free functions; bind_online() blocks its caller until the servers have answered.
+// Threads: free functions; make_plan() blocks its caller until the servers have answered.
 // Failure: every problem with its place in the configuration file; nothing holds a secret.
 #pragma once
 
 #include <expected>
+#include <memory>
 #include <stop_token>
 
 #include "config/load.h"
-#include "plan/bind.h"
+#include "flow/engine.h"
+#include "plan/compile.h"
 
 namespace penstock::app {
 
@@ -20,16 +22,16 @@ namespace penstock::app {
 // A server is away: the same may work later.
 [[nodiscard]] bool is_away(const Error& error);
 
-// Why a pipeline cannot be bound.
+// Why a pipeline has no plan.
 struct Refusal {
   config::Problems problems;
   bool is_away = false;  // the database is, as is_away() says; else waiting cures nothing
 };
 
-// Connects to the database of pipeline number `index`, checks the schema's version, reads the table
-// and compiles the expressions against it. A stop ends the waiting.
-[[nodiscard]] std::expected<plan::Binding, Refusal> bind_online(const config::Loaded& loaded,
-                                                                int index,
-                                                                const std::stop_token& stop = {});
+// Asks the database of pipeline number `index` what it is, checks the schema's version, reads the
+// table and compiles the expressions against it. A stop ends the waiting.
+[[nodiscard]] std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
+    const config::Loaded& loaded, int index, postgres::Pool& database,
+    const std::stop_token& stop = {});
 
 }  // namespace penstock::app

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "cel/syntax/position.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -25,7 +25,7 @@ std::string_view line_of(std::string_view source, std::uint32_t line) {
 
 // The byte offset of a column, tolerant of a column past the end.
 std::size_t offset_of_column(std::string_view line, std::size_t column) {
-  return std::min(code_point_offset(line, column - 1), line.size());
+  return std::min(text::code_point_offset(line, column - 1), line.size());
 }
 
 void append_indented(std::string& out, std::string_view text) {
@@ -42,9 +42,7 @@ void append_indented(std::string& out, std::string_view text) {
 std::string shortened(std::string text) {
   constexpr std::size_t kLongest = 1000;
   if (text.size() <= kLongest) return text;
-  std::size_t end = kLongest;
-  while ((text[end] & 0xC0) == 0x80) --end;
-  text.resize(end);
+  text.resize(text::cut_utf8(text, kLongest).size());
   return text + "…";
 }
 
@@ -55,7 +53,7 @@ Position position_of(std::string_view source, std::uint32_t offset) {
   Position position;
   position.line += static_cast<std::uint32_t>(std::ranges::count(before, '\n'));
   const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  position.column += static_cast<std::uint32_t>(count_code_points(before.substr(line_start)));
+  position.column += static_cast<std::uint32_t>(text::count_code_points(before.substr(line_start)));
   return position;
 }
 
@@ -81,12 +79,12 @@ std::string render(std::string_view source, const SourcePlace& place,
     std::size_t begin = 0;
     if (caret > kShownBefore) {
       begin = caret - kShownBefore;
-      while (begin < caret && (line[begin] & 0xC0) == 0x80) ++begin;
+      while (begin < caret && text::is_continuation(line[begin])) ++begin;
     }
     std::size_t end = line.size();
     if (end - caret > kShownAfter) {
       end = caret + kShownAfter;
-      while (end < line.size() && (line[end] & 0xC0) == 0x80) ++end;
+      while (end < line.size() && text::is_continuation(line[end])) ++end;
     }
     const std::string_view cut_mark = begin > 0 ? "…" : "";
     out += "  | ";
@@ -94,7 +92,8 @@ std::string render(std::string_view source, const SourcePlace& place,
     out += line.substr(begin, end - begin);
     out += end < line.size() ? "…\n" : "\n";
     out += "  | ";
-    out.append(count_code_points(line.substr(begin, caret - begin)) + (begin > 0 ? 1 : 0), ' ');
+    out.append(text::count_code_points(line.substr(begin, caret - begin)) + (begin > 0 ? 1 : 0),
+               ' ');
     out += "^\n";
     append_indented(out, diagnostic.hint);
   }

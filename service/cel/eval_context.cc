@@ -4,6 +4,8 @@
 #include <limits>
 #include <new>
 
+#include "text/utf8.h"
+
 namespace penstock::cel {
 namespace {
 
@@ -15,24 +17,17 @@ constexpr EvalError kOutOfSteps{ErrorCode::kLimitExceeded, 0, 0,
 // A message quotes data; data may be large.
 constexpr std::size_t kLongestPart = 200;
 
-std::string_view shortened(std::string_view part) {
-  if (part.size() <= kLongestPart) return part;
-  std::size_t end = kLongestPart;
-  while (end > 0 && (part[end] & 0xC0) == 0x80) --end;
-  return part.substr(0, end);
-}
-
 }  // namespace
 
 Value EvalContext::fail(ErrorCode code, std::initializer_list<std::string_view> parts) {
   std::size_t size = 0;
-  for (const std::string_view part : parts) size += shortened(part).size();
+  for (const std::string_view part : parts) size += text::cut_utf8(part, kLongestPart).size();
   void* memory = arena.allocate(sizeof(EvalError), alignof(EvalError));
   auto* text = static_cast<char*>(arena.allocate(size, 1));
   if (memory == nullptr || text == nullptr) return out_of_memory();
   char* end = text;
   for (std::string_view part : parts) {
-    part = shortened(part);
+    part = text::cut_utf8(part, kLongestPart);
     if (part.empty()) continue;
     std::memcpy(end, part.data(), part.size());
     end += part.size();

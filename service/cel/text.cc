@@ -7,9 +7,10 @@
 #include "cel/containers.h"
 #include "cel/eval_error.h"
 #include "cel/library/addresses.h"
-#include "cel/library/base64.h"
 #include "cel/library/numbers.h"
 #include "cel/library/time.h"
+#include "text/base64.h"
+#include "text/json_string.h"
 
 namespace penstock::cel {
 namespace {
@@ -19,23 +20,15 @@ constexpr std::size_t kLongestText = std::size_t{64} << 20;
 constexpr int kDeepest = 2000;
 constexpr std::string_view kHex = "0123456789abcdef";
 
-bool is_plain(unsigned char byte, bool bytes) {
-  return byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7F && (!bytes || byte < 0x80);
-}
-
-void append_escaped(std::string& out, std::string_view text, bool bytes) {
-  out += '"';
-  std::size_t done = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (is_plain(byte, bytes)) continue;
-    out += text.substr(done, i - done);
-    done = i + 1;
-    switch (text[i]) {
+void append_bytes_literal(std::string& out, std::string_view bytes) {
+  out += "b\"";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    switch (c) {
       case '"':
       case '\\':
         out += '\\';
-        out += text[i];
+        out += c;
         break;
       case '\n':
         out += "\\n";
@@ -47,12 +40,15 @@ void append_escaped(std::string& out, std::string_view text, bool bytes) {
         out += "\\r";
         break;
       default:
-        out += bytes ? "\\x" : "\\u00";
-        out += kHex[byte >> 4];
-        out += kHex[byte & 15];
+        if (byte >= 0x20 && byte < 0x7F) {
+          out += c;
+        } else {
+          out += "\\x";
+          out += kHex[byte >> 4];
+          out += kHex[byte & 15];
+        }
     }
   }
-  out += text.substr(done);
   out += '"';
 }
 
@@ -89,10 +85,9 @@ void append_text_at(std::string& out, const Value& value, int depth) {
     case Kind::kDouble:
       return append_double_literal(out, value.as_double());
     case Kind::kString:
-      return append_escaped(out, value.as_string(), false);
+      return text::append_json_string(out, value.as_string());
     case Kind::kBytes:
-      out += 'b';
-      return append_escaped(out, value.as_bytes(), true);
+      return append_bytes_literal(out, value.as_bytes());
     case Kind::kList: {
       out += '[';
       const char* separator = "";
@@ -156,10 +151,6 @@ void append_text_at(std::string& out, const Value& value, int depth) {
   }
 }
 
-void append_json_string(std::string& out, std::string_view text) {
-  append_escaped(out, text, false);
-}
-
 bool append_json_at(std::string& out, const Value& value, int depth) {
   if (depth == 0 || out.size() > kLongestText) return false;
   switch (value.kind()) {
@@ -179,7 +170,7 @@ bool append_json_at(std::string& out, const Value& value, int depth) {
     }
     case Kind::kBytes:
       out += '"';
-      append_base64(out, value.as_bytes());
+      text::append_base64(out, value.as_bytes());
       out += '"';
       return true;
     case Kind::kTimestamp:
@@ -193,7 +184,7 @@ bool append_json_at(std::string& out, const Value& value, int depth) {
       out += '"';
       return true;
     case Kind::kType:
-      append_json_string(out, value.as_type());
+      text::append_json_string(out, value.as_type());
       return true;
     case Kind::kIp:
     case Kind::kCidr:
@@ -224,7 +215,7 @@ bool append_json_at(std::string& out, const Value& value, int depth) {
         out += separator;
         separator = ",";
         if (entry.key.is_string()) {
-          append_json_string(out, entry.key.as_string());
+          text::append_json_string(out, entry.key.as_string());
         } else {
           out += '"';
           if (!append_json_at(out, entry.key, depth - 1)) return false;

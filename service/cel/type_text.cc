@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "cel/check/suggest.h"
 #include "cel/syntax/position.h"
+#include "text/nearest_names.h"
 
 namespace penstock::cel {
 namespace {
@@ -72,7 +72,7 @@ class TypeParser {
       for (const std::string_view known : names) {
         all += (all.empty() ? "" : ", ") + std::string(known);
       }
-      const std::string near = did_you_mean(name, names);
+      const std::string near = text::did_you_mean(name, names);
       return fail(
           begin,
           name.empty() ? "a type is missing here" : "there is no type '" + std::string(name) + "'",

@@ -32,19 +32,22 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     problems.push_back(
         plan::problem_at(loaded, index, "source", cluster.error().message, cluster.error().hint));
   }
-  const auto bound = app::bind_online(loaded, index);
-  if (!bound) {
-    const config::Problems& found = bound.error().problems;
+  postgres::Pool database({.conninfo = spec.sink().postgres()});
+  const auto plan = app::make_plan(loaded, index, database);
+  if (!plan) {
+    const config::Problems& found = plan.error().problems;
     problems.insert(problems.end(), found.begin(), found.end());
   }
-  if (!cluster || !bound) return;
+  if (!cluster || !plan) return;
   for (const kafka::TopicReport& topic : cluster->topics) {
     std::cout << std::format("{}: topic {} with {} partitions\n", spec.name(), topic.name,
                              topic.partitions);
   }
-  std::cout << std::format("{}: table {}.{}, {} of its {} columns are written\n", spec.name(),
-                           bound->table.schema, bound->table.name,
-                           bound->projection.columns().size(), bound->table.columns.size());
+  for (const Target& target : (*plan)->targets()) {
+    std::cout << std::format("{}: table {}.{}, {} of its {} columns are written\n", spec.name(),
+                             target.table.schema, target.table.name,
+                             (*plan)->written_columns().size(), target.table.columns.size());
+  }
 }
 
 int check(const Options& options) {

@@ -1,7 +1,8 @@
 // The command line: one file per subcommand, put together here.
 //
 // Exit status: 0 done; 1 it was tried and failed; 2 the command line or the configuration is
-// wrong; 3 `serve` was told to end, and left although something hung. Errors go to stderr, results to stdout.
+// wrong; 3 `serve` was told to end, and left although something hung. Errors go to stderr, results
+// to stdout.
 #pragma once
 
 #include <string>

@@ -50,7 +50,7 @@ Evaluator::Fate Evaluator::begin(const RecordView& record) {
     return Fate::row;
   if (plan_.tombstones == Tombstones::skip) return Fate::filtered;
   return reject(Stage::parse, "tombstone",
-                "the record has no payload; 'parse.json.tombstones: SKIP' leaves such records out");
+                "the record has no payload; 'parse.tombstones: skip' leaves such records out");
 }
 
 Evaluator::Fate Evaluator::evaluate() {

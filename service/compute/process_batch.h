@@ -1,9 +1,8 @@
 // The whole task of a worker: one RecordBatch in, one RowBatch out.
 //
-// Place in the flow: app/ makes one BatchProcessor per worker with the reader of the pipeline's
-// format and calls process() for every batch; the RowBatch goes on to sequence/. A template, so
-// that compute/ does not know the formats and no record pays for a virtual call:
-//   BatchProcessor<formats::JsonReader> processor(projection, formats::JsonReader(options, tree));
+// Place in the flow: plan/ makes one per worker with the reader of the pipeline's format; process()
+// is called for every batch. A template, so that compute/ does not know the formats and no record
+// pays for a virtual call.
 // A Reader has `read(payload, arena, slots)` and returns a verdict with ok(), reason and message.
 //
 // Threads: one thread at a time. The Projection must outlive it.
@@ -23,8 +22,9 @@ namespace penstock::compute {
 template <typename Reader>
 class BatchProcessor {
  public:
-  BatchProcessor(const Projection& projection, Reader reader)
-      : builder_(projection), reader_(std::move(reader)) {}
+  // `target` is what the projection was compiled for.
+  BatchProcessor(const Projection& projection, const Target& target, Reader reader)
+      : builder_(projection, target), reader_(std::move(reader)) {}
 
   [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) {
     builder_.start(std::move(batch));

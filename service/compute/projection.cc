@@ -5,44 +5,25 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "cel/expression_set.h"
 #include "compute/encode/column_encoder.h"
 #include "compute/expressions.h"
 #include "compute/plan.h"
+#include "text/json_string.h"
+#include "text/nearest_names.h"
 
 namespace penstock::compute {
 namespace {
 
 using cel::TypeKind;
 
-// Edits (insert, delete, replace) that turn one word into the other.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
-std::string nearest_column(std::string_view name, const TableDescription& table) {
-  std::string_view nearest;
-  std::size_t fewest = std::max(name.size() / 3, std::size_t{2}) + 1;
-  for (const ColumnDescription& column : table.columns) {
-    const std::size_t edits = distance(name, column.name);
-    if (edits < fewest) {
-      fewest = edits;
-      nearest = column.name;
-    }
-  }
-  if (!nearest.empty()) return std::format("did you mean '{}'?", nearest);
+// The column that was probably meant, or all that there are.
+std::string column_hint(std::string_view name, const TableDescription& table) {
+  std::vector<std::string_view> names;
+  for (const ColumnDescription& column : table.columns) names.emplace_back(column.name);
+  if (std::string near = text::did_you_mean(name, names); !near.empty()) return near;
   std::string all;
   for (const ColumnDescription& column : table.columns) {
     all += (all.empty() ? "" : ", ") + column.name;
@@ -50,7 +31,9 @@ std::string nearest_column(std::string_view name, const TableDescription& table)
   return std::format("the table has: {}", all);
 }
 
-std::string column_place(std::string_view name) { return std::format("sink.columns.{}", name); }
+std::string column_place(std::string_view name) {
+  return std::format("sink.target.columns.{}", name);
+}
 
 // Binds expressions to the table; collects every problem.
 class Compilation {
@@ -176,16 +159,16 @@ class Compilation {
       const ColumnDescription& column = plan_->table.columns[i];
       if (column.is_generated) continue;
       if (column.type == ColumnType::unsupported) {
-        add_problem("sink.columns",
+        add_problem("sink.target.columns",
                     std::format("column '{}' is of type {}, which cannot be written", column.name,
                                 column.type_name),
-                    "list the columns to write under sink.columns, without this one");
+                    "list the columns to write under sink.target.columns, without this one");
         continue;
       }
-      add_column(i, "sink.columns", field_expression(column.name));
+      add_column(i, "sink.target.columns", field_expression(column.name));
     }
     if (columns_.empty() && problems_.empty()) {
-      add_problem("sink.table",
+      add_problem("sink.target.table",
                   std::format("{} has no column that can be written", plan_->table.quoted_name()),
                   "");
     }
@@ -197,7 +180,7 @@ class Compilation {
       if (index < 0) {
         add_problem(column_place(name),
                     std::format("there is no column '{}' in {}", name, plan_->table.quoted_name()),
-                    nearest_column(name, plan_->table));
+                    column_hint(name, plan_->table));
         continue;
       }
       const ColumnDescription& column = plan_->table.columns[static_cast<std::size_t>(index)];
@@ -238,7 +221,7 @@ class Compilation {
       if (!column.not_null || column.has_default || column.is_generated) continue;
       if (options_.columns.contains(column.name)) continue;
       add_problem(
-          "sink.columns",
+          "sink.target.columns",
           std::format("column '{}' is NOT NULL, has no default, and nothing sets it", column.name),
           std::format("add '{}: <expression>', or give the column a default", column.name));
     }
@@ -284,18 +267,9 @@ class Compilation {
 }  // namespace
 
 std::string field_expression(std::string_view name) {
-  std::string quoted = "msg[\"";
-  for (const char c : name) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n') {
-      quoted += "\\n";
-    } else if (c == '\r') {
-      quoted += "\\r";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"]";
+  std::string quoted = "msg[";
+  text::append_json_string(quoted, name);  // as CEL writes it, too
+  return quoted + "]";
 }
 
 Problems check_expressions(const ComputeOptions& options) {

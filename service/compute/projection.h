@@ -1,7 +1,7 @@
 // A pipeline's expressions, bound to its table: which rows a record becomes, and how.
 //
 // Place in the flow: compiled once at start from the spec and from what the catalog says about the
-// table; parse/ reads from inputs() which parts of a document are wanted; a RowBuilder per worker
+// table; formats/ reads from inputs() which parts of a document are wanted; a RowBuilder per worker
 // evaluates it for every record.
 //
 // What expressions see: `msg`, the parsed value, as far as declared with types; `record` {topic:
@@ -45,8 +45,8 @@ struct ComputeOptions {
 
 // What is wrong with the spec, and where.
 struct Problem {
-  std::string place;         // in the pipeline's spec: "compute.let.total", "sink.columns.id"
-  std::uint32_t line = 0;    // within the expression, 1-based; 0: not about a place in it
+  std::string place;       // in the pipeline's spec: "compute.let.total", "sink.target.columns.id"
+  std::uint32_t line = 0;  // within the expression, 1-based; 0: not about a place in it
   std::uint32_t column = 0;  // likewise, in code points
   std::string message;
   std::string hint;  // how to fix it; may be empty

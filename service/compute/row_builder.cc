@@ -17,12 +17,13 @@ using cel::Value;
 
 }  // namespace
 
-RowBuilder::RowBuilder(const Projection& projection)
-    : plan_(projection.plan()), evaluator_(plan_.expressions) {}
+RowBuilder::RowBuilder(const Projection& projection, const Target& target)
+    : plan_(projection.plan()), target_(target), evaluator_(plan_.expressions) {}
 
 void RowBuilder::start(std::unique_ptr<RecordBatch> source) {
   rows_ = std::make_unique<RowBatch>();
   TableRows& table = rows_->tables.emplace_back();
+  table.target = &target_;
   // All of them now, so that append_row() cannot fail half way.
   table.rows.reserve(source->size());
   table.bytes.reserve(row_bytes_estimate_ * source->size());

@@ -22,13 +22,14 @@
 #include "compute/encode/column_encoder.h"
 #include "compute/evaluator.h"
 #include "compute/projection.h"
+#include "core/plan.h"
 #include "core/row_batch.h"
 
 namespace penstock::compute {
 
 class RowBuilder {
  public:
-  explicit RowBuilder(const Projection& projection);
+  RowBuilder(const Projection& projection, const Target& target);
 
   // Begins a batch; finish() gives what became of it.
   void start(std::unique_ptr<RecordBatch> source);
@@ -57,6 +58,7 @@ class RowBuilder {
   void reject_encoding(const ColumnDescription& column, const cel::Value& value);
 
   const Projection::Plan& plan_;
+  const Target& target_;
   Evaluator evaluator_;
   FieldBuffer row_;
   EncodeProblem problem_;

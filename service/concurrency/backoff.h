@@ -29,7 +29,6 @@ class Backoff {
   [[nodiscard]] std::chrono::milliseconds next();
   // After a success.
   void reset() { attempts_ = 0; }
-  [[nodiscard]] unsigned attempts() const { return attempts_; }
 
  private:
   Options options_;

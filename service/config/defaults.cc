@@ -27,22 +27,20 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
   if (source.start_at() == SourceSpec::START_AT_UNSPECIFIED)
     source.set_start_at(SourceSpec::EARLIEST);
 
-  // JSON is what most topics hold.
-  JsonSpec& json = *spec.mutable_parse()->mutable_json();
+  ParseSpec& parse = *spec.mutable_parse();
   // Brokers take 1 MB by default; those that were told to take more rarely go beyond this.
-  fill(json, json.max_record_bytes(), &JsonSpec::set_max_record_bytes, std::uint64_t{16 * kMiB});
+  fill(parse, parse.max_record_bytes(), &ParseSpec::set_max_record_bytes, 16 * kMiB);
+  // A table of rows has nothing to do with a tombstone: say so, rather than lose it without a word.
+  if (parse.tombstones() == ParseSpec::TOMBSTONES_UNSPECIFIED)
+    parse.set_tombstones(ParseSpec::REJECT);
+  // JSON is what most topics hold.
+  JsonSpec& json = *parse.mutable_json();
   // Deeper than data that people design, shallow enough for any stack.
   fill(json, json.max_depth(), &JsonSpec::set_max_depth, std::uint32_t{256});
-  // A table of rows has nothing to do with a tombstone: say so, rather than lose it without a word.
-  if (json.tombstones() == JsonSpec::TOMBSTONES_UNSPECIFIED) json.set_tombstones(JsonSpec::REJECT);
 
   // Far beyond what a record needs, short enough for its neighbours to wait for.
   fill(*spec.mutable_compute(), spec.compute().max_steps(), &ComputeSpec::set_max_steps,
        std::uint64_t{5'000'000});
-
-  // One lane commits while the other fills; more only pays with more disks or a distant database.
-  SinkSpec& sink = *spec.mutable_sink();
-  fill(sink, sink.lanes(), &SinkSpec::set_lanes, std::uint32_t{2});
 
   // Where the cost of a transaction no longer shows in the throughput of COPY.
   BatchSpec& batch = *spec.mutable_batch();
@@ -53,9 +51,13 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
   if (!batch.has_max_wait()) set_duration(*batch.mutable_max_wait(), 0s);
 
   ResourceSpec& resources = *spec.mutable_resources();
-  fill(resources, resources.min_workers(), &ResourceSpec::set_min_workers, std::uint32_t{1});
   // A few transactions of the largest size on either side, within a small container.
   fill(resources, resources.memory_bytes(), &ResourceSpec::set_memory_bytes, 64 * kMiB);
+
+  // As much room above as below.
+  if (spec.priority() == PipelineSpec::PRIORITY_UNSPECIFIED) {
+    spec.set_priority(PipelineSpec::NORMAL);
+  }
   return spec;
 }
 
@@ -66,6 +68,9 @@ penstock::v1::Config with_defaults(penstock::v1::Config config) {
   if (server.grpc().empty()) server.set_grpc("127.0.0.1:7070");
   // Probes and scrapers come from other machines, and can change nothing.
   if (server.http().empty()) server.set_http("0.0.0.0:8080");
+  fill(server, server.min_workers(), &penstock::v1::ServerSpec::set_min_workers, std::uint32_t{1});
+  // One lane commits while the other fills; more only pays with more disks or a distant database.
+  fill(server, server.lanes(), &penstock::v1::ServerSpec::set_lanes, std::uint32_t{2});
   penstock::v1::LogSpec& log = *config.mutable_log();
   // The format stays open: it depends on where the log goes.
   if (log.level() == penstock::v1::LogSpec::LEVEL_UNSPECIFIED) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "config/scalars.h"
+#include "text/utf8.h"
 
 namespace penstock::config {
 namespace {
@@ -58,7 +58,7 @@ Expansion expand(std::string_view text, const Environment& environment) {
       continue;
     }
     const std::optional<std::string> value = environment(name);
-    if (value && !is_utf8(*value)) {
+    if (value && !text::is_valid_utf8(*value)) {
       result.mistakes.push_back(
           {at, "the environment variable '" + std::string(name) + "' is not valid UTF-8", ""});
     } else if (value && (!value->empty() || colon == std::string_view::npos)) {

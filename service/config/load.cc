@@ -6,10 +6,10 @@
 #include <system_error>
 #include <utility>
 
-#include "config/scalars.h"
 #include "config/validate.h"
 #include "config/yaml/document.h"
 #include "config/yaml/reader.h"
+#include "text/utf8.h"
 
 namespace penstock::config {
 namespace {
@@ -60,7 +60,7 @@ std::expected<Loaded, Problems> load_text(std::string_view text, std::string fil
   if (text.size() > YamlDocument::kMaxBytes) {
     return std::unexpected(whole_file(std::move(file), "larger than 1 MiB"));
   }
-  if (!is_utf8(text)) {
+  if (!text::is_valid_utf8(text)) {
     return std::unexpected(whole_file(std::move(file), "not UTF-8 text", "save the file as UTF-8"));
   }
   Loaded loaded{{}, SourceMap(std::move(file), std::string(text))};

@@ -19,8 +19,9 @@ inline constexpr std::string_view kMask = "***";
 [[nodiscard]] std::string to_masked_yaml(const penstock::v1::Config& config);
 [[nodiscard]] std::string to_masked_yaml(const penstock::v1::PipelineSpec& spec);
 
-// A libpq connection string, URI or key=value, without its passwords. What libpq does not understand
-// is masked as a whole, and so is a string in which it still finds what it marks as secret.
+// A libpq connection string, URI or key=value, without its passwords. What libpq does not
+// understand is masked as a whole, and so is a string in which it still finds what it marks as
+// secret.
 [[nodiscard]] std::string mask_conninfo(std::string_view conninfo);
 // Any URI without its password: "https://user:***@host/".
 [[nodiscard]] std::string mask_uri(std::string_view text);

@@ -16,9 +16,9 @@ struct Problem {
   std::string file;
   std::uint32_t line = 0;    // 1-based; 0: the problem is with the file as a whole
   std::uint32_t column = 0;  // 1-based, in code points
-  std::string path;          // "pipelines[0].sink.lanes"; empty for YAML syntax
+  std::string path;          // "pipelines[0].sink.postgres"; empty for YAML syntax
   std::string message;       // "unknown field 'lane'"
-  std::string hint;          // "did you mean 'lanes'?"; may be empty
+  std::string hint;          // "did you mean 'postgres'?"; may be empty
   std::string source_line;   // the line of the file, secrets masked; empty when there is none
   std::uint32_t caret = 0;   // the place in `source_line`, which masking may have moved; 1-based
 };

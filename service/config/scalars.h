@@ -33,6 +33,4 @@ namespace penstock::config {
 [[nodiscard]] std::chrono::nanoseconds to_chrono(const google::protobuf::Duration& duration);
 void set_duration(google::protobuf::Duration& duration, std::chrono::nanoseconds value);
 
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 }  // namespace penstock::config

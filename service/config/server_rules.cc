@@ -1,5 +1,7 @@
 #include "config/server_rules.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,7 +13,11 @@ namespace {
 
 namespace v1 = penstock::v1;
 
-void fail(std::vector<Violation>& found, std::string path, std::string message, std::string hint) {
+constexpr std::uint32_t kMostWorkers = 1024;
+constexpr std::uint32_t kMostLanes = 64;  // connections; PostgreSQL allows 100 by default
+
+void fail(std::vector<Violation>& found, std::string path, std::string message,
+          std::string hint = {}) {
   found.push_back({std::move(path), false, std::move(message), std::move(hint)});
 }
 
@@ -42,6 +48,13 @@ void check_tls(const v1::TlsSpec& tls, std::vector<Violation>& found) {
   }
 }
 
+void at_most(const std::string& path, std::uint32_t value, std::uint32_t limit,
+             std::vector<Violation>& found) {
+  if (value > limit) {
+    fail(found, path, "is " + std::to_string(value) + ", at most " + std::to_string(limit));
+  }
+}
+
 }  // namespace
 
 void check_server(const v1::ServerSpec& server, std::vector<Violation>& found) {
@@ -51,6 +64,14 @@ void check_server(const v1::ServerSpec& server, std::vector<Violation>& found) {
     fail(found, "server.http", "the same address as server.grpc", "give each its own port");
   }
   if (server.has_grpc_tls()) check_tls(server.grpc_tls(), found);
+  at_most("server.min_workers", server.min_workers(), kMostWorkers, found);
+  at_most("server.max_workers", server.max_workers(), kMostWorkers, found);
+  if (server.max_workers() != 0 && server.min_workers() > server.max_workers()) {
+    fail(found, "server.min_workers",
+         "is " + std::to_string(server.min_workers()) + ", more than max_workers, " +
+             std::to_string(server.max_workers()));
+  }
+  at_most("server.lanes", server.lanes(), kMostLanes, found);
 }
 
 }  // namespace penstock::config

@@ -1,4 +1,5 @@
-// The rules of validate.h for `server`: addresses, and which files of TLS belong together.
+// The rules of validate.h for `server`: addresses, which files of TLS belong together,
+// and how many workers and lanes there may be.
 //
 // Place in the flow: validate() calls it. What the files hold is control/'s to say. Threads: a pure
 // function.

@@ -9,11 +9,11 @@
 #include <set>
 #include <utility>
 
-#include "config/kafka_properties.h"
 #include "config/scalars.h"
 #include "config/server_rules.h"
 #include "config/source_map.h"
-#include "config/suggest.h"
+#include "kafka/reserved_properties.h"
+#include "text/nearest_names.h"
 
 namespace penstock::config {
 namespace {
@@ -24,8 +24,6 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kLongestName = 63;    // fits PostgreSQL's application_name and labels
 constexpr std::size_t kLongestTopic = 249;  // Kafka's own limit
-constexpr std::uint32_t kMostLanes = 64;    // connections; PostgreSQL allows 100 by default
-constexpr std::uint32_t kMostWorkers = 1024;
 constexpr std::uint32_t kDeepestJson = 1000;
 constexpr std::uint64_t kFewestSteps = 1'000;        // an ordinary expression needs that
 constexpr std::uint64_t kMostSteps = 1'000'000'000;  // ten seconds of one worker
@@ -76,7 +74,7 @@ class Rules {
   void check(const v1::PipelineSpec& spec, const std::string& path) {
     check_name(spec.name(), path + ".name");
     check_source(spec.source(), path + ".source");
-    check_json(spec.parse().json(), path + ".parse.json");
+    check_parse(spec.parse(), path + ".parse");
     check_compute(spec.compute(), path + ".compute");
     check_sink(spec.sink(), path + ".sink");
     check_batch(spec.batch(), path + ".batch");
@@ -165,16 +163,16 @@ class Rules {
     for (const auto& [name, value] : sorted) {
       if (*value == "null")
         fail(child_path(path, name), "null is no value", "leave the property out");
-      if (const std::string_view reason = reserved_kafka_property(name); !reason.empty()) {
+      if (const std::string_view reason = kafka::why_reserved(name); !reason.empty()) {
         fail(child_path(path, name), "'" + name + "' is set by Penstock", std::string(reason),
              true);
       }
     }
   }
 
-  void check_json(const v1::JsonSpec& json, const std::string& path) {
-    size_at_most(path + ".max_record_bytes", json.max_record_bytes(), kLargestRecord);
-    at_most(path + ".max_depth", json.max_depth(), kDeepestJson);
+  void check_parse(const v1::ParseSpec& parse, const std::string& path) {
+    at_most(path + ".json.max_depth", parse.json().max_depth(), kDeepestJson);
+    size_at_most(path + ".max_record_bytes", parse.max_record_bytes(), kLargestRecord);
   }
 
   void check_compute(const v1::ComputeSpec& compute, const std::string& path) {
@@ -202,15 +200,18 @@ class Rules {
     if (require(path + ".postgres", sink.postgres(), "such as postgres://user@host/database")) {
       check_conninfo(sink.postgres(), path + ".postgres");
     }
-    require(path + ".table", sink.table(), "\"table\" or \"schema.table\"");
-    for (const auto& [column, expression] : sorted_map(sink.columns())) {
+    check_target(sink.target(), path + ".target");
+  }
+
+  void check_target(const v1::TargetSpec& target, const std::string& path) {
+    require(path + ".table", target.table(), "\"table\" or \"schema.table\"");
+    for (const auto& [column, expression] : sorted_map(target.columns())) {
       const std::string child = child_path(path + ".columns", column);
       if (column.empty()) fail(child, "a column without a name", "", true);
       if (expression.empty()) {
         fail(child, "the expression is empty", "leave the column out to use its DEFAULT");
       }
     }
-    at_most(path + ".lanes", sink.lanes(), kMostLanes);
   }
 
   void check_conninfo(const std::string& conninfo, const std::string& path) {
@@ -267,7 +268,7 @@ class Rules {
          ++option) {
       names.emplace_back(option->keyword);
     }
-    return std::string(nearest(word, names));
+    return std::string(text::nearest(word, names));
   }
 
   void check_batch(const v1::BatchSpec& batch, const std::string& path) {
@@ -277,13 +278,6 @@ class Rules {
   }
 
   void check_resources(const v1::ResourceSpec& resources, const std::string& path) {
-    at_most(path + ".min_workers", resources.min_workers(), kMostWorkers);
-    at_most(path + ".max_workers", resources.max_workers(), kMostWorkers);
-    if (resources.max_workers() != 0 && resources.min_workers() > resources.max_workers()) {
-      fail(path + ".min_workers", "is " + std::to_string(resources.min_workers()) +
-                                      ", more than max_workers, " +
-                                      std::to_string(resources.max_workers()));
-    }
     const std::uint64_t memory = resources.memory_bytes();
     if (memory != 0 && memory < kSmallestMemory) {
       fail(path + ".memory_bytes",

@@ -28,7 +28,7 @@ struct Violation {
                                               std::string_view path);
 
 // The same configuration with every default written out: the only place where defaults are.
-// `resources.max_workers` stays 0 when it was left out: that is the number of CPUs that the cgroup
+// `server.max_workers` stays 0 when it was left out: that is the number of CPUs that the cgroup
 // allows on whatever machine runs it.
 [[nodiscard]] penstock::v1::Config with_defaults(penstock::v1::Config config);
 [[nodiscard]] penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec);

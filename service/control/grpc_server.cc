@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
 #include "control/grpc_log.h"
 #include "control/pipeline_service.h"
@@ -22,6 +21,7 @@
 #include "control/tls_credentials.h"
 #include "core/listen_address.h"
 #include "core/log.h"
+#include "core/mutex.h"
 
 namespace penstock::control {
 namespace {

@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
 #include "control/probe_body.h"
 #include "control/readiness.h"
 #include "core/listen_address.h"
 #include "core/log.h"
+#include "core/mutex.h"
 #include "telemetry/metrics.h"
 
 namespace penstock::control {

@@ -2,8 +2,8 @@
 //
 //   GET /         the list of the paths
 //   GET /metrics  Prometheus text
-//   GET /livez    200, or 503 when a loop that should always come round has not for `heartbeat_limit`
-//   GET /readyz   200, or 503 with every reason
+//   GET /livez    200, or 503 when a loop that should always come round has not for
+//   `heartbeat_limit` GET /readyz   200, or 503 with every reason
 // The two probes answer in text, or in JSON with `?format=json` or `Accept: application/json`:
 // {"status": "ok" | "failing", "checks": [{"pipeline", "reason", "message"}]}.
 //

@@ -34,10 +34,11 @@ void make_valid(pb::Message& message) {
                                         : *reflection.MutableMessage(&message, field));
       } else if (field->type() == pb::FieldDescriptor::TYPE_STRING && field->is_repeated()) {
         reflection.SetRepeatedString(
-            &message, field, i, text::valid_utf8(reflection.GetRepeatedString(message, field, i)));
+            &message, field, i,
+            text::repaired_utf8(reflection.GetRepeatedString(message, field, i)));
       } else if (field->type() == pb::FieldDescriptor::TYPE_STRING) {
         reflection.SetString(&message, field,
-                             text::valid_utf8(reflection.GetString(message, field)));
+                             text::repaired_utf8(reflection.GetString(message, field)));
       }
     }
   }

@@ -15,6 +15,7 @@
 
 #include "control/pipeline_messages.h"
 #include "core/log.h"
+#include "text/utf8.h"
 
 namespace penstock::control {
 namespace {
@@ -46,11 +47,6 @@ bool valid_name(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_' || c == '.';
   });
-}
-
-std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 // Counts a drain while it waits; empty when there are too many.
@@ -88,7 +84,7 @@ class PipelineService final : public v1::PipelineService::Service {
 
   Status PausePipeline(ServerContext* /*context*/, const v1::PausePipelineRequest* request,
                        v1::Pipeline* response) override {
-    if (characters(request->reason()) > kMaxReasonCharacters) {
+    if (text::count_code_points(request->reason()) > kMaxReasonCharacters) {
       return refuse("REASON_TOO_LONG",
                     std::format("the reason has more than {} characters", kMaxReasonCharacters));
     }

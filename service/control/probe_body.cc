@@ -1,28 +1,16 @@
 #include "control/probe_body.h"
 
-#include <format>
-#include <iterator>
 #include <string_view>
 
+#include "text/json_string.h"
 #include "text/utf8.h"
 
 namespace penstock::control {
 namespace {
 
+// Messages quote what other programs said, in whatever encoding.
 void append_json(std::string_view text, std::string& out) {
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      std::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
+  text::append_json_string(out, text::repaired_utf8(text));
 }
 
 }  // namespace
@@ -32,9 +20,9 @@ std::string probe_text(const Verdict& verdict) {
   for (const Finding& finding : verdict.findings) {
     out += "- ";
     if (!finding.pipeline.empty()) out += finding.pipeline + ": ";
-    out += finding.reason + ": " + finding.message + "\n";
+    out += finding.reason + ": " + text::repaired_utf8(finding.message) + "\n";
   }
-  return text::valid_utf8(out);
+  return out;
 }
 
 std::string probe_json(const Verdict& verdict) {
@@ -51,7 +39,7 @@ std::string probe_json(const Verdict& verdict) {
     append_json(finding.message, out);
     out += '}';
   }
-  return text::valid_utf8(out + "]}\n");
+  return out + "]}\n";
 }
 
 }  // namespace penstock::control

@@ -57,10 +57,12 @@ void check_ready(const PipelineSnapshot& pipeline, Collector& collector) {
   if (!pipeline.group_joined) {
     add("group_not_joined", std::format("not a member of consumer group \"{}\"", pipeline.group));
   }
-  if (pipeline.breaker_open || pipeline.state == PipelineState::backoff) {
+  if (pipeline.breaker_open) {
     add("breaker_open",
         with_reason("the circuit breaker is open",
                     pipeline.state_reason.empty() ? pipeline.last_error : pipeline.state_reason));
+  } else if (pipeline.state == PipelineState::backoff) {
+    add("waiting", with_reason("nothing is committed", pipeline.state_reason));
   }
 }
 

@@ -31,8 +31,9 @@ struct Verdict {
 // paused or is draining is ready: it does what it was told.
 [[nodiscard]] Verdict readiness(std::span<const PipelineSnapshot> pipelines, bool shutting_down);
 
-// Not alive (reason "loop_stuck"): a loop that should come round whatever happens has not for longer
-// than `limit`. A worker that is long at a batch, a drain, a claim that waits for PostgreSQL are work.
+// Not alive (reason "loop_stuck"): a loop that should come round whatever happens has not for
+// longer than `limit`. A worker that is long at a batch, a drain, a claim that waits for PostgreSQL
+// are work.
 [[nodiscard]] Verdict liveness(std::span<const PipelineSnapshot> pipelines,
                                std::chrono::milliseconds limit);
 

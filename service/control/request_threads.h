@@ -14,8 +14,8 @@
 #include <functional>
 #include <vector>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
+#include "core/mutex.h"
 
 namespace penstock::control {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <utility>
 
-#include "concurrency/mutex.h"
 #include "core/log.h"
+#include "core/mutex.h"
 
 namespace penstock::control {
 namespace {

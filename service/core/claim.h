@@ -1,12 +1,18 @@
-// What ingest asks when a partition is assigned, and what offsets/ answers: the claim.
+// What ingest asks when partitions are assigned, and what offsets/ answers: the claim.
 //
 // See docs/guarantees.md: the claim raises the partition's epoch, so that whoever held it before
 // is fenced, and says where to begin.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <span>
+#include <stop_token>
 #include <string>
+#include <vector>
 
+#include "core/chain.h"
+#include "core/error.h"
 #include "core/ids.h"
 
 namespace penstock {
@@ -28,6 +34,23 @@ struct ClaimAnswer {
   // Not empty: the claim was refused and nothing was changed (another cluster, a re-created
   // topic); says why and how to go on.
   std::string refused_reason;
+  // Not empty: nothing was changed yet, because somebody holds the row; says who. Ask again.
+  std::string waiting_reason;
+};
+
+// Where claims are kept. Threads: any, several at once; every call blocks its caller, bounded by
+// deadlines of its own, and ends soon after `stop` was requested (`cancelled`).
+class ClaimStore {
+ public:
+  virtual ~ClaimStore() = default;
+  // All or nothing over the partitions of one call, but for those that are refused or wait one by
+  // one in the answer. `unavailable`, `deadline_exceeded`: nothing was claimed, or it is not known;
+  // asking again is safe, and at worst raises an epoch twice.
+  [[nodiscard]] virtual Result<std::vector<ClaimAnswer>> claim(
+      std::span<const ClaimRequest> requests, const std::stop_token& stop) = 0;
+  // Says to people that nobody owns these any more; the next claim works without it.
+  [[nodiscard]] virtual Result<void> release(std::span<const std::shared_ptr<Chain>> chains,
+                                             const std::stop_token& stop) = 0;
 };
 
 }  // namespace penstock

@@ -61,6 +61,10 @@ struct PipelineCounters {
   std::uint64_t fenced = 0;  // partitions dropped by the fence
   std::uint64_t rebalances = 0;
   std::uint64_t batches_dropped = 0;  // of an old epoch, or of a lost partition
+  // Offsets between records that held none for us: compaction, transaction markers, aborted
+  // records; where the leader changed in between, records may be missing, too.
+  std::uint64_t gap_offsets_same_leader = 0;
+  std::uint64_t gap_offsets_new_leader = 0;
   std::uint64_t breaker_opened = 0;
   // Rejects by stage, in the order of `Stage`.
   std::array<std::uint64_t, 4> rejects_by_stage{};
@@ -69,7 +73,7 @@ struct PipelineCounters {
 struct PipelineSnapshot {
   std::string name;
   std::string group;
-  std::vector<std::string> tables;  // that rows go to, as "schema.table"
+  std::vector<std::string> tables;  // that it writes, as "schema.table", in the order of its routes
   PipelineState state = PipelineState::starting;
   std::string state_reason;  // why it is paused, in backoff or failed
   std::string last_error;
@@ -110,6 +114,7 @@ struct PipelineSnapshot {
   LatencyHistogram::Snapshot process_latency;     // per batch, in a worker
   LatencyHistogram::Snapshot queue_latency;       // handed on → worker takes it
   LatencyHistogram::Snapshot write_latency;       // per transaction, BEGIN → COMMIT answered
+  LatencyHistogram::Snapshot fence_latency;       // per transaction: how long the fence took
   LatencyHistogram::Snapshot end_to_end_latency;  // per record: its Kafka timestamp → committed
 };
 

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace penstock {
 namespace {
@@ -38,9 +39,9 @@ std::optional<HeaderView> HeaderReader::next() {
   return header;
 }
 
-RecordBatch::RecordBatch(PartitionId partition, Epoch epoch, Offset from, std::size_t reserve_bytes,
+RecordBatch::RecordBatch(std::shared_ptr<Chain> chain, Offset from, std::size_t reserve_bytes,
                          std::size_t reserve_records)
-    : partition_(partition), epoch_(epoch), range_{from, from} {
+    : chain_(std::move(chain)), range_{from, from} {
   ensure(reserve_bytes);
   index_.reserve(reserve_records);
 }

@@ -1,4 +1,4 @@
-// RecordBatch: records of ONE partition, ONE epoch, ONE contiguous run of offsets, in one arena.
+// RecordBatch: records of ONE chain, ONE contiguous run of offsets, in one arena.
 //
 // Place in the flow: ingest fills it; a worker reads it; it then travels inside its RowBatch until
 // the commit, because a row that PostgreSQL refuses needs its original bytes as a dead letter.
@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "core/batch_trace.h"
+#include "core/chain.h"
+#include "core/charge.h"
 #include "core/ids.h"
 
 namespace penstock {
@@ -55,7 +57,7 @@ class RecordBatch {
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
   // `from` is where the partition's previous batch ended. The reserves avoid growth.
-  RecordBatch(PartitionId partition, Epoch epoch, Offset from, std::size_t reserve_bytes,
+  RecordBatch(std::shared_ptr<Chain> chain, Offset from, std::size_t reserve_bytes,
               std::size_t reserve_records = 0);
 
   // Appends a record; `offset` must not be below the range's end. The range then ends behind it.
@@ -66,8 +68,9 @@ class RecordBatch {
   // Moves the end of the range over a gap without a record (compaction, transaction markers).
   void extend_to(Offset to);
 
-  [[nodiscard]] PartitionId partition() const { return partition_; }
-  [[nodiscard]] Epoch epoch() const { return epoch_; }
+  [[nodiscard]] const std::shared_ptr<Chain>& chain() const { return chain_; }
+  [[nodiscard]] PartitionId partition() const { return chain_->partition; }
+  [[nodiscard]] Epoch epoch() const { return chain_->epoch; }
   [[nodiscard]] OffsetRange range() const { return range_; }
   [[nodiscard]] std::size_t size() const { return index_.size(); }
   [[nodiscard]] RecordView record(std::size_t i) const;
@@ -81,6 +84,11 @@ class RecordBatch {
   [[nodiscard]] std::size_t used_bytes() const { return used_; }
 
   BatchTrace trace;
+  // Of its last record, as Kafka counts its partition's leaders; -1: not known. A log that was cut
+  // and grew again has another one at the same offset.
+  std::int32_t leader_epoch = -1;
+  // What it takes of its pipeline's memory; empty in tests and tools.
+  Charge charge;
 
  private:
   struct Span {
@@ -97,8 +105,7 @@ class RecordBatch {
   std::uint32_t append(std::string_view bytes);
   void ensure(std::size_t more);
 
-  PartitionId partition_;
-  Epoch epoch_;
+  std::shared_ptr<Chain> chain_;
   OffsetRange range_;
   std::unique_ptr<char[]> arena_;
   std::size_t used_ = 0;

@@ -1,15 +1,15 @@
 // RowBatch: what became of one RecordBatch: encoded rows and rejects, with their source.
 //
-// Place in the flow: a worker fills it (parse + compute), sequence puts it in offset order, a write
-// lane commits it. Every record of the source is exactly one of: a row, a reject, or filtered by
-// `where`; the whole range [from, to) is accounted for either way.
-// Threads: one owner at a time.
+// Place in the flow: a worker fills it (decode + compute), sequence puts it in offset order, a
+// write lane commits it. Every record of the source is exactly one of: a row, a reject, or filtered
+// by `where`; the whole range [from, to) is accounted for either way. Threads: one owner at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/record_batch.h"
@@ -42,6 +42,8 @@ struct Reject {
   std::string sqlstate;  // when PostgreSQL refused the row
 };
 
+struct Target;
+
 // The columns that a row carries, as ascending indexes into TableDescription::columns. Columns
 // that are left out take their DEFAULT.
 struct RowShape {
@@ -63,7 +65,7 @@ struct TableRows {
     std::uint16_t shape;
   };
 
-  std::uint16_t table = 0;  // index of the target in the pipeline; 0 while it has one table
+  const Target* target = nullptr;  // of the chain's plan
   std::vector<char> bytes;
   std::vector<Row> rows;
   std::vector<RowShape> shapes;
@@ -78,11 +80,11 @@ struct TableRows {
 
 struct RowBatch {
   std::unique_ptr<RecordBatch> source;  // never null; kept until the commit
-  std::vector<TableRows> tables;        // one per target table that got rows
+  std::vector<TableRows> tables;        // one per target that got rows, in the order of the plan
   std::vector<Reject> rejects;          // in offset order
   std::uint32_t filtered = 0;           // records that `where` left out
-  std::size_t charged_bytes = 0;        // counted against the write share of the byte budget
 
+  [[nodiscard]] const std::shared_ptr<Chain>& chain() const { return source->chain(); }
   [[nodiscard]] PartitionId partition() const { return source->partition(); }
   [[nodiscard]] Epoch epoch() const { return source->epoch(); }
   [[nodiscard]] OffsetRange range() const { return source->range(); }
@@ -94,8 +96,15 @@ struct RowBatch {
   // Bytes of encoded rows and rejects (the source counts by itself), for the byte budget.
   [[nodiscard]] std::size_t footprint_bytes() const {
     std::size_t bytes = sizeof(RowBatch) + rejects.capacity() * sizeof(Reject);
+    for (const Reject& reject : rejects) {
+      bytes += reject.reason.capacity() + reject.message.capacity() + reject.sqlstate.capacity();
+    }
     for (const TableRows& table : tables) {
-      bytes += table.bytes.capacity() + table.rows.capacity() * sizeof(TableRows::Row);
+      bytes += table.bytes.capacity() + table.rows.capacity() * sizeof(TableRows::Row) +
+               table.runs.capacity() * sizeof(TableRows::ShapeRun);
+      for (const RowShape& shape : table.shapes) {
+        bytes += sizeof(RowShape) + shape.columns.capacity() * sizeof(std::uint16_t);
+      }
     }
     return bytes;
   }

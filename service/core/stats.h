@@ -60,18 +60,6 @@ class LatencyHistogram {
       for (const std::uint64_t count : counts) total += count;
       return total;
     }
-    // Upper bound in µs of the bucket that holds the q-quantile (0..1); 0 when empty.
-    [[nodiscard]] std::int64_t quantile_us(double q) const {
-      const std::uint64_t all = total();
-      if (all == 0) return 0;
-      const auto rank = static_cast<std::uint64_t>(q * static_cast<double>(all - 1));
-      std::uint64_t seen = 0;
-      for (std::size_t i = 0; i < kBuckets; ++i) {
-        seen += counts[i];
-        if (seen > rank) return upper_bound_us(i);
-      }
-      return upper_bound_us(kBuckets - 1);
-    }
   };
   // Folds in what a loop has counted locally.
   void add(const Snapshot& counted) {

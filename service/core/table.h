@@ -36,6 +36,7 @@ struct ColumnDescription {
   std::string type_name;                      // as PostgreSQL spells it: "numeric(12,2)", "text[]"
   std::uint32_t type_oid = 0;                 // of the column itself
   std::uint32_t element_oid = 0;              // of the element, for an array
+  std::uint32_t array_oid = 0;                // of the array over this column's type; 0: none
   std::int32_t max_length = -1;               // characters, for varchar(n) and char(n); else -1
   std::int32_t numeric_precision = -1;        // for numeric(p,s); else -1
   std::int32_t numeric_scale = 0;

@@ -2,223 +2,195 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <format>
+#include <string>
 #include <thread>
 #include <utility>
 
 #include "core/log.h"
 #include "flow/stage_options.h"
+#include "offsets/claims.h"
 
 namespace penstock::flow {
 namespace {
 
-std::string owner_name() {
+using namespace std::chrono_literals;
+
+std::string process_name() {
   char host[256] = "unknown";
   gethostname(host, sizeof host - 1);
   return std::format("{}/{}", host, getpid());
 }
 
+// A broker that is frozen must not keep us: what is committed is committed, and the group takes
+// our partitions back when the session times out.
+constexpr std::chrono::milliseconds kLeaveLimit = 3s;
+
 }  // namespace
 
-// The flow, from Kafka to PostgreSQL. Each stage hands what it made to the next one's single entry.
-Flow::Flow(v1::PipelineSpec spec, plan::Binding binding, telemetry::Tracer& tracer)
+Destination postgres_destination(const v1::PipelineSpec& spec, Engine& engine) {
+  Database& database = engine.database(spec.sink().postgres());
+  return {.claims = std::make_unique<offsets::Claims>(
+              offsets::Claims::Options{.pipeline = spec.name(), .owner = process_name()},
+              database.pool),
+          .attach = [&database](write::WriterOptions options, ChainEvents& events) {
+            return database.lanes.attach(std::move(options), events);
+          }};
+}
+
+// The flow, from Kafka to PostgreSQL, read from the bottom up: a batch goes from the consumer to
+// the workers, to the sequencer, to its lane.
+Flow::Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan, Engine& engine,
+           telemetry::Tracer& tracer, Destination destination)
     : spec_(std::move(spec)),
-      binding_(std::move(binding)),
-      tracer_(tracer),
-      fields_(binding_.projection.inputs()),
-      read_budget_(memory_shares(spec_).read_bytes),
-      write_budget_(memory_shares(spec_).write_bytes),
-      claims_(
-          {.conninfo = spec_.sink().postgres(), .pipeline = spec_.name(), .owner = owner_name()}) {
-  // 1. ingest: one thread polls Kafka and packs records into batches of one partition.
+      plan_(std::move(plan)),
+      engine_(engine),
+      in_flight_(memory_shares(spec_).read_bytes, memory_shares(spec_).write_bytes),
+      health_(spec_.name()),
+      observer_(*plan_, spec_.source().group(), process_name(), tracer),
+      claims_(std::move(destination.claims)) {
+  // 4. write: the lane of a chain commits everything that waits for it: rows, dead letters, fence.
+  writer_ = destination.attach(writer_options(spec_), *this);
+
+  // 3. sequence: back into offset order, chain by chain.
+  sequencer_ = std::make_unique<sequence::Sequencer>(*writer_);
+
+  // 2. decode + compute: any worker takes the next batch, whatever its partition.
+  work_ = engine.workers.attach(work_queue_options(spec_), in_flight_, *sequencer_, *this);
+
+  // 1. ingest: polls Kafka, claims partitions, and packs records into batches of one chain.
   ingest::ConsumerOptions consumer = consumer_options(spec_);
-  consumer.read_budget = &read_budget_;
-  consumer.write_budget = &write_budget_;
-  consumer.capture_trace_links = tracer_.enabled();
-  consumer_ = std::make_unique<ingest::Consumer>(std::move(consumer), consumer_hooks());
-
-  // 2. parse + compute: any worker takes the next batch, whatever its partition.
-  workers_ = std::make_unique<WorkerPool>(
-      worker_options(spec_),
-      WorkerPool::Hooks{.make_worker = [this] { return make_worker(); },
-                        .on_task_failure =
-                            [this](WorkerPool::Task, const std::string& message) {
-                              remember_error("a worker failed: " + message);
-                            },
-                        .on_abandoned =
-                            [this](WorkerPool::Task batch) {
-                              RowBatch empty;
-                              empty.source = std::move(batch);
-                              finish(empty);
-                            }});
-
-  // 3. sequence: back into offset order, partition by partition.
-  sequencer_ = std::make_unique<sequence::Sequencer>(
-      sequence::Sequencer::Hooks{.release =
-                                     [this](std::unique_ptr<RowBatch> batch) {
-                                       write::Lane& lane = lane_of(batch->partition());
-                                       lane.push(std::move(batch));
-                                     },
-                                 .drop =
-                                     [this](std::unique_ptr<RowBatch> batch) {
-                                       batches_dropped_.add();
-                                       finish(*batch);
-                                     }});
-
-  // 4. write: each lane commits everything that waits for its partitions.
-  for (int i = 0; i < static_cast<int>(spec_.sink().lanes()); ++i) {
-    lanes_.push_back(
-        std::make_unique<write::Lane>(lane_options(spec_, binding_.table, i), lane_hooks(i)));
-  }
-
-  for (const std::string& topic : spec_.source().topics()) {
-    trace_targets_.push_back(std::make_shared<telemetry::TraceTarget>(
-        telemetry::TraceTarget{.pipeline = spec_.name(),
-                               .topic = topic,
-                               .group = spec_.source().group(),
-                               .client_id = owner_name(),
-                               .table = binding_.table.schema + "." + binding_.table.name,
-                               .database = binding_.server.database,
-                               .server_address = binding_.server.host,
-                               .server_port = binding_.server.port}));
-  }
+  consumer.capture_trace_links = tracer.enabled();
+  consumer_ =
+      std::make_unique<ingest::Consumer>(std::move(consumer), plan_, engine.pollers,
+                                         engine.executor, *claims_, in_flight_, *work_, *this);
 }
 
 Flow::~Flow() {
-  if (!stopped_) {
-    abandon();
-    close();
-  }
+  abandon();
+  close();
 }
 
 Result<void> Flow::start() {
-  for (const auto& lane : lanes_) lane->start();
-  workers_->start();
+  started_ = true;
   return consumer_->start();
 }
 
 void Flow::close() {
-  if (stopped_) return;
-  closing_ = true;
+  if (std::exchange(closed_, true)) return;
+  health_.begin_close();
   const SteadyTime deadline = system_clock().steady_now() + drain_timeout(spec_);
   consumer_->close();
-  if (!in_flight_.wait_all_empty(deadline)) {
+  hurry(true);
+  const bool drained = !started_ || (wait_flushed(deadline) && in_flight_.wait_empty(deadline));
+  if (!drained) {
     log(LogLevel::warning, "drain_incomplete",
         {{"pipeline", spec_.name()}, {"batches_left", in_flight_.batches()}});
   }
-  in_flight_.give_up();  // leaving the group revokes: that must not wait a second time
-  consumer_->stop();
-  workers_->stop();
-  for (const auto& lane : lanes_) lane->stop();
-  stopped_ = true;
+  in_flight_.give_up();
+  consumer_->stop(kLeaveLimit);
+  work_->close();
+  writer_->detach();
+  health_.set_stopped();
 }
 
-void Flow::abandon() { in_flight_.give_up(); }
-
-ingest::ConsumerHooks Flow::consumer_hooks() {
-  return {
-      .claim = [this](std::span<const ClaimRequest> requests) { return claims_.claim(requests); },
-      .on_claimed = [this](PartitionId partition, Epoch epoch,
-                           Offset next) { on_claimed(partition, epoch, next); },
-      .on_batch = [this](std::unique_ptr<RecordBatch> batch) { on_batch(std::move(batch)); },
-      .drain = [this](std::span<const PartitionId> partitions,
-                      SteadyTime deadline) { drain_partitions(partitions, deadline); },
-      .on_revoked = [this](std::span<const PartitionId> partitions) { end_partitions(partitions); },
-      .on_lost =
-          [this](std::span<const PartitionId> partitions) {
-            end_partitions(partitions);
-            forget_partitions(partitions);
-          },
-      .release = [this](std::span<const PartitionId> partitions) { release_claims(partitions); },
-      .on_partition_blocked =
-          [this](PartitionId partition, const std::string& reason) {
-            remember_error(std::format("{}[{}]: {}", spec_.source().topics(partition.topic),
-                                       partition.partition, reason));
-          },
-      .on_error = [this](const Error& error) { remember_error(error.to_string()); },
-      .on_mirrored =
-          [this](PartitionId partition, Offset offset, SteadyTime begin, SteadyTime end,
-                 const std::string& error) { on_mirrored(partition, offset, begin, end, error); },
-  };
+void Flow::abandon() {
+  abandoned_ = true;
+  in_flight_.give_up();
 }
 
-write::LaneHooks Flow::lane_hooks(int lane) {
-  return {
-      .on_committed = [this](std::span<std::unique_ptr<RowBatch>> batches,
-                             const write::CommitStats& stats) { on_committed(batches, stats); },
-      .on_fenced = [this](PartitionId partition, Epoch mine, std::optional<Epoch> found,
-                          std::optional<Offset>) { on_fenced(partition, mine, found); },
-      .on_dropped =
-          [this](std::unique_ptr<RowBatch> batch, write::DropReason) {
-            batches_dropped_.add();
-            finish(*batch);
-          },
-      .on_availability = [this, lane](
-                             bool available,
-                             const Error& error) { on_availability(lane, available, error); },
-      .on_configuration_error = [this](const Error& error) { on_configuration_error(error); },
-  };
+void Flow::hurry(bool hurried) {
+  for (const ingest::AssignedPartition& partition : consumer_->partitions()) {
+    if (partition.chain) partition.chain->hurry(hurried);
+  }
+  writer_->wake();
 }
 
-write::Lane& Flow::lane_of(PartitionId partition) {
-  const auto number = static_cast<std::size_t>(partition.partition) + partition.topic;
-  return *lanes_[number % lanes_.size()];
-}
-
-void Flow::finish(const RowBatch& batch) {
-  read_budget_.release(batch.source->footprint_bytes());
-  write_budget_.release(batch.charged_bytes);
-  in_flight_.remove(batch.partition(), static_cast<std::int64_t>(batch.source->size()),
-                    batch.source->trace.poll_begin);
-}
-
-void Flow::remember_error(std::string message) {
-  log(LogLevel::error, "pipeline_error", {{"pipeline", spec_.name()}, {"error", message}});
-  const MutexLock lock(mutex_);
-  last_error_ = std::move(message);
-  last_error_at_ = system_clock().system_now();
+// Waits until everything that was polled before the intake was held back has been handed on.
+bool Flow::wait_flushed(SteadyTime deadline) const {
+  const std::uint64_t ticket = consumer_->flush();
+  while (!consumer_->flushed(ticket)) {
+    if (abandoned_ || system_clock().steady_now() >= deadline) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
 }
 
 void Flow::pause(std::string_view reason) {
-  const MutexLock lock(mutex_);
-  if (paused_by_user_ && pause_reason_ == reason) return;
-  paused_by_user_ = true;
-  pause_reason_ = reason;
+  if (!health_.pause(reason)) return;
   consumer_->pause(ingest::PauseReason::user);
   log(LogLevel::info, "paused", {{"pipeline", spec_.name()}, {"reason", reason}});
 }
 
 void Flow::resume() {
-  {
-    const MutexLock lock(mutex_);
-    paused_by_user_ = false;
-    pause_reason_.clear();
-    configuration_error_.clear();
-    consumer_->resume(ingest::PauseReason::user);
-    consumer_->resume(ingest::PauseReason::configuration);
-    log(LogLevel::info, "resumed", {{"pipeline", spec_.name()}});
-  }
-  for (const auto& lane : lanes_) lane->retry_now();
+  health_.resume();
+  hurry(false);
+  consumer_->resume(ingest::PauseReason::user);
+  writer_->retry_now();
+  log(LogLevel::info, "resumed", {{"pipeline", spec_.name()}});
 }
 
 Result<void> Flow::drain(std::chrono::milliseconds timeout) {
-  using std::chrono_literals::operator""ms;
-  const SteadyTime asked = system_clock().steady_now();
-  draining_ = true;
+  const SteadyTime deadline = system_clock().steady_now() + timeout;
+  health_.begin_drain();
   pause("drain");
-  // The poll loop notices the pause when it comes round; what it then hands on counts, too.
-  bool empty = false;
-  while (!empty && system_clock().steady_now() < asked + timeout) {
-    const bool paused = consumer_->heartbeat() > asked;
-    empty = in_flight_.wait_all_empty(asked + timeout) && paused;
-    if (!paused) std::this_thread::sleep_for(1ms);
-  }
-  draining_ = false;
+  hurry(true);
+  const bool empty = wait_flushed(deadline) && in_flight_.wait_empty(deadline);
+  health_.end_drain();
   if (empty) return {};
   return fail(ErrorKind::deadline_exceeded,
               std::format("{} batches are still in flight", in_flight_.batches()),
               "draining goes on by itself; ask again, or look at the pipeline's last error");
+}
+
+// ---- What the stages tell: ingest's thread -----------------------------------------------------
+
+void Flow::claimed(const std::shared_ptr<Chain>& chain) { writer_->adopt(chain); }
+
+void Flow::ended(const std::shared_ptr<Chain>& chain) {
+  sequencer_->drop_waiting(*chain);
+  writer_->wake();
+}
+
+void Flow::hurried(std::span<const std::shared_ptr<Chain>>) { writer_->wake(); }
+
+void Flow::mirrored(const Chain& chain, Offset offset, SteadyTime begin, SteadyTime end,
+                    const std::string& error) {
+  observer_.mirrored(chain, offset, begin, end, error);
+}
+
+// ---- … a worker's thread -----------------------------------------------------------------------
+
+void Flow::broken(const std::shared_ptr<Chain>& chain, const Error& error) {
+  health_.set_error(error.to_string());
+  sequencer_->drop_waiting(*chain);
+  writer_->wake();
+  consumer_->reclaim(chain, /*foreign_owner=*/false);
+}
+
+// ---- … a lane's thread -------------------------------------------------------------------------
+
+void Flow::committed(std::span<const std::unique_ptr<RowBatch>> batches, const CommitStats& stats) {
+  observer_.committed(batches, stats);
+  for (const std::unique_ptr<RowBatch>& batch : batches) {
+    consumer_->mirror(batch->chain(), batch->range().to);
+  }
+}
+
+void Flow::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
+                  std::optional<Offset> /*found_offset*/) {
+  sequencer_->drop_waiting(*chain);
+  // Less, or nothing at all: nobody took it, but the database went back to before our claim.
+  consumer_->reclaim(chain, found_epoch.has_value() && *found_epoch > chain->epoch);
+}
+
+void Flow::stalled(std::uint16_t lane, const std::optional<Stall>& stall) {
+  health_.set_stall(lane, stall);
+  if (health_.database_unusable()) {
+    consumer_->pause(ingest::PauseReason::breaker);
+  } else {
+    consumer_->resume(ingest::PauseReason::breaker);
+  }
 }
 
 }  // namespace penstock::flow

@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
+
 #include "concurrency/cpu_limit.h"
 
 namespace penstock::flow {
@@ -20,6 +22,18 @@ ingest::StartAt start_at(v1::SourceSpec::StartAt start) {
       return ingest::StartAt::group;
     default:
       return ingest::StartAt::earliest;
+  }
+}
+
+// Of the workers and of the lanes, when there is not enough for all.
+std::uint32_t turns(v1::PipelineSpec::Priority priority) {
+  switch (priority) {
+    case v1::PipelineSpec::HIGH:
+      return 4;
+    case v1::PipelineSpec::LOW:
+      return 1;
+    default:
+      return 2;
   }
 }
 
@@ -47,27 +61,24 @@ ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec) {
   return options;
 }
 
-WorkerPool::Options worker_options(const v1::PipelineSpec& spec) {
-  WorkerPool::Options options;
-  options.min_threads = spec.resources().min_workers();
-  options.max_threads =
-      spec.resources().max_workers() > 0 ? spec.resources().max_workers() : available_cpus();
+EngineOptions engine_options(const v1::ServerSpec& server, int pipelines) {
+  EngineOptions options;
+  options.workers.min_threads = server.min_workers();
+  options.workers.max_threads = server.max_workers() > 0 ? server.max_workers() : available_cpus();
+  // One pipeline has a thread of its own for polling; many share as many as there are CPUs.
+  options.pollers = std::clamp(pipelines, 1, std::max(static_cast<int>(available_cpus()), 1));
+  options.lanes = static_cast<int>(server.lanes());
   return options;
 }
 
-formats::JsonOptions json_options(const v1::PipelineSpec& spec) {
-  return {.max_record_bytes = spec.parse().json().max_record_bytes(),
-          .max_depth = spec.parse().json().max_depth()};
+compute::WorkQueueOptions work_queue_options(const v1::PipelineSpec& spec) {
+  return {.turns = turns(spec.priority())};
 }
 
-write::LaneOptions lane_options(const v1::PipelineSpec& spec, const TableDescription& table,
-                                int index) {
-  write::LaneOptions options;
-  options.conninfo = spec.sink().postgres();
+write::WriterOptions writer_options(const v1::PipelineSpec& spec) {
+  write::WriterOptions options;
   options.pipeline = spec.name();
-  options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
-  options.tables = {table};
-  options.index = index;
+  options.weight = static_cast<int>(turns(spec.priority()));
   options.max_rows = spec.batch().max_rows();
   options.max_bytes = spec.batch().max_bytes();
   options.max_wait = to_milliseconds(spec.batch().max_wait());

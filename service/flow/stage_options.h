@@ -10,14 +10,13 @@
 #include <stop_token>
 #include <string>
 
-#include "concurrency/worker_pool.h"
+#include "compute/workers.h"
 #include "core/error.h"
-#include "core/table.h"
-#include "formats/json/json_reader.h"
+#include "flow/engine.h"
 #include "ingest/consumer.h"
 #include "kafka/probe.h"
 #include "penstock/v1/pipeline.pb.h"
-#include "write/lane.h"
+#include "write/lanes.h"
 
 namespace penstock::flow {
 
@@ -32,10 +31,9 @@ struct MemoryShares {
 
 [[nodiscard]] std::map<std::string, std::string> kafka_properties(const v1::PipelineSpec& spec);
 [[nodiscard]] ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec);
-[[nodiscard]] WorkerPool::Options worker_options(const v1::PipelineSpec& spec);
-[[nodiscard]] formats::JsonOptions json_options(const v1::PipelineSpec& spec);
-[[nodiscard]] write::LaneOptions lane_options(const v1::PipelineSpec& spec,
-                                              const TableDescription& table, int index);
+[[nodiscard]] EngineOptions engine_options(const v1::ServerSpec& server, int pipelines);
+[[nodiscard]] compute::WorkQueueOptions work_queue_options(const v1::PipelineSpec& spec);
+[[nodiscard]] write::WriterOptions writer_options(const v1::PipelineSpec& spec);
 [[nodiscard]] std::chrono::milliseconds drain_timeout(const v1::PipelineSpec& spec);
 
 // The broker's answer about this pipeline's topics, and whether librdkafka takes its properties.

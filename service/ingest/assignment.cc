@@ -4,417 +4,371 @@
 
 #include <algorithm>
 #include <exception>
-#include <optional>
 #include <utility>
 
 #include "core/log.h"
-#include "kafka/cluster_facts.h"
+#include "kafka/group.h"
 
 namespace penstock::ingest {
 namespace {
 
-// A claim asks the cluster a few things in the rebalance callback: long enough for a busy broker,
-// short beside max.poll.interval.ms.
-constexpr std::chrono::milliseconds kQuestionTimeout(3000);
-constexpr std::chrono::milliseconds kSeekTimeout(2000);
-
-std::vector<PartitionId> ids_of(const std::vector<Partition*>& partitions, bool only_claimed) {
-  std::vector<PartitionId> ids;
-  for (const Partition* partition : partitions) {
-    if (!only_claimed || partition->epoch != Epoch::none) ids.push_back(partition->id);
-  }
-  return ids;
-}
-
-kafka::PartitionList list_of(const Partition& partition) {
-  kafka::PartitionList list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.id.partition);
-  return list;
-}
-
-bool cooperative(rd_kafka_t* kafka) {
-  const char* protocol = rd_kafka_rebalance_protocol(kafka);
-  return protocol != nullptr && std::string_view(protocol) == "COOPERATIVE";
-}
-
-std::int32_t generation_of(rd_kafka_t* kafka) {
-  rd_kafka_consumer_group_metadata_t* metadata = rd_kafka_consumer_group_metadata(kafka);
-  if (metadata == nullptr) return -1;
-  const std::int32_t generation = rd_kafka_consumer_group_metadata_generation_id(metadata);
-  rd_kafka_consumer_group_metadata_destroy(metadata);
-  return generation;
-}
+// How often is looked whether what is in flight of revoked partitions has arrived.
+constexpr std::chrono::milliseconds kRevocationWait(5);
 
 }  // namespace
 
-void Assignment::attach(rd_kafka_s* kafka, rd_kafka_queue_s* records,
+Assignment::Assignment(const ConsumerOptions& options, const Surroundings& around,
+                       ConsumerStats& stats, Jobs& jobs, Mirror& mirror,
+                       std::function<void(const Error&)> report)
+    : options_(options),
+      around_(around),
+      stats_(stats),
+      jobs_(jobs),
+      mirror_(mirror),
+      report_(std::move(report)),
+      by_number_(options.topics.size()) {}
+
+void Assignment::attach(const std::shared_ptr<rd_kafka_s>& kafka, rd_kafka_queue_s* records,
                         std::chrono::milliseconds session_timeout) {
   kafka_ = kafka;
   records_ = records;
   session_timeout_ = session_timeout;
+  claimer_ = std::make_shared<Claimer>(kafka, options_.start_at, around_.claims, jobs_.entrance());
 }
 
-bool Assignment::rebalancing() const {
-  // The generation changes when the group has begun to form anew, before any callback says so.
-  return !joined_ || revoking_ || generation_of(kafka_) != generation_;
-}
-
-void Assignment::report(const Error& error) const {
-  if (hooks_.on_error) hooks_.on_error(error);
-}
-
-Partition* Assignment::find(std::string_view topic, std::int32_t partition) {
-  for (std::size_t i = 0; i < options_.topics.size(); ++i) {
-    if (options_.topics[i] != topic) continue;
-    const auto found = partitions_.find({static_cast<TopicIndex>(i), partition});
-    return found == partitions_.end() ? nullptr : found->second.get();
+void Assignment::detach() {
+  revocation_.reset();
+  taken_in_later_.reset();
+  while (!partitions_.empty()) {
+    Partition& partition = *partitions_.begin()->second;
+    end_chain(partition, ChainEnd::stopped);
+    forget(partition);
   }
-  return nullptr;
+  ++version_;
+  joined_ = false;
+  claimer_.reset();
+  kafka_.reset();
+}
+
+void Assignment::leave() {
+  leaving_ = true;
+  if (revocation_) finish_revocation(ChainEnd::stopped);
+}
+
+Partition* Assignment::find(PartitionId id) {
+  if (id.topic >= by_number_.size()) return nullptr;
+  const std::vector<Partition*>& of_topic = by_number_[id.topic];
+  const auto number = static_cast<std::size_t>(id.partition);
+  return id.partition >= 0 && number < of_topic.size() ? of_topic[number] : nullptr;
+}
+
+Partition* Assignment::find(const std::string& topic, std::int32_t partition) {
+  const auto found = std::ranges::find(options_.topics, topic);
+  if (found == options_.topics.end()) return nullptr;
+  return find(PartitionId{static_cast<TopicIndex>(found - options_.topics.begin()), partition});
+}
+
+Partition* Assignment::find(const rd_kafka_topic_s* topic, std::int32_t partition) {
+  for (const auto& [handle, index] : topics_) {
+    if (handle == topic) return find(PartitionId{index, partition});
+  }
+  const auto found = std::ranges::find(options_.topics, rd_kafka_topic_name(topic));
+  if (found == options_.topics.end()) return nullptr;
+  const auto index = static_cast<TopicIndex>(found - options_.topics.begin());
+  topics_.emplace_back(topic, index);
+  return find(PartitionId{index, partition});
+}
+
+void Assignment::touch(Partition& partition) {
+  if (!std::exchange(partition.changed, true)) touched_.push_back(partition.id);
+}
+
+std::vector<PartitionId> Assignment::take_touched() {
+  for (const PartitionId id : touched_) {
+    if (Partition* partition = find(id)) partition->changed = false;
+  }
+  return std::exchange(touched_, {});
 }
 
 // ---- They come and go ---------------------------------------------------------------------------
 
 void Assignment::rebalance(int code, rd_kafka_topic_partition_list_s* list) {
-  in_callback_ = true;
-  ++version_;
+  topics_.clear();
   if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
     assigned(list);
   } else {
-    if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) report(kafka::to_error(code));
+    if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) report_(kafka::to_error(code));
     revoked(list);
   }
+}
+
+void Assignment::answer_anyway(int code, rd_kafka_topic_partition_list_s* list) {
+  if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = 0;
+    taken_in_later_.reset(rd_kafka_topic_partition_list_copy(list));
+    joined_ = true;
+    revoking_ = false;
+    next_due_ = {};
+    answer(true, list);
+    return;
+  }
+  revocation_.reset();
+  for (int i = 0; i < list->cnt; ++i) {
+    Partition* partition = find(list->elems[i].topic, list->elems[i].partition);
+    if (partition == nullptr) continue;
+    end_chain(*partition, ChainEnd::lost);
+    forget(*partition);
+  }
   ++version_;
-  in_callback_ = false;
+  answer(false, list);
 }
 
 void Assignment::assigned(rd_kafka_topic_partition_list_s* list) {
-  const SteadyTime now = options_.clock->steady_now();
   stats_.rebalances.add();
   joined_ = true;
   revoking_ = false;
+  const SteadyTime now = options_.clock->steady_now();
   for (auto& [id, partition] : partitions_) {  // the group confirmed that these are still ours
     if (std::exchange(partition->awaits_group, false)) partition->not_before = now;
   }
-  Due fresh;
-  for (int i = 0; i < list->cnt; ++i) {
-    const rd_kafka_topic_partition_t& entry = list->elems[i];
-    const auto topic = std::ranges::find(options_.topics, entry.topic);
-    const PartitionId id{static_cast<TopicIndex>(topic - options_.topics.begin()), entry.partition};
-    auto& partition = partitions_[id];
-    partition = std::make_unique<Partition>(id, entry.topic);
-    fresh.push_back(partition.get());
-  }
+  take_in(list);
   log(LogLevel::info, "rebalance",
       {{"pipeline", options_.pipeline},
        {"assigned", list->cnt},
        {"partitions", partitions_.size()}});
-  if (!fresh.empty()) {
-    claim(fresh);
-    begin_anew(fresh, list);
-  }
-  if (cooperative(kafka_)) {
-    if (rd_kafka_error_t* error = rd_kafka_incremental_assign(kafka_, list)) {
-      report(kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
-      rd_kafka_error_destroy(error);
-    }
-  } else if (const rd_kafka_resp_err_t err = rd_kafka_assign(kafka_, list)) {
-    report(kafka::to_error(err));
-  }
-  generation_ = generation_of(kafka_);
+  // Nothing is read before the claim says where: it is paused, and sought then.
+  for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = 0;
+  answer(true, list);
+  generation_ = kafka::generation_of(kafka_.get());
+  next_due_ = {};
 }
 
 // librdkafka keeps its object of a partition for as long as the client lives. In 2.8, what of an
 // earlier assignment is still there in the next one:
 //   - whether we paused it: nothing but a resume takes that back, neither unassign nor assign;
 //   - where its records go: unassign ends our forwarding, and assign does not begin its own again;
-//   - the ends of its log, until the next fetch (LogEnds asks where there is none): lag may be old
-//     for a moment, and no position is decided by it;
+//   - the ends of its log, until the next fetch: lag may be old for a moment, nothing is decided by
+//     it;
 //   - the last error of its fetches, which is then not reported a second time.
-// The position is taken from `list`, records of before are recognized by their version and never
-// delivered, and the stored offset (which we do not use) is forgotten when it is unassigned.
-// Before the assignment, while nothing of it is fetched: a resume of a partition that is being
-// read would go back to where its fetcher once began.
-void Assignment::begin_anew(const Due& fresh, rd_kafka_topic_partition_list_s* list) {
-  const auto size = static_cast<int>(fresh.size());
-  const kafka::PartitionList paused(rd_kafka_topic_partition_list_new(size));
-  const kafka::PartitionList resumed(rd_kafka_topic_partition_list_new(size));
-  for (int i = 0; i < size; ++i) {
-    Partition& partition = *fresh[static_cast<std::size_t>(i)];
-    rd_kafka_topic_partition_t& entry = list->elems[i];
-    partition.queue.reset(rd_kafka_queue_get_partition(kafka_, entry.topic, entry.partition));
-    rd_kafka_queue_forward(partition.queue.get(), records_);
-    const bool reading = partition.phase == Phase::reading;
-    // What is not claimed yet begins nowhere; it is sought when it is.
-    entry.offset = reading ? partition.builder->next() : RD_KAFKA_OFFSET_END;
-    partition.paused = !reading;
-    rd_kafka_topic_partition_list_add((reading ? resumed : paused).get(), entry.topic,
-                                      entry.partition);
+// The position is taken from the assignment, records of before are recognized by their version and
+// never delivered, and the stored offset (which we do not use) is forgotten when it is unassigned.
+// So everything begins paused, forwarded and without a position, whatever it was before.
+void Assignment::take_in(const rd_kafka_topic_partition_list_s* list) {
+  const kafka::PartitionList paused(rd_kafka_topic_partition_list_new(list->cnt));
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& entry = list->elems[i];
+    if (Partition* known = find(entry.topic, entry.partition)) {
+      end_chain(*known, ChainEnd::lost);
+      forget(*known);
+    }
+    kafka::Queue queue(rd_kafka_queue_get_partition(kafka_.get(), entry.topic, entry.partition));
+    rd_kafka_queue_forward(queue.get(), records_);
+    rd_kafka_topic_partition_list_add(paused.get(), entry.topic, entry.partition);
+    const auto topic = std::ranges::find(options_.topics, entry.topic);
+    if (topic == options_.topics.end()) {
+      report_({ErrorKind::conflict,
+               std::string("the group gave us a partition of '") + entry.topic +
+                   "', a topic that we do not read",
+               "members of one group must all read the same topics",
+               {}});
+      continue;
+    }
+    const PartitionId id{static_cast<TopicIndex>(topic - options_.topics.begin()), entry.partition};
+    auto fresh = std::make_unique<Partition>(id, entry.topic, ++assignments_);
+    fresh->queue = std::move(queue);
+    fresh->paused = true;
+    std::vector<Partition*>& of_topic = by_number_[id.topic];
+    const auto number = static_cast<std::size_t>(id.partition);
+    if (number >= of_topic.size()) of_topic.resize(number + 1);
+    of_topic[number] = fresh.get();
+    partitions_[id] = std::move(fresh);
   }
-  rd_kafka_resume_partitions(kafka_, resumed.get());
-  rd_kafka_pause_partitions(kafka_, paused.get());
+  ++version_;
+  if (paused->cnt > 0) rd_kafka_pause_partitions(kafka_.get(), paused.get());
 }
 
 void Assignment::revoked(rd_kafka_topic_partition_list_s* list) {
-  const bool lost = rd_kafka_assignment_lost(kafka_) != 0;
+  if (revocation_) finish_revocation(ChainEnd::revoked);
+  const bool lost = rd_kafka_assignment_lost(kafka_.get()) != 0;
   revoking_ = true;
   if (lost) joined_ = false;
-  Due going;
+  if (lost || leaving_) {
+    give_back(list, lost ? ChainEnd::lost : ChainEnd::stopped);
+    return;
+  }
+  Revocation revocation{kafka::PartitionList(rd_kafka_topic_partition_list_copy(list)),
+                        {},
+                        options_.clock->steady_now() + options_.drain_timeout};
   for (int i = 0; i < list->cnt; ++i) {
-    if (Partition* known = find(list->elems[i].topic, list->elems[i].partition)) {
-      going.push_back(known);
-    }
+    Partition* partition = find(list->elems[i].topic, list->elems[i].partition);
+    if (partition == nullptr) continue;
+    emit(*partition);
+    partition->phase = Phase::leaving;
+    partition->waiting_reason = "given back to the group, when what is in flight is committed";
+    touch(*partition);
+    if (!partition->chain) continue;
+    partition->chain->hurry();
+    revocation.chains.push_back(partition->chain);
   }
-  const std::vector<PartitionId> ids = ids_of(going, false);
-  const std::vector<PartitionId> claimed = ids_of(going, true);
-  if (lost || stopping_) {
-    for (Partition* partition : going) {
-      if (partition->builder) partition->builder->discard();
-    }
-  } else if (!claimed.empty()) {
-    for (Partition* partition : going) hand_on(*partition);
-    if (hooks_.drain) hooks_.drain(claimed, options_.clock->steady_now() + options_.drain_timeout);
+  revocation_ = std::move(revocation);
+  if (!revocation_->chains.empty()) {
+    tell("hurried", [this] { around_.events.hurried(revocation_->chains); });
   }
-  if (!ids.empty()) {
-    const auto& ended = lost ? hooks_.on_lost : hooks_.on_revoked;
-    if (ended) ended(ids);
+  // The answer follows when they are committed: until then librdkafka keeps the member alive.
+}
+
+bool Assignment::revocation_is_over(SteadyTime now) const {
+  return leaving_ || hopeless_ || now >= revocation_->deadline ||
+         rd_kafka_assignment_lost(kafka_.get()) != 0 ||
+         std::ranges::all_of(revocation_->chains, [](const std::shared_ptr<Chain>& chain) {
+           return !chain->running() || chain->batches_in_flight() == 0;
+         });
+}
+
+void Assignment::finish_revocation(ChainEnd why) {
+  const Revocation revocation = std::move(*revocation_);
+  revocation_.reset();
+  if (rd_kafka_assignment_lost(kafka_.get()) != 0) {
+    why = ChainEnd::lost;
+    joined_ = false;
   }
-  if (!lost && !claimed.empty() && hooks_.release) hooks_.release(claimed);
-  for (Partition* partition : going) {
+  give_back(revocation.list.get(), why);
+}
+
+void Assignment::give_back(const rd_kafka_topic_partition_list_s* list, ChainEnd why) {
+  const bool lost = why == ChainEnd::lost;
+  std::vector<std::shared_ptr<Chain>> ended;
+  for (int i = 0; i < list->cnt; ++i) {
+    Partition* partition = find(list->elems[i].topic, list->elems[i].partition);
+    if (partition == nullptr) continue;
     log(lost ? LogLevel::warning : LogLevel::info, lost ? "partition_lost" : "partition_revoked",
         {{"pipeline", options_.pipeline},
          {"topic", partition->topic},
          {"partition", partition->id.partition},
-         {"epoch", value_of(partition->epoch)}});
-    rd_kafka_queue_forward(partition->queue.get(), nullptr);
-    partitions_.erase(partition->id);
-  }
-  if (cooperative(kafka_)) {
-    if (rd_kafka_error_t* error = rd_kafka_incremental_unassign(kafka_, list)) {
-      report(kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
-      rd_kafka_error_destroy(error);
-    }
-  } else if (const rd_kafka_resp_err_t err = rd_kafka_assign(kafka_, nullptr)) {
-    report(kafka::to_error(err));
-  }
-}
-
-// ---- Claims -------------------------------------------------------------------------------------
-
-std::vector<ClaimRequest> Assignment::requests_for(const Due& due) {
-  if (cluster_id_.empty()) cluster_id_ = kafka::cluster_id(kafka_, kQuestionTimeout);
-  std::vector<std::string> topics;
-  for (const Partition* partition : due) {
-    if (std::ranges::find(topics, partition->topic) == topics.end()) {
-      topics.push_back(partition->topic);
-    }
-  }
-  // Asked anew every time: it is how a topic that was deleted and made again is noticed.
-  const auto ids = kafka::topic_ids(kafka_, topics, kQuestionTimeout);
-  std::vector<ClaimRequest> requests;
-  for (const Partition* partition : due) {
-    const auto id = ids.find(partition->topic);
-    requests.push_back({partition->id, partition->topic, cluster_id_,
-                        id == ids.end() ? std::string() : id->second, std::nullopt});
-  }
-  return requests;
-}
-
-Result<std::vector<ClaimAnswer>> Assignment::ask(const std::vector<ClaimRequest>& requests) {
-  try {
-    return hooks_.claim(requests);
-  } catch (const std::exception& error) {
-    return fail(ErrorKind::internal, std::string("the claim failed: ") + error.what());
-  }
-}
-
-Result<Offset> Assignment::initial_offset(const Partition& partition) {
-  const std::int32_t number = partition.id.partition;
-  if (options_.start_at == StartAt::group) {
-    const auto committed =
-        kafka::committed_offset(kafka_, partition.topic, number, kQuestionTimeout);
-    if (!committed || *committed >= 0) return committed;
-  }
-  const auto range = kafka::log_range(kafka_, partition.topic, number, kQuestionTimeout);
-  if (!range) return std::unexpected(range.error());
-  // A group that has committed nothing begins at the beginning: nothing is left out.
-  return options_.start_at == StartAt::latest ? range->to : range->from;
-}
-
-void Assignment::claim(const Due& due) {
-  std::vector<ClaimRequest> requests = requests_for(due);
-  // The second round is for those that have no position yet.
-  for (int round = 0; round < 2 && !requests.empty(); ++round) {
-    const auto answers = ask(requests);
-    std::vector<ClaimRequest> again;
-    for (ClaimRequest& request : requests) {
-      Partition& partition = *partitions_.at(request.id);
-      if (!answers) {
-        put_off(partition, answers.error().to_string());
-        continue;
-      }
-      const auto answer = std::ranges::find(*answers, request.id, &ClaimAnswer::id);
-      if (answer == answers->end()) {
-        put_off(partition, "the claim was not answered");
-      } else if (!answer->refused_reason.empty()) {
-        block(partition, answer->refused_reason);
-      } else if (!answer->needs_initial) {
-        accept(partition, *answer);
-      } else if (const auto initial = initial_offset(partition)) {
-        request.initial = *initial;
-        again.push_back(std::move(request));
-      } else {
-        put_off(partition, initial.error().to_string());
-      }
-    }
-    requests = std::move(again);
-  }
-}
-
-void Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
-  partition.epoch = answer.epoch;
-  partition.builder.emplace(partition.id, answer.epoch, answer.next_offset,
-                            BatchBuilder::Limits{options_.batch_bytes, options_.batch_records},
-                            *options_.read_budget);
-  partition.waiting_reason.clear();
-  partition.retry.reset();
-  partition.not_before = {};
-  partition.phase = in_callback_ ? Phase::reading : Phase::seeking;
-  log(LogLevel::info, "partition_claimed",
-      {{"pipeline", options_.pipeline},
-       {"topic", partition.topic},
-       {"partition", partition.id.partition},
-       {"epoch", value_of(answer.epoch)},
-       {"next_offset", answer.next_offset}});
-  if (hooks_.on_claimed) hooks_.on_claimed(partition.id, answer.epoch, answer.next_offset);
-}
-
-void Assignment::put_off(Partition& partition, const std::string& reason) {
-  stats_.claim_failures.add();
-  partition.waiting_reason = "waiting for claim: " + reason;
-  partition.not_before = options_.clock->steady_now() + partition.retry.next();
-  log(LogLevel::warning, "partition_claim_failed",
-      {{"pipeline", options_.pipeline},
-       {"topic", partition.topic},
-       {"partition", partition.id.partition},
-       {"error", reason}});
-  // In the callback it is not assigned yet; begin_anew() does it.
-  if (!in_callback_) pause(partition);
-}
-
-void Assignment::retry(SteadyTime now) {
-  Due claims;
-  Due seeks;
-  for (auto& [id, partition] : partitions_) {
-    if (partition->not_before > now) continue;
-    if (partition->phase == Phase::waiting) claims.push_back(partition.get());
-  }
-  if (!claims.empty()) {
-    // With a foreign owner and no word from the group, being a member for this long must do.
-    for (Partition* partition : claims) partition->awaits_group = false;
-    claim(claims);
-  }
-  for (auto& [id, partition] : partitions_) {
-    if (partition->phase == Phase::seeking && partition->not_before <= now) {
-      seeks.push_back(partition.get());
-    }
-  }
-  if (!seeks.empty()) seek(seeks);
-  if (!claims.empty() || !seeks.empty()) ++version_;
-}
-
-void Assignment::seek(const Due& due) {
-  const kafka::PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(due.size())));
-  for (const Partition* partition : due) {
-    rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(), partition->id.partition)
-        ->offset = partition->builder->next();
-  }
-  rd_kafka_error_t* error =
-      rd_kafka_seek_partitions(kafka_, list.get(), static_cast<int>(kSeekTimeout.count()));
-  std::optional<Error> failure;
-  if (error != nullptr) {
-    failure = kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error));
-    rd_kafka_error_destroy(error);
-  }
-  for (Partition* partition : due) {
-    const rd_kafka_topic_partition_t* entry = rd_kafka_topic_partition_list_find(
-        list.get(), partition->topic.c_str(), partition->id.partition);
-    if (failure || entry->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      // Its fetcher may just be starting; the claim holds meanwhile.
-      const Error why = failure ? *failure : kafka::to_error(entry->err);
-      partition->waiting_reason = "waiting for its position: " + why.to_string();
-      partition->not_before = options_.clock->steady_now() + partition->retry.next();
-      continue;
-    }
-    if (std::exchange(partition->paused, false)) {
-      rd_kafka_resume_partitions(kafka_, list_of(*partition).get());
-    }
-    partition->phase = Phase::reading;
-    partition->waiting_reason.clear();
-    partition->retry.reset();
-  }
-}
-
-// ---- Trouble ------------------------------------------------------------------------------------
-
-void Assignment::reclaim(PartitionId id, Epoch old_epoch, bool foreign_owner) {
-  const auto found = partitions_.find(id);
-  if (found == partitions_.end() || found->second->epoch != old_epoch) return;
-  Partition& partition = *found->second;
-  if (partition.phase == Phase::blocked) return;  // a new claim would not help it
-  drop_chain(partition);
-  partition.phase = Phase::waiting;
-  partition.not_before = options_.clock->steady_now();
-  partition.waiting_reason = "waiting for claim: fenced";
-  if (foreign_owner) {
-    partition.awaits_group = true;
-    partition.not_before += session_timeout_;
-    partition.waiting_reason =
-        "waiting for claim: another instance took it; until the group confirms that it is ours";
-    pause(partition);
+         {"epoch", value_of(partition->epoch())}});
+    const std::shared_ptr<Chain> chain = partition->chain;
+    end_chain(*partition, why);
+    if (chain && chain->ended() == why && !lost) ended.push_back(chain);
+    forget(*partition);
   }
   ++version_;
+  if (!ended.empty()) release(std::move(ended));
+  answer(false, list);
 }
 
-void Assignment::seek_again(Partition& partition) {
-  if (partition.phase != Phase::reading) return;
-  partition.phase = Phase::seeking;
-  partition.not_before = options_.clock->steady_now() + partition.retry.next();
-}
-
-void Assignment::block(Partition& partition, std::string reason) {
-  partition.phase = Phase::blocked;
-  partition.waiting_reason.clear();
-  partition.blocked_reason = std::move(reason);
-  log(LogLevel::error, "partition_blocked",
-      {{"pipeline", options_.pipeline},
-       {"topic", partition.topic},
-       {"partition", partition.id.partition},
-       {"reason", partition.blocked_reason}});
-  if (!in_callback_) pause(partition);
-  if (hooks_.on_partition_blocked) {
-    hooks_.on_partition_blocked(partition.id, partition.blocked_reason);
+void Assignment::answer(bool assign, const rd_kafka_topic_partition_list_s* list) {
+  if (kafka::is_cooperative(kafka_.get())) {
+    rd_kafka_error_t* error = assign ? rd_kafka_incremental_assign(kafka_.get(), list)
+                                     : rd_kafka_incremental_unassign(kafka_.get(), list);
+    if (error == nullptr) return;
+    report_(kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
+    rd_kafka_error_destroy(error);
+  } else if (const auto err = rd_kafka_assign(kafka_.get(), assign ? list : nullptr)) {
+    report_(kafka::to_error(err));
   }
 }
 
-void Assignment::pause(Partition& partition) {
-  if (std::exchange(partition.paused, true)) return;
-  rd_kafka_pause_partitions(kafka_, list_of(partition).get());
+void Assignment::forget(Partition& partition) {
+  // A claim that is granted late would fence whoever has the partition by then.
+  if (partition.claiming) claim_stop_.request_stop();
+  rd_kafka_queue_forward(partition.queue.get(), nullptr);
+  std::erase(open_, &partition);
+  by_number_[partition.id.topic][static_cast<std::size_t>(partition.id.partition)] = nullptr;
+  partitions_.erase(partition.id);
 }
 
-void Assignment::drop_chain(Partition& partition) {
+void Assignment::end_chain(Partition& partition, ChainEnd why) {
+  const std::shared_ptr<Chain> chain = std::exchange(partition.chain, nullptr);
   partition.builder.reset();
-  partition.epoch = Epoch::none;
+  if (chain && chain->end(why)) {
+    tell("ended", [&] { around_.events.ended(chain); });
+  }
 }
 
-void Assignment::hand_on(Partition& partition) {
+void Assignment::release(std::vector<std::shared_ptr<Chain>> chains) {
+  jobs_.start(Jobs::Kind::saying,
+              [&store = around_.claims, chains = std::move(chains), entrance = jobs_.entrance(),
+               pipeline = options_.pipeline](const std::stop_token& stop) {
+                entrance([&] {
+                  const auto released = store.release(chains, stop);
+                  if (released) return;
+                  log(LogLevel::info, "claims_not_released",
+                      {{"pipeline", pipeline}, {"error", released.error().to_string()}});
+                });
+              });
+}
+
+void Assignment::tell(const char* what, const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const std::exception& error) {
+    report_({ErrorKind::internal, std::string(what) + " failed: " + error.what(), {}, {}});
+  }
+}
+
+// ---- Batches ------------------------------------------------------------------------------------
+
+void Assignment::opened(Partition& partition, std::uint64_t taken_records) {
+  partition.opened_at_record = taken_records;
+  if (!std::exchange(partition.listed, true)) open_.push_back(&partition);
+}
+
+void Assignment::emit(Partition& partition) {
   if (!partition.builder || !partition.builder->open()) return;
   auto batch = partition.builder->take(options_.clock->steady_now());
+  batch->leader_epoch = partition.leader_epoch;
   stats_.records.add(batch->size());
   stats_.bytes.add(batch->used_bytes());
   stats_.batches.add();
   stats_.poll_latency.record(std::chrono::duration_cast<std::chrono::microseconds>(
       batch->trace.poll_end - batch->trace.poll_begin));
-  hooks_.on_batch(std::move(batch));
+  touch(partition);
+  around_.next.accept(std::move(batch));
+}
+
+void Assignment::emit_all() {
+  for (Partition* partition : open_) {
+    partition->listed = false;
+    emit(*partition);
+  }
+  open_.clear();
+}
+
+void Assignment::emit_stale(std::uint64_t taken_records, std::uint64_t records) {
+  std::erase_if(open_, [&](Partition* partition) {
+    if (partition->builder && partition->builder->open() &&
+        taken_records - partition->opened_at_record <= records) {
+      return false;
+    }
+    partition->listed = false;
+    emit(*partition);
+    return true;
+  });
+}
+
+// ---- What is due
+// ----------------------------------------------------------------------------------
+
+SteadyTime Assignment::look_after(SteadyTime now) {
+  if (taken_in_later_) take_in(kafka::PartitionList(std::move(taken_in_later_)).get());
+  if (revocation_ && revocation_is_over(now)) finish_revocation(ChainEnd::revoked);
+  if (next_due_ <= now && !leaving_) {
+    next_due_ = SteadyTime::max();
+    Due claims;
+    Due seeks;
+    for (auto& [id, partition] : partitions_) {
+      const bool claim = partition->phase == Phase::waiting && !claiming_;
+      if (!claim && partition->phase != Phase::seeking) continue;
+      if (partition->not_before > now) {
+        next_due_ = std::min(next_due_, partition->not_before);
+      } else {
+        (claim ? claims : seeks).push_back(partition.get());
+      }
+    }
+    if (!claims.empty()) claim(claims);
+    if (!seeks.empty()) seek(seeks);
+  }
+  return revocation_ ? std::min(next_due_, now + kRevocationWait) : next_due_;
 }
 
 }  // namespace penstock::ingest

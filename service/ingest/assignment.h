@@ -1,8 +1,11 @@
 // The partitions that are ours: what happens when they come and go, their claims, their seeks.
 //
-// Threads: the poll thread only; rebalance() runs inside librdkafka's callback on it.
-// Failure: a claim or a seek that fails is tried again by retry(); its partition is paused in
-// librdkafka meanwhile and says so. Hooks that throw are caught here: nothing passes through C.
+// Threads: its poller's only; rebalance() runs inside librdkafka's callback on it. Nothing here
+// waits for a server: claims are a job, and what is in flight of revoked partitions is waited for
+// round by round, while librdkafka keeps the member alive.
+// Failure: a claim or a seek that fails is tried again; its partition is paused in librdkafka
+// meanwhile and says so. What others throw is caught here: nothing passes through C, and the group
+// always gets its answer.
 // Private to ingest/.
 #pragma once
 
@@ -10,81 +13,148 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "ingest/claimer.h"
 #include "ingest/consumer.h"
+#include "ingest/jobs.h"
+#include "ingest/mirror.h"
 #include "ingest/partition.h"
 #include "kafka/handle.h"
 
+struct rd_kafka_topic_s;
+
 namespace penstock::ingest {
+
+// What a consumer is connected to.
+struct Surroundings {
+  std::shared_ptr<const Plan> plan;
+  ClaimStore& claims;
+  InFlight& in_flight;
+  RecordSink& next;
+  ChainEvents& events;
+};
 
 class Assignment {
  public:
-  Assignment(const ConsumerOptions& options, const ConsumerHooks& hooks, ConsumerStats& stats)
-      : options_(options), hooks_(hooks), stats_(stats) {}
+  Assignment(const ConsumerOptions& options, const Surroundings& around, ConsumerStats& stats,
+             Jobs& jobs, Mirror& mirror, std::function<void(const Error&)> report);
 
   // Before the first rebalance. `records` is the queue that all partitions deliver to.
-  void attach(rd_kafka_s* kafka, rd_kafka_queue_s* records,
+  void attach(const std::shared_ptr<rd_kafka_s>& kafka, rd_kafka_queue_s* records,
               std::chrono::milliseconds session_timeout);
+  // Ends every chain that is left. Nothing of librdkafka is held afterwards.
+  void detach();
 
   // `code` says whether `list` was assigned or revoked.
   void rebalance(int code, rd_kafka_topic_partition_list_s* list);
-  // Claims and seeks that are due.
-  void retry(SteadyTime now);
-  void reclaim(PartitionId id, Epoch old_epoch, bool foreign_owner);
+  // After an exception in rebalance(): the group gets its answer all the same, and what was
+  // assigned is taken in again with the next round.
+  void answer_anyway(int code, rd_kafka_topic_partition_list_s* list);
+  // Claims, seeks and revocations that are due; returns when the next may be.
+  [[nodiscard]] SteadyTime look_after(SteadyTime now);
+  void reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner);
   // Stops reading from it, until a person has acted.
   void block(Partition& partition, std::string reason);
+  // The same, for a position that is not in the log; the reason follows when the log was asked.
+  void block_outside_log(Partition& partition, const std::string& kafka_says);
   // Goes back to the end of what was taken in.
   void seek_again(Partition& partition);
-  // Gives the open batch, if there is one, to the workers.
-  void hand_on(Partition& partition);
+  // Gives the open batch, if there is one, to the next stage.
+  void emit(Partition& partition);
+  void emit_all();
+  // Those that were opened `records` records ago, or earlier.
+  void emit_stale(std::uint64_t taken_records, std::uint64_t records);
+  // A batch was opened.
+  void opened(Partition& partition, std::uint64_t taken_records);
+  [[nodiscard]] bool any_open() const { return !open_.empty(); }
   // We are leaving for good: revoked partitions are given back without waiting for them.
-  void stop() { stopping_ = true; }
+  void leave();
+  // Nothing will be committed for now: the group does not wait for what is in flight, either.
+  void set_hopeless(bool hopeless) { hopeless_ = hopeless; }
 
-  [[nodiscard]] Partition* find(std::string_view topic, std::int32_t partition);
+  // Null for one that is not ours.
+  [[nodiscard]] Partition* find(const rd_kafka_topic_s* topic, std::int32_t partition);
+  [[nodiscard]] Partition* find(const std::string& topic, std::int32_t partition);
+  [[nodiscard]] Partition* find(PartitionId id);
   [[nodiscard]] Partitions& all() { return partitions_; }
-  // Grows whenever pointers from find() may have become invalid.
+  // It shows something else than before.
+  void touch(Partition& partition);
+  // What touch() was called for; forgotten then.
+  [[nodiscard]] std::vector<PartitionId> take_touched();
+  // Whether any were sought since it was last called.
+  [[nodiscard]] bool take_sought() { return std::exchange(sought_, false); }
+  // Grows whenever partitions came or went.
   [[nodiscard]] std::uint64_t version() const { return version_; }
   [[nodiscard]] bool joined() const { return joined_; }
-  // Between a revoke and the assignment that follows it, and while the group forms anew unseen.
-  [[nodiscard]] bool rebalancing() const;
+  // Between a revoke and the assignment that follows it.
+  [[nodiscard]] bool rebalancing() const { return !joined_ || revoking_; }
+  // Of the group, when partitions were assigned last.
+  [[nodiscard]] std::int32_t generation() const { return generation_; }
 
  private:
   using Due = std::vector<Partition*>;
+  struct Revocation {
+    kafka::PartitionList list;
+    std::vector<std::shared_ptr<Chain>> chains;
+    SteadyTime deadline;
+  };
 
+  // assignment.cc
   void assigned(rd_kafka_topic_partition_list_s* list);
-  // Sets whatever librdkafka remembers of these partitions from earlier assignments, for the one
-  // that begins: `list` in the same order, with positions afterwards.
-  void begin_anew(const Due& fresh, rd_kafka_topic_partition_list_s* list);
+  void take_in(const rd_kafka_topic_partition_list_s* list);
   void revoked(rd_kafka_topic_partition_list_s* list);
+  [[nodiscard]] bool revocation_is_over(SteadyTime now) const;
+  void finish_revocation(ChainEnd why);
+  void give_back(const rd_kafka_topic_partition_list_s* list, ChainEnd why);
+  void answer(bool assign, const rd_kafka_topic_partition_list_s* list);
+  void forget(Partition& partition);
+  void end_chain(Partition& partition, ChainEnd why);
+  void release(std::vector<std::shared_ptr<Chain>> chains);
+  void tell(const char* what, const std::function<void()>& call);
+
+  // claims.cc
   void claim(const Due& due);
-  [[nodiscard]] Result<std::vector<ClaimAnswer>> ask(const std::vector<ClaimRequest>& requests);
-  [[nodiscard]] std::vector<ClaimRequest> requests_for(const Due& due);
-  [[nodiscard]] Result<Offset> initial_offset(const Partition& partition);
-  void accept(Partition& partition, const ClaimAnswer& answer);
+  void take_outcomes(const std::vector<ClaimOutcome>& outcomes);
+  [[nodiscard]] bool accept(Partition& partition, const ClaimAnswer& answer);
   void seek(const Due& due);
-  void put_off(Partition& partition, const std::string& reason);
-  void pause(Partition& partition);
-  void drop_chain(Partition& partition);
-  void report(const Error& error) const;
+  void retry_claim(Partition& partition, const std::string& reason);
+  void pause(const Due& due);
 
   const ConsumerOptions& options_;
-  const ConsumerHooks& hooks_;
+  const Surroundings& around_;
   ConsumerStats& stats_;
-  rd_kafka_s* kafka_ = nullptr;
+  Jobs& jobs_;
+  Mirror& mirror_;
+  const std::function<void(const Error&)> report_;
+  std::shared_ptr<rd_kafka_s> kafka_;
   rd_kafka_queue_s* records_ = nullptr;
   std::chrono::milliseconds session_timeout_{};
+  std::shared_ptr<Claimer> claimer_;
 
   Partitions partitions_;
+  std::vector<std::vector<Partition*>> by_number_;  // by TopicIndex, then by partition
+  std::vector<std::pair<const rd_kafka_topic_s*, TopicIndex>> topics_;  // of librdkafka's handles
+  std::vector<Partition*> open_;                                        // with an open batch
+  std::vector<PartitionId> touched_;
   std::uint64_t version_ = 0;
-  std::string cluster_id_;
+  std::uint64_t assignments_ = 0;  // Partition::number of the last
+  std::optional<Revocation> revocation_;
+  kafka::PartitionList taken_in_later_;  // see answer_anyway()
+  SteadyTime next_due_{};                // no claim or seek is due before
+  bool claiming_ = false;                // one job at a time
+  std::stop_source claim_stop_;          // of that job: some of what it claims went away
+  bool sought_ = false;
   bool joined_ = false;
-  bool revoking_ = false;     // a revoke was served; its assignment has not come yet
-  bool in_callback_ = false;  // librdkafka is told where to begin by the assignment itself
-  bool stopping_ = false;
+  bool revoking_ = false;  // a revoke was served; its assignment has not come yet
+  bool leaving_ = false;
+  bool hopeless_ = false;
   std::int32_t generation_ = -1;
 };
 

@@ -10,20 +10,14 @@ constexpr std::size_t kSmallestReserve = 1024;
 
 }  // namespace
 
-BatchBuilder::BatchBuilder(PartitionId partition, Epoch epoch, Offset next, Limits limits,
-                           ByteBudget& budget)
-    : partition_(partition), epoch_(epoch), limits_(limits), budget_(budget), next_(next) {}
-
-BatchBuilder::~BatchBuilder() { discard(); }
-
 void BatchBuilder::begin(std::size_t bytes, SteadyTime taken) {
   const std::size_t reserve =
       std::max(bytes, std::clamp(expected_bytes_ + expected_bytes_ / 4, kSmallestReserve,
                                  std::max(limits_.bytes, kSmallestReserve)));
-  open_ = std::make_unique<RecordBatch>(partition_, epoch_, next_, reserve, expected_records_);
+  open_ = std::make_unique<RecordBatch>(chain_, next_, reserve, expected_records_);
   open_->trace.poll_begin = taken;
-  charged_ = open_->footprint_bytes();
-  budget_.charge(charged_);
+  open_->charge = Charge(account_);
+  open_->charge.set_read_bytes(open_->footprint_bytes());
 }
 
 void BatchBuilder::add(Offset offset, std::int64_t timestamp_ms,
@@ -49,17 +43,10 @@ std::unique_ptr<RecordBatch> BatchBuilder::take(SteadyTime now) {
   if (!open_) return nullptr;
   expected_bytes_ = open_->used_bytes();
   expected_records_ = std::min(open_->size() + open_->size() / 4, limits_.records);
-  budget_.charge(open_->footprint_bytes() - charged_);
-  charged_ = 0;
   open_->trace.poll_end = now;
+  open_->charge.set_read_bytes(open_->footprint_bytes());
+  open_->charge.hand_on(chain_, static_cast<std::int64_t>(open_->size()), open_->trace.poll_begin);
   return std::move(open_);
-}
-
-void BatchBuilder::discard() {
-  if (!open_) return;
-  budget_.release(charged_);
-  charged_ = 0;
-  open_.reset();
 }
 
 }  // namespace penstock::ingest

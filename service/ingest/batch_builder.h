@@ -1,9 +1,9 @@
-// Packs the records of one claimed partition into batches and keeps count of them in the budget.
+// Packs the records of one chain into batches and keeps count of them in its pipeline's account.
 //
-// Place in the flow: between librdkafka's messages and on_batch; one per chain.
-// Threads: the poll thread only.
-// Invariant: an open batch is charged; what take() returns is charged with exactly its
-// footprint_bytes(); what is discarded is released.
+// Place in the flow: between librdkafka's messages and the next stage; one per chain.
+// Threads: its poller's only.
+// Invariant: an open batch is charged from its beginning on; what take() returns is charged with
+// exactly its footprint_bytes() and counts as in flight.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,8 @@
 #include <optional>
 #include <string_view>
 
-#include "concurrency/byte_budget.h"
+#include "core/chain.h"
+#include "core/charge.h"
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/record_batch.h"
@@ -26,8 +27,8 @@ class BatchBuilder {
     std::size_t records = 0;
   };
 
-  BatchBuilder(PartitionId partition, Epoch epoch, Offset next, Limits limits, ByteBudget& budget);
-  ~BatchBuilder();  // discard()
+  BatchBuilder(std::shared_ptr<Chain> chain, Offset next, Limits limits, InFlight& account)
+      : chain_(std::move(chain)), limits_(limits), account_(account), next_(next) {}
   BatchBuilder(const BatchBuilder&) = delete;
   BatchBuilder& operator=(const BatchBuilder&) = delete;
 
@@ -47,28 +48,25 @@ class BatchBuilder {
   [[nodiscard]] bool full() const {
     return open_ && (open_->used_bytes() >= limits_.bytes || open_->size() >= limits_.records);
   }
-  // The open batch, for its trace; null when there is none.
+  // The open batch, for what only the poll loop knows of it; null when there is none.
   [[nodiscard]] RecordBatch* current() { return open_.get(); }
 
   // Closes the open batch and gives it away; null when there is none.
   [[nodiscard]] std::unique_ptr<RecordBatch> take(SteadyTime now);
-  void discard();
 
   // First offset that was not taken in yet.
   [[nodiscard]] Offset next() const { return next_; }
   // First offset that was not given away yet.
-  [[nodiscard]] Offset handed_on() const { return open_ ? open_->range().from : next_; }
+  [[nodiscard]] Offset position() const { return open_ ? open_->range().from : next_; }
 
  private:
   void begin(std::size_t bytes, SteadyTime taken);
 
-  const PartitionId partition_;
-  const Epoch epoch_;
+  const std::shared_ptr<Chain> chain_;
   const Limits limits_;
-  ByteBudget& budget_;
+  InFlight& account_;
   Offset next_;
   std::unique_ptr<RecordBatch> open_;
-  std::size_t charged_ = 0;
   // What the last batch needed: light traffic then neither allocates nor charges for a full one.
   std::size_t expected_bytes_ = 0;
   std::size_t expected_records_ = 0;

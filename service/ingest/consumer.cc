@@ -5,15 +5,23 @@
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <string_view>
+#include <system_error>
+#include <thread>
+#include <tuple>
+#include <utility>
 
+#include "core/log.h"
 #include "ingest/consumer_impl.h"
 #include "kafka/properties.h"
+#include "kafka/reserved_properties.h"
 
 namespace penstock::ingest {
 namespace {
 
 using std::chrono::milliseconds;
+
+// When a Consumer is destroyed that nobody stopped.
+constexpr milliseconds kLastLimit(5000);
 
 Result<void> check_topics(const std::vector<std::string>& topics) {
   if (topics.empty()) return fail(ErrorKind::invalid_argument, "there is no topic to read");
@@ -30,73 +38,122 @@ Result<void> check_topics(const std::vector<std::string>& topics) {
   return {};
 }
 
+// Destroys librdkafka's client when the last who uses it (a job, maybe) lets go of it, and says so.
+// On a thread of its own: it waits for librdkafka's threads, and these for a resolver, a handshake
+// or the answer of a silent broker, up to socket.timeout.ms.
+struct ClientDeleter {
+  std::shared_ptr<std::promise<void>> destroyed;
+  void operator()(rd_kafka_t* kafka) const {
+    const auto destroy = [kafka, said = destroyed] {
+      kafka::Client(kafka).reset();
+      said->set_value();
+    };
+    try {
+      std::thread(destroy).detach();
+    } catch (const std::system_error&) {
+      destroy();
+    }
+  }
+};
+
 }  // namespace
 
 // ---- librdkafka's callbacks
 // ----------------------------------------------------------------------
 
 struct Consumer::Impl::Callbacks {
+  // Nothing passes through librdkafka.
+  template <typename Call>
+  static void guarded(Impl& self, const char* what, const Call& call) {
+    std::string message;
+    try {
+      call();
+      return;
+    } catch (const std::exception& error) {
+      message = error.what();
+    } catch (...) {
+      message = "unknown exception";
+    }
+    self.report({ErrorKind::internal, std::string(what) + " failed: " + message, {}, {}});
+  }
+
   static void on_rebalance(rd_kafka_t*, rd_kafka_resp_err_t code,
                            rd_kafka_topic_partition_list_t* list, void* opaque) {
-    auto* self = static_cast<Impl*>(opaque);
-    try {
-      self->assignment.rebalance(code, list);
-    } catch (const std::exception& error) {  // it must not pass through librdkafka
-      self->hooks.on_error(
-          {ErrorKind::internal, std::string("the rebalance failed: ") + error.what(), {}, {}});
-    }
+    Impl& self = *static_cast<Impl*>(opaque);
+    bool answered = false;
+    guarded(self, "a rebalance", [&] {
+      self.assignment.rebalance(code, list);
+      answered = true;
+    });
+    if (answered) return;
+    guarded(self, "a rebalance", [&] { self.assignment.answer_anyway(code, list); });
   }
 
   static void on_kafka_error(rd_kafka_t* kafka, int code, const char* reason, void* opaque) {
-    auto* self = static_cast<Impl*>(opaque);
-    std::array<char, 512> text{};
-    if (code == RD_KAFKA_RESP_ERR__FATAL) {
-      code = rd_kafka_fatal_error(kafka, text.data(), text.size());
-      reason = text.data();
-      self->fatal = true;
-    }
-    self->hooks.on_error(kafka::to_error(code, reason == nullptr ? std::string() : reason));
+    Impl& self = *static_cast<Impl*>(opaque);
+    guarded(self, "an error's report", [&] {
+      std::array<char, 512> text{};
+      const bool fatal = code == RD_KAFKA_RESP_ERR__FATAL;
+      if (fatal) {
+        code = rd_kafka_fatal_error(kafka, text.data(), text.size());
+        reason = text.data();
+      }
+      const Error error = kafka::to_error(code, reason == nullptr ? std::string() : reason);
+      self.report(error);
+      if (!fatal) return;
+      const MutexLock lock(self.mutex);
+      self.fatal = error;
+    });
   }
 
   static void on_commit(rd_kafka_t*, rd_kafka_resp_err_t code,
                         rd_kafka_topic_partition_list_t* list, void* opaque) {
-    auto* self = static_cast<Impl*>(opaque);
-    self->mirroring = false;
-    if (list == nullptr) return;
-    const SteadyTime end = self->options.clock->steady_now();
-    for (int i = 0; i < list->cnt; ++i) {
-      const rd_kafka_topic_partition_t& entry = list->elems[i];
-      const rd_kafka_resp_err_t error = code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : entry.err;
-      const bool failed = error != RD_KAFKA_RESP_ERR_NO_ERROR;
-      (failed ? self->stats.mirror_failures : self->stats.mirrored).add();
-      const Partition* partition = self->assignment.find(entry.topic, entry.partition);
-      if (partition != nullptr && self->hooks.on_mirrored) {
-        self->hooks.on_mirrored(partition->id, entry.offset, self->mirror_begin, end,
-                                failed ? rd_kafka_err2str(error) : "");
-      }
-    }
+    Impl& self = *static_cast<Impl*>(opaque);
+    guarded(self, "a mirror's report", [&] { self.mirror.answered(code, list); });
   }
 
   static void on_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
     constexpr int kSyslogWarning = 4;
     constexpr int kSyslogNotice = 5;
-    log(level <= kSyslogWarning  ? LogLevel::warning
-        : level <= kSyslogNotice ? LogLevel::info
-                                 : LogLevel::debug,
-        "kafka_client", {{"facility", facility}, {"message", text}});
+    try {
+      log(level <= kSyslogWarning  ? LogLevel::warning
+          : level <= kSyslogNotice ? LogLevel::info
+                                   : LogLevel::debug,
+          "kafka_client", {{"facility", facility}, {"message", text}});
+    } catch (const std::exception&) {
+      return;  // there is no memory, nor anybody to tell
+    }
   }
 
-  static void on_queue_event(rd_kafka_t*, void* opaque) {
-    static_cast<Impl*>(opaque)->wakeup.notify();
-  }
+  static void on_queue_event(rd_kafka_t*, void* opaque) { static_cast<Impl*>(opaque)->wake(); }
 };
 
 // ---- Set up and tear down
 // ------------------------------------------------------------------------
 
-Result<void> Consumer::Impl::start() {
+Consumer::Impl::Impl(ConsumerOptions consumer_options, const Surroundings& surroundings,
+                     Pollers& its_pollers, Executor& executor)
+    : options(std::move(consumer_options)),
+      around(surroundings),
+      pollers(its_pollers),
+      jobs(executor, [this] { wake(); }),
+      mirror(options, around.events, stats, jobs),
+      assignment(options, around, stats, jobs, mirror,
+                 [this](const Error& error) { report(error); }),
+      log_ends(assignment, jobs) {}
+
+void Consumer::Impl::report(const Error& error) {
+  {
+    const MutexLock lock(mutex);
+    last_error = error;
+  }
+  log(LogLevel::warning, "kafka_error",
+      {{"pipeline", options.pipeline}, {"error", error.message}, {"hint", error.hint}});
+}
+
+Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   const MutexLock lock(mutex);
-  if (started) return {};
+  if (started || stopping) return {};
   if (auto checked = check_topics(options.topics); !checked) return checked;
   kafka::Properties properties = kafka::default_properties(options.prefetch_bytes);
   properties["client.id"] = "penstock-" + options.pipeline;
@@ -113,95 +170,126 @@ Result<void> Consumer::Impl::start() {
       std::atoll(kafka::conf_value(conf->get(), "session.timeout.ms").c_str()));
 
   std::array<char, 512> text{};
-  kafka::Client client(rd_kafka_new(RD_KAFKA_CONSUMER, conf->get(), text.data(), text.size()));
-  if (!client) {
+  rd_kafka_t* made = rd_kafka_new(RD_KAFKA_CONSUMER, conf->get(), text.data(), text.size());
+  if (made == nullptr) {
     return fail(ErrorKind::invalid_argument, std::string("Kafka properties: ") + text.data());
   }
   std::ignore = conf->release();  // the client's now
-  rd_kafka_poll_set_consumer(client.get());
-  records.reset(rd_kafka_queue_new(client.get()));
-  const kafka::Queue group(rd_kafka_queue_get_consumer(client.get()));
-  rd_kafka_queue_cb_event_enable(records.get(), Callbacks::on_queue_event, this);
-  rd_kafka_queue_cb_event_enable(group.get(), Callbacks::on_queue_event, this);
-  assignment.attach(client.get(), records.get(), session_timeout);
-  log_ends.attach(client.get());
+  const auto promise = std::make_shared<std::promise<void>>();
+  client.reset(made, ClientDeleter{promise});
+  rd_kafka_poll_set_consumer(made);
 
   const kafka::PartitionList topics(
       rd_kafka_topic_partition_list_new(static_cast<int>(options.topics.size())));
   for (const std::string& topic : options.topics) {
     rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   }
-  if (const rd_kafka_resp_err_t err = rd_kafka_subscribe(client.get(), topics.get())) {
-    log_ends.detach();
-    records.reset();
+  if (const rd_kafka_resp_err_t err = rd_kafka_subscribe(made, topics.get())) {
+    client.reset();
     return std::unexpected(kafka::to_error(err));
   }
-  kafka = std::move(client);
+  records.reset(rd_kafka_queue_new(made));
+  group.reset(rd_kafka_queue_get_consumer(made));
+  watch(records.get());
+  watch(group.get());
+  assignment.attach(client, records.get(), session_timeout);
+  kafka = client;
+  destroyed = promise->get_future();
   started = true;
-  heartbeat = options.clock->steady_now().time_since_epoch().count();
-  thread = std::make_unique<Thread>(
-      "ingest", [this] { run(); },
-      [this](const std::string& message) {
-        joined = false;
-        hooks.on_error({ErrorKind::internal, "the poll thread ended: " + message, {}, {}});
-      });
+  polled = true;
+  pollers.add(self);
   return {};
 }
 
-void Consumer::Impl::stop() {
-  std::unique_ptr<Thread> running;
+void Consumer::Impl::stop(milliseconds limit) {
+  const SteadyTime deadline = std::chrono::steady_clock::now() + limit;
+  std::future<void> gone;
   {
     const MutexLock lock(mutex);
-    running = std::move(thread);
+    if (!stopping.exchange(true)) give_up_at = deadline;
+    if (polled) wake();
+    // Its rounds are short, whatever the brokers do, and the last is at give_up_at.
+    while (polled) changed.wait(mutex);
+    gone = std::move(destroyed);
   }
-  stopping = true;
-  wakeup.notify();
-  running.reset();
-  log_ends.detach();
+  jobs.cancel(Jobs::Kind::asking);
+  jobs.cancel(Jobs::Kind::saying);
+  jobs.wait_outside();
+  if (gone.valid()) gone.wait_until(deadline);
+}
+
+void Consumer::Impl::watch(rd_kafka_queue_s* queue) {
+  rd_kafka_queue_cb_event_enable(queue, Callbacks::on_queue_event, this);
+}
+
+// The last that its poller does with it.
+void Consumer::Impl::let_go() {
+  for (const kafka::Queue* queue : {&records, &group, &closing}) {
+    if (*queue) rd_kafka_queue_cb_event_enable(queue->get(), nullptr, nullptr);
+  }
+  assignment.detach();
   records.reset();
+  group.reset();
+  closing.reset();
+  joined = false;
+  {
+    const MutexLock lock(mutex);
+    published.clear();
+    kafka.reset();
+  }
+  client.reset();
   const MutexLock lock(mutex);
-  kafka.reset();
-  published.clear();
+  polled = false;
+  changed.notify_all();
 }
 
 // ---- The public face
 // -----------------------------------------------------------------------------
 
-Consumer::Consumer(ConsumerOptions options, ConsumerHooks hooks)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(hooks))) {}
+Consumer::Consumer(ConsumerOptions options, std::shared_ptr<const Plan> plan, Pollers& pollers,
+                   Executor& executor, ClaimStore& claims, InFlight& in_flight, RecordSink& next,
+                   ChainEvents& events)
+    : impl_(std::make_shared<Impl>(std::move(options),
+                                   Surroundings{std::move(plan), claims, in_flight, next, events},
+                                   pollers, executor)) {}
 
-Consumer::~Consumer() { stop(); }
+Consumer::~Consumer() { stop(kLastLimit); }
 
-Result<void> Consumer::start() { return impl_->start(); }
+Result<void> Consumer::start() { return impl_->start(impl_); }
 
 void Consumer::close() {
   impl_->closed = true;
-  impl_->wakeup.notify();
+  impl_->wake();
 }
 
-void Consumer::stop() { impl_->stop(); }
+void Consumer::stop(milliseconds limit) { impl_->stop(limit); }
 
 void Consumer::pause(PauseReason reason) {
   impl_->pauses |= static_cast<std::uint32_t>(reason);
-  impl_->wakeup.notify();
+  impl_->wake();
 }
 
 void Consumer::resume(PauseReason reason) {
   impl_->pauses &= ~static_cast<std::uint32_t>(reason);
-  impl_->wakeup.notify();
+  impl_->wake();
 }
 
-void Consumer::reclaim(PartitionId partition, Epoch old_epoch, bool foreign_owner) {
-  {
-    const MutexLock lock(impl_->mutex);
-    impl_->reclaims.emplace_back(partition, old_epoch, foreign_owner);
-  }
-  impl_->wakeup.notify();
+std::uint64_t Consumer::flush() {
+  const std::uint64_t ticket = ++impl_->flush_asked;
+  impl_->wake();
+  return ticket;
 }
 
-void Consumer::mirror(std::span<const std::pair<PartitionId, Offset>> positions) {
-  const MutexLock lock(impl_->mutex);
-  for (const auto& [id, offset] : positions) impl_->mirror[id] = offset;
+bool Consumer::flushed(std::uint64_t ticket) const { return impl_->flush_done >= ticket; }
+
+void Consumer::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner) {
+  impl_->jobs.post([&assignment = impl_->assignment, chain, foreign_owner] {
+    assignment.reclaim(chain, foreign_owner);
+  });
+}
+
+void Consumer::mirror(const std::shared_ptr<Chain>& chain, Offset offset) {
+  if (impl_->mirror.note(chain, offset)) impl_->wake();
 }
 
 std::vector<AssignedPartition> Consumer::partitions() const {
@@ -224,15 +312,18 @@ std::vector<AssignedPartition> Consumer::partitions() const {
 
 const ConsumerStats& Consumer::stats() const { return impl_->stats; }
 
-SteadyTime Consumer::heartbeat() const {
-  return SteadyTime(SteadyTime::duration(impl_->heartbeat.load(std::memory_order_relaxed)));
-}
+SteadyTime Consumer::heartbeat() const { return Pollers::heartbeat(*impl_); }
 
 bool Consumer::joined() const { return impl_->joined; }
 
 std::optional<Error> Consumer::last_error() const {
   const MutexLock lock(impl_->mutex);
   return impl_->last_error;
+}
+
+std::optional<Error> Consumer::fatal() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->fatal;
 }
 
 }  // namespace penstock::ingest

@@ -1,106 +1,102 @@
-// What is behind Consumer: its state, and the poll loop that works on it.
+// What is behind Consumer: its state, and the rounds of its poller that work on it.
 //
 // consumer.cc sets up and tears down, holds librdkafka's callbacks and answers other threads;
-// poll_loop.cc is everything that the poll thread does. Members say who may touch them.
+// poll_loop.cc is everything that the poller does. Members say who may touch them.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <map>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
-#include <utility>
 #include <vector>
 
-#include "concurrency/mutex.h"
-#include "concurrency/thread.h"
-#include "core/log.h"
+#include "core/mutex.h"
 #include "ingest/assignment.h"
 #include "ingest/consumer.h"
+#include "ingest/jobs.h"
 #include "ingest/log_ends.h"
-#include "ingest/wakeup.h"
+#include "ingest/mirror.h"
+#include "ingest/pollers.h"
 #include "kafka/handle.h"
 
 struct rd_kafka_message_s;
-struct rd_kafka_topic_s;
 
 namespace penstock::ingest {
 
-struct Consumer::Impl {
-  Impl(ConsumerOptions consumer_options, ConsumerHooks consumer_hooks)
-      : options(std::move(consumer_options)),
-        hooks(std::move(consumer_hooks)),
-        assignment(options, hooks, stats) {
-    // Everything that is reported also becomes last_error().
-    hooks.on_error = [this, forward = std::move(hooks.on_error)](const Error& error) {
-      {
-        const MutexLock lock(mutex);
-        last_error = error;
-      }
-      log(LogLevel::warning, "kafka_error",
-          {{"pipeline", options.pipeline}, {"error", error.message}, {"hint", error.hint}});
-      if (forward) forward(error);
-    };
-  }
+// It lives until its poller has let go of it and librdkafka's client is destroyed, which may be
+// after its Consumer; what is around it is not touched after stop() returned.
+struct Consumer::Impl : Polled {
+  Impl(ConsumerOptions consumer_options, const Surroundings& surroundings, Pollers& its_pollers,
+       Executor& executor);
 
   // ---- set up and tear down -------------------------------------------------------------------
-  Result<void> start() EXCLUDES(mutex);
-  void stop() EXCLUDES(mutex);
-  void run();
-  void leave();
+  Result<void> start(const std::shared_ptr<Impl>& self) EXCLUDES(mutex);
+  void stop(std::chrono::milliseconds limit) EXCLUDES(mutex);
+  void report(const Error& error) EXCLUDES(mutex);
 
-  // ---- the poll thread ------------------------------------------------------------------------
+  // ---- the poller -----------------------------------------------------------------------------
+  std::optional<std::chrono::milliseconds> round() override;
+  void round_failed(const std::string& message) override;
+  [[nodiscard]] std::chrono::milliseconds work(SteadyTime now);
+  // Nothing when we have left, or given up.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> leave(SteadyTime now);
+  void let_go() EXCLUDES(mutex);
+  // Its events wake the poller.
+  void watch(rd_kafka_queue_s* queue);
   void serve_group();
-  void serve_calls() EXCLUDES(mutex);
   std::size_t take_messages();
   void take(const rd_kafka_message_s& message, SteadyTime now);
   void take_headers(const rd_kafka_message_s& message, BatchBuilder& builder) const;
   void take_error(Partition* partition, const rd_kafka_message_s& message);
+  void count_gap(Partition& partition, Offset gap, std::int32_t leader_epoch);
   [[nodiscard]] Partition* partition_of(const rd_kafka_message_s& message);
   [[nodiscard]] bool held_back();
-  void follow_gaps(SteadyTime now);
-  void hand_on_all();
-  void hand_on_stale();
-  void send_mirror(SteadyTime now) EXCLUDES(mutex);
+  SteadyTime follow_gaps(SteadyTime now);
   void publish() EXCLUDES(mutex);
 
   // librdkafka calls these; they live with start(), which registers them.
   struct Callbacks;
 
-  ConsumerOptions options;
-  ConsumerHooks hooks;
+  const ConsumerOptions options;
+  const Surroundings around;
+  Pollers& pollers;
   ConsumerStats stats;
+  Jobs jobs;
+  Mirror mirror;
 
   // Any thread.
   std::atomic<std::uint32_t> pauses{0};
   std::atomic<bool> closed{false};
   std::atomic<bool> stopping{false};
   std::atomic<bool> joined{false};
-  std::atomic<SteadyTime::rep> heartbeat{0};
-  Wakeup wakeup;
+  std::atomic<std::uint64_t> flush_asked{0};
+  std::atomic<std::uint64_t> flush_done{0};
 
   mutable Mutex mutex;
-  kafka::Client kafka;  // set by start() and cleared by stop(), under the mutex
+  CondVar changed;
+  std::shared_ptr<rd_kafka_s> kafka GUARDED_BY(mutex);  // for other threads
+  std::future<void> destroyed GUARDED_BY(mutex);        // when librdkafka's client is
   bool started GUARDED_BY(mutex) = false;
-  std::unique_ptr<Thread> thread GUARDED_BY(mutex);
+  bool polled GUARDED_BY(mutex) = false;  // its poller has not let go of it yet
+  SteadyTime give_up_at GUARDED_BY(mutex){};
   std::optional<Error> last_error GUARDED_BY(mutex);
-  std::vector<std::tuple<PartitionId, Epoch, bool>> reclaims GUARDED_BY(mutex);
-  std::map<PartitionId, Offset> mirror GUARDED_BY(mutex);
+  std::optional<Error> fatal GUARDED_BY(mutex);
   std::vector<AssignedPartition> published GUARDED_BY(mutex);
 
-  // The poll thread only.
+  // The poller only.
+  std::shared_ptr<rd_kafka_s> client;
   kafka::Queue records;
+  kafka::Queue group;    // rebalances and errors
+  kafka::Queue closing;  // the same, while we leave
   Assignment assignment;
   LogEnds log_ends;
-  bool fatal = false;      // librdkafka gave up: no group any more
+  enum class Leaving : std::uint8_t { no, saying, closing, left } leaving = Leaving::no;
+  SteadyTime say_until{};
   bool throttled = false;  // by the budgets
   std::uint64_t taken_records = 0;
   std::size_t message_bytes = 1024;  // running mean
-  bool mirroring = false;            // a commit is on its way
-  SteadyTime mirror_begin{};         // since when
-  SteadyTime next_mirror{};
   SteadyTime next_gap_check{};
   std::uint64_t published_version = ~std::uint64_t{0};
   // Messages come in runs of one partition.

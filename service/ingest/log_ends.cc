@@ -3,8 +3,10 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
-#include <array>
-#include <memory>
+#include <chrono>
+#include <utility>
+
+#include "kafka/cluster_facts.h"
 
 namespace penstock::ingest {
 namespace {
@@ -13,17 +15,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLookEvery(1000);
 // Of partitions that did not move meanwhile: one request to each of their leaders.
-constexpr milliseconds kAskEvery(10'000);
-constexpr milliseconds kPatience(5000);
-
-struct EventDeleter {
-  void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
-};
-struct OptionsDeleter {
-  void operator()(rd_kafka_AdminOptions_t* options) const {
-    rd_kafka_AdminOptions_destroy(options);
-  }
-};
+constexpr milliseconds kAskEvery(5'000);  // while there is something to read
+constexpr milliseconds kAskAllEvery(10'000);
+constexpr milliseconds kPatience(3000);
 
 // From librdkafka's memory; -1 before it knows.
 Offset fetched_end(rd_kafka_s* kafka, const Partition& partition) {
@@ -36,70 +30,104 @@ Offset fetched_end(rd_kafka_s* kafka, const Partition& partition) {
 
 }  // namespace
 
-void LogEnds::attach(rd_kafka_s* kafka) {
-  kafka_ = kafka;
-  answers_.reset(rd_kafka_queue_new(kafka));
-}
-
-void LogEnds::look(SteadyTime now, Assignment& assignment, bool held_back) {
-  if (now < next_look_) return;
-  next_look_ = now + kLookEvery;
-  take_answer(assignment);
-  const bool question = now >= next_question_ && !asking_;
-  if (question) {
-    next_question_ = now + kAskEvery;
-    ask(assignment.all());
-  }
-  for (auto& [id, partition] : assignment.all()) {
-    if (!partition->builder) continue;
-    const Offset position = partition->builder->handed_on();
-    const Offset end = std::max(partition->log_end, fetched_end(kafka_, *partition));
-    if (held_back || position >= end) {
-      partition->unread_since.reset();
-    } else if (!partition->unread_since || position != partition->seen_position) {
-      partition->unread_since = now;
+SteadyTime LogEnds::look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& kafka, bool held_back) {
+  std::vector<Question> questions;
+  if (assignment_.take_sought()) {
+    for (auto& [id, partition] : assignment_.all()) {
+      if (!std::exchange(partition->sought, false)) continue;
+      questions.push_back({id, partition->number, partition->topic, false});
     }
-    partition->seen_position = position;
-    if (question) partition->asked_position = position;
   }
+  if (now >= next_look_) {
+    next_look_ = now + kLookEvery;
+    const bool question = now >= next_question_ && asking_ == 0;
+    if (question) next_question_ = now + kAskEvery;
+    const bool for_all = question && now >= next_for_all_;
+    if (for_all) next_for_all_ = now + kAskAllEvery;
+    for (auto& [id, partition] : assignment_.all()) {
+      if (!partition->builder) continue;
+      const bool moved = look_at(*partition, now, kafka.get(), held_back);
+      const bool unread = !moved && partition->unread_since && *partition->unread_since < now;
+      const Offset position = partition->builder->position();
+      if ((for_all && position == partition->asked_position) || (question && unread)) {
+        questions.push_back({id, partition->number, partition->topic, unread});
+      }
+      if (question) partition->asked_position = position;
+    }
+  }
+  if (!questions.empty()) ask(kafka, std::move(questions));
+  return next_look_;
 }
 
-void LogEnds::ask(Partitions& partitions) {
-  const kafka::PartitionList list(
-      rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
-  for (const auto& [id, partition] : partitions) {
-    if (!partition->builder || partition->builder->handed_on() != partition->asked_position) {
+bool LogEnds::look_at(Partition& partition, SteadyTime now, rd_kafka_s* kafka, bool held_back) {
+  const Offset position = partition.builder->position();
+  const bool moved = std::exchange(partition.seen_position, position) != position;
+  const auto since = partition.unread_since;
+  if (held_back || position >= std::max(partition.log_end, fetched_end(kafka, partition))) {
+    partition.unread_since.reset();
+  } else if (!since || moved) {
+    partition.unread_since = now;
+  }
+  if (since != partition.unread_since) assignment_.touch(partition);
+  if (moved && !partition.standing_reason.empty()) {
+    partition.standing_reason.clear();
+    assignment_.touch(partition);
+  }
+  return moved;
+}
+
+void LogEnds::ask(const std::shared_ptr<rd_kafka_s>& kafka, std::vector<Question> questions) {
+  ++asking_;
+  jobs_.start(Jobs::Kind::asking, [this, kafka, questions = std::move(questions),
+                                   post = jobs_.poster()](const std::stop_token&) {
+    std::vector<Answer> answers = answers_to(kafka.get(), questions);
+    post([this, answers = std::move(answers)] { take(answers); });
+  });
+}
+
+std::vector<LogEnds::Answer> LogEnds::answers_to(rd_kafka_s* kafka,
+                                                 const std::vector<Question>& questions) {
+  std::vector<Answer> answers;
+  std::vector<kafka::TopicPartition> all;
+  std::vector<kafka::TopicPartition> unread;
+  for (const Question& question : questions) {
+    all.push_back({question.topic, question.id.partition});
+    if (question.unread) unread.push_back(all.back());
+  }
+  const auto ends = kafka::log_offsets(kafka, all, kafka::LogPlace::end, kPatience);
+  const auto stable_ends =
+      unread.empty() ? std::vector<Result<Offset>>()
+                     : kafka::log_offsets(kafka, unread, kafka::LogPlace::stable_end, kPatience);
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    answers.push_back({questions[i], ends[i], questions[i].unread ? stable_ends[next++] : ends[i]});
+  }
+  return answers;
+}
+
+void LogEnds::take(const std::vector<Answer>& answers) {
+  --asking_;
+  for (const auto& [question, end, stable_end] : answers) {
+    Partition* partition = assignment_.find(question.id);
+    if (partition == nullptr || partition->number != question.number || !partition->builder) {
       continue;
     }
-    rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(), id.partition)->offset =
-        RD_KAFKA_OFFSET_SPEC_LATEST;
-  }
-  if (list->cnt == 0) return;
-  const std::unique_ptr<rd_kafka_AdminOptions_t, OptionsDeleter> options(
-      rd_kafka_AdminOptions_new(kafka_, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
-  std::array<char, 256> text{};
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), static_cast<int>(kPatience.count()),
-                                            text.data(), text.size());
-  rd_kafka_ListOffsets(kafka_, list.get(), options.get(), answers_.get());
-  asking_ = true;
-}
-
-void LogEnds::take_answer(Assignment& assignment) {
-  const std::unique_ptr<rd_kafka_event_t, EventDeleter> event(
-      rd_kafka_queue_poll(answers_.get(), 0));
-  if (!event) return;
-  asking_ = false;
-  if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-  std::size_t count = 0;
-  const rd_kafka_ListOffsetsResultInfo_t** infos =
-      rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const rd_kafka_topic_partition_t* entry =
-        rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-    if (entry->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-    if (Partition* partition = assignment.find(entry->topic, entry->partition)) {
-      partition->log_end = entry->offset;
+    const Offset position = partition->builder->position();
+    std::string reason;
+    if (!end) {
+      reason = "waiting for the leader of " + partition->topic + "[" +
+               std::to_string(question.id.partition) + "]: " + end.error().to_string();
+    } else {
+      partition->log_end = *end;
+      if (stable_end && *stable_end < *end && position >= *stable_end) {
+        reason = "waiting for an open Kafka transaction: nothing behind offset " +
+                 std::to_string(*stable_end) +
+                 " (the last stable one) may be read before it ends; " + "the log goes on to " +
+                 std::to_string(*end);
+      }
     }
+    partition->standing_reason = std::move(reason);
+    assignment_.touch(*partition);
   }
 }
 

@@ -1,38 +1,59 @@
-// Knows where the logs of our partitions end, also of those that librdkafka does not fetch, and
-// since when there is something to read that is not read.
+// Knows where the logs of our partitions end, also of those that librdkafka does not fetch, since
+// when there is something to read that is not read, and why, if it is Kafka's doing.
 //
 // librdkafka learns the end of a log from answers to fetches alone: of a partition that it does not
-// fetch, for whatever reason, it would say for ever that there is nothing new.
-// Who uses it: the poll loop, once a round; the results are in Partition. Threads: the poll thread
-// only; nothing waits for a broker. Failure: a question without an answer is asked again.
-// Private to ingest/.
+// fetch, for whatever reason, it would say for ever that there is nothing new. It does not say at
+// all that a partition has no leader, or that an open transaction is in the way. What was sought is
+// asked about at once: its lag is then true from the beginning, and a request is what wakes
+// librdkafka's thread for that broker, which looks after a partition that was resumed only once a
+// second otherwise, if it has nothing else to do (2.8). Who uses it: the poll loop; the results are
+// in Partition. Threads: the consumer's poller only; the cluster is asked by a job. Failure: a
+// question without an answer is asked again. Private to ingest/.
 #pragma once
 
-#include <chrono>
+#include <memory>
+#include <vector>
 
 #include "core/clock.h"
+#include "core/error.h"
 #include "ingest/assignment.h"
-#include "kafka/handle.h"
+#include "ingest/jobs.h"
 
 namespace penstock::ingest {
 
 class LogEnds {
  public:
-  void attach(rd_kafka_s* kafka);
-  // Before the client is destroyed.
-  void detach() { answers_.reset(); }
-  // `held_back`: nothing is to be read, so that nothing is missed.
-  void look(SteadyTime now, Assignment& assignment, bool held_back);
+  LogEnds(Assignment& assignment, Jobs& jobs) : assignment_(assignment), jobs_(jobs) {}
+
+  // `held_back`: nothing is to be read, so that nothing is missed. Returns when to look again.
+  SteadyTime look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& kafka, bool held_back);
 
  private:
-  void ask(Partitions& partitions);
-  void take_answer(Assignment& assignment);
+  struct Question {
+    PartitionId id;
+    std::uint64_t number = 0;  // Partition::number
+    std::string topic;
+    bool unread = false;
+  };
+  struct Answer {
+    Question question;
+    Result<Offset> end;
+    Result<Offset> stable_end;
+  };
 
-  rd_kafka_s* kafka_ = nullptr;
-  kafka::Queue answers_;
-  bool asking_ = false;
+  // Whether it moved since the last time.
+  bool look_at(Partition& partition, SteadyTime now, rd_kafka_s* kafka, bool held_back);
+  void ask(const std::shared_ptr<rd_kafka_s>& kafka, std::vector<Question> questions);
+  [[nodiscard]] static std::vector<Answer> answers_to(rd_kafka_s* kafka,
+                                                      const std::vector<Question>& questions);
+  void take(const std::vector<Answer>& answers);
+
+  Assignment& assignment_;
+  Jobs& jobs_;
+  int asking_ = 0;
   SteadyTime next_look_{};
   SteadyTime next_question_{};
+  SteadyTime next_for_all_{};
 };
 
 }  // namespace penstock::ingest

@@ -1,16 +1,20 @@
-// One assigned partition as the poll thread sees it. Private to ingest/.
+// One assigned partition as its poller sees it. Private to ingest/.
 //
-// Phases: waiting (for its claim) → seeking (claimed after the assignment: librdkafka is still to
-// be told where to go) → reading. blocked: it stopped for a reason that only a person can remove.
+// Phases: waiting (for its claim) → seeking (claimed; librdkafka is to be told where to go) →
+// reading → leaving (revoked; what is in flight may still be committed). blocked: it stopped for a
+// reason that only a person can remove.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "concurrency/backoff.h"
+#include "core/chain.h"
 #include "core/clock.h"
 #include "core/ids.h"
 #include "ingest/batch_builder.h"
@@ -18,36 +22,53 @@
 
 namespace penstock::ingest {
 
-enum class Phase : std::uint8_t { waiting, seeking, reading, blocked };
+enum class Phase : std::uint8_t { waiting, seeking, reading, leaving, blocked };
 
 struct Partition {
-  Partition(PartitionId partition_id, std::string topic_name)
-      : id(partition_id), topic(std::move(topic_name)) {}
+  Partition(PartitionId partition_id, std::string topic_name, std::uint64_t assignment)
+      : id(partition_id), topic(std::move(topic_name)), number(assignment) {}
 
-  PartitionId id;
-  std::string topic;
-  kafka::Queue queue;  // librdkafka's fetch queue of it, forwarded to ours
+  const PartitionId id;
+  const std::string topic;
+  const std::uint64_t number;  // of this assignment of it: what is answered for another is void
+  kafka::Queue queue;          // librdkafka's fetch queue of it, forwarded to ours
 
   Phase phase = Phase::waiting;
-  Epoch epoch = Epoch::none;            // none: no claim is held
-  std::optional<BatchBuilder> builder;  // of the claim's chain
-  std::string waiting_reason;           // why it is not read yet; it passes by itself
-  std::string blocked_reason;           // why it has stopped; it needs a person
-  bool paused = false;                  // in librdkafka, until it is claimed
+  std::shared_ptr<Chain> chain;                      // of the claim that is held; null: none is
+  std::optional<BatchBuilder> builder;               // of the chain
+  std::string waiting_reason = "waiting for claim";  // why it is not read now; it passes by itself
+  std::string blocked_reason;                        // why it has stopped; it needs a person
+  bool paused = false;                               // in librdkafka, until it is sought
+  bool claiming = false;                             // the claim is being asked for
 
   // The next try of a claim or a seek.
-  Backoff retry{{.base = std::chrono::milliseconds(100), .cap = std::chrono::milliseconds(5000)}};
+  std::optional<Backoff> retry;
   SteadyTime not_before{};
   // Another owner took it from us: claim only when the group has confirmed that we are a member.
   bool awaits_group = false;
 
   // What LogEnds knows of it.
+  bool sought = false;  // since it last looked
   Offset log_end = -1;  // as the broker told when it was asked; -1: it was not
   std::optional<SteadyTime> unread_since;
   Offset seen_position = -1;   // when it last looked
   Offset asked_position = -1;  // when it last asked
+  std::string
+      standing_reason;  // why nothing comes while it is read: no leader, an open transaction
 
   std::uint64_t opened_at_record = 0;  // how many records had been polled when the batch was opened
+  std::int32_t leader_epoch = -1;      // of the record that was taken last
+  bool listed = false;                 // among those with an open batch
+  bool changed = true;                 // since it was published
+
+  [[nodiscard]] Epoch epoch() const { return chain ? chain->epoch : Epoch::none; }
+  void retry_later(SteadyTime now) {
+    if (!retry) {
+      retry.emplace(Backoff::Options{.base = std::chrono::milliseconds(100),
+                                     .cap = std::chrono::milliseconds(5000)});
+    }
+    not_before = now + retry->next();
+  }
 };
 
 using Partitions = std::map<PartitionId, std::unique_ptr<Partition>>;

@@ -1,8 +1,9 @@
-// What the poll thread does, round by round.
+// What a consumer's poller does, round by round.
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <string_view>
 
 #include "core/traceparent.h"
@@ -14,91 +15,118 @@ namespace {
 using std::chrono::milliseconds;
 
 // How many messages are taken from librdkafka at a time: few enough that what is held outside the
-// budget stays small, enough that the calls around it do not show.
+// budget stays small and the other consumers of this poller do not wait, enough that the calls
+// around it do not show.
 constexpr std::size_t kMostMessages = 1024;
 constexpr std::size_t kMostMessageBytes = std::size_t{1} << 20;
 // A batch that does not fill while other partitions keep the queue busy is handed on after this
 // many records of them.
 constexpr std::uint64_t kStaleRecords = 16'384;
 
-constexpr milliseconds kIdleWait(100);  // when nothing wakes us: heartbeat, retries
-constexpr milliseconds kBudgetWait(2);  // budgets do not wake us; there is plenty in flight
-constexpr milliseconds kMirrorEvery(500);
-constexpr milliseconds kGapCheckEvery(500);
-constexpr milliseconds kMirrorPatience(30'000);
+constexpr milliseconds kIdleWait(1000);  // when nothing wakes us: librdkafka wants to be polled
+constexpr milliseconds kBudgetWait(2);   // budgets do not wake us; there is plenty in flight
+constexpr milliseconds kGapCheckEvery(1000);
 constexpr milliseconds kLastMirrorWait(1000);
-
-SteadyTime later(SteadyTime now, milliseconds by) { return now + by; }
+constexpr milliseconds kLeavingWait(10);
 
 }  // namespace
 
-void Consumer::Impl::run() {
-  while (!stopping) {
-    const SteadyTime now = options.clock->steady_now();
-    heartbeat.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-    serve_group();
-    serve_calls();
-    assignment.retry(now);
-    send_mirror(now);
-    log_ends.look(now, assignment, closed || pauses != 0);
-    if (held_back()) {
-      hand_on_all();
-      publish();
-      wakeup.wait_for(throttled ? kBudgetWait : kIdleWait);
-      continue;
-    }
-    const std::size_t taken = take_messages();
-    if (taken < kMostMessages) {
-      hand_on_all();
-    } else {
-      hand_on_stale();
-    }
-    publish();
-    if (taken == 0) {
-      follow_gaps(now);
-      wakeup.wait_for(kIdleWait);
-    }
-  }
-  leave();
+std::optional<milliseconds> Consumer::Impl::round() {
+  if (stopping) return leave(std::chrono::steady_clock::now());
+  return work(options.clock->steady_now());
 }
 
-void Consumer::Impl::leave() {
-  assignment.stop();
-  // The last positions, so that lag tools do not show a backlog that is long done.
-  next_mirror = {};
-  send_mirror(options.clock->steady_now());
-  const SteadyTime deadline = later(options.clock->steady_now(), kLastMirrorWait);
-  while (mirroring && options.clock->steady_now() < deadline) {
-    serve_group();
-    wakeup.wait_for(milliseconds(10));
+milliseconds Consumer::Impl::work(SteadyTime now) {
+  // What is asked for from here on is done by a later round.
+  const std::uint64_t flush = flush_asked;
+  serve_group();
+  jobs.serve();
+  assignment.set_hopeless((pauses & static_cast<std::uint32_t>(PauseReason::breaker)) != 0);
+  SteadyTime due = std::min(now + kIdleWait, assignment.look_after(now));
+  if (const auto next = mirror.send(now, client, assignment)) due = std::min(due, *next);
+  const bool held = held_back();
+  due = std::min(due, log_ends.look(now, client, held && !throttled));
+  if (held) {
+    assignment.emit_all();
+    if (throttled) due = std::min(due, now + kBudgetWait);
+  } else {
+    const std::size_t taken = take_messages();
+    if (taken < kMostMessages || flush != flush_done) {
+      assignment.emit_all();
+    } else {
+      assignment.emit_stale(taken_records, kStaleRecords);
+    }
+    due = std::min(due, taken > 0 ? now : follow_gaps(now));
   }
-  // Serves the last revoke on this thread and sends LeaveGroup; librdkafka bounds the wait by 5 s.
-  rd_kafka_consumer_close(kafka.get());
-  joined = false;
+  flush_done = flush;
+  publish();
+  return std::max(std::chrono::ceil<milliseconds>(due - now), milliseconds(0));
+}
+
+std::optional<milliseconds> Consumer::Impl::leave(SteadyTime now) {
+  SteadyTime give_up{};
+  {
+    const MutexLock lock(mutex);
+    give_up = give_up_at;
+  }
+  const bool late = now >= give_up;
+  serve_group();
+  jobs.serve();
+  if (leaving == Leaving::no) {
+    closed = true;
+    jobs.cancel(Jobs::Kind::asking);
+    assignment.leave();
+    // The last positions, so that lag tools do not show a backlog that is long done.
+    mirror.hurry();
+    std::ignore = mirror.send(options.clock->steady_now(), client, assignment);
+    say_until = std::min(now + kLastMirrorWait, now + (give_up - now) / 2);
+    leaving = Leaving::saying;
+  }
+  if (leaving == Leaving::saying) {
+    if (mirror.on_its_way() && now < say_until) return kLeavingWait;
+    leaving = Leaving::closing;
+    closing.reset(rd_kafka_queue_new(client.get()));
+    watch(closing.get());
+    if (rd_kafka_error_t* error = rd_kafka_consumer_close_queue(client.get(), closing.get())) {
+      rd_kafka_error_destroy(error);  // it gave up before: there is nothing to leave
+      leaving = Leaving::left;
+    }
+  }
+  if (leaving == Leaving::closing) {
+    if (rd_kafka_consumer_closed(client.get()) == 0 && !late) return kLeavingWait;
+    leaving = Leaving::left;
+  }
+  if (!jobs.idle() && !late) return kLeavingWait;
+  jobs.cancel(Jobs::Kind::saying);
+  let_go();
+  return std::nullopt;
+}
+
+void Consumer::Impl::round_failed(const std::string& message) {
+  const Error error{ErrorKind::internal, "polling failed: " + message, {}, {}};
+  try {
+    report(error);
+  } catch (const std::exception&) {
+    throttled = false;  // it is told by fatal()
+  }
+  {
+    const MutexLock lock(mutex);
+    fatal = error;
+  }
+  let_go();
 }
 
 void Consumer::Impl::serve_group() {
   // Rebalances, errors and commits. Records do not come this way: they are forwarded to `records`.
-  if (rd_kafka_message_t* message = rd_kafka_consumer_poll(kafka.get(), 0)) {
+  if (rd_kafka_message_t* message = rd_kafka_consumer_poll(client.get(), 0)) {
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) take_error(partition_of(*message), *message);
     rd_kafka_message_destroy(message);
+    wake();  // there may be more
   }
-  const bool member = assignment.joined() && !fatal;
+  const bool member = assignment.joined() && !stopping;
   if (!joined.exchange(member) && member) {
     const MutexLock lock(mutex);
     last_error.reset();
-  }
-}
-
-void Consumer::Impl::serve_calls() {
-  std::vector<std::tuple<PartitionId, Epoch, bool>> calls;
-  {
-    const MutexLock lock(mutex);
-    if (reclaims.empty()) return;
-    calls.swap(reclaims);
-  }
-  for (const auto& [id, epoch, foreign_owner] : calls) {
-    assignment.reclaim(id, epoch, foreign_owner);
   }
 }
 
@@ -107,8 +135,8 @@ bool Consumer::Impl::held_back() {
     throttled = false;
     return true;
   }
-  const ByteBudget& read = *options.read_budget;
-  const ByteBudget& write = *options.write_budget;
+  const ByteBudget& read = around.in_flight.read;
+  const ByteBudget& write = around.in_flight.write;
   if (read.used() == 0) {
     throttled = false;
   } else if (throttled) {
@@ -146,7 +174,7 @@ Partition* Consumer::Impl::partition_of(const rd_kafka_message_t& message) {
     last_topic = message.rkt;
     last_partition = message.partition;
     last_version = assignment.version();
-    last = assignment.find(rd_kafka_topic_name(message.rkt), message.partition);
+    last = assignment.find(message.rkt, message.partition);
   }
   return last;
 }
@@ -169,14 +197,26 @@ void Consumer::Impl::take(const rd_kafka_message_t& message, SteadyTime now) {
   const auto value = message.payload == nullptr
                          ? std::nullopt
                          : std::optional(View(static_cast<char*>(message.payload), message.len));
-  if (!builder.fits(message.key_len + message.len)) assignment.hand_on(*partition);
-  if (!builder.open()) partition->opened_at_record = taken_records;
+  if (!builder.fits(message.key_len + message.len)) assignment.emit(*partition);
+  const bool opens = !builder.open();
+  const std::int32_t leader_epoch = rd_kafka_message_leader_epoch(&message);
+  if (message.offset > builder.next()) {
+    count_gap(*partition, message.offset - builder.next(), leader_epoch);
+  }
+  partition->leader_epoch = leader_epoch;
   rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
   const std::int64_t timestamp = rd_kafka_message_timestamp(&message, &kind);
   builder.add(message.offset, kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp, key, value,
               now);
   take_headers(message, builder);
-  if (builder.full()) assignment.hand_on(*partition);
+  if (opens) assignment.opened(*partition, taken_records);
+  if (builder.full()) assignment.emit(*partition);
+}
+
+void Consumer::Impl::count_gap(Partition& partition, Offset gap, std::int32_t leader_epoch) {
+  const bool new_leader = partition.leader_epoch >= 0 && leader_epoch != partition.leader_epoch;
+  (new_leader ? stats.gap_offsets_new_leader : stats.gap_offsets_same_leader)
+      .add(static_cast<std::uint64_t>(gap));
 }
 
 void Consumer::Impl::take_headers(const rd_kafka_message_t& message, BatchBuilder& builder) const {
@@ -207,27 +247,12 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
     case RD_KAFKA_RESP_ERR__LOG_TRUNCATION: {
       if (partition == nullptr || partition->phase != Phase::reading) return;
-      assignment.hand_on(*partition);
-      std::int64_t low = -1;
-      std::int64_t high = -1;
-      rd_kafka_query_watermark_offsets(kafka.get(), partition->topic.c_str(),
-                                       partition->id.partition, &low, &high, 1000);
-      const std::string next = std::to_string(partition->builder->next());
-      const std::string log_range =
-          low < 0 ? std::string()
-                  : ", which holds " + std::to_string(low) + " to " + std::to_string(high);
-      assignment.block(
-          *partition,
-          "position " + next + " is not in the log of " + partition->topic + "[" +
-              std::to_string(partition->id.partition) + "]" + log_range +
-              ": records were deleted before they were read, or the log is not the one that the "
-              "position belongs to. To go on elsewhere, stop this pipeline everywhere, set "
-              "next_offset in penstock.offsets, and start it again" +
-              (text != nullptr ? std::string(" (Kafka: ") + text + ")" : std::string()));
+      assignment.emit(*partition);
+      assignment.block_outside_log(*partition, text == nullptr ? std::string() : text);
       return;
     }
     default:
-      hooks.on_error(kafka::to_error(message.err, text == nullptr ? std::string() : text));
+      report(kafka::to_error(message.err, text == nullptr ? std::string() : text));
       // librdkafka counts the error as a record that was consumed and would go on behind it.
       if (partition != nullptr) assignment.seek_again(*partition);
   }
@@ -237,88 +262,61 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
 // and lag would never become 0 if the range did not follow. (RD_KAFKA_RESP_ERR__PARTITION_EOF tells
 // too, but up to 2.8 at least it moves the position one record too far, and that record is lost
 // when a rebalance resumes the partition there.)
-void Consumer::Impl::follow_gaps(SteadyTime now) {
-  if (now < next_gap_check) return;
-  next_gap_check = later(now, kGapCheckEvery);
+SteadyTime Consumer::Impl::follow_gaps(SteadyTime now) {
+  if (now < next_gap_check) return next_gap_check;
+  next_gap_check = now + kGapCheckEvery;
   const kafka::PartitionList list(
       rd_kafka_topic_partition_list_new(static_cast<int>(assignment.all().size())));
   for (const auto& [id, partition] : assignment.all()) {
     if (partition->phase != Phase::reading) continue;
     rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(), id.partition);
   }
-  if (list->cnt == 0 || rd_kafka_position(kafka.get(), list.get()) != 0) return;
+  // From librdkafka's memory.
+  if (list->cnt == 0 || rd_kafka_position(client.get(), list.get()) != 0) return next_gap_check;
   for (int i = 0; i < list->cnt; ++i) {
     const rd_kafka_topic_partition_t& entry = list->elems[i];
     if (entry.err != RD_KAFKA_RESP_ERR_NO_ERROR || entry.offset < 0) continue;
     Partition* partition = assignment.find(entry.topic, entry.partition);
-    partition->builder->extend_to(entry.offset, now);
-    assignment.hand_on(*partition);
+    BatchBuilder& builder = *partition->builder;
+    if (entry.offset <= builder.next()) continue;
+    stats.gap_offsets_same_leader.add(static_cast<std::uint64_t>(entry.offset - builder.next()));
+    builder.extend_to(entry.offset, now);
+    assignment.opened(*partition, taken_records);
+    assignment.emit(*partition);
   }
-}
-
-void Consumer::Impl::hand_on_all() {
-  for (auto& [id, partition] : assignment.all()) assignment.hand_on(*partition);
-}
-
-void Consumer::Impl::hand_on_stale() {
-  for (auto& [id, partition] : assignment.all()) {
-    if (taken_records - partition->opened_at_record > kStaleRecords) {
-      assignment.hand_on(*partition);
-    }
-  }
-}
-
-// Not during a rebalance: librdkafka before 2.10 may lose the assignment when a commit is answered
-// with ILLEGAL_GENERATION (https://github.com/confluentinc/librdkafka/pull/4908).
-void Consumer::Impl::send_mirror(SteadyTime now) {
-  if (now < next_mirror || (mirroring && now < later(next_mirror, kMirrorPatience))) return;
-  {
-    const MutexLock lock(mutex);
-    if (mirror.empty()) return;
-  }
-  next_mirror = later(now, kMirrorEvery);
-  if (assignment.rebalancing()) return;
-  std::map<PartitionId, Offset> positions;
-  {
-    const MutexLock lock(mutex);
-    positions.swap(mirror);
-  }
-  const kafka::PartitionList list(
-      rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
-  for (const auto& [id, offset] : positions) {
-    const auto owned = assignment.all().find(id);
-    if (owned == assignment.all().end()) continue;
-    rd_kafka_topic_partition_list_add(list.get(), owned->second->topic.c_str(), id.partition)
-        ->offset = offset;
-  }
-  if (list->cnt == 0) return;
-  if (rd_kafka_commit(kafka.get(), list.get(), 1) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    mirroring = true;
-    mirror_begin = now;
-  } else {
-    stats.mirror_failures.add();
-  }
+  return next_gap_check;
 }
 
 void Consumer::Impl::publish() {
+  const bool rebuilt = published_version != assignment.version();
+  std::vector<PartitionId> touched = assignment.take_touched();
+  if (!rebuilt && touched.empty()) return;
   const MutexLock lock(mutex);
-  const bool changed = published_version != assignment.version();
-  if (changed) {
-    published.clear();
+  if (rebuilt) {
     published_version = assignment.version();
-  }
-  std::size_t i = 0;
-  for (const auto& [id, partition] : assignment.all()) {
-    if (changed) published.push_back({id, partition->topic, partition->epoch, -1, -1, {}, {}, {}});
-    AssignedPartition& entry = published[i++];
-    if (partition->builder) entry.position = partition->builder->handed_on();
-    entry.high_watermark = partition->log_end;
-    entry.unread_since = partition->unread_since;
-    if (changed || entry.waiting_reason != partition->waiting_reason) {
-      entry.waiting_reason = partition->waiting_reason;
+    published.clear();
+    touched.clear();
+    for (const auto& [id, partition] : assignment.all()) {
+      AssignedPartition& entry = published.emplace_back();
+      entry.id = id;
+      entry.topic = partition->topic;
+      touched.push_back(id);
+      partition->changed = false;
     }
-    if (changed || entry.blocked_reason != partition->blocked_reason) {
-      entry.blocked_reason = partition->blocked_reason;
+  }
+  for (const PartitionId id : touched) {
+    const Partition* partition = assignment.find(id);
+    const auto entry = std::ranges::lower_bound(published, id, {}, &AssignedPartition::id);
+    if (partition == nullptr || entry == published.end() || entry->id != id) continue;
+    entry->chain = partition->chain;
+    if (partition->builder) entry->position = partition->builder->position();
+    entry->high_watermark = partition->log_end;
+    entry->unread_since = partition->unread_since;
+    const std::string& waiting =
+        partition->phase == Phase::reading ? partition->standing_reason : partition->waiting_reason;
+    if (entry->waiting_reason != waiting) entry->waiting_reason = waiting;
+    if (entry->blocked_reason != partition->blocked_reason) {
+      entry->blocked_reason = partition->blocked_reason;
     }
   }
 }

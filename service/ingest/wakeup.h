@@ -1,13 +1,13 @@
-// Lets the poll thread sleep until anything happens: records, a rebalance, a call from outside.
+// Lets a poller sleep until anything happens: records, a rebalance, a call from outside.
 //
-// librdkafka has a queue for records and one for the group, and can wait on only one of them, so
-// both signal here. Threads: notify() from any; wait_for() from the poll thread. Private to
-// ingest/.
+// librdkafka has a queue for records and one for the group of each consumer, and can wait on only
+// one of them, so all signal here. Threads: notify() from any; wait_until() from the poller.
+// Private to ingest/.
 #pragma once
 
 #include <chrono>
 
-#include "concurrency/mutex.h"
+#include "core/mutex.h"
 
 namespace penstock::ingest {
 
@@ -19,8 +19,7 @@ class Wakeup {
     condition_.notify_one();
   }
   // Returns at once if notify() was called since the last wait.
-  void wait_for(std::chrono::milliseconds most) {
-    const auto deadline = std::chrono::steady_clock::now() + most;
+  void wait_until(std::chrono::steady_clock::time_point deadline) {
     const MutexLock lock(mutex_);
     while (!signalled_ && condition_.wait_until(mutex_, deadline)) {
     }

@@ -2,14 +2,29 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
+#include <set>
 #include <utility>
+
+#include "core/clock.h"
 
 namespace penstock::kafka {
 namespace {
 
+// How long an answer may come after the last one.
+constexpr std::chrono::milliseconds kStragglers(300);
+
 int to_ms(std::chrono::milliseconds timeout) { return static_cast<int>(timeout.count()); }
+
+std::chrono::milliseconds time_left(SteadyTime deadline) {
+  return std::max(std::chrono::duration_cast<std::chrono::milliseconds>(
+                      deadline - std::chrono::steady_clock::now()),
+                  std::chrono::milliseconds(1));
+}
+
+using Key = std::pair<std::string, std::int32_t>;
 
 template <auto Destroy>
 struct Destroyer {
@@ -32,6 +47,51 @@ bool has_controller(rd_kafka_s* kafka, std::chrono::milliseconds timeout) {
   for (int i = 0; i < metadata->broker_cnt; ++i) found |= metadata->brokers[i].id == controller;
   rd_kafka_metadata_destroy(metadata);
   return found;
+}
+
+// The leaders of partitions, as the cluster names them; -1 for one that has none. Those that it
+// does not know are left out.
+std::map<Key, std::int32_t> leaders_of(rd_kafka_s* kafka,
+                                       std::span<const TopicPartition> partitions,
+                                       SteadyTime deadline) {
+  std::map<Key, std::int32_t> leaders;
+  std::set<std::string> topics;
+  for (const TopicPartition& partition : partitions) topics.insert(partition.topic);
+  for (const std::string& name : topics) {
+    const std::unique_ptr<rd_kafka_topic_t, Destroyer<rd_kafka_topic_destroy>> topic(
+        rd_kafka_topic_new(kafka, name.c_str(), nullptr));
+    const rd_kafka_metadata_t* metadata = nullptr;
+    // librdkafka asks any broker, and stays with it: with the next try it may be one that is there.
+    while (topic && metadata == nullptr && std::chrono::steady_clock::now() < deadline) {
+      rd_kafka_metadata(kafka, 0, topic.get(), &metadata,
+                        to_ms(std::min(time_left(deadline), kStragglers)));
+    }
+    if (metadata == nullptr) continue;
+    for (int i = 0; i < metadata->topic_cnt; ++i) {
+      for (int k = 0; k < metadata->topics[i].partition_cnt; ++k) {
+        const rd_kafka_metadata_partition_t& partition = metadata->topics[i].partitions[k];
+        leaders.emplace(Key(name, partition.id), partition.leader);
+      }
+    }
+    rd_kafka_metadata_destroy(metadata);
+  }
+  return leaders;
+}
+
+void ask_log(rd_kafka_s* kafka, rd_kafka_topic_partition_list_s* list, LogPlace place,
+             std::chrono::milliseconds timeout, rd_kafka_queue_s* answers) {
+  const std::unique_ptr<rd_kafka_AdminOptions_t, Destroyer<rd_kafka_AdminOptions_destroy>> options(
+      rd_kafka_AdminOptions_new(kafka, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
+  std::array<char, 256> text{};
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), to_ms(timeout), text.data(),
+                                            text.size());
+  if (rd_kafka_error_t* error = rd_kafka_AdminOptions_set_isolation_level(
+          options.get(), place == LogPlace::stable_end
+                             ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+                             : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED)) {
+    rd_kafka_error_destroy(error);
+  }
+  rd_kafka_ListOffsets(kafka, list, options.get(), answers);
 }
 
 }  // namespace
@@ -79,24 +139,84 @@ std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
   return ids;
 }
 
-Result<OffsetRange> log_range(rd_kafka_s* kafka, const std::string& topic, std::int32_t partition,
-                              std::chrono::milliseconds timeout) {
-  OffsetRange range;
-  const rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(
-      kafka, topic.c_str(), partition, &range.from, &range.to, to_ms(timeout));
-  if (err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(to_error(err));
-  return range;
+std::vector<Result<Offset>> log_offsets(rd_kafka_s* kafka,
+                                        std::span<const TopicPartition> partitions, LogPlace place,
+                                        std::chrono::milliseconds timeout) {
+  const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
+  std::vector<Result<Offset>> offsets(
+      partitions.size(), fail(ErrorKind::deadline_exceeded, "Kafka: its leader did not answer"));
+  // A request for each leader: librdkafka answers one only when all leaders are known and all have
+  // answered.
+  const std::map<Key, std::int32_t> leaders = leaders_of(kafka, partitions, deadline);
+  std::map<Key, std::size_t> places;
+  std::map<std::int32_t, PartitionList> by_leader;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const auto& [topic, partition] = partitions[i];
+    const auto leader = leaders.find(Key(topic, partition));
+    if (leader == leaders.end()) continue;
+    if (leader->second < 0) {
+      offsets[i] = std::unexpected(to_error(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE));
+      continue;
+    }
+    places.emplace(Key(topic, partition), i);
+    PartitionList& list = by_leader[leader->second];
+    if (!list) list.reset(rd_kafka_topic_partition_list_new(1));
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset =
+        place == LogPlace::begin ? RD_KAFKA_OFFSET_SPEC_EARLIEST : RD_KAFKA_OFFSET_SPEC_LATEST;
+  }
+  const Queue queue(rd_kafka_queue_new(kafka));
+  for (const auto& [leader, list] : by_leader) {
+    ask_log(kafka, list.get(), place, time_left(deadline), queue.get());
+  }
+  SteadyTime until = deadline;
+  for (std::size_t answers = 0; answers < by_leader.size(); ++answers) {
+    const std::unique_ptr<rd_kafka_event_t, Destroyer<rd_kafka_event_destroy>> event(
+        rd_kafka_queue_poll(queue.get(), to_ms(time_left(until))));
+    if (!event) break;
+    // Who is well answers at about the same time.
+    until = std::min(deadline, std::chrono::steady_clock::now() + kStragglers);
+    if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    std::size_t count = 0;
+    const rd_kafka_ListOffsetsResultInfo_t** infos =
+        rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const rd_kafka_topic_partition_t* entry =
+          rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+      const auto found = places.find(Key(entry->topic, entry->partition));
+      if (found == places.end()) continue;
+      if (entry->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        offsets[found->second] = std::unexpected(to_error(entry->err));
+      } else if (entry->offset >= 0) {
+        offsets[found->second] = entry->offset;
+      }
+    }
+  }
+  return offsets;
 }
 
-Result<Offset> committed_offset(rd_kafka_s* kafka, const std::string& topic, std::int32_t partition,
-                                std::chrono::milliseconds timeout) {
-  const PartitionList list(rd_kafka_topic_partition_list_new(1));
-  const rd_kafka_topic_partition_t* entry =
-      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+std::vector<Result<Offset>> committed_offsets(rd_kafka_s* kafka,
+                                              std::span<const TopicPartition> partitions,
+                                              std::chrono::milliseconds timeout) {
+  std::vector<Result<Offset>> offsets(partitions.size(), Offset{-1});
+  std::map<Key, std::size_t> places;
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const auto& [topic, partition] = partitions[i];
+    places.emplace(Key(topic, partition), i);
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+  }
   const rd_kafka_resp_err_t err = rd_kafka_committed(kafka, list.get(), to_ms(timeout));
-  if (err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(to_error(err));
-  if (entry->err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(to_error(entry->err));
-  return entry->offset < 0 ? Offset{-1} : entry->offset;
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& entry = list->elems[i];
+    Result<Offset>& offset = offsets[places.at(Key(entry.topic, entry.partition))];
+    const rd_kafka_resp_err_t wrong = err != RD_KAFKA_RESP_ERR_NO_ERROR ? err : entry.err;
+    if (wrong != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      offset = std::unexpected(to_error(wrong));
+    } else if (entry.offset >= 0) {
+      offset = entry.offset;
+    }
+  }
+  return offsets;
 }
 
 }  // namespace penstock::kafka

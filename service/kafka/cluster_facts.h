@@ -1,9 +1,12 @@
 // Questions to the cluster that a claim needs answered: its id, the topics' ids, where logs begin
-// and end, what the group has committed. Each blocks for up to its timeout.
+// and end, what the group has committed. Each blocks for up to its timeout, and asks for all
+// partitions at once: one that has no answer does not keep the others waiting.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +15,11 @@
 #include "kafka/handle.h"
 
 namespace penstock::kafka {
+
+struct TopicPartition {
+  std::string topic;
+  std::int32_t partition = 0;
+};
 
 // Empty if the brokers do not say within the timeout.
 [[nodiscard]] std::string cluster_id(rd_kafka_s* kafka, std::chrono::milliseconds timeout);
@@ -22,14 +30,21 @@ namespace penstock::kafka {
                                                            const std::vector<std::string>& topics,
                                                            std::chrono::milliseconds timeout);
 
-// First and end offset of the log.
-[[nodiscard]] Result<OffsetRange> log_range(rd_kafka_s* kafka, const std::string& topic,
-                                            std::int32_t partition,
-                                            std::chrono::milliseconds timeout);
+enum class LogPlace : std::uint8_t {
+  begin,
+  end,         // behind the last record
+  stable_end,  // where the first open transaction begins, or the end
+};
 
-// The group's committed offset; -1 for none.
-[[nodiscard]] Result<Offset> committed_offset(rd_kafka_s* kafka, const std::string& topic,
-                                              std::int32_t partition,
-                                              std::chrono::milliseconds timeout);
+// In the order of `partitions`: the offset, or why it is not known (no leader, no such partition).
+[[nodiscard]] std::vector<Result<Offset>> log_offsets(rd_kafka_s* kafka,
+                                                      std::span<const TopicPartition> partitions,
+                                                      LogPlace place,
+                                                      std::chrono::milliseconds timeout);
+
+// What the group has committed, in the order of `partitions`; -1 for nothing.
+[[nodiscard]] std::vector<Result<Offset>> committed_offsets(
+    rd_kafka_s* kafka, std::span<const TopicPartition> partitions,
+    std::chrono::milliseconds timeout);
 
 }  // namespace penstock::kafka

@@ -2,18 +2,43 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <array>
+#include <string>
+#include <tuple>
 #include <utility>
 
 namespace penstock::kafka {
 
 void Deleter::operator()(rd_kafka_s* kafka) const {
+  if (rd_kafka_type(kafka) == RD_KAFKA_PRODUCER) {
+    rd_kafka_purge(kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  }
   // Whoever wants to leave the group has closed the consumer before.
   rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
+void Deleter::operator()(rd_kafka_AdminOptions_s* options) const {
+  rd_kafka_AdminOptions_destroy(options);
+}
 void Deleter::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
+void Deleter::operator()(const rd_kafka_metadata_t* metadata) const {
+  rd_kafka_metadata_destroy(metadata);
+}
+void Deleter::operator()(rd_kafka_op_s* event) const { rd_kafka_event_destroy(event); }
 void Deleter::operator()(rd_kafka_queue_s* queue) const { rd_kafka_queue_destroy(queue); }
 void Deleter::operator()(rd_kafka_topic_partition_list_s* list) const {
   rd_kafka_topic_partition_list_destroy(list);
+}
+void Deleter::operator()(rd_kafka_topic_s* topic) const { rd_kafka_topic_destroy(topic); }
+
+Result<Client> make_client(ClientKind kind, Conf conf) {
+  std::array<char, 512> text{};
+  const rd_kafka_type_t type = kind == ClientKind::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER;
+  Client client(rd_kafka_new(type, conf.get(), text.data(), text.size()));
+  if (!client) {
+    return fail(ErrorKind::invalid_argument, std::string("Kafka properties: ") + text.data());
+  }
+  std::ignore = conf.release();  // the client's now
+  return client;
 }
 
 Error to_error(int code, const std::string& detail) {

@@ -3,9 +3,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
-#include <array>
 #include <mutex>
-#include <tuple>
 #include <utility>
 
 #include "kafka/cluster_facts.h"
@@ -80,44 +78,38 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
   rd_kafka_conf_set_opaque(conf->get(), &complaint);
   rd_kafka_conf_set_error_cb(conf->get(), on_error);
   rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
-  std::array<char, 512> text{};
-  const Client kafka(rd_kafka_new(RD_KAFKA_CONSUMER, conf->get(), text.data(), text.size()));
-  if (!kafka) {
-    return fail(ErrorKind::invalid_argument, std::string("Kafka properties: ") + text.data());
-  }
-  std::ignore = conf->release();  // the client's now
+  const auto client = make_client(ClientKind::consumer, *std::move(conf));
+  if (!client) return std::unexpected(client.error());
+  rd_kafka_t* const kafka = client->get();
 
   ClusterReport report;
   std::string missing;
   for (const std::string& topic : topics) {
-    rd_kafka_topic_t* handle = rd_kafka_topic_new(kafka.get(), topic.c_str(), nullptr);
-    const rd_kafka_metadata_t* metadata = nullptr;
-    const rd_kafka_resp_err_t err = ask_metadata(kafka.get(), handle, &metadata, timeout, stop);
-    rd_kafka_topic_destroy(handle);
+    const Topic handle(rd_kafka_topic_new(kafka, topic.c_str(), nullptr));
+    const rd_kafka_metadata_t* answer = nullptr;
+    const rd_kafka_resp_err_t err = ask_metadata(kafka, handle.get(), &answer, timeout, stop);
+    const Metadata metadata(answer);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return std::unexpected(why_no_answer(kafka.get(), complaint, err));
+      return std::unexpected(why_no_answer(kafka, complaint, err));
     }
     report.brokers = metadata->broker_cnt;
     const rd_kafka_metadata_topic_t& found = metadata->topics[0];
-    const rd_kafka_resp_err_t topic_err = found.err;
-    const int partitions = found.partition_cnt;
-    rd_kafka_metadata_destroy(metadata);
-    if (topic_err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+    if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
       missing += (missing.empty() ? "'" : ", '") + topic + "'";
-    } else if (topic_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      Error error = to_error(topic_err);
+    } else if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      Error error = to_error(found.err);
       error.message = "topic '" + topic + "': " + error.message;
       return std::unexpected(std::move(error));
     } else {
-      report.topics.push_back({topic, partitions, {}});
+      report.topics.push_back({topic, found.partition_cnt, {}});
     }
   }
   if (!missing.empty()) {
     return fail(ErrorKind::not_found, "the cluster has no topic " + missing,
                 "create it, or correct source.topics");
   }
-  report.cluster_id = cluster_id(kafka.get(), timeout);
-  const auto ids = topic_ids(kafka.get(), topics, timeout);
+  report.cluster_id = cluster_id(kafka, timeout);
+  const auto ids = topic_ids(kafka, topics, timeout);
   for (TopicReport& topic : report.topics) {
     if (const auto id = ids.find(topic.name); id != ids.end()) topic.topic_id = id->second;
   }

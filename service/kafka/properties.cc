@@ -7,9 +7,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <sstream>
 #include <vector>
+
+#include "text/nearest_names.h"
 
 namespace penstock::kafka {
 namespace {
@@ -35,21 +36,6 @@ std::vector<std::string> property_names() {
   return names;
 }
 
-std::size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({row[j - 1] + 1, above + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row.back();
-}
-
 }  // namespace
 
 Properties default_properties(std::size_t prefetch_bytes) {
@@ -72,9 +58,9 @@ Properties default_properties(std::size_t prefetch_bytes) {
       // large anyway, because records gather while the last answer is on its way.
       {"fetch.min.bytes", "1"},
       // How long an empty fetch may wait in the broker. A seek or a new partition joins only the
-      // next fetch, so that this bounds how long a claim takes to deliver; ten requests a second
-      // on an idle topic are nothing.
-      {"fetch.wait.max.ms", "100"},
+      // next fetch, so that this bounds how long a claim takes to deliver; five requests a second
+      // on an idle topic are little, also for fifty pipelines.
+      {"fetch.wait.max.ms", "200"},
       {"fetch.max.bytes", std::to_string(fetch_bytes)},
       // Of one partition. A broker fills a response partition by partition: with librdkafka's 1 MB
       // the first few are read to their ends before the others begin, old records come late, and
@@ -91,17 +77,9 @@ Properties default_properties(std::size_t prefetch_bytes) {
       {"reconnect.backoff.max.ms", "2000"},             // a broker that is back is used at once
       {"topic.metadata.refresh.interval.ms", "60000"},  // new partitions are seen in a minute
       {"socket.keepalive.enable", "true"},
+      // Our metrics say more; and with it a client takes a second to end.
+      {"enable.metrics.push", "false"},
       {"log.connection.close", "false"},  // brokers close idle connections; that is no event
-  };
-}
-
-Properties required_properties(const std::string& group) {
-  return {
-      {"group.id", group},
-      {"enable.auto.commit", "false"},  // the truth about positions is in PostgreSQL
-      {"enable.auto.offset.store", "false"},
-      {"auto.offset.reset", "error"},     // never jump over records silently
-      {"enable.partition.eof", "false"},  // it moves positions: see Consumer::Impl::follow_gaps
   };
 }
 
@@ -130,17 +108,10 @@ std::string conf_value(const rd_kafka_conf_s* conf, const std::string& name) {
   return text.data();
 }
 
-std::string nearest_property(const std::string& name) {
-  std::string nearest;
-  std::size_t best = std::max<std::size_t>(name.size() / 3, 2) + 1;
-  for (const std::string& candidate : property_names()) {
-    const std::size_t distance = edit_distance(name, candidate);
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
+std::string nearest_property(std::string_view name) {
+  const std::vector<std::string> known = property_names();
+  const std::vector<std::string_view> names(known.begin(), known.end());
+  return std::string(text::nearest(name, names));
 }
 
 }  // namespace penstock::kafka

@@ -1,10 +1,11 @@
 // The librdkafka properties of a consumer: our defaults, the user's own, and those that the
-// guarantees need, in this order of strength.
+// guarantees need (reserved_properties.h), in this order of strength.
 #pragma once
 
 #include <cstddef>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "kafka/handle.h"
@@ -16,9 +17,6 @@ using Properties = std::map<std::string, std::string>;
 // What is set unless the user says otherwise; the reasons stand beside the values.
 [[nodiscard]] Properties default_properties(std::size_t prefetch_bytes);
 
-// What the guarantees rest on; nothing overrides these.
-[[nodiscard]] Properties required_properties(const std::string& group);
-
 // invalid_argument names the property that librdkafka refuses.
 [[nodiscard]] Result<Conf> make_conf(const Properties& properties);
 
@@ -26,6 +24,6 @@ using Properties = std::map<std::string, std::string>;
 [[nodiscard]] std::string conf_value(const rd_kafka_conf_s* conf, const std::string& name);
 
 // The property whose name is nearest to `name`; empty when none is near.
-[[nodiscard]] std::string nearest_property(const std::string& name);
+[[nodiscard]] std::string nearest_property(std::string_view name);
 
 }  // namespace penstock::kafka

@@ -3,64 +3,35 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <pqxx/pqxx>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
-#include "core/log.h"
+#include "core/mutex.h"
+#include "core/plan.h"
 #include "core/stats.h"
-#include "offsets/blockers.h"
 #include "offsets/database.h"
+#include "offsets/holders.h"
+#include "offsets/position_table.h"
+#include "postgres/pool.h"
 
 namespace penstock::offsets {
 namespace {
 
 using namespace std::chrono_literals;
+using postgres::Connection;
+using postgres::Failure;
+using postgres::Try;
 
-// Another claim may come in between two of our steps; more often than this it is no coincidence.
-constexpr int kMostRaces = 3;
+// Between two looks at who is in the way: what is free meanwhile is claimed.
+constexpr std::chrono::milliseconds kOneWait{1'000};
+// For a backend that was told to end.
+constexpr auto kAfterEnding = 2'000ms;
+// A server that says nothing for so long has frozen; one that answers may take kMargin beyond
+// lock_timeout for a round.
+constexpr auto kSilence = 5'000ms;
+constexpr auto kMargin = 4'000ms;
 
-struct Row {
-  std::int64_t epoch = 0;
-  Offset next_offset = 0;
-  std::string cluster_id;
-  std::string topic_id;
-};
-using Key = std::pair<std::string, std::int32_t>;  // topic, partition
-using Rows = std::map<Key, Row>;
-
-// Columns of the partitions, as array parameters.
-struct Columns {
-  std::vector<std::string> topics;
-  std::vector<std::int32_t> partitions;
-
-  void add(const std::string& topic, std::int32_t partition) {
-    topics.push_back(topic);
-    partitions.push_back(partition);
-  }
-};
-
-// Takes the row locks in the order in which penstock.advance() does: no deadlock with a lane.
-Rows lock_rows(pqxx::transaction_base& transaction, const std::string& pipeline,
-               const Columns& keys) {
-  Rows rows;
-  for (const auto& row : transaction.exec(
-           "SELECT o.topic, o.partition, o.epoch, o.next_offset, o.cluster_id, o.topic_id "
-           "FROM penstock.offsets o WHERE o.pipeline = $1 AND (o.topic, o.partition) IN "
-           "(SELECT * FROM unnest($2::text[], $3::integer[])) "
-           "ORDER BY o.topic, o.partition FOR UPDATE OF o",
-           pqxx::params{pipeline, keys.topics, keys.partitions})) {
-    rows[{row[0].as<std::string>(), row[1].as<std::int32_t>()}] = {
-        row[2].as<std::int64_t>(), row[3].as<Offset>(), row[4].as<std::string>(),
-        row[5].as<std::string>()};
-  }
-  return rows;
-}
-
-bool differ(const std::string& stored, const std::string& found) {
-  return !stored.empty() && !found.empty() && stored != found;
-}
+Key key_of(const ClaimRequest& request) { return {request.topic, request.id.partition}; }
 
 std::string sql_literal(std::string_view text) {
   std::string out = "'";
@@ -71,8 +42,13 @@ std::string sql_literal(std::string_view text) {
   return out + "'";
 }
 
+bool differ(const std::string& stored, const std::string& found) {
+  return !stored.empty() && !found.empty() && stored != found;
+}
+
 // Empty when the stored position belongs to the very topic that is asked for.
-std::string refusal(const std::string& pipeline, const ClaimRequest& request, const Row& row) {
+std::string refusal(const std::string& pipeline, const ClaimRequest& request,
+                    const StoredRow& row) {
   std::string what;
   if (differ(row.cluster_id, request.cluster_id)) {
     what = "belongs to the Kafka cluster '" + row.cluster_id + "', but these brokers are '" +
@@ -91,241 +67,268 @@ std::string refusal(const std::string& pipeline, const ClaimRequest& request, co
          "; or give the pipeline another name. If not, check bootstrap.servers";
 }
 
+// `ended`: what became of those that were to end, by their transaction.
+std::string reason_of(const Key& key, const Holders& holders,
+                      const std::map<std::string, std::string>& ended) {
+  const auto holder = holders.rows.find(key);
+  if (holder != holders.rows.end()) {
+    const auto told = ended.find(holder->second.transaction);
+    return "a lock on its row in penstock.offsets is held by " + holder->second.words +
+           (told != ended.end() ? told->second : "");
+  }
+  if (!holders.table.empty()) return holders.table;
+  return "a lock on its row in penstock.offsets is held by another claim, or was until just now";
+}
+
+// What one call has got so far.
+struct Progress {
+  std::span<const ClaimRequest> requests;
+  std::vector<ClaimAnswer> answers;
+  std::vector<std::size_t> open;  // indexes of those that have no answer yet
+  SteadyTime patience;
+  std::optional<Holders> first;  // who was in the way when we came
+  // Once it came to that: what became of those that were to end, by their transaction.
+  std::optional<std::map<std::string, std::string>> ended;
+
+  Progress(std::span<const ClaimRequest> wanted, SteadyTime until)
+      : requests(wanted), patience(until) {
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      answers.emplace_back().id = wanted[i].id;
+      open.push_back(i);
+    }
+  }
+  [[nodiscard]] std::chrono::milliseconds patience_left() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(patience -
+                                                                 std::chrono::steady_clock::now());
+  }
+  [[nodiscard]] KeyColumns open_keys() const {
+    KeyColumns keys;
+    for (const std::size_t i : open) keys.add(requests[i].topic, requests[i].id.partition);
+    return keys;
+  }
+};
+
 }  // namespace
 
 class Claims::Impl {
  public:
-  explicit Impl(Options options) : options_(std::move(options)) {}
+  Impl(Options options, postgres::Pool& pool) : options_(std::move(options)), pool_(pool) {}
 
-  Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests) {
-    return with_connection([&] {
-      try {
-        return claim_in_time(requests);
-      } catch (const std::exception& exception) {
-        if (!timed_out(exception)) throw;
-      }
-      lock_timeouts_.add();
-      return claim_against(requests);
-    });
+  Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests,
+                                         const std::stop_token& stop) {
+    Progress progress(requests, std::chrono::steady_clock::now() + options_.lock_timeout);
+    // The connection goes round: whoever waits for a lock must not keep other pipelines from
+    // claiming what nobody holds.
+    while (!progress.open.empty()) {
+      const auto done = with_connection(
+          stop, [&](Connection& connection) { return one_round(connection, progress); });
+      if (!done) return std::unexpected(done.error());
+    }
+    return std::move(progress.answers);
   }
 
-  Result<void> release(std::span<const Claimed> claimed) {
-    return with_connection([&] {
-      if (claimed.empty()) return;
-      Columns keys;
-      std::vector<std::int64_t> epochs;
-      for (const Claimed& one : claimed) {
-        keys.add(one.topic, one.id.partition);
-        epochs.push_back(value_of(one.epoch));
-      }
-      pqxx::work transaction(*connection_);
-      begin(transaction);
-      lock_rows(transaction, options_.pipeline, keys);
-      transaction.exec(
-          "UPDATE penstock.offsets o SET owner = '', backend_pid = 0 "
-          "FROM unnest($2::text[], $3::integer[], $4::bigint[]) AS u(topic, partition, epoch) "
-          "WHERE o.pipeline = $1 AND o.topic = u.topic AND o.partition = u.partition "
-          "AND o.epoch = u.epoch",
-          pqxx::params{options_.pipeline, keys.topics, keys.partitions, epochs});
-      transaction.commit();
-    });
-  }
-
-  Result<std::vector<StoredPosition>> read(std::span<const PartitionName> partitions) {
-    return with_connection([&] {
-      std::vector<StoredPosition> positions;
-      if (partitions.empty()) return positions;
-      Columns keys;
-      for (const PartitionName& name : partitions) keys.add(name.topic, name.id.partition);
-      pqxx::work transaction(*connection_);
-      begin(transaction);
-      const pqxx::result result = transaction.exec(
-          "SELECT u.n, o.epoch, o.next_offset, o.owner FROM unnest($2::text[], $3::integer[]) "
-          "WITH ORDINALITY AS u(topic, partition, n) LEFT JOIN penstock.offsets o "
-          "ON o.pipeline = $1 AND o.topic = u.topic AND o.partition = u.partition ORDER BY u.n",
-          pqxx::params{options_.pipeline, keys.topics, keys.partitions});
-      for (const auto& row : result) {
-        StoredPosition& position = positions.emplace_back();
-        position.id = partitions[row[0].as<std::size_t>() - 1].id;
-        if (row[1].is_null()) continue;
-        position.stored = true;
-        position.epoch = Epoch{row[1].as<std::int64_t>()};
-        position.next_offset = row[2].as<Offset>();
-        position.owner = row[3].as<std::string>();
-      }
-      return positions;
-    });
-  }
+  Result<void> release(std::span<const std::shared_ptr<Chain>> chains, const std::stop_token& stop);
 
   [[nodiscard]] Counters counters() const {
-    return {claims_.value(), lock_timeouts_.value(), terminated_.value(), reconnects_.value()};
+    return {.claims = claims_.value(),
+            .lock_timeouts = lock_timeouts_.value(),
+            .ended_backends = ended_backends_.value()};
   }
 
  private:
-  // Runs `body` with a connection. One that was idle may have died since: that is found out only
-  // by using it, so the first failure of a used connection is tried once more on a new one.
   template <typename Body>
-  auto with_connection(Body body) -> Result<std::invoke_result_t<Body>> {
-    const bool reused = connection_ != nullptr;
-    auto result = attempt(body);
-    if (!result && result.error().kind == ErrorKind::unavailable && reused) result = attempt(body);
-    return result;
+  auto with_connection(const std::stop_token& stop, Body body)
+      -> Result<typename std::invoke_result_t<Body, Connection&>::value_type> {
+    return pool_.with_connection(stop, options_.lock_timeout + kMargin, std::move(body))
+        .transform_error([](const Failure& failure) { return error_of(failure); });
   }
 
-  template <typename Body>
-  auto attempt(Body& body) -> Result<std::invoke_result_t<Body>> {
-    auto result = guarded([&] {
-      if (connection_ == nullptr) {
-        connection_ =
-            connect(options_.conninfo, application_name("claims"), options_.connect_timeout);
-        if (std::exchange(connected_before_, true)) reconnects_.add();
-      }
-      return body();
-    });
-    // Whatever went wrong: a new connection is cheap here, and its state is known.
-    if (!result) connection_.reset();
-    return result;
+  [[nodiscard]] Limits limits(std::chrono::milliseconds lock_timeout) const {
+    return {.pipeline = options_.pipeline, .lock_timeout = std::max(lock_timeout, 1ms)};
   }
 
-  [[nodiscard]] std::string application_name(std::string_view role) const {
-    return "penstock/" + options_.pipeline + "/" + std::string(role);
-  }
-
-  void begin(pqxx::work& transaction) {
-    transaction.exec(transaction_preamble(options_.lock_timeout, options_.lock_timeout + 1s));
-  }
-
-  std::vector<ClaimAnswer> claim_in_time(std::span<const ClaimRequest> requests) {
-    for (int i = 0; i < kMostRaces; ++i) {
-      if (auto answers = try_claim(requests)) return *std::move(answers);
-    }
-    throw Failure(
-        {ErrorKind::unavailable, "other claims of the same partitions came in between", {}, {}});
-  }
-
-  // The same claim while whoever is in its way is made to leave.
-  std::vector<ClaimAnswer> claim_against(std::span<const ClaimRequest> requests) {
-    Blockers blockers({.conninfo = options_.conninfo,
-                       .application_name = application_name("unblock"),
-                       .waiting_pid = connection_->backendpid(),
-                       .connect_timeout = options_.connect_timeout});
-    try {
-      auto answers = claim_in_time(requests);
-      terminated_.add(blockers.stop().terminated);
-      return answers;
-    } catch (const std::exception& exception) {
-      Blockers::Report report = blockers.stop();
-      terminated_.add(report.terminated);
-      if (!timed_out(exception)) throw;
-      if (report.error) throw Failure(*std::move(report.error));
-      throw Failure({ErrorKind::deadline_exceeded,
-                     "the claim waits for a lock on penstock.offsets that is held by " +
-                         (report.strangers.empty() ? "somebody unknown" : report.strangers),
-                     "end that session, or wait for it", "55P03"});
-    }
-  }
-
-  // Nothing when another claim came in between.
-  std::optional<std::vector<ClaimAnswer>> try_claim(std::span<const ClaimRequest> requests) {
-    std::vector<ClaimAnswer> answers;
-    if (requests.empty()) return answers;
-    Columns keys;
-    for (const ClaimRequest& request : requests) keys.add(request.topic, request.id.partition);
-
-    pqxx::work transaction(*connection_);
-    begin(transaction);
-    const Rows rows = lock_rows(transaction, options_.pipeline, keys);
-    std::vector<const ClaimRequest*> wanted;
-    for (const ClaimRequest& request : requests) {
-      ClaimAnswer& answer = answers.emplace_back();
-      answer.id = request.id;
-      const auto row = rows.find({request.topic, request.id.partition});
-      if (row == rows.end()) {
-        answer.needs_initial = !request.initial;
-      } else {
-        answer.refused_reason = refusal(options_.pipeline, request, row->second);
-      }
-      if (!answer.needs_initial && answer.refused_reason.empty()) wanted.push_back(&request);
-    }
-
-    const std::map<Key, std::pair<Epoch, Offset>> taken = take(transaction, wanted);
-    if (taken.size() < wanted.size()) return std::nullopt;
-    transaction.commit();
-    for (std::size_t i = 0; i < requests.size(); ++i) {
-      const auto found = taken.find({requests[i].topic, requests[i].id.partition});
-      if (found != taken.end()) {
-        std::tie(answers[i].epoch, answers[i].next_offset) = found->second;
-        highest_[found->first] = answers[i].epoch;
-      }
-    }
-    claims_.add(taken.size());
-    return answers;
-  }
-
-  std::map<Key, std::pair<Epoch, Offset>> take(pqxx::transaction_base& transaction,
-                                               std::span<const ClaimRequest* const> wanted) {
-    std::map<Key, std::pair<Epoch, Offset>> taken;
-    if (wanted.empty()) return taken;
-    Columns keys;
-    std::vector<Offset> initials;
-    std::vector<std::string> clusters;
-    std::vector<std::string> topic_ids;
-    std::vector<std::int64_t> epochs;
-    for (const ClaimRequest* request : wanted) {
-      keys.add(request->topic, request->id.partition);
-      initials.push_back(request->initial.value_or(0));  // not used where a row is locked
-      clusters.push_back(request->cluster_id);
-      topic_ids.push_back(request->topic_id);
-      const auto known = highest_.find({request->topic, request->id.partition});
-      epochs.push_back((known == highest_.end() ? 0 : value_of(known->second)) + 1);
-    }
-    const pqxx::result result = transaction.exec(
-        "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
-        "backend_pid, cluster_id, topic_id) "
-        "SELECT $1, u.topic, u.partition, u.initial, u.epoch, $2, pg_backend_pid(), u.cluster_id, "
-        "u.topic_id FROM unnest($3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[], "
-        "$8::bigint[]) AS u(topic, partition, initial, cluster_id, topic_id, epoch) "
-        "ORDER BY u.topic, u.partition "
-        "ON CONFLICT (pipeline, topic, partition) DO UPDATE SET "
-        "epoch = greatest(o.epoch + 1, EXCLUDED.epoch), owner = EXCLUDED.owner, backend_pid = "
-        "EXCLUDED.backend_pid, "
-        "claimed_at = now(), "
-        "cluster_id = coalesce(nullif(EXCLUDED.cluster_id, ''), o.cluster_id), "
-        "topic_id = coalesce(nullif(EXCLUDED.topic_id, ''), o.topic_id) "
-        // A row that appeared since the locks were taken may belong to another topic.
-        "WHERE (o.cluster_id IN ('', EXCLUDED.cluster_id) OR EXCLUDED.cluster_id = '') "
-        "AND (o.topic_id IN ('', EXCLUDED.topic_id) OR EXCLUDED.topic_id = '') "
-        "RETURNING o.topic, o.partition, o.epoch, o.next_offset",
-        pqxx::params{options_.pipeline, options_.owner, keys.topics, keys.partitions, initials,
-                     clusters, topic_ids, epochs});
-    for (const auto& row : result) {
-      taken[{row[0].as<std::string>(), row[1].as<std::int32_t>()}] = {
-          Epoch{row[2].as<std::int64_t>()}, row[3].as<Offset>()};
-    }
-    return taken;
-  }
+  // Claims what is free, looks who holds the rest, and waits a second for it; or gives it up, with
+  // the reason, once that has taken too long.
+  Try<void> one_round(Connection& connection, Progress& progress);
+  // Waiting in vain for a lock is no failure.
+  Try<void> take(Connection& connection, Progress& progress, Held held,
+                 std::chrono::milliseconds wait);
+  Try<void> take_stored(Connection& connection, Progress& progress, Held held,
+                        std::vector<std::size_t>& missing);
+  // Claims these in the transaction that is open, commits it and answers.
+  Try<void> take_and_commit(Connection& connection, Progress& progress,
+                            const std::vector<std::size_t>& indexes);
+  // Tells those of ours to end that hold a row in the same transaction as when we came. What there
+  // is to say of each, by its transaction.
+  Try<std::map<std::string, std::string>> end_those_who_stay(Connection& connection,
+                                                             const Holders& before,
+                                                             const Holders& now);
 
   const Options options_;
-  std::unique_ptr<pqxx::connection> connection_;
-  std::map<Key, Epoch> highest_;  // that a claim was given
-  bool connected_before_ = false;
+  postgres::Pool& pool_;
+  Mutex mutex_;
+  std::map<Key, Epoch> highest_ GUARDED_BY(mutex_);  // that a claim was given
   Counter claims_;
   Counter lock_timeouts_;
-  Counter terminated_;
-  Counter reconnects_;
+  Counter ended_backends_;
 };
 
-Claims::Claims(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
-Claims::~Claims() = default;
+// ---- A claim
 
-Result<std::vector<ClaimAnswer>> Claims::claim(std::span<const ClaimRequest> requests) {
-  return impl_->claim(requests);
+Try<void> Claims::Impl::one_round(Connection& connection, Progress& progress) {
+  connection.set_reply_timeout(kSilence);
+  if (auto taken = take(connection, progress, Held::skip, kOneWait); !taken) return taken;
+  if (progress.open.empty()) return {};
+  auto holders = find_holders(connection, limits(kOneWait), progress.open_keys());
+  if (!holders) return std::unexpected(std::move(holders.error()));
+  if (!progress.first) progress.first = *holders;
+
+  if (progress.patience_left() <= 0ms && !progress.ended) {
+    lock_timeouts_.add();
+    auto told = end_those_who_stay(connection, *progress.first, *holders);
+    if (!told) return std::unexpected(std::move(told.error()));
+    progress.ended = std::move(*told);
+    if (!progress.ended->empty()) {
+      progress.patience = std::chrono::steady_clock::now() + kAfterEnding;
+    }
+  }
+  const auto left = progress.patience_left();
+  if (left > 0ms) return take(connection, progress, Held::wait_for, std::min(kOneWait, left));
+  for (const std::size_t i : progress.open) {
+    progress.answers[i].waiting_reason =
+        reason_of(key_of(progress.requests[i]), *holders, *progress.ended);
+  }
+  progress.open.clear();
+  return {};
 }
 
-Result<void> Claims::release(std::span<const Claimed> claimed) { return impl_->release(claimed); }
+Try<void> Claims::Impl::take(Connection& connection, Progress& progress, Held held,
+                             std::chrono::milliseconds wait) {
+  std::vector<std::size_t> missing;
+  Try<void> done = begin(connection, limits(wait));
+  if (done) done = take_stored(connection, progress, held, missing);
+  if (done && !missing.empty()) {
+    // In a transaction of its own: another one that makes the same row keeps us waiting, and must
+    // not keep back those that are there.
+    done = begin(connection, limits(wait));
+    if (done) done = take_and_commit(connection, progress, missing);
+  }
+  if (done) return {};
+  if (!timed_out(done.error()) || done.error().connection_lost) return done;
+  roll_back(connection);
+  return {};
+}
 
-Result<std::vector<StoredPosition>> Claims::read(std::span<const PartitionName> partitions) {
-  return impl_->read(partitions);
+Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, Held held,
+                                    std::vector<std::size_t>& missing) {
+  auto rows = lock_rows(connection, options_.pipeline, progress.open_keys(), held);
+  if (!rows) return std::unexpected(std::move(rows.error()));
+  std::vector<std::size_t> free;
+  for (const std::size_t i : progress.open) {
+    ClaimAnswer& answer = progress.answers[i];
+    const ClaimRequest& request = progress.requests[i];
+    const auto row = rows->find(key_of(request));
+    if (row == rows->end()) {
+      answer.needs_initial = !request.initial;
+      if (request.initial) missing.push_back(i);
+    } else if (row->second.locked) {
+      answer.refused_reason = refusal(options_.pipeline, request, row->second);
+      if (answer.refused_reason.empty()) free.push_back(i);
+    }
+  }
+  std::erase_if(progress.open, [&](std::size_t i) {
+    return progress.answers[i].needs_initial || !progress.answers[i].refused_reason.empty();
+  });
+  return take_and_commit(connection, progress, free);
+}
+
+Try<void> Claims::Impl::take_and_commit(Connection& connection, Progress& progress,
+                                        const std::vector<std::size_t>& indexes) {
+  std::vector<Claim> claims;
+  {
+    const MutexLock lock(mutex_);
+    for (const std::size_t i : indexes) {
+      const auto known = highest_.find(key_of(progress.requests[i]));
+      const std::int64_t highest = known == highest_.end() ? 0 : value_of(known->second);
+      claims.push_back({.request = &progress.requests[i], .least = Epoch{highest + 1}});
+    }
+  }
+  auto taken = take_rows(connection, options_.pipeline, options_.owner, claims);
+  if (!taken) return std::unexpected(std::move(taken.error()));
+  if (auto committed = commit(connection); !committed) return committed;
+  const MutexLock lock(mutex_);
+  for (const std::size_t i : indexes) {
+    const auto found = taken->find(key_of(progress.requests[i]));
+    if (found == taken->end()) continue;
+    progress.answers[i].epoch = found->second.epoch;
+    progress.answers[i].next_offset = found->second.next_offset;
+    Epoch& highest = highest_[found->first];
+    highest = std::max(highest, found->second.epoch);
+  }
+  std::erase_if(progress.open,
+                [&](std::size_t i) { return progress.answers[i].epoch != Epoch::none; });
+  claims_.add(taken->size());
+  return {};
+}
+
+Try<std::map<std::string, std::string>> Claims::Impl::end_those_who_stay(Connection& connection,
+                                                                         const Holders& before,
+                                                                         const Holders& now) {
+  std::map<std::string, std::string> outcome;
+  for (const auto& [key, holder] : now.rows) {
+    const auto was = before.rows.find(key);
+    if (!holder.ours || was == before.rows.end() || was->second.transaction != holder.transaction ||
+        outcome.contains(holder.transaction)) {
+      continue;
+    }
+    const auto told = end_backend(connection, limits(kOneWait), holder);
+    if (told) {
+      if (*told) ended_backends_.add();
+      outcome[holder.transaction] = ", which was told to end and is still there";
+    } else if (told.error().error.sqlstate == "42501") {
+      outcome[holder.transaction] =
+          ", which this role may not end: run every instance under the same role, or GRANT "
+          "pg_signal_backend to this one";
+    } else {
+      return std::unexpected(told.error());
+    }
+  }
+  return outcome;
+}
+
+// ---- Giving up
+
+Result<void> Claims::Impl::release(std::span<const std::shared_ptr<Chain>> chains,
+                                   const std::stop_token& stop) {
+  if (chains.empty()) return {};
+  KeyColumns keys;
+  ArrayText epochs;
+  for (const std::shared_ptr<Chain>& chain : chains) {
+    keys.add(chain->plan->topic(chain->partition.topic), chain->partition.partition);
+    epochs.add(value_of(chain->epoch));
+  }
+  return with_connection(stop, [&](Connection& connection) -> Try<void> {
+    Try<void> done = begin(connection, limits(options_.lock_timeout));
+    if (done) done = release_rows(connection, options_.pipeline, keys, epochs);
+    if (done) done = commit(connection);
+    return done;
+  });
+}
+
+// ---- Claims
+
+Claims::Claims(Options options, postgres::Pool& pool)
+    : impl_(std::make_unique<Impl>(std::move(options), pool)) {}
+Claims::~Claims() = default;
+
+Result<std::vector<ClaimAnswer>> Claims::claim(std::span<const ClaimRequest> requests,
+                                               const std::stop_token& stop) {
+  return impl_->claim(requests, stop);
+}
+
+Result<void> Claims::release(std::span<const std::shared_ptr<Chain>> chains,
+                             const std::stop_token& stop) {
+  return impl_->release(chains, stop);
 }
 
 Claims::Counters Claims::counters() const { return impl_->counters(); }

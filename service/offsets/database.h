@@ -1,4 +1,4 @@
-// What migrations and claims share: a connection to the primary, and failures as values.
+// What migrations and claims share: what failures mean to people; and libpqxx for migrations.
 //
 // Inside offsets/ only. libpqxx throws; nothing of it leaves this folder.
 // Threads: free functions; a connection belongs to one thread at a time.
@@ -16,27 +16,20 @@
 namespace pqxx {
 class connection;
 }
+namespace penstock::postgres {
+struct Failure;
+}
 
 namespace penstock::offsets {
 
-// Connects to the one server of `conninfo` that can be written to. Throws.
-//
-// Keepalives and tcp_user_timeout are set unless the user did: a server that vanished without a
-// word is noticed within about 15 s.
+// Connects as postgres::Connection does, and throws.
 [[nodiscard]] std::unique_ptr<pqxx::connection> connect(const std::string& conninfo,
                                                         const std::string& application_name,
                                                         std::chrono::milliseconds timeout);
 
-// The first statements of every transaction here: what a role's settings may say about isolation
-// must not change the protocol, and no wait is without an end. SET LOCAL only, so that a pooler
-// may stand in between.
-[[nodiscard]] std::string transaction_preamble(std::chrono::milliseconds lock_timeout,
-                                               std::chrono::milliseconds statement_timeout);
-
-// What an exception means to the caller.
+// What a failure means to the caller, and what to do about it.
+[[nodiscard]] Error error_of(const postgres::Failure& failure);
 [[nodiscard]] Error error_of(const std::exception& exception);
-// True for a lock or a statement that was waited for in vain.
-[[nodiscard]] bool timed_out(const std::exception& exception);
 
 // Runs `body` and turns what it throws into an Error.
 template <typename Body>
@@ -54,9 +47,9 @@ auto guarded(Body&& body) -> Result<std::invoke_result_t<Body>> {
 }
 
 // Thrown by `body` to leave guarded() with this error.
-class Failure : public std::exception {
+class MigrationFailure : public std::exception {
  public:
-  explicit Failure(Error error) : error_(std::move(error)) {}
+  explicit MigrationFailure(Error error) : error_(std::move(error)) {}
   [[nodiscard]] const char* what() const noexcept override { return error_.message.c_str(); }
   [[nodiscard]] const Error& error() const { return error_; }
 

@@ -6,6 +6,7 @@
 #include <pqxx/pqxx>
 
 #include "offsets/database.h"
+#include "postgres/pool.h"
 
 namespace penstock::offsets {
 namespace {
@@ -15,6 +16,7 @@ using namespace std::chrono_literals;
 // Not "penstock/…": a claim that is blocked ends backends of that name, and must not end this one.
 constexpr const char* kApplicationName = "penstock-migrate";
 constexpr auto kConnectTimeout = 10s;
+constexpr auto kAnswerLimit = 10s;
 // "penstock" as a number: advisory locks are shared by everyone in the database.
 constexpr const char* kTakeLock = "SELECT pg_advisory_xact_lock(8100407318203394927)";
 
@@ -26,23 +28,36 @@ struct Applied {
 };
 using AppliedByVersion = std::map<int, Applied>;
 
+// Whether there is a history at all, and what it says.
+constexpr const char* kHasHistory =
+    "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+    "ON n.oid = c.relnamespace WHERE n.nspname = 'penstock' AND c.relname = 'schema_migrations')";
+constexpr const char* kReadHistory =
+    "SELECT version, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', "
+    "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), backward_compatible "
+    "FROM penstock.schema_migrations ORDER BY version";
+
 AppliedByVersion read_applied(pqxx::transaction_base& transaction) {
   AppliedByVersion applied;
-  const bool there =
-      transaction
-          .exec(
-              "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-              "ON n.oid = c.relnamespace WHERE n.nspname = 'penstock' AND "
-              "c.relname = 'schema_migrations')")
-          .one_field()
-          .as<bool>();
-  if (!there) return applied;
-  for (const auto& row :
-       transaction.exec("SELECT version, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', "
-                        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), backward_compatible "
-                        "FROM penstock.schema_migrations ORDER BY version")) {
+  if (!transaction.exec(kHasHistory).one_field().as<bool>()) return applied;
+  for (const auto& row : transaction.exec(kReadHistory)) {
     applied[row[0].as<int>()] = {row[1].as<std::string>(), row[2].as<std::string>(),
                                  row[3].as<std::string>(), row[4].as<bool>()};
+  }
+  return applied;
+}
+
+// The same for those who must not wait without an end.
+postgres::Try<AppliedByVersion> read_applied(postgres::Connection& connection) {
+  AppliedByVersion applied;
+  auto there = connection.execute(kHasHistory, {});
+  if (!there) return std::unexpected(std::move(there.error()));
+  if (!there->is_true(0, 0)) return applied;
+  auto rows = connection.execute(kReadHistory, {});
+  if (!rows) return std::unexpected(std::move(rows.error()));
+  for (int row = 0; row < rows->rows(); ++row) {
+    applied[std::stoi(rows->string(row, 0))] = {rows->string(row, 1), rows->string(row, 2),
+                                                rows->string(row, 3), rows->is_true(row, 4)};
   }
   return applied;
 }
@@ -53,12 +68,12 @@ std::string label(int version, std::string_view name) {
   return number.append("_").append(name);
 }
 
-Failure unknown_migration(int version, const Applied& record, std::string hint) {
-  return Failure({ErrorKind::conflict,
-                  "the database has migration " + label(version, record.name) +
-                      ", which this binary does not know",
-                  std::move(hint),
-                  {}});
+MigrationFailure unknown_migration(int version, const Applied& record, std::string hint) {
+  return MigrationFailure({ErrorKind::conflict,
+                           "the database has migration " + label(version, record.name) +
+                               ", which this binary does not know",
+                           std::move(hint),
+                           {}});
 }
 
 // Throws `conflict` when this binary and the database do not belong together.
@@ -71,11 +86,12 @@ void check_history(const AppliedByVersion& applied, std::span<const Migration> m
                               "a newer Penstock has been here: use that version or a later one");
     }
     if (own->checksum != record.checksum) {
-      throw Failure({ErrorKind::conflict,
-                     "migration " + label(version, record.name) +
-                         " was applied with other SQL than this binary's",
-                     "use the version that applied it; applied migrations must never change",
-                     {}});
+      throw MigrationFailure(
+          {ErrorKind::conflict,
+           "migration " + label(version, record.name) +
+               " was applied with other SQL than this binary's",
+           "use the version that applied it; applied migrations must never change",
+           {}});
     }
   }
 }
@@ -101,13 +117,16 @@ std::vector<int> run(const std::string& conninfo, std::chrono::milliseconds lock
   while (true) {
     pqxx::work transaction(*connection);
     // No statement timeout: building an index may take as long as it takes.
-    transaction.exec(transaction_preamble(lock_wait, 0ms));
+    transaction.exec(
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; "
+        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = " +
+        std::to_string(lock_wait.count()));
     try {
       transaction.exec(kTakeLock);
     } catch (const pqxx::sql_error& error) {
-      if (!timed_out(error)) throw;
-      throw Failure({ErrorKind::deadline_exceeded, "another migration is still running",
-                     "wait for it to end, then try again", error.sqlstate()});
+      if (error.sqlstate() != "55P03") throw;
+      throw MigrationFailure({ErrorKind::deadline_exceeded, "another migration is still running",
+                              "wait for it to end, then try again", error.sqlstate()});
     }
     const std::optional<int> version = step(transaction);
     if (!version) return done;
@@ -164,10 +183,10 @@ Result<std::vector<int>> migrate_up(const std::string& conninfo, std::optional<i
                                     std::chrono::milliseconds lock_wait) {
   return guarded([&] {
     if (target && std::ranges::find(migrations, *target, &Migration::version) == migrations.end()) {
-      throw Failure({ErrorKind::invalid_argument,
-                     "there is no migration " + std::to_string(*target),
-                     {},
-                     {}});
+      throw MigrationFailure({ErrorKind::invalid_argument,
+                              "there is no migration " + std::to_string(*target),
+                              {},
+                              {}});
     }
     return run(conninfo, lock_wait, [&](pqxx::work& transaction) -> std::optional<int> {
       const AppliedByVersion applied = read_applied(transaction);
@@ -191,7 +210,7 @@ Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps,
                                       std::chrono::milliseconds lock_wait) {
   return guarded([&] {
     if (steps < 1) {
-      throw Failure(
+      throw MigrationFailure(
           {ErrorKind::invalid_argument, "the number of steps must be at least 1", {}, {}});
     }
     int left = steps;
@@ -214,14 +233,16 @@ Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps,
   });
 }
 
-Result<bool> is_current(const std::string& conninfo, std::span<const Migration> migrations) {
+Result<bool> is_current(postgres::Pool& pool, const std::stop_token& stop,
+                        std::span<const Migration> migrations) {
+  const auto applied = pool.with_connection(
+      stop, kAnswerLimit,
+      [](postgres::Connection& connection) { return read_applied(connection); });
+  if (!applied) return std::unexpected(error_of(applied.error()));
   return guarded([&] {
-    const auto connection = connect(conninfo, kApplicationName, kConnectTimeout);
-    pqxx::work transaction(*connection);
-    const AppliedByVersion applied = read_applied(transaction);
-    check_history(applied, migrations);
-    return std::ranges::all_of(migrations,
-                               [&](const Migration& own) { return applied.contains(own.version); });
+    check_history(*applied, migrations);
+    return std::ranges::all_of(
+        migrations, [&](const Migration& own) { return applied->contains(own.version); });
   });
 }
 

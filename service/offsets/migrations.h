@@ -4,8 +4,8 @@
 // together with its record in penstock.schema_migrations, under an advisory lock: of two processes
 // that migrate at once, one waits and then finds nothing to do.
 //
-// Called by cli (migrate) and app (start-up, readiness), from any one thread; every call connects
-// by itself and closes again.
+// Called by cli (migrate) and app (start-up, readiness), from any thread. What changes the schema
+// connects by itself and closes again; is_current() asks over the pool that is there.
 //
 // Failure: `unavailable` when the database is away, `permission_denied` with the grants that are
 // missing (docs/operations.md), `conflict` when the database and this binary do not belong
@@ -17,11 +17,16 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/error.h"
+
+namespace penstock::postgres {
+class Pool;
+}
 
 namespace penstock::offsets {
 
@@ -79,7 +84,9 @@ struct MigrationStatus {
     std::chrono::milliseconds lock_wait = std::chrono::seconds(60));
 
 // True when nothing is pending. Needs no more than USAGE on the schema and SELECT on the table.
+// Ends soon after a stop was requested (`cancelled`).
 [[nodiscard]] Result<bool> is_current(
-    const std::string& conninfo, std::span<const Migration> migrations = embedded_migrations());
+    postgres::Pool& pool, const std::stop_token& stop,
+    std::span<const Migration> migrations = embedded_migrations());
 
 }  // namespace penstock::offsets

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
-#include <memory>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "core/log.h"
 #include "postgres/connection.h"
+#include "postgres/pool.h"
+#include "postgres/pooler.h"
 #include "text/nearest_names.h"
 
 namespace penstock::postgres {
@@ -17,39 +18,25 @@ namespace {
 
 constexpr int kOldestVersion = 140000;
 
-struct CatalogSession {
-  explicit CatalogSession(const std::stop_token& stop) : on_stop(stop, [this] { wakeup.stop(); }) {}
+// Something that a person must change, on their side or on the server's.
+std::unexpected<Failure> refused(Error error) {
+  Failure failure;
+  failure.failure = FailureClass::configuration;
+  failure.error = std::move(error);
+  return std::unexpected(std::move(failure));
+}
+std::unexpected<Failure> refused(ErrorKind kind, std::string message, std::string hint,
+                                 std::string sqlstate = {}) {
+  return refused(Error{kind, std::move(message), std::move(hint), std::move(sqlstate)});
+}
 
-  Wakeup wakeup{system_clock()};
-  std::stop_callback<std::function<void()>> on_stop;
-  std::unique_ptr<Connection> connection;
-
-  Result<Reply> query(const std::string& sql, std::initializer_list<std::optional<std::string>> p) {
-    auto reply = connection->execute(sql, p);
-    if (!reply) return std::unexpected(std::move(reply.error().error));
-    return std::move(*reply);
-  }
-};
-
-Result<std::unique_ptr<CatalogSession>> open(const std::string& conninfo,
-                                             std::chrono::milliseconds timeout,
-                                             const std::stop_token& stop) {
-  auto session = std::make_unique<CatalogSession>(stop);
-  const std::vector<Connection::Setting> defaults{{"target_session_attrs", "read-write"}};
-  const std::vector<Connection::Setting> overrides{{"application_name", "penstock/catalog"},
-                                                   {"client_encoding", "UTF8"}};
-  auto opened = Connection::open(conninfo, defaults, overrides, timeout, session->wakeup);
-  if (!opened) {
-    Error error = std::move(opened.error().error);
-    if (error.message.contains("session is read-only") ||
-        error.message.contains("server is in hot standby mode")) {
-      error.hint = "Penstock writes: name the primary, or all hosts of the cluster";
-    }
-    return std::unexpected(std::move(error));
-  }
-  session->connection = std::move(*opened);
-  session->connection->set_reply_timeout(timeout);
-  return session;
+// Runs `body` with a connection of the pool.
+template <typename Body>
+auto ask(Pool& pool, const std::stop_token& stop, std::chrono::milliseconds limit, Body body)
+    -> Result<typename std::invoke_result_t<Body, Connection&>::value_type> {
+  return pool.with_connection(stop, limit, std::move(body)).transform_error([](Failure failure) {
+    return std::move(failure.error);
+  });
 }
 
 struct TypeName {
@@ -97,7 +84,8 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.type::bigint,
        (a.atthasdef AND a.attgenerated = '') OR a.attidentity <> '' OR b.has_default,
        a.attgenerated <> '' OR a.attidentity = 'a',
        has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-       coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace
+       coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace,
+       t.typarray::bigint
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum
 JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
@@ -132,28 +120,29 @@ std::string_view relation_kind(char kind) {
   }
 }
 
-Result<void> check_relation(const std::string& name, const Reply& row) {
+Try<void> check_relation(const std::string& name, const Reply& row) {
   const char kind = row.text(0, 3).front();
   if (kind != 'r' && kind != 'p') {
-    return fail(ErrorKind::invalid_argument,
-                name + " is " + std::string(relation_kind(kind)) + ", and Penstock writes tables",
-                kind == 'f' ? "rows behind a foreign table do not commit together with the position"
-                            : "name the table behind it");
+    return refused(
+        ErrorKind::invalid_argument,
+        name + " is " + std::string(relation_kind(kind)) + ", and Penstock writes tables",
+        kind == 'f' ? "rows behind a foreign table do not commit together with the position"
+                    : "name the table behind it");
   }
   if (row.is_true(0, 5)) {
-    return fail(ErrorKind::invalid_argument,
-                "row-level security applies to " + name + " for role " + row.string(0, 8) +
-                    ", and COPY does not work with it",
-                "ALTER ROLE " + quote_identifier(row.text(0, 8)) + " BYPASSRLS");
+    return refused(ErrorKind::invalid_argument,
+                   "row-level security applies to " + name + " for role " + row.string(0, 8) +
+                       ", and COPY does not work with it",
+                   "ALTER ROLE " + quote_identifier(row.text(0, 8)) + " BYPASSRLS");
   }
   if (row.is_true(0, 6)) {
-    return fail(ErrorKind::invalid_argument,
-                name + " has an ON INSERT rule, which COPY does not run",
-                "use a trigger instead of the rule");
+    return refused(ErrorKind::invalid_argument,
+                   name + " has an ON INSERT rule, which COPY does not run",
+                   "use a trigger instead of the rule");
   }
   if (row.is_true(0, 7)) {
-    return fail(ErrorKind::invalid_argument, name + " has a partition that is a foreign table",
-                "rows behind a foreign table do not commit together with the position");
+    return refused(ErrorKind::invalid_argument, name + " has a partition that is a foreign table",
+                   "rows behind a foreign table do not commit together with the position");
   }
   if (row.text(0, 4) == "u") {
     log(LogLevel::warning, "table_is_unlogged",
@@ -184,8 +173,8 @@ void describe_type(ColumnDescription& column, std::string_view type_name, char t
   }
 }
 
-Result<Error> no_such_table(CatalogSession& session, const std::string& table) {
-  auto tables = session.query(
+Try<Error> no_such_table(Connection& connection, const std::string& table) {
+  auto tables = connection.execute(
       "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname "
       "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
       "WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' "
@@ -203,7 +192,8 @@ Result<Error> no_such_table(CatalogSession& session, const std::string& table) {
 }
 
 // A message of PostgreSQL's about a table that cannot even be looked up.
-Error lookup_error(Error error, const std::string& table) {
+Failure lookup_failure(Failure failure, const std::string& table) {
+  Error& error = failure.error;
   if (error.sqlstate == "42501") {
     error.kind = ErrorKind::permission_denied;
     error.hint = "GRANT USAGE ON SCHEMA " + table.substr(0, table.find('.')) +
@@ -213,61 +203,54 @@ Error lookup_error(Error error, const std::string& table) {
     error.message = "'" + table + "' is no table name: " + error.message;
     error.hint = R"(write table, schema.table or schema."Table With Capitals")";
   }
-  return error;
+  return failure;
 }
 
-}  // namespace
-
-Result<ServerDescription> check_server(const std::string& conninfo,
-                                       std::chrono::milliseconds timeout,
-                                       const std::stop_token& stop) {
-  auto session = open(conninfo, timeout, stop);
-  if (!session) return std::unexpected(std::move(session.error()));
-  auto row = (*session)->query(
-      "SELECT current_database(), current_user, current_setting('server_encoding'), "
-      "pg_is_in_recovery(), current_setting('transaction_read_only')::boolean, "
-      "has_function_privilege('pg_control_system()', 'EXECUTE')",
-      {});
-  if (!row) return std::unexpected(std::move(row.error()));
-  ServerDescription server{.version = (*session)->connection->server_version(),
-                           .host = (*session)->connection->host(),
-                           .port = (*session)->connection->port(),
-                           .database = row->string(0, 0),
-                           .user = row->string(0, 1),
-                           .system_identifier = {}};
-  if (server.version < kOldestVersion) {
-    return fail(ErrorKind::invalid_argument,
-                "this is PostgreSQL " + (*session)->connection->parameter("server_version"),
-                "Penstock needs PostgreSQL 14 or later");
+Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const std::string& id,
+                                                 bool& may_insert) {
+  auto columns = connection.execute(kColumns, {id});
+  if (!columns) return std::unexpected(std::move(columns.error()));
+  const auto oid = [&](int row, int column) {
+    return static_cast<std::uint32_t>(std::stoul(columns->string(row, column)));
+  };
+  std::vector<ColumnDescription> descriptions;
+  for (int row = 0; row < columns->rows(); ++row) {
+    ColumnDescription& column = descriptions.emplace_back();
+    column.name = columns->string(row, 0);
+    column.type_name = columns->string(row, 1);
+    column.type_oid = oid(row, 2);
+    column.element_oid = oid(row, 3);
+    column.array_oid = oid(row, 12);
+    column.is_array = column.element_oid != 0;
+    column.not_null = columns->is_true(row, 7);
+    column.has_default = columns->is_true(row, 8);
+    column.is_generated = columns->is_true(row, 9);
+    may_insert = may_insert || columns->is_true(row, 10);
+    describe_type(column, columns->text(row, 4), columns->text(row, 5).front(),
+                  columns->is_true(row, 11), std::stoi(columns->string(row, 6)));
   }
-  if (row->text(0, 2) != "UTF8") {
-    return fail(ErrorKind::invalid_argument,
-                "database " + server.database + " has the encoding " + row->string(0, 2),
-                "Penstock needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0");
-  }
-  if (row->is_true(0, 3) || row->is_true(0, 4)) {
-    return fail(ErrorKind::unavailable,
-                row->is_true(0, 3) ? "this server is a standby" : "this session is read-only",
-                "name the primary, or take default_transaction_read_only off", "25006");
-  }
-  if (row->is_true(0, 5)) {
-    if (auto id = (*session)->query("SELECT system_identifier FROM pg_control_system()", {})) {
-      server.system_identifier = id->string(0, 0);
-    }
-  }
-  return server;
+  return descriptions;
 }
 
-Result<TableDescription> describe_table(const std::string& conninfo, const std::string& table,
-                                        std::chrono::milliseconds timeout,
-                                        const std::stop_token& stop) {
-  auto session = open(conninfo, timeout, stop);
-  if (!session) return std::unexpected(std::move(session.error()));
-  auto relation = (*session)->query(kRelation, {table});
-  if (!relation) return std::unexpected(lookup_error(std::move(relation.error()), table));
+Try<std::vector<std::string>> read_primary_key(Connection& connection, const std::string& id) {
+  auto rows = connection.execute(
+      "SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) "
+      "JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attnum = k.attnum "
+      "WHERE i.indrelid = $1::oid AND i.indisprimary ORDER BY k.place",
+      {id});
+  if (!rows) return std::unexpected(std::move(rows.error()));
+  std::vector<std::string> key;
+  for (int row = 0; row < rows->rows(); ++row) key.push_back(rows->string(row, 0));
+  return key;
+}
+
+Try<TableDescription> describe_on(Connection& connection, const std::string& table) {
+  auto relation = connection.execute(kRelation, {table});
+  if (!relation) return std::unexpected(lookup_failure(std::move(relation.error()), table));
   if (relation->rows() == 0) {
-    auto error = no_such_table(**session, table);
-    return std::unexpected(error ? std::move(*error) : std::move(error.error()));
+    auto error = no_such_table(connection, table);
+    if (!error) return std::unexpected(std::move(error.error()));
+    return refused(std::move(*error));
   }
   TableDescription description;
   description.schema = relation->string(0, 1);
@@ -278,41 +261,81 @@ Result<TableDescription> describe_table(const std::string& conninfo, const std::
   }
 
   const std::string id = relation->string(0, 0);
-  auto columns = (*session)->query(kColumns, {id});
-  if (!columns) return std::unexpected(std::move(columns.error()));
   bool may_insert = false;
-  for (int row = 0; row < columns->rows(); ++row) {
-    ColumnDescription column;
-    column.name = columns->string(row, 0);
-    column.type_name = columns->string(row, 1);
-    column.type_oid = static_cast<std::uint32_t>(std::stoul(columns->string(row, 2)));
-    column.element_oid = static_cast<std::uint32_t>(std::stoul(columns->string(row, 3)));
-    column.is_array = column.element_oid != 0;
-    column.not_null = columns->is_true(row, 7);
-    column.has_default = columns->is_true(row, 8);
-    column.is_generated = columns->is_true(row, 9);
-    may_insert = may_insert || columns->is_true(row, 10);
-    describe_type(column, columns->text(row, 4), columns->text(row, 5).front(),
-                  columns->is_true(row, 11), std::stoi(columns->string(row, 6)));
-    description.columns.push_back(std::move(column));
-  }
+  auto columns = read_columns(connection, id, may_insert);
+  if (!columns) return std::unexpected(std::move(columns.error()));
+  description.columns = std::move(*columns);
   if (!may_insert) {
-    return fail(ErrorKind::permission_denied,
-                "role " + relation->string(0, 8) + " may not INSERT into " + name,
-                "GRANT INSERT ON " + name + " TO " + quote_identifier(relation->text(0, 8)),
-                "42501");
+    return refused(ErrorKind::permission_denied,
+                   "role " + relation->string(0, 8) + " may not INSERT into " + name,
+                   "GRANT INSERT ON " + name + " TO " + quote_identifier(relation->text(0, 8)),
+                   "42501");
   }
-
-  auto key = (*session)->query(
-      "SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) "
-      "JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attnum = k.attnum "
-      "WHERE i.indrelid = $1::oid AND i.indisprimary ORDER BY k.place",
-      {id});
+  auto key = read_primary_key(connection, id);
   if (!key) return std::unexpected(std::move(key.error()));
-  for (int row = 0; row < key->rows(); ++row) {
-    description.primary_key.push_back(key->string(row, 0));
-  }
+  description.primary_key = std::move(*key);
   return description;
+}
+
+Try<ServerDescription> check_on(Connection& connection, const Pool::Options& options) {
+  auto row = connection.execute(
+      "SELECT current_database(), current_user, current_setting('server_encoding'), "
+      "pg_is_in_recovery(), current_setting('transaction_read_only')::boolean, "
+      "has_function_privilege('pg_control_system()', 'EXECUTE')",
+      {});
+  if (!row) return std::unexpected(std::move(row.error()));
+  ServerDescription server{.version = connection.server_version(),
+                           .host = connection.host(),
+                           .port = connection.port(),
+                           .database = row->string(0, 0),
+                           .user = row->string(0, 1),
+                           .system_identifier = {}};
+  if (server.version < kOldestVersion) {
+    return refused(ErrorKind::invalid_argument,
+                   "this is PostgreSQL " + connection.parameter("server_version"),
+                   "Penstock needs PostgreSQL 14 or later");
+  }
+  if (row->text(0, 2) != "UTF8") {
+    return refused(ErrorKind::invalid_argument,
+                   "database " + server.database + " has the encoding " + row->string(0, 2),
+                   "Penstock needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0");
+  }
+  if (row->is_true(0, 3) || row->is_true(0, 4)) {
+    return refused(ErrorKind::unavailable,
+                   row->is_true(0, 3) ? "this server is a standby" : "this session is read-only",
+                   "name the primary, or take default_transaction_read_only off", "25006");
+  }
+  auto behind = is_behind_pooler(connection, options.conninfo, options.application_name);
+  if (!behind) return std::unexpected(std::move(behind.error()));
+  server.behind_pooler = *behind;
+  if (row->is_true(0, 5)) {
+    if (auto id = connection.execute("SELECT system_identifier FROM pg_control_system()")) {
+      server.system_identifier = id->string(0, 0);
+    }
+  }
+  return server;
+}
+
+}  // namespace
+
+Result<ServerDescription> check_server(Pool& pool, const std::stop_token& stop,
+                                       std::chrono::milliseconds limit) {
+  return ask(pool, stop, limit,
+             [&](Connection& connection) { return check_on(connection, pool.options()); });
+}
+
+Result<TableDescription> describe_table(Pool& pool, const std::string& table,
+                                        const std::stop_token& stop,
+                                        std::chrono::milliseconds limit) {
+  return ask(pool, stop, limit, [&](Connection& connection) -> Try<TableDescription> {
+    if (auto begun = connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        !begun) {
+      return std::unexpected(std::move(begun.error()));
+    }
+    auto description = describe_on(connection, table);
+    static_cast<void>(connection.execute("ROLLBACK"));  // if it fails, nobody uses it again
+    return description;
+  });
 }
 
 }  // namespace penstock::postgres

@@ -3,10 +3,11 @@
 //
 // Place in the flow: app/ calls both at start and `penstock check --online` does; compute/ binds
 // expressions to the description, lanes encode by it.
-// Threads: free functions without state; each call opens and closes a connection of its own.
+// Threads: free functions without state; each call leases a connection of the pool.
 // Failure: a value. `unavailable` is worth another try; all other kinds need a person. No message
 // ever holds the password or the rest of the connection string. Stop: a stop that is requested ends
-// the waiting with `cancelled`.
+// the waiting with `cancelled`; without one the answer comes within about `limit`, besides
+// connecting.
 #pragma once
 
 #include <chrono>
@@ -19,6 +20,8 @@
 
 namespace penstock::postgres {
 
+class Pool;
+
 struct ServerDescription {
   int version = 0;   // as server_version_num: 170005
   std::string host;  // a directory when it is a Unix socket
@@ -26,22 +29,24 @@ struct ServerDescription {
   std::string database;
   std::string user;
   std::string system_identifier;  // empty when the role may not read it
+  bool behind_pooler = false;     // in session mode
 };
 
-// Connects and checks that Penstock can work there: PostgreSQL 14 or later, encoding UTF8, and a
-// session that may write (not a standby, not default_transaction_read_only).
+// Checks that Penstock can work there: PostgreSQL 14 or later, encoding UTF8, a session that may
+// write (not a standby, not default_transaction_read_only), and that is ours: a pooler may stand
+// between only if it keeps a session together.
 [[nodiscard]] Result<ServerDescription> check_server(
-    const std::string& conninfo, std::chrono::milliseconds timeout = std::chrono::seconds(10),
-    const std::stop_token& stop = {});
+    Pool& pool, const std::stop_token& stop = {},
+    std::chrono::milliseconds limit = std::chrono::seconds(10));
 
 // Reads `table`, which is "schema.table" or found by the role's search_path; quotes as in SQL
-// (orders, public.orders, "Order Lines", app."Order").
+// (orders, public.orders, "Order Lines", app."Order"). All that it says is of one moment.
 // not_found: names the nearest tables. invalid_argument: a relation that cannot be written exactly
 // once by both write methods (view, foreign table, row-level security, ON INSERT rule), says why.
 // permission_denied: names the GRANT that fixes it. A partitioned table is written through its
 // parent. Columns of a type that Penstock cannot write are there as `unsupported`.
 [[nodiscard]] Result<TableDescription> describe_table(
-    const std::string& conninfo, const std::string& table,
-    std::chrono::milliseconds timeout = std::chrono::seconds(10), const std::stop_token& stop = {});
+    Pool& pool, const std::string& table, const std::stop_token& stop = {},
+    std::chrono::milliseconds limit = std::chrono::seconds(10));
 
 }  // namespace penstock::postgres

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "postgres/conninfo.h"
+
 namespace penstock::postgres {
 namespace {
 
@@ -52,6 +54,9 @@ std::string connect_hint(std::string_view sqlstate, std::string_view text) {
   if (sqlstate == "28000") return "check the role and the server's pg_hba.conf";
   if (sqlstate == "3D000") return "create the database, or correct its name";
   if (sqlstate == "53300") return "raise max_connections, or use fewer lanes";
+  if (text.contains("session is read-only") || text.contains("server is in hot standby mode")) {
+    return "Penstock writes: name the primary, or all hosts of the cluster";
+  }
   if (sqlstate.empty() && text.contains("no password supplied")) {
     return "put the password into the connection string or PGPASSFILE";
   }
@@ -71,33 +76,98 @@ bool is_misspelt(std::string_view text) {
 
 // ---- Opening and closing
 
+namespace {
+
+// Names and values as libpq takes them: what stands later goes before what stands earlier.
+struct Keywords {
+  std::vector<const char*> names;
+  std::vector<const char*> values;
+
+  void add(const char* name, const char* value) {
+    names.push_back(name);
+    values.push_back(value);
+  }
+  void end() { add(nullptr, nullptr); }
+};
+
+// What libpq makes of the string, the service file and the environment. It refuses this value only
+// after it has read all of them, and before it connects.
+Conninfo resolved(Keywords keywords) {
+  keywords.add("sslmode", "not-yet");
+  keywords.end();
+  pg_conn* const connection =
+      PQconnectStartParams(keywords.names.data(), keywords.values.data(), /*expand_dbname=*/1);
+  PQconninfoOption* const options = PQconninfo(connection);
+  Conninfo conninfo(options);
+  PQconninfoFree(options);
+  PQfinish(connection);
+  return conninfo;
+}
+
+std::chrono::milliseconds address_timeout(const Conninfo& conninfo,
+                                          std::chrono::milliseconds otherwise) {
+  const long seconds =
+      std::strtol(std::string(conninfo.value("connect_timeout")).c_str(), nullptr, 10);
+  return seconds > 0 ? std::chrono::milliseconds(seconds * 1000) : otherwise;
+}
+
+}  // namespace
+
 Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
                                                   std::span<const Setting> defaults,
                                                   std::span<const Setting> overrides,
                                                   std::chrono::milliseconds timeout,
                                                   Wakeup& wakeup) {
-  // libpq's own message would quote the string, password and all.
-  PQconninfoOption* const parsed = PQconninfoParse(conninfo.c_str(), nullptr);
-  if (parsed == nullptr) {
-    return failed(FailureClass::configuration, ErrorKind::invalid_argument,
-                  "the PostgreSQL connection string cannot be read",
-                  "postgresql://user:password@host:5432/database, with special characters "
-                  "percent-encoded, or key=value pairs");
+  if (auto readable = Conninfo::parse(conninfo); !readable) {
+    return failed(FailureClass::configuration, readable.error().kind,
+                  std::move(readable.error().message), std::move(readable.error().hint));
   }
-  PQconninfoFree(parsed);
+  Keywords keywords;
+  keywords.add("keepalives_idle", "10");
+  keywords.add("keepalives_interval", "5");
+  keywords.add("keepalives_count", "3");
+  for (const Setting& setting : defaults) keywords.add(setting.name.c_str(), setting.value.c_str());
+  keywords.add("dbname", conninfo.c_str());
+  for (const Setting& setting : overrides)
+    keywords.add(setting.name.c_str(), setting.value.c_str());
+  keywords.add("client_encoding", "UTF8");
+  keywords.add("target_session_attrs", "read-write");  // after a failover, find the new primary
 
-  std::vector<const char*> names;
-  std::vector<const char*> values;
-  const auto add = [&](const char* name, const char* value) {
-    names.push_back(name);
-    values.push_back(value);
-  };
-  for (const Setting& setting : defaults) add(setting.name.c_str(), setting.value.c_str());
-  add("dbname", conninfo.c_str());
-  for (const Setting& setting : overrides) add(setting.name.c_str(), setting.value.c_str());
-  names.push_back(nullptr);
-  values.push_back(nullptr);
+  const Conninfo options = resolved(keywords);
+  auto addresses = options.addresses();
+  if (!addresses) {
+    return failed(FailureClass::retry, ErrorKind::unavailable, std::move(addresses.error().message),
+                  std::move(addresses.error().hint));
+  }
+  const std::chrono::milliseconds limit = address_timeout(options, timeout);
+  std::optional<Failure> failure;
+  for (const Conninfo::Address& address : *addresses) {
+    Keywords one = keywords;
+    if (!address.host.empty()) one.add("host", address.host.c_str());
+    if (!address.hostaddr.empty()) one.add("hostaddr", address.hostaddr.c_str());
+    if (!address.port.empty()) one.add("port", address.port.c_str());
+    one.end();
+    auto opened = open_one(one.names, one.values, std::chrono::steady_clock::now() + limit, wakeup);
+    if (opened || opened.error().failure == FailureClass::cancelled) return opened;
+    if (!failure) {
+      failure = std::move(opened.error());
+    } else {
+      failure->error.message += "; " + opened.error().error.message;
+      if (opened.error().failure != FailureClass::retry) {
+        failure->failure = opened.error().failure;
+        failure->error.kind = opened.error().error.kind;
+        failure->error.hint = std::move(opened.error().error.hint);
+        failure->error.sqlstate = std::move(opened.error().error.sqlstate);
+      }
+    }
+    if (failure->failure != FailureClass::retry) break;
+  }
+  return std::unexpected(std::move(*failure));
+}
 
+Try<std::unique_ptr<Connection>> Connection::open_one(const std::vector<const char*>& names,
+                                                      const std::vector<const char*>& values,
+                                                      SteadyTime deadline, Wakeup& wakeup) {
   pg_conn* const raw = PQconnectStartParams(names.data(), values.data(), /*expand_dbname=*/1);
   if (raw == nullptr) {
     return failed(FailureClass::retry, ErrorKind::unavailable, "out of memory while connecting");
@@ -105,8 +175,7 @@ Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
   std::unique_ptr<Connection> connection(new Connection(raw, wakeup));
   PQsetErrorVerbosity(raw, PQERRORS_VERBOSE);
   PQsetNoticeReceiver(raw, [](void*, const PGresult*) {}, nullptr);
-  if (auto connected = connection->finish_connecting(std::chrono::steady_clock::now() + timeout);
-      !connected) {
+  if (auto connected = connection->finish_connecting(deadline); !connected) {
     return std::unexpected(std::move(connected.error()));
   }
   PQsetnonblocking(raw, 1);
@@ -138,7 +207,8 @@ Try<void> Connection::finish_connecting(SteadyTime deadline) {
     if (ready == 0) {
       if (std::chrono::steady_clock::now() < deadline) continue;
       auto failure = failed(FailureClass::retry, ErrorKind::unavailable,
-                            "PostgreSQL did not answer in time while connecting",
+                            "PostgreSQL at " + host() + ", port " + std::to_string(port()) +
+                                " did not answer in time while connecting",
                             "check host, port and firewall");
       failure.error().connection_lost = true;
       return failure;
@@ -149,6 +219,11 @@ Try<void> Connection::finish_connecting(SteadyTime deadline) {
 }
 
 Connection::~Connection() { PQfinish(connection_); }
+
+pg_conn* Connection::release(std::unique_ptr<Connection> connection) {
+  PQsetnonblocking(connection->connection_, 0);
+  return std::exchange(connection->connection_, nullptr);
+}
 
 void Connection::cancel() {
   PGcancelConn* const request = PQcancelCreate(connection_);
@@ -172,8 +247,11 @@ bool Connection::found_dead() {
   return PQconsumeInput(connection_) == 0 || PQstatus(connection_) == CONNECTION_BAD;
 }
 
+bool Connection::idle() const { return PQtransactionStatus(connection_) == PQTRANS_IDLE; }
+
 int Connection::socket() const { return PQsocket(connection_); }
 int Connection::server_version() const { return PQserverVersion(connection_); }
+int Connection::backend_pid() const { return PQbackendPID(connection_); }
 std::string Connection::host() const { return PQhost(connection_); }
 std::uint16_t Connection::port() const {
   return static_cast<std::uint16_t>(std::strtoul(PQport(connection_), nullptr, 10));
@@ -194,8 +272,8 @@ std::unexpected<Failure> Connection::lost() const {
 }
 
 SteadyTime Connection::reply_deadline() const {
-  return reply_timeout_.count() > 0 ? std::chrono::steady_clock::now() + reply_timeout_
-                                    : SteadyTime::max();
+  if (reply_timeout_.count() <= 0) return deadline_;
+  return std::min(deadline_, std::chrono::steady_clock::now() + reply_timeout_);
 }
 
 Try<void> Connection::wait_io(bool for_write, SteadyTime deadline) {
@@ -210,7 +288,7 @@ Try<void> Connection::wait_io(bool for_write, SteadyTime deadline) {
     }
     if (deadline != SteadyTime::max() && std::chrono::steady_clock::now() >= deadline) {
       auto failure = failed(FailureClass::retry, ErrorKind::unavailable,
-                            "PostgreSQL has not answered for longer than statement_timeout allows");
+                            "PostgreSQL has not answered in time");
       failure.error().connection_lost = true;
       return failure;
     }

@@ -1,6 +1,7 @@
 // Connection: libpq behind one RAII wrapper that never blocks for longer than it is told to.
 //
-// Place: used by Session and by the catalog; the only place that knows libpq.
+// Place: a lane's session has one of its own, claims and catalog lease theirs from a Pool; the only
+// place that knows libpq, and the one way in for everybody.
 // Threads: one owner. Every wait ends when the Wakeup is stopped (FailureClass::cancelled).
 // Failure: a Failure with PostgreSQL's SQLSTATE. After `connection_lost` only destruction is
 // useful. Stop: the destructor closes at once; cancel() first ends a statement that is still
@@ -70,7 +71,13 @@ class Connection {
     std::string value;
   };
 
-  // `defaults` give way to what the connection string says, `overrides` do not.
+  // Tries every address of every host of the connection string in turn and takes the first that
+  // can be written to, whatever the string says of target_session_attrs. `timeout` is for each
+  // address; the string's own connect_timeout goes before it. `defaults` give way to what the
+  // string says, `overrides` do not. UTF8, and keepalives that find a vanished server within about
+  // 25 s, are there anyway.
+  // Failure: a wrong password or database ends the search, as what the servers have in common. Of
+  // several hosts the first one's failure says what it is, and all of them are told.
   [[nodiscard]] static Try<std::unique_ptr<Connection>> open(const std::string& conninfo,
                                                              std::span<const Setting> defaults,
                                                              std::span<const Setting> overrides,
@@ -83,6 +90,8 @@ class Connection {
   // Longest silence of the server while we wait for it; 0: no bound. A frozen server keeps its TCP
   // connections alive, so neither keepalives nor its own statement_timeout end that wait.
   void set_reply_timeout(std::chrono::milliseconds timeout) { reply_timeout_ = timeout; }
+  // When every wait for the server ends, however much it says meanwhile.
+  void set_deadline(SteadyTime deadline) { deadline_ = deadline; }
 
   // Runs one or more statements; the last reply, or the first failure.
   [[nodiscard]] Try<Reply> execute(const std::string& sql);
@@ -111,16 +120,28 @@ class Connection {
 
   // Whether the server has closed this connection while nothing was going on.
   [[nodiscard]] bool found_dead();
+  // Connected, nothing is running and no transaction is open.
+  [[nodiscard]] bool idle() const;
   [[nodiscard]] int socket() const;
   [[nodiscard]] int server_version() const;
+  // The process that the server named when we connected: a pooler names one that does not exist.
+  [[nodiscard]] int backend_pid() const;
   // Of the server that answered, where the connection string names several. A path for a socket.
   [[nodiscard]] std::string host() const;
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] std::string parameter(const char* name) const;
 
+  // What ends its waits.
+  [[nodiscard]] Wakeup& wakeup() const { return wakeup_; }
+  // Gives the connection, which blocks from now on, away to whoever knows libpq, too.
+  [[nodiscard]] static pg_conn* release(std::unique_ptr<Connection> connection);
+
  private:
   Connection(pg_conn* connection, Wakeup& wakeup) : connection_(connection), wakeup_(wakeup) {}
 
+  [[nodiscard]] static Try<std::unique_ptr<Connection>> open_one(
+      const std::vector<const char*>& names, const std::vector<const char*>& values,
+      SteadyTime deadline, Wakeup& wakeup);
   [[nodiscard]] Try<void> finish_connecting(SteadyTime deadline);
   [[nodiscard]] Try<void> wait_io(bool for_write, SteadyTime deadline);
   [[nodiscard]] Try<void> flush();
@@ -133,6 +154,7 @@ class Connection {
   pg_conn* connection_;
   Wakeup& wakeup_;
   std::chrono::milliseconds reply_timeout_{0};
+  SteadyTime deadline_ = SteadyTime::max();
   std::vector<const char*> values_;  // scratch of send_prepared
   std::vector<int> sizes_;
   std::vector<int> formats_;

@@ -65,9 +65,14 @@ constexpr std::array kReasons{
     Reason{"23505", "unique_violation"},
     Reason{"23514", "check_violation"},
     Reason{"23P01", "exclusion_violation"},
+    Reason{"25P04", "too_slow"},
+    Reason{"40001", "serialization_failure"},
+    Reason{"40P01", "deadlock_detected"},
     Reason{"44000", "with_check_option_violation"},
+    Reason{"53200", "out_of_memory"},
     Reason{"54000", "row_too_big"},
     Reason{"54001", "too_complex"},
+    Reason{"57014", "too_slow"},
     Reason{"P0001", "raised_by_trigger"},
 };
 
@@ -82,16 +87,21 @@ FailureClass classify(std::string_view sqlstate) {
       best = &entry;
     }
   }
-  return best != nullptr ? best->failure : FailureClass::row;
+  return best != nullptr ? best->failure : FailureClass::unclear;
 }
 
 bool keeps_session(std::string_view sqlstate) {
-  return sqlstate == "55P03" || sqlstate == "57014" || sqlstate.starts_with("40");
+  if (sqlstate.empty()) return false;
+  if (waits_for_lock(sqlstate) || sqlstate == "57014") return true;
+  // 0A: a cached plan that does not fit the table any more, among others.
+  return classify(sqlstate) != FailureClass::retry && !sqlstate.starts_with("0A");
 }
 
 bool helps_to_halve(std::string_view sqlstate) {
-  return sqlstate == "57014" || sqlstate == "53200";
+  return sqlstate == "57014" || sqlstate == "25P04" || sqlstate == "53200";
 }
+
+bool waits_for_lock(std::string_view sqlstate) { return sqlstate == "55P03"; }
 
 ErrorKind kind_of(FailureClass failure, std::string_view sqlstate) {
   switch (failure) {
@@ -99,6 +109,7 @@ ErrorKind kind_of(FailureClass failure, std::string_view sqlstate) {
     case FailureClass::retry_quickly:
       return ErrorKind::unavailable;
     case FailureClass::row:
+    case FailureClass::unclear:
       return ErrorKind::data;
     case FailureClass::configuration:
       if (sqlstate == "42501" || sqlstate.starts_with("28")) return ErrorKind::permission_denied;

@@ -51,6 +51,7 @@ Failure Reply::failure() const {
   failure.error.hint = field(result, PG_DIAG_MESSAGE_HINT);
   failure.detail = field(result, PG_DIAG_MESSAGE_DETAIL);
   failure.context = field(result, PG_DIAG_CONTEXT);
+  failure.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
   if (failure.error.message.empty()) {
     const std::string_view message = PQresultErrorMessage(result);
     failure.error.message = message.substr(0, message.find('\n'));

@@ -1,67 +1,38 @@
-// Puts the batches of a partition back in offset order.
+// Puts the batches of a chain back in offset order.
 //
-// Place in the flow: workers complete batches in any order; a batch is released to its write lane
-// when everything before it in its chain has been. A chain is one claim of one partition: one
-// epoch, one unbroken run of offsets.
-// Threads: any thread may call anything. Partitions do not wait for each other: each has its lock,
-// held while `release` runs, which is what keeps two workers from releasing in the wrong order.
-// Hooks must be short, must not throw and must not call back into the sequencer.
-// Stop: nothing runs here by itself. After end_chain() returned, no batch of that chain is
-// released.
+// Place in the flow: workers complete batches in any order; a batch goes on to its lane when
+// everything before it in its chain has. What it knows of a chain stands in the chain itself.
+// Threads: any thread may call anything. Chains do not wait for each other: each has its lock, held
+// while the next stage takes a batch, which is what keeps two workers from releasing in the wrong
+// order.
+// Failure: a batch of an ended chain, or one that does not belong where its chain stands, is
+// dropped: destroyed, which gives back what it was charged.
+// Stop: nothing runs here by itself. After drop_waiting() has returned for an ended chain, no batch
+// of it goes on any more.
 #pragma once
 
-#include <cstddef>
-#include <functional>
-#include <map>
-#include <memory>
-
-#include "concurrency/mutex.h"
-#include "core/ids.h"
-#include "core/row_batch.h"
+#include "core/stages.h"
 #include "core/stats.h"
 
 namespace penstock::sequence {
 
-class Sequencer {
+class Sequencer final : public RowSink {
  public:
-  using Batch = std::unique_ptr<RowBatch>;
+  // `next` must outlive it.
+  explicit Sequencer(RowSink& next) : next_(next) {}
 
-  struct Hooks {
-    std::function<void(Batch)> release;  // in offset order per partition
-    // Completions of an ended chain or an old epoch; the hook gives their bytes back to the
-    // budgets.
-    std::function<void(Batch)> drop;
-  };
-
-  explicit Sequencer(Hooks hooks);
-  Sequencer(const Sequencer&) = delete;
-  Sequencer& operator=(const Sequencer&) = delete;
-  ~Sequencer();
-
-  // The partition was claimed: batches of `epoch` follow, the first from `next`. What waits from an
-  // earlier chain is dropped.
-  void start_chain(PartitionId partition, Epoch epoch, Offset next);
-  // The partition was revoked, lost or fenced: what waits is dropped, and so is what comes later.
-  void end_chain(PartitionId partition);
-  // A worker is done with a batch. Released at once if it is next, together with what waited for
+  // A worker is done with a batch. It goes on at once if it is next, together with what waited for
   // it.
-  void complete(Batch batch);
+  void accept(std::unique_ptr<RowBatch> batch) override;
+  // The chain has ended: what waits in it for a batch before it is dropped.
+  void drop_waiting(Chain& chain);
 
-  // Records that are done but wait for a batch before them.
-  [[nodiscard]] std::size_t in_flight(PartitionId partition) const;
   // Batches that were dropped.
   [[nodiscard]] const Counter& dropped() const { return dropped_; }
 
  private:
-  struct Chain;
-
-  [[nodiscard]] std::shared_ptr<Chain> find(PartitionId partition) const;
-  void drop(Batch batch);
-
-  const Hooks hooks_;
+  RowSink& next_;
   Counter dropped_;
-  mutable Mutex mutex_;
-  std::map<PartitionId, std::shared_ptr<Chain>> chains_ GUARDED_BY(mutex_);
 };
 
 }  // namespace penstock::sequence

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "cel/library/time.h"
-#include "config/suggest.h"
 #include "penstock/v1/pipeline.pb.h"
 #include "spec_test/run.h"
+#include "text/nearest_names.h"
 
 namespace penstock::spec_test {
 namespace {
@@ -59,7 +59,7 @@ class Check {
     if (!record.topic().empty() && std::ranges::find(topics, record.topic()) == topics.end()) {
       const std::vector<std::string_view> names(topics.begin(), topics.end());
       fail(path + ".topic", std::format("the pipeline does not read '{}'", record.topic()),
-           config::suggest(record.topic(), names));
+           text::suggest(record.topic(), names));
     }
     if (!record.timestamp().empty() && !cel::parse_timestamp(record.timestamp())) {
       fail(path + ".timestamp", std::format("'{}' is not a timestamp", record.timestamp()),
@@ -77,7 +77,8 @@ class Check {
 
   void check_expectation(const v1::TestExpectation& expect, const std::string& path) {
     std::vector<std::string_view> columns;
-    for (const auto& [column, expression] : spec_.sink().columns()) columns.push_back(column);
+    for (const auto& [column, expression] : spec_.sink().target().columns())
+      columns.push_back(column);
     std::ranges::sort(columns);
     for (int i = 0; i < expect.rows_size() && !columns.empty(); ++i) {
       const std::string row = config::item_path(path + ".rows", static_cast<std::size_t>(i));
@@ -86,8 +87,8 @@ class Check {
         const std::string child = config::child_path(row, column);
         problems_.push_back(
             loaded_.places.problem(loaded_.places.key_place(child), child,
-                                   std::format("'{}' is not among sink.columns", column),
-                                   config::suggest(column, columns)));
+                                   std::format("'{}' is not among sink.target.columns", column),
+                                   text::suggest(column, columns)));
       }
     }
     for (int i = 0; i < expect.rejects_size(); ++i) {

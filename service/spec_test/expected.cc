@@ -9,12 +9,12 @@
 #include "cel/compare.h"
 #include "cel/containers.h"
 #include "cel/inputs.h"
-#include "cel/library/base64.h"
 #include "cel/library/time.h"
 #include "cel/text.h"
 #include "core/record_batch.h"
 #include "formats/field_tree.h"
 #include "formats/json/json_reader.h"
+#include "text/base64.h"
 
 namespace penstock::spec_test {
 namespace {
@@ -122,7 +122,7 @@ bool matches(std::string_view expected, const Value& actual) {
       return expected == actual.as_string();
     case Kind::kBytes: {
       std::string bytes;
-      return cel::decode_base64(expected, bytes) && bytes == actual.as_bytes();
+      return text::decode_base64(expected, bytes) && bytes == actual.as_bytes();
     }
     case Kind::kTimestamp:
       return cel::parse_timestamp(expected) == actual.as_timestamp();

@@ -10,10 +10,9 @@
 #include "cel/library/time.h"
 #include "compute/evaluator.h"
 #include "compute/plan.h"
-#include "flow/stage_options.h"
 #include "formats/json/json_reader.h"
 #include "penstock/v1/pipeline.pb.h"
-#include "plan/bind.h"
+#include "plan/compile.h"
 #include "spec_test/align.h"
 #include "spec_test/expected.h"
 
@@ -34,10 +33,10 @@ std::size_t topic_index(const v1::PipelineSpec& spec, const v1::TestRecord& reco
   return static_cast<std::size_t>(found - spec.source().topics().begin());
 }
 
-// The columns that tests may name; without sink.columns those that they do name.
+// The columns that tests may name; without sink.target.columns those that they do name.
 std::map<std::string, std::string> columns_of(const v1::PipelineSpec& spec) {
-  std::map<std::string, std::string> columns(spec.sink().columns().begin(),
-                                             spec.sink().columns().end());
+  std::map<std::string, std::string> columns(spec.sink().target().columns().begin(),
+                                             spec.sink().target().columns().end());
   if (!columns.empty()) return columns;
   for (const v1::TestSpec& test : spec.tests()) {
     for (const v1::TestRow& row : test.expect().rows()) {
@@ -54,10 +53,12 @@ class Run {
  public:
   Run(const v1::PipelineSpec& spec, const v1::TestRecord& record, std::size_t number,
       const compute::ExpressionPlan& plan, const formats::FieldTree& tree)
-      : batch_({.topic = static_cast<TopicIndex>(topic_index(spec, record)),
-                .partition = static_cast<std::int32_t>(record.partition())},
-               Epoch{1}, offset_of(record, number), record.value().size()),
-        reader_(flow::json_options(spec), tree),
+      : batch_(std::make_shared<Chain>(
+                   PartitionId{.topic = static_cast<TopicIndex>(topic_index(spec, record)),
+                               .partition = static_cast<std::int32_t>(record.partition())},
+                   Epoch{1}, offset_of(record, number), nullptr),
+               offset_of(record, number), record.value().size()),
+        reader_(plan::json_options(spec), tree),
         evaluator_(plan) {
     const auto optional = [](bool there, const std::string& text) {
       return there ? std::optional<std::string_view>(text) : std::nullopt;
@@ -259,7 +260,7 @@ std::expected<std::vector<TestResult>, config::Problems> run_tests(const config:
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   v1::PipelineSpec with_columns = spec;
   for (const auto& [column, expression] : columns_of(spec)) {
-    (*with_columns.mutable_sink()->mutable_columns())[column] = expression;
+    (*with_columns.mutable_sink()->mutable_target()->mutable_columns())[column] = expression;
   }
   const auto plan = compute::compile_expressions(plan::compute_options(with_columns));
   if (!plan) return std::unexpected(plan::check_expressions(loaded, index));

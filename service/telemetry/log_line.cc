@@ -4,6 +4,7 @@
 #include <format>
 #include <iterator>
 
+#include "text/json_string.h"
 #include "text/utf8.h"
 
 namespace penstock::telemetry {
@@ -42,42 +43,13 @@ Tag tag_of(LogLevel level) {
   return {"ERROR", "\033[31m"};
 }
 
-// Control characters: ASCII's, and U+0080–U+009F, which terminals obey as well.
-bool is_control(std::string_view character) {
-  const auto lead = static_cast<unsigned char>(character[0]);
-  if (character.size() == 1) return lead < 0x20 || lead == 0x7F;
-  return lead == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
-}
-
-unsigned code_of(std::string_view control) {
-  return static_cast<unsigned char>(control.back());  // also right for C2 80 – C2 9F
-}
-
 void append_escaped(std::string_view text, std::string& out) {
   const bool cut = text.size() > kMaxLogValueBytes;
-  std::string_view rest = text.substr(0, kMaxLogValueBytes);
-  while (!rest.empty()) {
-    const std::size_t length = text::code_point_bytes(rest);
-    if (length == 0) {
-      // A character that only the cut made incomplete is left out.
-      if (!(cut && rest.size() < 4)) out += text::kReplacementCharacter;
-      rest.remove_prefix(1);
-      continue;
-    }
-    const std::string_view character = rest.substr(0, length);
-    rest.remove_prefix(length);
-    if (character == "\"" || character == "\\") {
-      out += '\\';
-      out += character;
-    } else if (character == "\n") {
-      out += "\\n";
-    } else if (character == "\t") {
-      out += "\\t";
-    } else if (is_control(character)) {
-      std::format_to(std::back_inserter(out), "\\u{:04x}", code_of(character));
-    } else {
-      out += character;
-    }
+  if (cut) text = text::cut_utf8(text, kMaxLogValueBytes);
+  if (text::is_valid_utf8(text)) {
+    text::append_json_escaped(out, text);
+  } else {
+    text::append_json_escaped(out, text::repaired_utf8(text));
   }
   if (cut) out += "…";
 }

@@ -17,8 +17,8 @@
 #include <utility>
 #include <vector>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
+#include "core/mutex.h"
 #include "telemetry/log_line.h"
 #include "telemetry/repetition.h"
 

@@ -169,6 +169,14 @@ const Metric<Pipeline> kPipelineMetrics[] = {
     {"penstock_batches_dropped_total", kCounter, "",
      "Batches dropped because their partition was lost or claimed anew; they are read again.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.batches_dropped); }},
+    {"penstock_offset_gaps_total", kCounter, "leader",
+     "Offsets passed over that held no record for us: compaction, transaction markers, aborted "
+     "records (leader: same), or where the partition's leader changed in between, so that records "
+     "may be missing, too (leader: new).",
+     [](const Pipeline& p, Samples& out) {
+       out.add(p.counters.gap_offsets_same_leader, {{"leader", "same"}});
+       out.add(p.counters.gap_offsets_new_leader, {{"leader", "new"}});
+     }},
     {"penstock_breaker_opened_total", kCounter, "",
      "How often the circuit breaker opened because PostgreSQL was away.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.breaker_opened); }},
@@ -220,14 +228,14 @@ const Metric<Pipeline> kPipelineMetrics[] = {
 
     {"penstock_stage_duration_seconds", kHistogram, "stage",
      "Time of a batch in a stage: poll (first record taken to batch handed on), queue (until a "
-     "worker "
-     "takes it), process (in the worker), write (a transaction from BEGIN to the answer of "
-     "COMMIT).",
+     "worker takes it), process (in the worker), write (a transaction from BEGIN to the answer of "
+     "COMMIT), fence (the part of it that the fence took).",
      [](const Pipeline& p, Samples& out) {
        out.add_histogram(p.poll_latency, {{"stage", "poll"}});
        out.add_histogram(p.queue_latency, {{"stage", "queue"}});
        out.add_histogram(p.process_latency, {{"stage", "process"}});
        out.add_histogram(p.write_latency, {{"stage", "write"}});
+       out.add_histogram(p.fence_latency, {{"stage", "fence"}});
      }},
     {"penstock_end_to_end_latency_seconds", kHistogram, "",
      "Per record, from its Kafka timestamp until it was committed.",

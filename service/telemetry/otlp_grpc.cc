@@ -14,7 +14,7 @@
 #include <iterator>
 #include <utility>
 
-#include "concurrency/mutex.h"
+#include "core/mutex.h"
 #include "telemetry/otlp_transport.h"
 
 namespace penstock::telemetry {

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
 #include "core/log.h"
+#include "core/mutex.h"
 #include "telemetry/otlp_config.h"
 #include "telemetry/otlp_spans.h"
 #include "telemetry/otlp_transport.h"

@@ -4,14 +4,15 @@
 #include <utility>
 
 #include "write/copy_writer.h"
+#include "write/script.h"
 
 namespace penstock::write {
 namespace {
 
-// Rows of one pipelined window: its nested savepoints cost more than in proportion when there are
-// many.
+// Records of one pipelined window: its nested savepoints cost more than in proportion when there
+// are many.
 constexpr std::size_t kWindow = 64;
-// Pieces of at most this many rows go one by one: cheaper than a COPY, a failure and two more.
+// Pieces of at most this many records go one by one: cheaper than a COPY, a failure and two more.
 constexpr std::size_t kOneByOne = 128;
 // COPY needs a statement per run of equal shape; below this many rows a run it does not pay.
 constexpr std::size_t kRowsPerStatement = 32;
@@ -22,26 +23,50 @@ std::string message_of(const postgres::Failure& failure) {
   return message;
 }
 
+// How often a record alone must raise what is not a row's fault by itself.
+constexpr int kTriesAlone = 3;
+
 }  // namespace
 
-postgres::Try<std::vector<Refusal>> Bisection::run() {
-  const std::size_t rows = group_.rows();
-  const bool by_copy = group_.statements() * kRowsPerStatement <= rows;
-  std::size_t piece = rows;
-  std::optional<std::size_t> suspect = group_.suspect;
-  for (std::size_t at = 0; at < rows;) {
-    const std::size_t end = std::min(rows, at + piece);
+bool Bisection::is_refusal(const postgres::Failure& failure) const {
+  if (failure.connection_lost) return false;
+  return failure.failure == postgres::FailureClass::row ||
+         failure.failure == postgres::FailureClass::unclear ||
+         (!group_.blamed.empty() && failure.error.sqlstate == group_.blamed);
+}
+
+void Bisection::refuse(std::size_t record, postgres::Failure failure) {
+  const std::size_t all = group_.records();
+  refusals_.push_back({record, failure.error.sqlstate, message_of(failure)});
+  const std::size_t count = ++causes_[{failure.error.sqlstate, failure.constraint}];
+  if (!table_fault_ && all >= kTableFaultFrom && count * 4 > all) {
+    table_fault_.emplace(record, failure);
+  }
+  if (!doubtful_ && is_doubtful(failure)) doubtful_.emplace(record, failure);
+  last_ = std::move(failure);
+}
+
+postgres::Try<Bisection::Findings> Bisection::run() {
+  const std::size_t records = group_.records();
+  const bool by_copy = group_.statements() * kRowsPerStatement <= group_.rows();
+  std::size_t piece = records;
+  std::optional<std::size_t> suspect;
+  if (group_.suspect) suspect = group_.number(*group_.suspect);
+  for (std::size_t at = 0; at < records && !table_fault_;) {
+    const std::size_t end = std::min(records, at + piece);
     if (suspect && *suspect >= at && *suspect < end) {
-      // What stands before the named row has most likely nothing wrong; then the row alone.
-      const std::size_t row = *suspect;
+      // What stands before the named one has most likely nothing wrong; then the record alone.
+      const std::size_t record = *suspect;
       suspect.reset();
-      if (auto done = write_clean(at, row); !done) return std::unexpected(std::move(done.error()));
-      if (auto done = one_by_one(row, row + 1); !done) {
+      if (auto done = write_clean(at, record); !done) {
+        return std::unexpected(std::move(done.error()));
+      }
+      if (auto done = one_by_one(record, record + 1); !done) {
         return std::unexpected(std::move(done.error()));
       }
       // The next poison is expected about as far away as this one was.
-      piece = std::max(kOneByOne, 2 * (row - at + 1));
-      at = row + 1;
+      piece = std::max(kOneByOne, 2 * (record - at + 1));
+      at = record + 1;
       continue;
     }
     suspect.reset();
@@ -58,24 +83,33 @@ postgres::Try<std::vector<Refusal>> Bisection::run() {
     if (!tried->refused) {
       at = end;
       piece *= 2;
-    } else if (tried->row && *tried->row >= at && *tried->row < end) {
-      suspect = tried->row;
+    } else if (tried->record && *tried->record >= at && *tried->record < end) {
+      suspect = tried->record;
     } else {
       piece = std::max(kOneByOne, (end - at) / 4);
     }
   }
-  return std::move(refusals_);
+  Findings findings;
+  auto& blame = table_fault_ ? table_fault_ : doubtful_;
+  if (table_fault_ || (doubtful_ && refusals_.size() == records)) {
+    findings.example = blame->first;
+    findings.not_theirs = std::move(blame->second);
+  }
+  if (refusals_.size() == records && causes_.size() == 1) findings.all_by = causes_.begin()->first;
+  findings.refusals = std::move(refusals_);
+  findings.last = std::move(last_);
+  return findings;
 }
 
-// Rows [from, to), of which none is known to be bad; splits again if one is.
+// Records [from, to), of which none is known to be bad; splits again if one is.
 postgres::Try<void> Bisection::write_clean(std::size_t from, std::size_t to) {
-  if (from >= to) return {};
+  if (from >= to || table_fault_) return {};
   if (to - from <= kOneByOne) return one_by_one(from, to);
   auto tried = try_copy(from, to);
   if (!tried) return std::unexpected(std::move(tried.error()));
   if (!tried->refused) return {};
   std::size_t middle = from + (to - from) / 2;
-  if (tried->row && *tried->row > from && *tried->row < to) middle = *tried->row;
+  if (tried->record && *tried->record > from && *tried->record < to) middle = *tried->record;
   if (auto done = write_clean(from, middle); !done) return done;
   return write_clean(middle, to);
 }
@@ -93,11 +127,9 @@ postgres::Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_
     piece.refused = std::move(released.error());
   } else {
     piece.refused = std::move(copied.error().failure);
-    piece.row = copied.error().row;
+    if (copied.error().record) piece.record = group_.number(*copied.error().record);
   }
-  if (piece.refused->failure != postgres::FailureClass::row || piece.refused->connection_lost) {
-    return std::unexpected(std::move(*piece.refused));
-  }
+  if (!is_refusal(*piece.refused)) return std::unexpected(std::move(*piece.refused));
   auto back =
       connection.execute("ROLLBACK TO SAVEPOINT penstock_piece; RELEASE SAVEPOINT penstock_piece");
   if (!back) return std::unexpected(std::move(back.error()));
@@ -105,28 +137,44 @@ postgres::Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_
 }
 
 postgres::Try<void> Bisection::one_by_one(std::size_t from, std::size_t to) {
-  for (std::size_t at = from; at < to; at += kWindow) {
-    if (auto done = window(at, std::min(to, at + kWindow)); !done) return done;
+  // Where a failure may pass by itself, each has to be tried again before the next one is written.
+  const std::size_t size = group_.blamed.empty() ? kWindow : 1;
+  for (std::size_t at = from; at < to && !table_fault_; at += size) {
+    auto tried = window(at, std::min(to, at + size));
+    if (!tried) return std::unexpected(std::move(tried.error()));
+    for (std::size_t i = 0; i < tried->size(); ++i) {
+      std::optional<postgres::Failure> refused = std::move((*tried)[i]);
+      for (int again = 1;
+           refused && refused->error.sqlstate == group_.blamed && again < kTriesAlone; ++again) {
+        auto alone = window(at + i, at + i + 1);
+        if (!alone) return std::unexpected(std::move(alone.error()));
+        refused = std::move(alone->front());
+      }
+      if (refused) refuse(at + i, std::move(*refused));
+    }
   }
   return {};
 }
 
-// One round trip for many rows of which each may fail by itself: every row is a segment of its own,
+// One round trip for many records of which each may fail by itself: each is a segment of its own,
 //   ROLLBACK TO row; INSERT …; SAVEPOINT row; sync
-// If the INSERT succeeds, the new savepoint hides the one before, and the next ROLLBACK TO takes
-// nothing back. If it fails, the new savepoint is skipped, and the next ROLLBACK TO takes back just
-// this row. The outer savepoint folds the nested ones together at the end.
-postgres::Try<void> Bisection::window(std::size_t from, std::size_t to) {
+// If the INSERTs succeed, the new savepoint hides the one before, and the next ROLLBACK TO takes
+// nothing back. If one fails, the new savepoint is skipped, and the next ROLLBACK TO takes back
+// just this record. The outer savepoint folds the nested ones together at the end.
+postgres::Try<std::vector<std::optional<postgres::Failure>>> Bisection::window(std::size_t from,
+                                                                               std::size_t to) {
   postgres::Connection& connection = session_.connection();
-  const std::vector<Slice> slices = group_.cut(from, to);
-  std::vector<std::pair<const Slice*, const Session::Insert*>> inserts;
-  for (const Slice& slice : slices) {
-    auto insert = session_.insert(slice, /*many=*/false);
-    if (!insert) return std::unexpected(std::move(insert.error()));
-    inserts.emplace_back(&slice, *insert);
+  std::vector<Session::Statement> wanted;
+  for (const Slice& slice : group_.cut(from, to)) {
+    wanted.push_back(Session::insert(slice, /*many=*/false));
+  }
+  if (auto prepared = session_.prepare(wanted); !prepared) {
+    return std::unexpected(std::move(prepared.error()));
   }
 
-  if (auto entered = connection.enter_pipeline(); !entered) return entered;
+  if (auto entered = connection.enter_pipeline(); !entered) {
+    return std::unexpected(std::move(entered.error()));
+  }
   postgres::Try<void> sent;
   const auto send = [&](const char* name, std::span<const postgres::Param> parameters = {}) {
     if (sent) sent = connection.send_prepared(name, parameters);
@@ -138,22 +186,29 @@ postgres::Try<void> Bisection::window(std::size_t from, std::size_t to) {
   send(statement::kSavepoint);
   sync();
   std::vector<postgres::Param> fields;
-  for (const auto& [slice, insert] : inserts) {
-    for (std::uint32_t i = 0; i < slice->count; ++i) {
-      send(statement::kRollbackTo);
-      read_tuple(slice->rows->tuple(slice->first + i), fields);
-      send(insert->name.c_str(), fields);
-      if (group_.immediate) send(statement::kImmediate);
-      send(statement::kSavepoint);
-      sync();
+  for (std::size_t record = from; record < to; ++record) {
+    send(statement::kRollbackTo);
+    for (const Slice& slice : group_.cut(record, record + 1)) {
+      const Session::Statement unprepared = Session::insert(slice, /*many=*/false);
+      const Session::Statement& insert = session_.find(unprepared);
+      if (insert.name.empty() && sent) sent = connection.send_prepare("", insert.sql, insert.types);
+      const char* at = slice.bytes().data();
+      for (std::uint32_t i = 0; i < slice.count; ++i) {
+        at = read_tuple(at, slice, fields);
+        send(insert.name.c_str(), fields);
+      }
     }
+    if (group_.immediate) send(statement::kImmediate);
+    send(statement::kSavepoint);
+    sync();
   }
   send(statement::kRollbackTo);
   send(statement::kReleaseOuter);
   sync();
-  if (!sent) return sent;
+  if (!sent) return std::unexpected(std::move(sent.error()));
 
-  // Segment 0 is the prologue, then one per row, then the epilogue.
+  // Segment 0 is the prologue, then one per record, then the epilogue.
+  std::vector<std::optional<postgres::Failure>> refused(to - from);
   std::optional<postgres::Failure> failure;
   for (std::size_t segment = 0; segment < to - from + 2;) {
     auto reply = connection.next();
@@ -163,18 +218,18 @@ postgres::Try<void> Bisection::window(std::size_t from, std::size_t to) {
       continue;
     }
     if (reply->kind() != postgres::ReplyKind::error || failure) continue;
-    postgres::Failure refused = reply->failure();
-    const bool is_row = segment > 0 && segment <= to - from;
-    if (refused.connection_lost) return std::unexpected(std::move(refused));
-    if (is_row && refused.failure == postgres::FailureClass::row) {
-      refusals_.push_back({from + segment - 1, refused.error.sqlstate, message_of(refused)});
+    postgres::Failure found = reply->failure();
+    const bool is_record = segment > 0 && segment <= to - from;
+    if (found.connection_lost) return std::unexpected(std::move(found));
+    if (is_record && is_refusal(found)) {
+      refused[segment - 1] = std::move(found);
     } else {
-      failure = std::move(refused);  // read on, so that the connection stays usable
+      failure = std::move(found);  // read on, so that the connection stays usable
     }
   }
   connection.leave_pipeline();
   if (failure) return std::unexpected(std::move(*failure));
-  return {};
+  return refused;
 }
 
 }  // namespace penstock::write

@@ -1,45 +1,78 @@
-// Bisection: writes a group's rows inside an open transaction and leaves out those that PostgreSQL
-// refuses.
+// Bisection: writes a group's records inside an open transaction and leaves out those that
+// PostgreSQL refuses.
 //
-// Place: only after a plain try was refused. Large pieces go by COPY under a savepoint, and the row
-// that COPY names is tried alone; where poison is dense, rows go one by one in pipelined windows,
-// so that the work stays in proportion even when every row is poison. Order: rows that stay are
-// written in their order. Threads: the lane's only. Failure: anything but a refused row ends it,
-// the transaction is void then.
+// Place: only after a plain try was refused. Large pieces go by COPY under a savepoint, and the
+// record that COPY names is tried alone; where poison is dense, records go one by one in pipelined
+// windows, so that the work stays in proportion. All rows of a record stand under one savepoint.
+// Order: records that stay are written in their order.
+// Threads: the lane's only. Failure: anything but a refused record ends it; the transaction is void
+// then.
 #pragma once
 
 #include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
-#include "write/dead_letter.h"
 #include "write/group.h"
 #include "write/session.h"
 
 namespace penstock::write {
 
+// From this many records on, more than a quarter refused for one reason is the table's fault.
+inline constexpr std::size_t kTableFaultFrom = 20;
+
+// Why rows are refused: SQLSTATE and constraint.
+using RefusalCause = std::pair<std::string, std::string>;
+
 class Bisection {
  public:
-  // group.immediate: deferred constraints are checked within each savepoint.
+  struct Findings {
+    std::vector<Refusal> refusals;          // ascending
+    std::optional<postgres::Failure> last;  // of them
+    // What refused all records there are, if one cause did.
+    std::optional<RefusalCause> all_by;
+    // Nothing may be committed: this is not the records' fault.
+    std::optional<postgres::Failure> not_theirs;
+    std::optional<std::size_t> example;  // a record to it
+  };
+
+  // group.immediate: deferred constraints are checked within each savepoint. group.blamed: what
+  // also counts as a refusal when a record alone raises it again and again.
   Bisection(Session& session, const Group& group) : session_(session), group_(group) {}
 
-  // Inside an open transaction. The refused rows, ascending.
-  [[nodiscard]] postgres::Try<std::vector<Refusal>> run();
+  // Inside an open transaction.
+  [[nodiscard]] postgres::Try<Findings> run();
 
  private:
   // What became of one piece under its savepoint.
   struct Piece {
     std::optional<postgres::Failure> refused;  // none: it is written
-    std::optional<std::size_t> row;            // the row that PostgreSQL named
+    std::optional<std::size_t> record;         // that PostgreSQL named
   };
 
+  [[nodiscard]] bool is_refusal(const postgres::Failure& failure) const;
+  // Whether it is the record's only if others pass.
+  [[nodiscard]] static bool is_doubtful(const postgres::Failure& failure) {
+    return failure.failure != postgres::FailureClass::row;
+  }
+  void refuse(std::size_t record, postgres::Failure failure);
   [[nodiscard]] postgres::Try<Piece> try_copy(std::size_t from, std::size_t to);
   [[nodiscard]] postgres::Try<void> one_by_one(std::size_t from, std::size_t to);
-  [[nodiscard]] postgres::Try<void> window(std::size_t from, std::size_t to);
+  // What became of each.
+  [[nodiscard]] postgres::Try<std::vector<std::optional<postgres::Failure>>> window(
+      std::size_t from, std::size_t to);
   [[nodiscard]] postgres::Try<void> write_clean(std::size_t from, std::size_t to);
 
   Session& session_;
   const Group& group_;
   std::vector<Refusal> refusals_;
+  std::optional<postgres::Failure> last_;
+  std::map<RefusalCause, std::size_t> causes_;
+  std::optional<std::pair<std::size_t, postgres::Failure>> doubtful_;  // the first
+  std::optional<std::pair<std::size_t, postgres::Failure>> table_fault_;
 };
 
 }  // namespace penstock::write

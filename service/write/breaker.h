@@ -16,6 +16,8 @@ class Breaker {
   struct Options {
     std::chrono::milliseconds backoff_min;
     std::chrono::milliseconds backoff_max;
+    std::chrono::milliseconds configuration_max;
+    std::chrono::milliseconds refusal_max;
     int failures;                     // opens after this many in a row,
     std::chrono::milliseconds after;  // or when the first of them is this long ago
   };
@@ -30,12 +32,18 @@ class Breaker {
   // How long to wait before the next try.
   [[nodiscard]] std::chrono::milliseconds delay() { return backoff_.next(); }
   // After a deadlock or a serialization failure, which say nothing about PostgreSQL's health.
-  [[nodiscard]] std::chrono::milliseconds quick_delay() { return quick_backoff_.next(); }
+  [[nodiscard]] std::chrono::milliseconds quick_delay() { return quick_.next(); }
+  // After what mostly takes a person: schema, grants, credentials.
+  [[nodiscard]] std::chrono::milliseconds configuration_delay() { return configuration_.next(); }
+  // While a table refuses everything.
+  [[nodiscard]] std::chrono::milliseconds refusal_delay() { return refusal_.next(); }
 
  private:
   Options options_;
   Backoff backoff_;
-  Backoff quick_backoff_;
+  Backoff quick_;
+  Backoff configuration_;
+  Backoff refusal_;
   int failures_ = 0;
   SteadyTime first_failure_{};
   bool open_ = false;

@@ -2,6 +2,10 @@
 
 #include <charconv>
 #include <utility>
+#include <vector>
+
+#include "postgres/binary_array.h"
+#include "write/script.h"
 
 namespace penstock::write {
 namespace {
@@ -15,6 +19,33 @@ static_assert(kHeader.size() == 19);
 
 // Small slices are gathered, so that each system call carries enough.
 constexpr std::size_t kGather = std::size_t{32} << 10;
+
+// Appends the tuples of a slice with all the columns that its statement names.
+void append_widened(std::string& out, const Slice& slice, std::vector<postgres::Param>& fields) {
+  const auto put = [&](auto value) {
+    const auto network = postgres::big_endian(value);
+    out.append(reinterpret_cast<const char*>(&network), sizeof network);
+  };
+  const char* at = slice.bytes().data();
+  for (std::uint32_t i = 0; i < slice.count; ++i) {
+    at = read_tuple(at, slice, fields);
+    put(static_cast<std::int16_t>(fields.size()));
+    for (const postgres::Param& field : fields) {
+      put(static_cast<std::int32_t>(field.data != nullptr ? field.size : -1));
+      if (field.data != nullptr) out.append(field.data, static_cast<std::size_t>(field.size));
+    }
+  }
+}
+
+// The record of a line of the COPY that begins with this slice.
+std::optional<RecordPlace> record_at(std::span<const Slice> slices, std::size_t line) {
+  for (const Slice& slice : slices) {
+    if (!slice.joins(slices.front())) break;
+    if (line <= slice.count) return slice.place(slice.first + static_cast<std::uint32_t>(line) - 1);
+    line -= slice.count;
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -35,36 +66,41 @@ std::expected<void, CopyFailure> copy_rows(Session& session, std::span<const Sli
                                            const std::string& prologue) {
   postgres::Connection& connection = session.connection();
   std::string gathered;
-  std::size_t first = 0;  // row number of the current COPY's first row
-  const auto fail_in = [&](postgres::Failure& failure, const Slice& slice) {
-    CopyFailure result{.failure = std::move(failure), .row = std::nullopt};
-    const auto line =
-        named_line(result.failure.context, session.options().tables[slice.rows->table].name);
-    if (line) result.row = first + *line - 1;
+  std::vector<postgres::Param> fields;
+  std::size_t begin = 0;  // the current COPY's first slice
+  const auto fail_here = [&](postgres::Failure& failure) {
+    CopyFailure result{.failure = std::move(failure), .record = std::nullopt};
+    const std::span<const Slice> copied = slices.subspan(begin);
+    const auto line = named_line(result.failure.context, copied.front().rows->target->table.name);
+    if (line) result.record = record_at(copied, *line);
     return std::unexpected(std::move(result));
   };
 
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const Slice& slice = slices[i];
     if (i == 0 || !slice.joins(slices[i - 1])) {
-      first = slice.number;
-      const std::string sql = (i == 0 ? prologue : std::string()) + session.copy_statement(slice);
-      if (auto begun = connection.begin_copy(sql); !begun) return fail_in(begun.error(), slice);
+      begin = i;
+      const std::string sql = (i == 0 ? prologue : std::string()) + Session::copy_statement(slice);
+      if (auto begun = connection.begin_copy(sql); !begun) return fail_here(begun.error());
       gathered = kHeader;
     }
-    const std::string_view bytes = slice.bytes();
-    if (bytes.size() < kGather) gathered += bytes;
-    if (gathered.size() >= kGather || bytes.size() >= kGather) {
-      if (auto put = connection.put_copy(gathered); !put) return fail_in(put.error(), slice);
+    const bool is_large = !slice.is_narrow() && slice.bytes().size() >= kGather;
+    if (slice.is_narrow()) {
+      append_widened(gathered, slice, fields);
+    } else if (!is_large) {
+      gathered += slice.bytes();
+    }
+    if (gathered.size() >= kGather || is_large) {
+      if (auto put = connection.put_copy(gathered); !put) return fail_here(put.error());
       gathered.clear();
     }
-    if (bytes.size() >= kGather) {
-      if (auto put = connection.put_copy(bytes); !put) return fail_in(put.error(), slice);
+    if (is_large) {
+      if (auto put = connection.put_copy(slice.bytes()); !put) return fail_here(put.error());
     }
     if (i + 1 == slices.size() || !slices[i + 1].joins(slice)) {
       gathered += kTrailer;
-      if (auto put = connection.put_copy(gathered); !put) return fail_in(put.error(), slice);
-      if (auto ended = connection.end_copy(); !ended) return fail_in(ended.error(), slice);
+      if (auto put = connection.put_copy(gathered); !put) return fail_here(put.error());
+      if (auto ended = connection.end_copy(); !ended) return fail_here(ended.error());
     }
   }
   return {};

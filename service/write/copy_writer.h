@@ -15,7 +15,7 @@ namespace penstock::write {
 
 struct CopyFailure {
   postgres::Failure failure;
-  std::optional<std::size_t> row;  // number in the group of the row that PostgreSQL named
+  std::optional<RecordPlace> record;  // of the row that PostgreSQL named
 };
 
 // `prologue` ("BEGIN;") goes in the round trip that starts the first COPY; there is at least one

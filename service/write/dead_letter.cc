@@ -5,6 +5,8 @@
 #include <span>
 
 #include "postgres/binary_array.h"
+#include "text/base64.h"
+#include "text/json_string.h"
 #include "text/utf8.h"
 
 namespace penstock::write {
@@ -14,41 +16,6 @@ constexpr std::size_t kMaxStatementBytes = std::size_t{4} << 20;
 constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-01-01
 constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
 constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
-
-void append_base64(std::string& out, std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t left = bytes.size() - i;
-    std::uint32_t word = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      word = (word << 8) | (j < left ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    out += kDigits[(word >> 18) & 63U];
-    out += kDigits[(word >> 12) & 63U];
-    out += left > 1 ? kDigits[(word >> 6) & 63U] : '=';
-    out += left > 2 ? kDigits[word & 63U] : '=';
-  }
-}
-
-void append_json_string(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  out += '"';
-  for (const char c : storable_text(text)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += kHex[byte >> 4U];
-      out += kHex[byte & 15U];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
 
 struct Letter {
   const RecordBatch* source;
@@ -62,12 +29,12 @@ struct Letter {
 // The twelve parameters of statement::kDeadLetters.
 class Columns {
  public:
-  explicit Columns(const LaneOptions& options) : options_(options) { begin(); }
+  explicit Columns(const Plan& plan) : plan_(plan) { begin(); }
 
   void add(const Letter& letter) {
     const RecordView record = letter.source->record(letter.record);
     const PartitionId id = letter.source->partition();
-    topic_.add(options_.topics[id.topic]);
+    topic_.add(plan_.topic(id.topic));
     partition_.add_integer(id.partition);
     offset_.add_integer(record.offset);
     std::int64_t microseconds = 0;
@@ -92,7 +59,7 @@ class Columns {
   }
   void send(Script& script) {
     const std::array parameters{
-        postgres::Param{options_.pipeline.data(), static_cast<int>(options_.pipeline.size())},
+        postgres::Param{plan_.pipeline().data(), static_cast<int>(plan_.pipeline().size())},
         topic_.finish(),
         partition_.finish(),
         offset_.finish(),
@@ -123,7 +90,7 @@ class Columns {
     headers_.begin(postgres::oid::kJsonb);
   }
 
-  const LaneOptions& options_;
+  const Plan& plan_;
   postgres::BinaryArray topic_, partition_, offset_, timestamp_, key_, value_, headers_, stage_,
       reason_, sqlstate_, message_;
 };
@@ -131,7 +98,7 @@ class Columns {
 }  // namespace
 
 std::string storable_text(std::string_view text) {
-  const std::string valid = text::valid_utf8(text);
+  const std::string valid = text::repaired_utf8(text);
   std::string result;
   result.reserve(valid.size());
   for (const char c : valid) {
@@ -149,11 +116,11 @@ std::string headers_json(HeaderReader headers) {
   while (const auto header = headers.next()) {
     if (json.size() > 1) json += ", ";
     json += "{\"name\": ";
-    append_json_string(json, header->name);
+    text::append_json_string(json, storable_text(header->name));
     json += ", \"value\": ";
     if (header->value) {
       json += '"';
-      append_base64(json, *header->value);
+      text::append_base64(json, *header->value);
       json += "\"}";
     } else {
       json += "null}";
@@ -168,35 +135,32 @@ bool to_timestamptz(std::int64_t unix_ms, std::int64_t& microseconds) {
   return true;
 }
 
-std::size_t add_dead_letters(Script& script, const LaneOptions& options, const Group& group,
+std::size_t add_dead_letters(Script& script, const Group& group,
                              const std::vector<Refusal>& refusals) {
-  bool any = !refusals.empty();
-  for (const auto& batch : group.batches) any = any || !batch->rejects.empty();
-  if (!any) return 0;
-
   std::vector<Letter> letters;
   auto refusal = refusals.begin();
-  auto slice = group.slices().begin();
-  for (std::size_t i = 0; i < group.batches.size(); ++i) {
-    const RowBatch& batch = *group.batches[i];
-    const std::size_t begin = letters.size();
+  for (std::uint32_t i = 0; i < group.parts.size(); ++i) {
+    const Part& part = group.parts[i];
+    const RowBatch& batch = *part.batch;
+    const auto begin = static_cast<std::ptrdiff_t>(letters.size());
     for (const Reject& reject : batch.rejects) {
+      if (reject.record < part.first || reject.record >= part.end) continue;
       letters.push_back({batch.source.get(), reject.record, reject.stage, reject.reason,
                          reject.message, reject.sqlstate});
     }
-    for (; slice != group.slices().end() && slice->batch == i; ++slice) {
-      for (; refusal != refusals.end() && refusal->row < slice->number + slice->count; ++refusal) {
-        const std::size_t row = slice->first + (refusal->row - slice->number);
-        letters.push_back({batch.source.get(), slice->rows->rows[row].record, Stage::write,
-                           postgres::refusal_reason(refusal->sqlstate), refusal->message,
-                           refusal->sqlstate});
-      }
+    for (; refusal != refusals.end(); ++refusal) {
+      const RecordPlace place = group.place(refusal->record);
+      if (place.part != i) break;
+      letters.push_back({batch.source.get(), place.record, Stage::write,
+                         postgres::refusal_reason(refusal->sqlstate), refusal->message,
+                         refusal->sqlstate});
     }
-    std::stable_sort(letters.begin() + static_cast<std::ptrdiff_t>(begin), letters.end(),
+    std::stable_sort(letters.begin() + begin, letters.end(),
                      [](const Letter& a, const Letter& b) { return a.record < b.record; });
   }
+  if (letters.empty()) return 0;
 
-  Columns columns(options);
+  Columns columns(group.plan());
   for (const Letter& letter : letters) {
     columns.add(letter);
     if (columns.full()) columns.send(script);

@@ -15,16 +15,9 @@
 
 namespace penstock::write {
 
-// A row that PostgreSQL refused.
-struct Refusal {
-  std::size_t row = 0;  // number in the group
-  std::string sqlstate;
-  std::string message;
-};
-
-// Adds the INSERTs for the rejects of the group's batches and for `refusals` (ascending by row).
+// Adds the INSERTs for the rejects of the group's parts and for `refusals` (ascending by record).
 // Returns how many dead letters there are.
-std::size_t add_dead_letters(Script& script, const LaneOptions& options, const Group& group,
+std::size_t add_dead_letters(Script& script, const Group& group,
                              const std::vector<Refusal>& refusals);
 
 // A record's headers as the JSON array of penstock.dead_letters: [{"name": …, "value": base64}, …].

@@ -8,8 +8,14 @@
 #include "postgres/binary_array.h"
 
 namespace penstock::write {
+namespace {
 
-void add_fence(Script& script, const LaneOptions& options, const Group& group) {
+const std::string& topic_of(const Chain& chain) { return chain.plan->topic(chain.partition.topic); }
+
+}  // namespace
+
+void add_fence(Script& script, const Group& group) {
+  const std::string& pipeline = group.plan().pipeline();
   postgres::BinaryArray topics;
   postgres::BinaryArray partitions;
   postgres::BinaryArray epochs;
@@ -19,24 +25,23 @@ void add_fence(Script& script, const LaneOptions& options, const Group& group) {
   partitions.begin(postgres::oid::kInt4);
   for (postgres::BinaryArray* array : {&epochs, &from, &to}) array->begin(postgres::oid::kInt8);
   for (const Advance& advance : group.advances()) {
-    topics.add(options.topics[advance.partition.topic]);
-    partitions.add_integer(advance.partition.partition);
-    epochs.add_integer(value_of(advance.epoch));
+    const Chain& chain = *advance.chain;
+    topics.add(topic_of(chain));
+    partitions.add_integer(chain.partition.partition);
+    epochs.add_integer(value_of(chain.epoch));
     from.add_integer(advance.range.from);
     to.add_integer(advance.range.to);
   }
-  const std::array parameters{
-      postgres::Param{options.pipeline.data(), static_cast<int>(options.pipeline.size())},
-      topics.finish(),
-      partitions.finish(),
-      epochs.finish(),
-      from.finish(),
-      to.finish()};
+  const std::array parameters{postgres::Param{pipeline.data(), static_cast<int>(pipeline.size())},
+                              topics.finish(),
+                              partitions.finish(),
+                              epochs.finish(),
+                              from.finish(),
+                              to.finish()};
   script.add(Step::fence, statement::kFence, parameters);
 }
 
-std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& options,
-                                const Group& group) {
+std::vector<Fenced> read_fenced(const std::string& detail, const Group& group) {
   std::vector<Fenced> result;
   const auto list = nlohmann::json::parse(detail, nullptr, /*allow_exceptions=*/false);
   if (!list.is_array()) return result;
@@ -45,8 +50,8 @@ std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& op
     const std::string topic = entry.value("topic", std::string());
     const std::int32_t partition = entry.value("partition", -1);
     const auto advance = std::ranges::find_if(group.advances(), [&](const Advance& candidate) {
-      return candidate.partition.partition == partition &&
-             options.topics[candidate.partition.topic] == topic;
+      return candidate.chain->partition.partition == partition &&
+             topic_of(*candidate.chain) == topic;
     });
     if (advance == group.advances().end()) continue;
     Fenced fenced{.mine = *advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
@@ -64,9 +69,10 @@ std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& op
 }
 
 postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances) {
+  if (advances.empty()) return {};
   auto rows = session.connection().execute(
       "SELECT topic, partition, epoch, next_offset FROM penstock.offsets WHERE pipeline = $1",
-      {session.options().pipeline});
+      {advances.front().chain->plan->pipeline()});
   if (!rows) return std::unexpected(std::move(rows.error()));
   std::map<std::pair<std::string, int>, int> row_of;
   for (int row = 0; row < rows->rows(); ++row) {
@@ -75,14 +81,14 @@ postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const 
   std::vector<Fenced> moved;
   for (const Advance& advance : advances) {
     Fenced fenced{.mine = advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
-    const auto found = row_of.find({session.options().topics[advance.partition.topic],
-                                    static_cast<int>(advance.partition.partition)});
+    const Chain& chain = *advance.chain;
+    const auto found = row_of.find({topic_of(chain), static_cast<int>(chain.partition.partition)});
     if (found != row_of.end()) {
       fenced.found_epoch = Epoch{std::stoll(rows->string(found->second, 2))};
       fenced.found_offset = std::stoll(rows->string(found->second, 3));
     }
-    if (fenced.found_epoch == advance.epoch && fenced.found_offset == advance.range.to) continue;
-    moved.push_back(fenced);
+    if (fenced.found_epoch == chain.epoch && fenced.found_offset == advance.range.to) continue;
+    moved.push_back(std::move(fenced));
   }
   return moved;
 }

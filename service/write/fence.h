@@ -16,20 +16,20 @@
 
 namespace penstock::write {
 
-// A partition whose position is not what this lane expects.
+// A chain whose position is not what this lane expects.
 struct Fenced {
   Advance mine;
   std::optional<Epoch> found_epoch;  // both null: there is no such row any more
   std::optional<Offset> found_offset;
 };
 
-void add_fence(Script& script, const LaneOptions& options, const Group& group);
+void add_fence(Script& script, const Group& group);
 
 // The partitions in the DETAIL of SQLSTATE PS001. Empty when it cannot be read.
-[[nodiscard]] std::vector<Fenced> read_fenced(const std::string& detail, const LaneOptions& options,
-                                              const Group& group);
+[[nodiscard]] std::vector<Fenced> read_fenced(const std::string& detail, const Group& group);
 
-// Those of `advances` whose partition does not stand at the end of its range, with its epoch.
+// Those of `advances`, chains of one pipeline, whose partition does not stand at the end of its
+// range, with its epoch.
 [[nodiscard]] postgres::Try<std::vector<Fenced>> read_moved(Session& session,
                                                             std::span<const Advance> advances);
 

@@ -1,69 +1,169 @@
 #include "write/group.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace penstock::write {
+namespace {
 
-bool Group::accepts(const RowBatch& batch) const {
-  for (auto other = batches.rbegin(); other != batches.rend(); ++other) {
-    if ((*other)->partition() != batch.partition()) continue;
-    return (*other)->epoch() == batch.epoch() && (*other)->range().to == batch.range().from;
+// The rows of records [from, to), as indexes into `rows`.
+std::pair<std::uint32_t, std::uint32_t> rows_of(const TableRows& rows, std::uint32_t from,
+                                                std::uint32_t to) {
+  const auto begin = std::ranges::lower_bound(rows.rows, from, {}, &TableRows::Row::record);
+  const auto end =
+      std::ranges::lower_bound(begin, rows.rows.end(), to, {}, &TableRows::Row::record);
+  return {static_cast<std::uint32_t>(begin - rows.rows.begin()),
+          static_cast<std::uint32_t>(end - rows.rows.begin())};
+}
+
+// Calls `function` with each run of rows [from, to) that have one shape.
+template <typename Function>
+void for_each_shape(const TableRows& rows, std::uint32_t from, std::uint32_t to,
+                    Function function) {
+  if (from >= to) return;
+  auto run = std::ranges::upper_bound(rows.runs, from, {}, &TableRows::ShapeRun::first_row);
+  if (run != rows.runs.begin()) --run;
+  for (; run != rows.runs.end() && run->first_row < to; ++run) {
+    const auto next = std::next(run);
+    const std::uint32_t begin = std::max(from, run->first_row);
+    const std::uint32_t end = std::min(to, next != rows.runs.end() ? next->first_row : to);
+    if (begin < end) function(rows.shapes[run->shape], begin, end);
+  }
+}
+
+const TableRows* table_of(const RowBatch& batch, const Target& target) {
+  for (const TableRows& rows : batch.tables) {
+    if (rows.target == &target) return &rows;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+OffsetRange Part::range() const {
+  const RecordBatch& source = *batch->source;
+  return {first == 0 ? source.range().from : source.record(first).offset,
+          is_last() ? source.range().to : source.record(end).offset};
+}
+
+std::size_t Part::rows() const {
+  std::size_t count = 0;
+  for (const TableRows& rows : batch->tables) {
+    const auto [from, to] = rows_of(rows, first, end);
+    count += to - from;
+  }
+  return count;
+}
+
+std::vector<std::uint32_t> Part::records_with_rows() const {
+  std::vector<std::uint32_t> records;
+  for (const TableRows& rows : batch->tables) {
+    const auto [from, to] = rows_of(rows, first, end);
+    for (std::uint32_t row = from; row < to; ++row) records.push_back(rows.rows[row].record);
+  }
+  std::ranges::sort(records);
+  const auto repeated = std::ranges::unique(records);
+  records.erase(repeated.begin(), repeated.end());
+  return records;
+}
+
+bool Group::accepts(const Part& part) const {
+  if (parts.empty()) return true;
+  const Chain& chain = *part.batch->chain();
+  if (chain.plan != parts.front().batch->chain()->plan) return false;
+  for (auto other = parts.rbegin(); other != parts.rend(); ++other) {
+    if (other->batch->partition() != chain.partition) continue;
+    return other->batch->chain().get() == &chain && other->range().to == part.range().from;
   }
   return true;
 }
 
-void Group::index() {
+void Group::index(StatementColumns& columns) {
   slices_.clear();
   advances_.clear();
+  places_.clear();
   rows_ = 0;
   statements_ = 0;
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const RowBatch& batch = *batches[i];
-    for (const TableRows& rows : batch.tables) {
-      for (std::size_t run = 0; run < rows.runs.size(); ++run) {
-        const std::uint32_t first = rows.runs[run].first_row;
-        const auto end = static_cast<std::uint32_t>(
-            run + 1 < rows.runs.size() ? rows.runs[run + 1].first_row : rows.rows.size());
-        if (first >= end) continue;
-        Slice slice{.rows = &rows,
-                    .shape = &rows.shapes[rows.runs[run].shape],
-                    .batch = static_cast<std::uint32_t>(i),
-                    .first = first,
-                    .count = end - first,
-                    .number = rows_};
-        if (slices_.empty() || !slice.joins(slices_.back())) ++statements_;
-        rows_ += slice.count;
-        slices_.push_back(slice);
-      }
+  columns.begin(parts.front().batch->chain()->plan);
+  for (const Part& part : parts) {
+    for (const TableRows& rows : part.batch->tables) {
+      for (const RowShape& shape : rows.shapes) columns.see(*rows.target, shape);
     }
-    advances_.push_back({batch.partition(), batch.epoch(), batch.range()});
   }
-  // One entry per partition: from the first batch's beginning to the last one's end.
-  std::ranges::stable_sort(advances_, {}, &Advance::partition);
+  tables_.clear();
+  for (const Target& target : plan().targets()) {
+    const std::size_t before = slices_.size();
+    for (std::uint32_t i = 0; i < parts.size(); ++i) {
+      const TableRows* const rows = table_of(*parts[i].batch, target);
+      if (rows == nullptr) continue;
+      const auto [from, to] = rows_of(*rows, parts[i].first, parts[i].end);
+      for_each_shape(*rows, from, to,
+                     [&](const RowShape& shape, std::uint32_t begin, std::uint32_t end) {
+                       const Slice slice{.rows = rows,
+                                         .shape = &shape,
+                                         .columns = columns.find(target, shape),
+                                         .part = i,
+                                         .first = begin,
+                                         .count = end - begin};
+                       if (slices_.empty() || !slice.joins(slices_.back())) ++statements_;
+                       rows_ += slice.count;
+                       slices_.push_back(slice);
+                     });
+    }
+    if (slices_.size() > before) tables_.emplace_back(before, slices_.size());
+  }
+  // One entry per chain: from the first part's beginning to the last one's end.
+  for (const Part& part : parts) advances_.push_back({part.batch->chain(), part.range()});
+  std::ranges::stable_sort(advances_, {},
+                           [](const Advance& advance) { return advance.chain->partition; });
   std::vector<Advance> merged;
-  for (const Advance& advance : advances_) {
-    if (!merged.empty() && merged.back().partition == advance.partition) {
+  for (Advance& advance : advances_) {
+    if (!merged.empty() && merged.back().chain == advance.chain) {
       merged.back().range.to = advance.range.to;
     } else {
-      merged.push_back(advance);
+      merged.push_back(std::move(advance));
     }
   }
   advances_ = std::move(merged);
 }
 
+const std::vector<RecordPlace>& Group::places() const {
+  if (places_.empty()) {
+    for (std::uint32_t i = 0; i < parts.size(); ++i) {
+      for (const std::uint32_t record : parts[i].records_with_rows())
+        places_.push_back({i, record});
+    }
+  }
+  return places_;
+}
+
+std::size_t Group::number(RecordPlace place) const {
+  return static_cast<std::size_t>(std::ranges::lower_bound(places(), place) - places().begin());
+}
+
 std::vector<Slice> Group::cut(std::size_t from, std::size_t to) const {
   std::vector<Slice> result;
-  auto slice = std::ranges::upper_bound(slices_, from, {}, &Slice::number);
-  if (slice != slices_.begin()) --slice;
-  for (; slice != slices_.end() && slice->number < to; ++slice) {
-    const std::size_t begin = std::max(from, slice->number);
-    const std::size_t end = std::min(to, slice->number + slice->count);
-    if (begin >= end) continue;
-    Slice part = *slice;
-    part.first += static_cast<std::uint32_t>(begin - slice->number);
-    part.count = static_cast<std::uint32_t>(end - begin);
-    part.number = begin;
-    result.push_back(part);
+  if (from >= to) return result;
+  const RecordPlace begin = places()[from];
+  const RecordPlace last = places()[to - 1];
+  for (const auto& [first_slice, end_slice] : tables_) {
+    const auto end = slices_.begin() + static_cast<std::ptrdiff_t>(end_slice);
+    const auto front = slices_.begin() + static_cast<std::ptrdiff_t>(first_slice);
+    auto slice = std::ranges::lower_bound(front, end, begin, {}, [](const Slice& candidate) {
+      return candidate.place(candidate.first);
+    });
+    if (slice != front) --slice;
+    for (; slice != end && slice->place(slice->first) <= last; ++slice) {
+      const auto [lowest, after] =
+          rows_of(*slice->rows, slice->part == begin.part ? begin.record : 0,
+                  slice->part == last.part ? last.record + 1 : UINT32_MAX);
+      Slice piece = *slice;
+      piece.first = std::max(slice->first, lowest);
+      const std::uint32_t stop = std::min(slice->first + slice->count, after);
+      if (slice->part < begin.part || piece.first >= stop) continue;
+      piece.count = stop - piece.first;
+      result.push_back(piece);
+    }
   }
   return result;
 }

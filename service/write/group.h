@@ -1,8 +1,10 @@
-// Group: the batches of one transaction, and their rows as one numbered sequence.
+// Group: what one transaction covers: batches of one pipeline, and their rows, table after table.
 //
-// Place: the lane fills `batches` and calls index(); the writers walk slices; bisecting speaks of
-// row numbers 0 … rows()-1 in that order, which is the order of every partition. Threads: the
-// lane's only.
+// Place: the writer's queue fills `parts` and calls index(); the writers walk slices, which go
+// through the plan's targets in their order and within each through the parts. Bisecting, dead
+// letters and halving speak of records: those that have rows, numbered 0 … records()-1 in the order
+// of the parts. All rows of a record are written or left out together.
+// Threads: the lane's only.
 #pragma once
 
 #include <cstddef>
@@ -10,21 +12,51 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "core/ids.h"
+#include "core/chain.h"
+#include "core/plan.h"
 #include "core/row_batch.h"
+#include "write/statement_columns.h"
 
 namespace penstock::write {
 
-// Neighbouring rows of one batch, table and shape.
+// A batch, or the run of its records that a transaction covers.
+struct Part {
+  std::unique_ptr<RowBatch> batch;
+  std::uint32_t first = 0;  // records [first, end) of the source
+  std::uint32_t end = 0;
+
+  Part() = default;
+  explicit Part(std::unique_ptr<RowBatch> whole)
+      : batch(std::move(whole)), end(static_cast<std::uint32_t>(batch->source->size())) {}
+
+  [[nodiscard]] bool is_last() const { return end == batch->source->size(); }
+  [[nodiscard]] OffsetRange range() const;
+  // How many rows these records have, in all tables.
+  [[nodiscard]] std::size_t rows() const;
+  // Those of its records that have rows, ascending.
+  [[nodiscard]] std::vector<std::uint32_t> records_with_rows() const;
+};
+
+// A record of a group, by where it is.
+struct RecordPlace {
+  std::uint32_t part = 0;
+  std::uint32_t record = 0;  // index in the source batch
+  friend auto operator<=>(const RecordPlace&, const RecordPlace&) = default;
+};
+
+// Neighbouring rows of one part, table and shape.
 struct Slice {
   const TableRows* rows = nullptr;
   const RowShape* shape = nullptr;
-  std::uint32_t batch = 0;  // index in the group
+  const StatementColumns::List* columns = nullptr;  // what its statement names
+  std::uint32_t part = 0;
   std::uint32_t first = 0;  // index in `rows`
   std::uint32_t count = 0;
-  std::size_t number = 0;  // of its first row in the group
 
   // The tuples, back to back.
   [[nodiscard]] std::string_view bytes() const {
@@ -36,44 +68,70 @@ struct Slice {
   }
   // Whether both can go in one statement.
   [[nodiscard]] bool joins(const Slice& other) const {
-    return rows->table == other.rows->table &&
-           (shape == other.shape || shape->columns == other.shape->columns);
+    return rows->target == other.rows->target && columns == other.columns;
+  }
+  // Whether its tuples lack columns that its statement names.
+  [[nodiscard]] bool is_narrow() const { return shape->columns.size() != columns->size(); }
+  [[nodiscard]] RecordPlace place(std::uint32_t row) const {
+    return {part, rows->rows[row].record};
   }
 };
 
-// What the fence moves for one partition: the batches of a group follow on each other.
+// What the fence moves for one chain: the parts of a group follow on each other.
 struct Advance {
-  PartitionId partition;
-  Epoch epoch = Epoch::none;
+  std::shared_ptr<Chain> chain;
   OffsetRange range;
 };
 
+// A record that is left out because of its rows.
+struct Refusal {
+  std::size_t record = 0;  // number in the group
+  std::string sqlstate;
+  std::string message;
+};
+
 struct Group {
-  std::vector<std::unique_ptr<RowBatch>> batches;
+  std::vector<Part> parts;
 
   // How to write it: plainly; or carefully, because PostgreSQL refused some row; and with deferred
   // constraints checked at once, because that row came out at COMMIT only.
   bool careful = false;
   bool immediate = false;
-  std::optional<std::size_t> suspect;  // the row that PostgreSQL named
+  std::optional<RecordPlace> suspect;  // of the row that PostgreSQL named
+  // A SQLSTATE that says nothing of rows, but does not go away: who alone raises it is refused.
+  std::string blamed;
+  // Its first records, each of which is too much alone. With `probes` it is only seen whether the
+  // others pass; else it is committed without them.
+  std::vector<Refusal> left_out;
+  bool probes = false;
   std::uint32_t tries = 0;
 
-  // Whether the batch may join: its partition is not here yet, or this is what follows.
-  [[nodiscard]] bool accepts(const RowBatch& batch) const;
-  // To be called after `batches` changed.
-  void index();
+  // Whether the part may join: the plan is the same, and its chain is not here yet or this follows.
+  [[nodiscard]] bool accepts(const Part& part) const;
+  // To be called after `parts` changed.
+  void index(StatementColumns& columns);
 
+  [[nodiscard]] const Plan& plan() const { return *parts.front().batch->chain()->plan; }
   [[nodiscard]] std::size_t rows() const { return rows_; }
   [[nodiscard]] std::span<const Slice> slices() const { return slices_; }
   [[nodiscard]] std::span<const Advance> advances() const { return advances_; }
-  // The slices of rows [from, to).
-  [[nodiscard]] std::vector<Slice> cut(std::size_t from, std::size_t to) const;
   // How many statements COPY would need: runs of rows that join.
   [[nodiscard]] std::size_t statements() const { return statements_; }
 
+  // The following list every record on first use: for when something went wrong.
+  [[nodiscard]] std::size_t records() const { return places().size(); }
+  [[nodiscard]] RecordPlace place(std::size_t record) const { return places()[record]; }
+  [[nodiscard]] std::size_t number(RecordPlace place) const;
+  // The slices of records [from, to), table after table.
+  [[nodiscard]] std::vector<Slice> cut(std::size_t from, std::size_t to) const;
+
  private:
+  [[nodiscard]] const std::vector<RecordPlace>& places() const;
+
   std::vector<Slice> slices_;
-  std::vector<Advance> advances_;  // sorted by partition
+  std::vector<std::pair<std::size_t, std::size_t>> tables_;  // the slices of each target
+  std::vector<Advance> advances_;                            // sorted by partition
+  mutable std::vector<RecordPlace> places_;
   std::size_t rows_ = 0;
   std::size_t statements_ = 0;
 };

@@ -1,193 +1,263 @@
 #include "write/lane.h"
 
-#include <algorithm>
-#include <random>
-#include <utility>
+#include <poll.h>
 
-#include "write/lane_impl.h"
+#include <algorithm>
+#include <exception>
+#include <random>
+
+#include "core/log.h"
 
 namespace penstock::write {
 namespace {
 
-// What a batch weighs in a transaction: its rows, and the original bytes of what was rejected.
-std::size_t weight(const RowBatch& batch) {
-  std::size_t bytes = 0;
-  for (const TableRows& table : batch.tables) bytes += table.bytes.size();
-  for (const Reject& reject : batch.rejects) {
-    const RecordView record = batch.source->record(reject.record);
-    bytes += record.value.value_or("").size() + record.key.value_or("").size() +
-             record.encoded_headers.size() + reject.message.size();
+// While nothing is to be done, the thread comes round this often to show that it lives.
+constexpr std::chrono::seconds kIdle{1};
+
+// How long detaching waits for a transaction that is under way before it ends it.
+constexpr std::chrono::milliseconds kDetachGrace{500};
+
+}  // namespace
+
+Lane::Lane(const LanesOptions& options, int number)
+    : options_(options),
+      number_(number),
+      clock_(options.clock != nullptr ? *options.clock : system_clock()),
+      wakeup_(std::make_shared<postgres::Wakeup>(clock_)),
+      breaker_({.backoff_min = options.backoff_min,
+                .backoff_max = options.backoff_max,
+                .configuration_max = options.configuration_backoff_max,
+                .refusal_max = options.refusal_backoff_max,
+                .failures = options.breaker_failures,
+                .after = options.breaker_after},
+               std::random_device{}()) {}
+
+// ---- What other threads call
+
+void Lane::start() {
+  const MutexLock join_lock(join_mutex_);
+  if (started_ || stopped_) return;
+  started_ = true;
+  thread_.emplace("lane-" + std::to_string(number_), [this] { run(); });
+}
+
+void Lane::stop() {
+  stopped_ = true;
+  wakeup()->stop();
+  {
+    const MutexLock join_lock(join_mutex_);
+    if (thread_) thread_->join();
   }
-  return bytes;
+  for (const auto& queue : queues()) {
+    queue->close();
+    queue->drop_group();
+  }
+}
+
+void Lane::attach(const std::shared_ptr<WriterQueue>& queue) {
+  {
+    const MutexLock lock(mutex_);
+    queues_.push_back(queue);
+  }
+  if (stopped_) queue->close();
+  wake();
+}
+
+void Lane::detach(WriterQueue& queue) {
+  queue.close();
+  {
+    const MutexLock lock(mutex_);
+    const SteadyTime grace = std::chrono::steady_clock::now() + kDetachGrace;
+    while (serving_ == &queue && served_.wait_until(mutex_, grace)) {
+    }
+    // It runs a statement that does not end: the thread lets go of the session.
+    if (serving_ == &queue) wakeup_->stop();
+    while (serving_ == &queue) served_.wait(mutex_);
+    std::erase_if(queues_, [&queue](const auto& other) { return other.get() == &queue; });
+  }
+  const MutexLock turn(queue.turn);
+  queue.drop_group();
+}
+
+void Lane::push(WriterQueue& queue, std::unique_ptr<RowBatch> batch) {
+  if (queue.push(std::move(batch), now()) && sleeping_.exchange(false)) wakeup()->wake();
+}
+
+void Lane::wake() { wakeup()->wake(); }
+
+std::size_t Lane::running_chains() const {
+  std::size_t count = 0;
+  for (const auto& queue : queues()) count += queue->running_chains();
+  return count;
+}
+
+LaneStatus Lane::status() const {
+  const MutexLock lock(mutex_);
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady_now() -
+                                                                         wakeup_->heartbeat());
+  return {.number = number_,
+          .heartbeat_age = std::max(age, std::chrono::milliseconds(0)),
+          .connected = connected_,
+          .waiting_for = waiting_for_,
+          .reconnects = reconnects_};
+}
+
+Lane::Queues Lane::queues() const {
+  const MutexLock lock(mutex_);
+  return queues_;
+}
+
+std::shared_ptr<postgres::Wakeup> Lane::wakeup() const {
+  const MutexLock lock(mutex_);
+  return wakeup_;
+}
+
+// ---- The lane's thread
+
+void Lane::run() {
+  while (!stopped_) {
+    try {
+      turn();
+    } catch (const std::exception& error) {
+      // Out of memory, at worst. If COMMIT had been sent, the fence refuses the second try.
+      postgres::Failure failure;
+      failure.error = Error{ErrorKind::internal, error.what(), {}, {}};
+      failure.connection_lost = true;
+      end_serving();
+      lane_failed(failure);
+    }
+  }
+  session_.reset();
+  const MutexLock lock(mutex_);
+  connected_ = false;
+}
+
+void Lane::turn() {
+  wakeup()->beat();
+  if (wakeup()->stopped()) return interrupted();
+  for (const auto& queue : queues()) {
+    if (!queue->take_retry()) continue;
+    queue->resume_at = {};
+    resume_at_ = {};
+  }
+  if (!session_) {
+    if (now() < resume_at_) return wait_until(resume_at_);
+    return connect();
+  }
+  auto [queue, when] = next_writer();
+  if (!queue) {
+    sleeping_ = true;
+    std::tie(queue, when) = next_writer();  // what came meanwhile
+    if (!queue) idle(when);
+    sleeping_ = false;
+    if (!queue) return;
+  }
+  if (!begin_serving(*queue)) return;
+  const SteadyTime begin = now();
+  // Who was idle has no claim on the turns that it did not want.
+  queue->pass = std::max(queue->pass, turn_);
+  turn_ = queue->pass;
+  serve(*queue);
+  const double took = std::chrono::duration<double, std::micro>(now() - begin).count();
+  queue->pass += std::max(took, 1.0) / std::max(queue->writer->options.weight, 1);
+  end_serving();
+  if (const auto lost = std::exchange(lost_by_, std::nullopt)) lane_failed(*lost);
+}
+
+std::pair<std::shared_ptr<WriterQueue>, SteadyTime> Lane::next_writer() {
+  std::shared_ptr<WriterQueue> next;
+  SteadyTime soonest = now() + kIdle;
+  const SteadyTime at = now();
+  for (const auto& queue : queues()) {
+    const SteadyTime when = due(*queue);
+    if (when > at) {
+      soonest = std::min(soonest, when);
+    } else if (!next || std::max(queue->pass, turn_) < std::max(next->pass, turn_)) {
+      next = queue;
+    }
+  }
+  return {next, soonest};
+}
+
+SteadyTime Lane::due(WriterQueue& queue) const {
+  const MutexLock turn(queue.turn);
+  if (queue.is_closed()) return SteadyTime::max();
+  queue.drop_ended();
+  const bool looks = queue.unknown || queue.verified_session != session_number_ || queue.group;
+  const auto ready = looks ? std::optional(SteadyTime{}) : queue.ready_at();
+  // One that was told of a stall is told when nothing is left to wait for.
+  if (!ready) return queue.stall ? queue.resume_at : SteadyTime::max();
+  return std::max(*ready, queue.resume_at);
+}
+
+void Lane::wait_until(SteadyTime until) { wakeup()->wait(-1, 0, until); }
+
+void Lane::idle(SteadyTime until) {
+  lane_is_well();
+  const int socket = session_->connection().socket();
+  const short ready = wakeup()->wait(socket, POLLIN, until);
+  if (ready == 0 || !session_->connection().found_dead()) return;
+  log(LogLevel::warning, "lane_connection_lost", {{"lane", number_}});
+  // Nothing was under way: connect again at once.
+  session_.reset();
+  const MutexLock lock(mutex_);
+  connected_ = false;
+}
+
+bool Lane::begin_serving(WriterQueue& queue) {
+  const MutexLock lock(mutex_);
+  if (queue.is_closed()) return false;
+  serving_ = &queue;
+  return true;
+}
+
+void Lane::end_serving() {
+  const MutexLock lock(mutex_);
+  serving_ = nullptr;
+  served_.notify_all();
+}
+
+void Lane::renew_wakeup() {
+  const MutexLock lock(mutex_);
+  if (stopped_) return;  // whoever stops it has stopped this one
+  wakeup_ = std::make_shared<postgres::Wakeup>(clock_);
+}
+
+// ---- LaneSet
+
+namespace {
+
+std::vector<std::unique_ptr<Lane>> make_lanes(const LanesOptions& options) {
+  std::vector<std::unique_ptr<Lane>> lanes;
+  for (int number = 0; number < std::max(options.lanes, 1); ++number) {
+    lanes.push_back(std::make_unique<Lane>(options, number));
+  }
+  return lanes;
 }
 
 }  // namespace
 
-Lane::Impl::Impl(LaneOptions options, LaneHooks hooks)
-    : options_(std::move(options)),
-      hooks_(std::move(hooks)),
-      clock_(options_.clock != nullptr ? *options_.clock : system_clock()),
-      wakeup_(clock_),
-      row_limit_(std::max<std::size_t>(options_.max_rows, 1)),
-      breaker_({.backoff_min = options_.backoff_min,
-                .backoff_max = options_.backoff_max,
-                .failures = options_.breaker_failures,
-                .after = options_.breaker_after},
-               std::random_device{}()) {}
+LaneSet::LaneSet(LanesOptions chosen) : options(std::move(chosen)), lanes(make_lanes(options)) {}
 
-void Lane::Impl::start() {
-  const MutexLock join_lock(join_mutex_);
-  {
-    const MutexLock lock(mutex_);
-    if (started_ || ended_) return;
-    started_ = true;
-  }
-  thread_.emplace("lane-" + std::to_string(options_.index), [this] { run(); });
+std::vector<LaneStatus> LaneSet::status() const {
+  std::vector<LaneStatus> result;
+  for (const auto& lane : lanes) result.push_back(lane->status());
+  return result;
 }
 
-void Lane::Impl::begin(PartitionId partition, Epoch epoch, Offset next) {
+void LaneSet::adopt(std::span<const std::shared_ptr<WriterQueue>> queues,
+                    const std::shared_ptr<Chain>& chain) {
   const MutexLock lock(mutex_);
-  set_stand(partition, epoch, next);
-}
-
-void Lane::Impl::set_stand(PartitionId partition, Epoch epoch, Offset next) {
-  Advance& stand = stands_[partition];
-  if (epoch < stand.epoch) return;  // a commit of before the claim, told late
-  stand = {.partition = partition, .epoch = epoch, .range = {next, next}};
-}
-
-void Lane::Impl::push(std::unique_ptr<RowBatch> batch) {
-  const std::size_t rows = batch->row_count();
-  const std::size_t bytes = weight(*batch);
-  const SteadyTime arrived = now();
-  bool wake = false;
-  {
-    const MutexLock lock(mutex_);
-    if (!closing_ && !ended_) {
-      const bool was_empty = queue_.empty();
-      if (find_gone(batch->partition(), batch->epoch()) != nullptr) gone_changed_ = true;
-      ++pending_[batch->partition()];
-      ++pending_total_;
-      queued_rows_ += rows;
-      queued_bytes_ += bytes;
-      queue_.push_back({std::move(batch), arrived, rows, bytes});
-      wake = sleeping_ && (was_empty || is_full() || gone_changed_);
-      if (wake) sleeping_ = false;
-    }
+  std::size_t best = 0;
+  std::pair<std::size_t, std::size_t> least{SIZE_MAX, SIZE_MAX};
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const std::pair load{lanes[i]->running_chains(), queues[i]->running_chains()};
+    if (load >= least) continue;
+    least = load;
+    best = i;
   }
-  if (wake) wakeup_.wake();
-  if (batch) hooks_.on_dropped(std::move(batch), DropReason::stopped);
+  chain->lane = static_cast<std::uint16_t>(best);
+  queues[best]->adopt(chain);
 }
-
-void Lane::Impl::forget(PartitionId partition, Epoch epoch) {
-  {
-    const MutexLock lock(mutex_);
-    mark_gone(partition, epoch, DropReason::forgotten);
-  }
-  wakeup_.wake();
-}
-
-void Lane::Impl::mark_gone(PartitionId partition, Epoch epoch, DropReason reason) {
-  const auto [entry, is_new] = gone_.try_emplace(partition, Gone{epoch, reason});
-  if (!is_new && entry->second.epoch < epoch) entry->second = {epoch, reason};
-  gone_changed_ = true;
-}
-
-const Lane::Impl::Gone* Lane::Impl::find_gone(PartitionId partition, Epoch epoch) const {
-  const auto found = gone_.find(partition);
-  return found != gone_.end() && epoch <= found->second.epoch ? &found->second : nullptr;
-}
-
-bool Lane::Impl::drain(std::span<const PartitionId> partitions, SteadyTime deadline) {
-  const MutexLock lock(mutex_);
-  ++draining_;
-  wakeup_.wake();
-  bool done = false;
-  for (;;) {
-    done = std::ranges::none_of(partitions, [this](PartitionId id) NO_THREAD_SAFETY_ANALYSIS {
-      return pending_.contains(id);
-    });
-    if (done || ended_ || now() >= deadline) break;
-    settled_.wait_until(mutex_, deadline);
-  }
-  --draining_;
-  return done;
-}
-
-void Lane::Impl::retry_now() {
-  {
-    const MutexLock lock(mutex_);
-    retry_asked_ = true;
-  }
-  wakeup_.wake();
-}
-
-bool Lane::Impl::close(SteadyTime deadline) {
-  {
-    const MutexLock lock(mutex_);
-    closing_ = true;
-    wakeup_.wake();
-    while (started_ && !ended_) {
-      if (now() >= deadline) return false;
-      settled_.wait_until(mutex_, deadline);
-    }
-  }
-  end_thread();
-  return true;
-}
-
-void Lane::Impl::stop() {
-  {
-    const MutexLock lock(mutex_);
-    closing_ = true;
-  }
-  wakeup_.stop();
-  end_thread();
-}
-
-void Lane::Impl::end_thread() {
-  const MutexLock join_lock(join_mutex_);
-  if (thread_) thread_->join();
-  {
-    const MutexLock lock(mutex_);
-    ended_ = true;
-  }
-  drop_everything();  // what a lane that was never started holds
-}
-
-std::size_t Lane::Impl::in_flight() const {
-  const MutexLock lock(mutex_);
-  return pending_total_;
-}
-
-void Lane::Impl::release(std::span<const PartitionId> partitions) {
-  const MutexLock lock(mutex_);
-  for (const PartitionId id : partitions) {
-    const auto entry = pending_.find(id);
-    if (--entry->second == 0) pending_.erase(entry);
-    --pending_total_;
-  }
-  settled_.notify_all();
-}
-
-Lane::Lane(LaneOptions options, LaneHooks hooks)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(hooks))) {}
-Lane::~Lane() { stop(); }
-void Lane::start() { impl_->start(); }
-void Lane::begin(PartitionId partition, Epoch epoch, Offset next) {
-  impl_->begin(partition, epoch, next);
-}
-void Lane::push(std::unique_ptr<RowBatch> batch) { impl_->push(std::move(batch)); }
-void Lane::forget(PartitionId partition, Epoch epoch) { impl_->forget(partition, epoch); }
-bool Lane::drain(std::span<const PartitionId> partitions, SteadyTime deadline) {
-  return impl_->drain(partitions, deadline);
-}
-void Lane::retry_now() { impl_->retry_now(); }
-bool Lane::close(SteadyTime deadline) { return impl_->close(deadline); }
-void Lane::stop() { impl_->stop(); }
-std::size_t Lane::in_flight() const { return impl_->in_flight(); }
-SteadyTime Lane::heartbeat() const { return impl_->heartbeat(); }
-bool Lane::available() const { return impl_->available(); }
-const LaneCounters& Lane::counters() const { return impl_->counters(); }
 
 }  // namespace penstock::write

@@ -1,151 +1,225 @@
+// What a lane does when something went wrong: whose failure it is, how long to wait, what to say.
 #include <algorithm>
 #include <utility>
 
 #include "core/log.h"
-#include "write/lane_impl.h"
+#include "write/lane.h"
 
 namespace penstock::write {
+namespace {
 
-void Lane::Impl::handle_fenced(const std::vector<Fenced>& fenced) {
-  for (const Fenced& partition : fenced) {
-    counters_.fenced.add();
-    log(LogLevel::warning, "partition_fenced",
-        {{"pipeline", options_.pipeline},
-         {"topic", options_.topics[partition.mine.partition.topic]},
-         {"partition", partition.mine.partition.partition},
-         {"epoch", value_of(partition.mine.epoch)},
-         {"from", partition.mine.range.from},
-         {"found_epoch", partition.found_epoch ? value_of(*partition.found_epoch) : -1},
-         {"found_offset", partition.found_offset.value_or(-1)}});
-    {
-      const MutexLock lock(mutex_);
-      mark_gone(partition.mine.partition, partition.mine.epoch, DropReason::fenced);
-    }
-    hooks_.on_fenced(partition.mine.partition, partition.mine.epoch, partition.found_epoch,
-                     partition.found_offset);
-  }
+// Serialization failures and deadlocks in a row that are tried again in milliseconds.
+constexpr int kQuickTries = 8;
+
+// Records in a row that may each turn out to be too much alone before we take it for the table's
+// state, and begin anew.
+constexpr std::size_t kMostLeftOut = 16;
+
+// While a table refuses most of what comes, so many records are enough to see whether it still
+// does.
+constexpr std::size_t kProbeRecords = 256;
+
+Stall::Kind stall_kind(const postgres::Failure& failure) {
+  const std::string& state = failure.error.sqlstate;
+  const bool waits = postgres::waits_for_lock(state) || state == "57014" || state == "25P04" ||
+                     failure.failure == postgres::FailureClass::retry_quickly ||
+                     failure.failure == postgres::FailureClass::unclear;
+  return waits ? Stall::Kind::waits : Stall::Kind::away;
 }
 
-void Lane::Impl::handle_failure(const postgres::Failure& failure) {
-  if (failure.failure == postgres::FailureClass::cancelled) return;
-  counters_.transactions_failed.add();
+}  // namespace
+
+// The connection's: all writers wait for it.
+void Lane::lane_failed(const postgres::Failure& failure) {
+  if (failure.failure == postgres::FailureClass::cancelled) return interrupted();
   const Error& error = failure.error;
-  log(LogLevel::warning, "write_failed",
-      {{"pipeline", options_.pipeline},
-       {"lane", options_.index},
-       {"error", error.to_string()},
-       {"detail", failure.detail}});
-  if (failure.connection_lost || !postgres::keeps_session(error.sqlstate)) lose_session();
-  switch (failure.failure) {
-    case postgres::FailureClass::retry_quickly:
-      resume_at_ = now() + breaker_.quick_delay();
-      return;
-    case postgres::FailureClass::configuration:
-      halted_ = true;
-      hooks_.on_configuration_error(error);
-      return;
-    default:
-      break;
+  log(LogLevel::warning, "lane_failed", {{"lane", number_}, {"error", error.to_string()}});
+  lose_session();
+  {
+    const MutexLock lock(mutex_);
+    waiting_for_ = error.to_string();
   }
-  if (postgres::helps_to_halve(error.sqlstate) && !unknown_) split_group();
-  const bool opened = breaker_.failed(now());
-  resume_at_ = now() + breaker_.delay();
-  if (opened) {
-    counters_.breaker_opened.add();
-    available_.store(false, std::memory_order_relaxed);
-    hooks_.on_availability(false, error);
+  std::optional<Stall> stall;
+  bool opened = false;
+  if (failure.failure == postgres::FailureClass::configuration) {
+    resume_at_ = now() + breaker_.configuration_delay();
+    stall = Stall{.kind = Stall::Kind::configuration, .error = error};
+  } else {
+    opened = breaker_.failed(now());
+    resume_at_ = now() + breaker_.delay();
+    if (breaker_.open()) stall = Stall{.kind = Stall::Kind::away, .error = error};
+  }
+  if (!stall) return;
+  for (const auto& queue : queues()) {
+    if (!begin_serving(*queue)) continue;
+    if (opened) queue->writer->counters.breaker_opened.add();
+    tell(*queue, stall);
+    end_serving();
   }
 }
 
-void Lane::Impl::report_available() {
-  available_.store(true, std::memory_order_relaxed);
-  hooks_.on_availability(true, Error{});
+// A transaction's: only this writer waits, unless it took the connection with it.
+void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
+  if (failure.failure == postgres::FailureClass::cancelled) return interrupted();
+  const Error& error = failure.error;
+  // Not PostgreSQL's DETAIL: it holds what is in the row.
+  log(LogLevel::warning, "write_failed",
+      {{"pipeline", queue.writer->options.pipeline},
+       {"lane", number_},
+       {"error", error.to_string()},
+       {"constraint", failure.constraint}});
+  if (failure.connection_lost) {
+    lost_by_ = failure;
+  } else if (!postgres::keeps_session(error.sqlstate)) {
+    lose_session();
+  }
+  if (failure.failure == postgres::FailureClass::configuration) {
+    queue.resume_at = now() + queue.breaker.configuration_delay();
+    tell(queue, Stall{.kind = Stall::Kind::configuration, .error = error});
+    return;
+  }
+  if (failure.failure == postgres::FailureClass::retry_quickly) {
+    if (++queue.quick_tries <= kQuickTries) {
+      queue.resume_at = now() + queue.breaker.quick_delay();
+      return;
+    }
+    // It does not go away: perhaps one record raises it.
+    if (queue.group && !queue.unknown) {
+      queue.group->careful = true;
+      queue.group->blamed = error.sqlstate;
+    }
+  }
+  if (postgres::helps_to_halve(error.sqlstate) && queue.group && !queue.unknown) {
+    too_much(queue, failure);
+  }
+  queue.resume_at = now() + queue.breaker.delay();
+  if (failure.connection_lost) return;  // the lane says so
+  if (postgres::waits_for_lock(error.sqlstate)) {
+    queue.glances = true;
+    Error described = error;
+    if (queue.group) described.message += lock_holder(*queue.group);
+    tell(queue, Stall{.kind = Stall::Kind::waits, .error = std::move(described)});
+  }
+  if (queue.breaker.failed(now())) queue.writer->counters.breaker_opened.add();
+  if (queue.breaker.open() && !postgres::waits_for_lock(error.sqlstate)) {
+    tell(queue, Stall{.kind = stall_kind(failure), .error = error});
+  }
+}
+
+// statement_timeout, memory: a smaller transaction may get through. What is too much even alone is
+// a dead letter, but only if it fails, then a neighbour passes, then it fails again: else it is not
+// that record's fault but the table's.
+void Lane::too_much(WriterQueue& queue, const postgres::Failure& failure) {
+  const Group& group = *queue.group;
+  const std::size_t records = group.records();
+  if (records == 0) return;                         // positions and dead letters only
+  const std::size_t tried = group.left_out.size();  // the first that was written
+  if (queue.neighbour_passed) {
+    queue.failed_once_more = true;
+  } else if (records - tried > 1) {
+    queue.halve(records - tried);
+  } else if (queue.left_out.size() >= kMostLeftOut) {
+    queue.clear_left_out();
+  } else if (tried == queue.left_out.size()) {
+    queue.leave_out(group.place(tried), failure);
+  }
+  queue.put_back();
+}
+
+// Too many records are refused to be the records' fault.
+void Lane::not_theirs(WriterQueue& queue, const Outcome& outcome) {
+  const postgres::Failure& failure = outcome.failure;
+  if (failure.connection_lost || failure.failure != postgres::FailureClass::row) {
+    queue.put_back();  // so that neighbours can join, and pass
+    return writer_failed(queue, failure);
+  }
+  Error error = failure.error;
+  error.kind = ErrorKind::conflict;
+  error.message = "the table refuses most rows: " + error.message;
+  if (outcome.example) {
+    const RecordPlace place = queue.group->place(*outcome.example);
+    const RecordBatch& source = *queue.group->parts[place.part].batch->source;
+    const Chain& chain = *source.chain();
+    error.message += "; for instance " + chain.plan->topic(chain.partition.topic) + ", partition " +
+                     std::to_string(chain.partition.partition) + ", offset " +
+                     std::to_string(source.record(place.record).offset);
+  }
+  error.hint = "change the table or the pipeline's columns; it is tried again by itself";
+  log(LogLevel::warning, "write_failed",
+      {{"pipeline", queue.writer->options.pipeline},
+       {"lane", number_},
+       {"error", error.to_string()},
+       {"constraint", failure.constraint}});
+  queue.probe(kProbeRecords);
+  queue.put_back();
+  queue.resume_at = now() + queue.breaker.refusal_delay();
+  tell(queue, Stall{.kind = Stall::Kind::configuration, .error = std::move(error)});
+}
+
+// Somebody ended our waits: a statement may still run.
+void Lane::interrupted() {
+  if (session_) session_->connection().cancel();
+  lose_session();
+  renew_wakeup();
 }
 
 // A session that is no good any more; its backend may still hold locks, or even commit.
-void Lane::Impl::lose_session() {
+void Lane::lose_session() {
   if (!session_) return;
-  if (!lost_backend_) lost_backend_ = session_->identity();
+  if (!lost_backend_) lost_backend_ = session_->identity();  // the first one that nobody has ended
   session_.reset();
-}
-
-// The transaction was too much for statement_timeout or memory: half of it next time.
-void Lane::Impl::split_group() {
   const MutexLock lock(mutex_);
-  row_limit_ = std::max<std::size_t>(row_limit_ / 2, 1);
-  if (!group_ || group_->batches.size() < 2) return;
-  Batches& batches = group_->batches;
-  const std::size_t half = (batches.size() + 1) / 2;
-  while (batches.size() > half) {
-    auto batch = std::move(batches.back());
-    batches.pop_back();
-    const std::size_t rows = batch->row_count();
-    const std::size_t bytes = batch->footprint_bytes();
-    queued_rows_ += rows;
-    queued_bytes_ += bytes;
-    queue_.push_front({std::move(batch), now(), rows, bytes});
-  }
-  group_->suspect.reset();
-  group_->index();
+  connected_ = false;
 }
 
-// Drops what belongs to lost and fenced partitions, queued or waiting for another try.
-void Lane::Impl::drop_gone() {
-  Batches forgotten;
-  Batches fenced;
-  {
-    const MutexLock lock(mutex_);
-    // An unknown COMMIT must be resolved for all of its batches first.
-    if (!gone_changed_ || unknown_) return;
-    gone_changed_ = false;
-    const auto take = [&](std::unique_ptr<RowBatch>& batch) NO_THREAD_SAFETY_ANALYSIS {
-      const Gone* const gone = find_gone(batch->partition(), batch->epoch());
-      if (gone == nullptr) return false;
-      (gone->reason == DropReason::fenced ? fenced : forgotten).push_back(std::move(batch));
-      return true;
-    };
-    if (group_) {
-      if (std::erase_if(group_->batches, take) > 0) {
-        group_->suspect.reset();
-        group_->index();
-      }
-      if (group_->batches.empty()) group_.reset();
+void Lane::lane_is_well() { breaker_.succeeded(); }
+
+void Lane::writer_is_well(WriterQueue& queue) {
+  queue.breaker.succeeded();
+  tell(queue, std::nullopt);
+}
+
+void Lane::tell(WriterQueue& queue, const std::optional<Stall>& stall) const {
+  const auto is_same = [](const Stall& a, const Stall& b) {
+    return a.kind == b.kind && a.error.message == b.error.message &&
+           a.error.sqlstate == b.error.sqlstate;
+  };
+  if (!stall && !queue.stall) return;
+  if (stall && queue.stall && is_same(*stall, *queue.stall)) return;
+  queue.stall = stall;
+  queue.writer->events.stalled(static_cast<std::uint16_t>(number_), stall);
+}
+
+// Who holds a lock that keeps others from writing these tables: by now, a moment later.
+std::string Lane::lock_holder(const Group& group) {
+  if (!session_) return {};
+  std::string tables = "{penstock.offsets";
+  for (const Target& target : group.plan().targets()) {
+    std::string quoted;
+    for (const char c : target.table.quoted_name()) {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += c;
     }
-    std::erase_if(queue_, [&](Queued& queued) NO_THREAD_SAFETY_ANALYSIS {
-      if (!take(queued.batch)) return false;
-      queued_rows_ -= queued.rows;
-      queued_bytes_ -= queued.bytes;
-      return true;
-    });
+    tables += ",\"" + quoted + '"';
   }
-  drop(std::move(forgotten), DropReason::forgotten);
-  drop(std::move(fenced), DropReason::fenced);
+  tables += '}';
+  auto found = session_->connection().execute(
+      "SELECT a.pid, a.application_name, a.state, date_trunc('second', a.xact_start)"
+      " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+      " WHERE l.granted AND l.pid <> pg_backend_pid() AND l.locktype = 'relation'"
+      " AND l.relation = ANY ($1::regclass[]::oid[]) AND l.mode <> 'AccessShareLock'"
+      " ORDER BY l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',"
+      " 'AccessExclusiveLock') DESC, a.xact_start LIMIT 1",
+      {tables});
+  if (!found || found->rows() == 0) return {};
+  return "; a lock is held by process " + found->string(0, 0) + " (" + found->string(0, 1) + ", " +
+         found->string(0, 2) + ", transaction begun " + found->string(0, 3) + ")";
 }
 
-void Lane::Impl::drop(Batches batches, DropReason reason) {
-  if (batches.empty()) return;
-  std::vector<PartitionId> partitions;
-  for (auto& batch : batches) {
-    partitions.push_back(batch->partition());
-    hooks_.on_dropped(std::move(batch), reason);
-  }
-  release(partitions);
-}
-
-void Lane::Impl::drop_everything() {
-  Batches batches;
-  if (group_) {
-    batches = std::move(group_->batches);
-    group_.reset();
-  }
-  {
-    const MutexLock lock(mutex_);
-    for (Queued& queued : queue_) batches.push_back(std::move(queued.batch));
-    queue_.clear();
-    queued_rows_ = 0;
-    queued_bytes_ = 0;
-  }
-  drop(std::move(batches), DropReason::stopped);
+bool Lane::serves_others(const WriterQueue& queue) const {
+  return std::ranges::any_of(queues(), [&queue](const auto& other) {
+    return other.get() != &queue && other->running_chains() > 0;
+  });
 }
 
 }  // namespace penstock::write

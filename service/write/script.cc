@@ -1,5 +1,8 @@
 #include "write/script.h"
 
+#include <charconv>
+#include <utility>
+
 #include "postgres/binary_array.h"
 
 namespace penstock::write {
@@ -8,18 +11,19 @@ namespace {
 // A statement's array parameters stay far below PostgreSQL's limit of 1 GB for a value.
 constexpr std::size_t kMaxStatementBytes = std::size_t{8} << 20;
 
-// Neighbours that can go in one statement.
+// Neighbours that can go in one statement: calls `function` with them and how many rows they have.
 template <typename Function>
 void for_each_run(std::span<const Slice> slices, Function function) {
   for (std::size_t first = 0; first < slices.size();) {
     std::size_t after = first + 1;
     std::size_t bytes = slices[first].bytes().size();
+    std::size_t rows = slices[first].count;
     while (after < slices.size() && slices[after].joins(slices[first]) &&
            bytes < kMaxStatementBytes) {
-      bytes += slices[after++].bytes().size();
+      bytes += slices[after].bytes().size();
+      rows += slices[after++].count;
     }
-    const auto run = slices.subspan(first, after - first);
-    function(run, run.front().number, run.back().number + run.back().count);
+    function(slices.subspan(first, after - first), rows);
     first = after;
   }
 }
@@ -27,21 +31,23 @@ void for_each_run(std::span<const Slice> slices, Function function) {
 }  // namespace
 
 postgres::Try<void> prepare_rows(Session& session, std::span<const Slice> slices) {
-  postgres::Try<void> result;
-  for_each_run(slices, [&](std::span<const Slice> run, std::size_t from, std::size_t to) {
-    if (!result) return;
-    auto insert = session.insert(run.front(), /*many=*/to - from > 1);
-    if (!insert) result = std::unexpected(std::move(insert.error()));
+  std::vector<Session::Statement> wanted;
+  for_each_run(slices, [&](std::span<const Slice> run, std::size_t rows) {
+    wanted.push_back(Session::insert(run.front(), /*many=*/rows > 1));
   });
-  return result;
+  return session.prepare(wanted);
 }
 
-void read_tuple(std::string_view tuple, std::vector<postgres::Param>& fields) {
+const char* read_tuple(const char* at, const Slice& slice, std::vector<postgres::Param>& fields) {
   fields.clear();
-  const char* at = tuple.data();
-  const auto count = postgres::read_big_endian<std::int16_t>(at);
   at += sizeof(std::int16_t);
-  for (std::int16_t i = 0; i < count; ++i) {
+  auto present = slice.shape->columns.begin();
+  for (const std::uint16_t column : *slice.columns) {
+    if (present == slice.shape->columns.end() || *present != column) {
+      fields.push_back({});
+      continue;
+    }
+    ++present;
     const auto length = postgres::read_big_endian<std::int32_t>(at);
     at += sizeof(std::int32_t);
     if (length < 0) {
@@ -51,6 +57,7 @@ void read_tuple(std::string_view tuple, std::vector<postgres::Param>& fields) {
       at += length;
     }
   }
+  return at;
 }
 
 bool Script::enter() {
@@ -65,60 +72,80 @@ bool Script::enter() {
 }
 
 void Script::add(Step step, const char* statement, std::span<const postgres::Param> parameters,
-                 std::size_t from, std::size_t to) {
+                 std::optional<RecordPlace> record) {
   if (!enter()) return;
-  sent_.push_back({step, from, to});
+  sent_.push_back({step, record});
   if (auto sent = session_.connection().send_prepared(statement, parameters); !sent) {
     failure_ = StepFailure{.step = step,
-                           .from = from,
-                           .to = to,
+                           .record = record,
                            .failure = std::move(sent.error()),
                            .commit_unknown = step == Step::commit};
   }
 }
 
+void Script::add(Step step, const Session::Statement& statement) {
+  parse(step, statement);
+  add(step, statement.name.c_str());
+}
+
+// For a statement that has not been prepared: as the unnamed one.
+void Script::parse(Step step, const Session::Statement& statement) {
+  if (!statement.name.empty() || !enter()) return;
+  sent_.push_back({step, std::nullopt});
+  if (auto sent = session_.connection().send_prepare("", statement.sql, statement.types); !sent) {
+    failure_ = StepFailure{.step = step, .record = {}, .failure = std::move(sent.error())};
+  }
+}
+
 void Script::add_rows(std::span<const Slice> slices) {
-  for_each_run(slices, [this](std::span<const Slice> run, std::size_t from, std::size_t to) {
+  for_each_run(slices, [this](std::span<const Slice> run, std::size_t rows) {
     if (failure_) return;
-    auto insert = session_.insert(run.front(), /*many=*/to - from > 1);
-    if (!insert) {
-      failure_ = StepFailure{
-          .step = Step::rows, .from = from, .to = to, .failure = std::move(insert.error())};
-    } else if ((*insert)->many) {
-      add_many(**insert, run, from, to);
+    const Session::Statement wanted = Session::insert(run.front(), /*many=*/rows > 1);
+    const Session::Statement& insert = session_.find(wanted);
+    parse(Step::rows, insert);
+    if (insert.many) {
+      add_many(insert, run);
     } else {
-      for (const Slice& slice : run) add_each(**insert, slice);
+      for (const Slice& slice : run) add_each(insert, slice);
     }
   });
 }
 
-void Script::add_many(const Session::Insert& insert, std::span<const Slice> slices,
-                      std::size_t from, std::size_t to) {
+void Script::add_many(const Session::Statement& insert, std::span<const Slice> slices) {
   std::vector<postgres::BinaryArray> columns(insert.element_types.size());
   for (std::size_t i = 0; i < columns.size(); ++i) columns[i].begin(insert.element_types[i]);
   for (const Slice& slice : slices) {
-    const std::string_view bytes = slice.bytes();
-    const char* at = bytes.data();
+    // Which field of a tuple goes to which array.
+    std::vector<postgres::BinaryArray*> present;
+    std::vector<postgres::BinaryArray*> absent;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const bool is_there = present.size() < slice.shape->columns.size() &&
+                            slice.shape->columns[present.size()] == (*slice.columns)[i];
+      (is_there ? present : absent).push_back(&columns[i]);
+    }
+    const char* at = slice.bytes().data();
     for (std::uint32_t row = 0; row < slice.count; ++row) {
       at += sizeof(std::int16_t);
-      for (postgres::BinaryArray& column : columns) {
+      for (postgres::BinaryArray* const column : present) {
         const auto length = postgres::read_big_endian<std::int32_t>(at);
-        column.add_field(at, length);
+        column->add_field(at, length);
         at += sizeof(std::int32_t) + static_cast<std::size_t>(length < 0 ? 0 : length);
       }
+      for (postgres::BinaryArray* const column : absent) column->add_null();
     }
   }
   std::vector<postgres::Param> parameters;
   parameters.reserve(columns.size());
   for (postgres::BinaryArray& column : columns) parameters.push_back(column.finish());
-  add(Step::rows, insert.name.c_str(), parameters, from, to);
+  add(Step::rows, insert.name.c_str(), parameters);
 }
 
-void Script::add_each(const Session::Insert& insert, const Slice& slice) {
+void Script::add_each(const Session::Statement& insert, const Slice& slice) {
   std::vector<postgres::Param> fields;
+  const char* at = slice.bytes().data();
   for (std::uint32_t i = 0; i < slice.count; ++i) {
-    read_tuple(slice.rows->tuple(slice.first + i), fields);
-    add(Step::rows, insert.name.c_str(), fields, slice.number + i, slice.number + i + 1);
+    at = read_tuple(at, slice, fields);
+    add(Step::rows, insert.name.c_str(), fields, slice.place(slice.first + i));
   }
 }
 
@@ -138,12 +165,19 @@ std::expected<void, StepFailure> Script::run() {
   }
   std::size_t answered = 0;
   while (entered_ && (!failure_ || !failure_->failure.connection_lost)) {
-    const Sent at = answered < sent_.size() ? sent_[answered] : Sent{Step::commit, 0, 0};
+    const Sent at = answered < sent_.size() ? sent_[answered] : Sent{Step::commit, {}};
     auto reply = connection.next();
     if (reply && reply->kind() == postgres::ReplyKind::sync) break;
     if (reply && reply->kind() == postgres::ReplyKind::done && at.step == Step::commit &&
         answered < sent_.size()) {
       committed = reply->tag() == "COMMIT";
+    }
+    if (reply && reply->kind() == postgres::ReplyKind::rows && at.step == Step::fence &&
+        reply->rows() == 1) {
+      const std::string_view text = reply->text(0, 1);
+      std::int64_t microseconds = 0;
+      std::from_chars(text.data(), text.data() + text.size(), microseconds);
+      fence_time_ = std::chrono::microseconds(microseconds);
     }
     ++answered;
     const bool broken = !reply || reply->kind() == postgres::ReplyKind::error;
@@ -154,8 +188,7 @@ std::expected<void, StepFailure> Script::run() {
         (failure.connection_lost || failure.failure == postgres::FailureClass::cancelled) &&
         commit_sent && !committed;
     failure_ = StepFailure{.step = at.step,
-                           .from = at.from,
-                           .to = at.to,
+                           .record = at.record,
                            .failure = std::move(failure),
                            .commit_unknown = unknown};
     if (failure_->failure.failure == postgres::FailureClass::cancelled) break;

@@ -4,7 +4,9 @@
 // Threads: the lane's only. The connection is in pipeline mode from construction to run()'s end.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,8 +18,7 @@ enum class Step : std::uint8_t { begin, rows, types, constraints, dead_letters, 
 
 struct StepFailure {
   Step step = Step::begin;
-  std::size_t from = 0;  // rows [from, to) of the group, for Step::rows
-  std::size_t to = 0;
+  std::optional<RecordPlace> record = std::nullopt;  // for Step::rows with a single row
   postgres::Failure failure;
   // COMMIT was handed to the network and its answer is not known.
   bool commit_unknown = false;
@@ -29,36 +30,41 @@ class Script {
 
   // Sends; a failure is kept for run(), so that callers need not look at each one.
   void add(Step step, const char* statement, std::span<const postgres::Param> parameters = {},
-           std::size_t from = 0, std::size_t to = 0);
+           std::optional<RecordPlace> record = std::nullopt);
+  // A statement that takes no parameters; prepared or not.
+  void add(Step step, const Session::Statement& statement);
   // INSERTs for these slices, as few as can be; prepare_rows() has been called for them.
   void add_rows(std::span<const Slice> slices);
   // Ends the segment and reads everything. After a failure with a live connection the transaction
   // is still open, in the failed state.
   [[nodiscard]] std::expected<void, StepFailure> run();
+  // After run(): the time that PostgreSQL says the fence took; 0 without one.
+  [[nodiscard]] std::chrono::microseconds fence_time() const { return fence_time_; }
 
  private:
   struct Sent {
     Step step;
-    std::size_t from;
-    std::size_t to;
+    std::optional<RecordPlace> record;
   };
 
   [[nodiscard]] bool enter();
-  void add_many(const Session::Insert& insert, std::span<const Slice> slices, std::size_t from,
-                std::size_t to);
-  void add_each(const Session::Insert& insert, const Slice& slice);
+  void parse(Step step, const Session::Statement& statement);
+  void add_many(const Session::Statement& insert, std::span<const Slice> slices);
+  void add_each(const Session::Statement& insert, const Slice& slice);
 
   Session& session_;
   bool entered_ = false;
+  std::chrono::microseconds fence_time_{0};
   std::vector<Sent> sent_;
   std::optional<StepFailure> failure_;
 };
 
-// Prepares the INSERTs that add_rows() will use. Mostly there is nothing to do; else a round trip
-// for each new shape, not between a Script's construction and its run().
+// Prepares the INSERTs that add_rows() will use. Mostly there is nothing to do; else a round trip,
+// not between a Script's construction and its run().
 [[nodiscard]] postgres::Try<void> prepare_rows(Session& session, std::span<const Slice> slices);
 
-// The fields of a COPY tuple as parameters; views into `tuple`.
-void read_tuple(std::string_view tuple, std::vector<postgres::Param>& fields);
+// The fields of the COPY tuple at `at` for a statement's columns; null for those that the shape
+// does not have. Views into the tuple; returns its end.
+const char* read_tuple(const char* at, const Slice& slice, std::vector<postgres::Param>& fields);
 
 }  // namespace penstock::write

@@ -1,6 +1,7 @@
 #include "write/session.h"
 
-#include <set>
+#include <algorithm>
+#include <optional>
 
 #include "postgres/binary_array.h"
 
@@ -30,11 +31,23 @@ void add_schema_hint(postgres::Failure& failure) {
   }
 }
 
+const TableDescription& table_of(const Slice& slice) { return slice.rows->target->table; }
+
+std::string column_list(const Slice& slice) {
+  const TableDescription& table = table_of(slice);
+  std::string list;
+  for (const std::uint16_t column : *slice.columns) {
+    list += (list.empty() ? "" : ", ") + quote_identifier(table.columns[column].name);
+  }
+  return list;
+}
+
 }  // namespace
 
-postgres::Try<std::unique_ptr<Session>> Session::open(const LaneOptions& options,
+postgres::Try<std::unique_ptr<Session>> Session::open(const LanesOptions& options, int lane,
                                                       postgres::Wakeup& wakeup) {
-  std::unique_ptr<Session> session(new Session(options));
+  std::unique_ptr<Session> session(new Session());
+  session->identity_.name = "penstock/lane-" + std::to_string(lane);
   const std::vector<postgres::Connection::Setting> defaults{
       {"target_session_attrs", "read-write"},  // after a failover, find the new primary
       {"keepalives_idle", "10"},
@@ -43,8 +56,7 @@ postgres::Try<std::unique_ptr<Session>> Session::open(const LaneOptions& options
       {"tcp_user_timeout", ms(options.tcp_user_timeout)},
   };
   const std::vector<postgres::Connection::Setting> overrides{
-      {"application_name",
-       "penstock/" + options.pipeline + "/lane-" + std::to_string(options.index)},
+      {"application_name", session->identity_.name},
       {"client_encoding", "UTF8"},
   };
   auto opened = postgres::Connection::open(options.conninfo, defaults, overrides,
@@ -54,86 +66,92 @@ postgres::Try<std::unique_ptr<Session>> Session::open(const LaneOptions& options
   if (options.statement_timeout.count() > 0) {
     session->connection_->set_reply_timeout(options.statement_timeout + options.reply_margin);
   }
-  if (auto done = session->configure(); !done) return std::unexpected(std::move(done.error()));
-  if (auto done = session->read_array_types(); !done) {
+  if (auto done = session->configure(options); !done) {
     return std::unexpected(std::move(done.error()));
   }
   return session;
 }
 
-postgres::Try<void> Session::configure() {
+postgres::Try<void> Session::configure(const LanesOptions& options) {
   // client_connection_check_interval ends a backend that waits for a lock after its client died; it
   // is not there on every platform, hence the block that forgives.
   auto reply = connection_->execute(
-      "SET statement_timeout = " + ms(options_.statement_timeout) +
-      "; SET lock_timeout = " + ms(options_.lock_timeout) +
-      "; SET idle_in_transaction_session_timeout = " + ms(options_.idle_in_transaction_timeout) +
+      "SET statement_timeout = " + ms(options.statement_timeout) +
+      "; SET lock_timeout = " + ms(options.lock_timeout) +
+      "; SET idle_in_transaction_session_timeout = " + ms(options.idle_in_transaction_timeout) +
       "; SET default_transaction_deferrable = off"
       "; DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"
       " EXCEPTION WHEN OTHERS THEN NULL; END $$"
       "; SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
   if (!reply) return std::unexpected(std::move(reply.error()));
-  if (reply->rows() == 1) identity_ = {reply->string(0, 0), reply->string(0, 1)};
+  if (reply->rows() == 1) {
+    identity_.pid = reply->string(0, 0);
+    identity_.start = reply->string(0, 1);
+  }
 
-  auto prepared = prepare({
-      {statement::kBegin, {"BEGIN ISOLATION LEVEL READ COMMITTED", {}}},
-      {statement::kCommit, {"COMMIT", {}}},
-      {statement::kImmediate, {"SET CONSTRAINTS ALL IMMEDIATE", {}}},
-      {statement::kOuterSavepoint, {"SAVEPOINT penstock_outer", {}}},
-      {statement::kSavepoint, {"SAVEPOINT penstock_row", {}}},
-      {statement::kRollbackTo, {"ROLLBACK TO SAVEPOINT penstock_row", {}}},
-      {statement::kReleaseOuter, {"RELEASE SAVEPOINT penstock_outer", {}}},
-      {statement::kFence,
-       {"SELECT penstock.advance($1, $2, $3, $4, $5, $6)",
-        {postgres::oid::kText, postgres::oid::kTextArray, postgres::oid::kInt4Array,
-         postgres::oid::kInt8Array, postgres::oid::kInt8Array, postgres::oid::kInt8Array}}},
-      {statement::kDeadLetters,
-       {"INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", \"timestamp\", "
-        "key, value, headers, stage, reason, sqlstate, message) "
-        "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        {postgres::oid::kText, postgres::oid::kTextArray, postgres::oid::kInt4Array,
-         postgres::oid::kInt8Array, postgres::oid::kTimestamptzArray, postgres::oid::kByteaArray,
-         postgres::oid::kByteaArray, postgres::oid::kJsonbArray, postgres::oid::kTextArray,
-         postgres::oid::kTextArray, postgres::oid::kTextArray, postgres::oid::kTextArray}}},
-  });
+  const auto plain = [](const char* name, const char* sql, std::vector<std::uint32_t> types = {}) {
+    Statement made;
+    made.name = name;
+    made.sql = sql;
+    made.types = std::move(types);
+    return made;
+  };
+  using namespace postgres::oid;
+  const std::vector<Statement> fixed{
+      plain(statement::kBegin, "BEGIN ISOLATION LEVEL READ COMMITTED"),
+      plain(statement::kGlance, kGlanceSql),
+      plain(statement::kCommit, "COMMIT"),
+      plain(statement::kImmediate, "SET CONSTRAINTS ALL IMMEDIATE"),
+      plain(statement::kOuterSavepoint, "SAVEPOINT penstock_outer"),
+      plain(statement::kSavepoint, "SAVEPOINT penstock_row"),
+      plain(statement::kRollbackTo, "ROLLBACK TO SAVEPOINT penstock_row"),
+      plain(statement::kReleaseOuter, "RELEASE SAVEPOINT penstock_outer"),
+      // Its second column is the time that the first one took, without the network's.
+      plain(statement::kFence,
+            "SELECT penstock.advance($1, $2, $3, $4, $5, $6), "
+            "(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint",
+            {kText, kTextArray, kInt4Array, kInt8Array, kInt8Array, kInt8Array}),
+      plain(statement::kDeadLetters,
+            "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
+            "\"timestamp\", key, value, headers, stage, reason, sqlstate, message) "
+            "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            {kText, kTextArray, kInt4Array, kInt8Array, kTimestamptzArray, kByteaArray, kByteaArray,
+             kJsonbArray, kTextArray, kTextArray, kTextArray, kTextArray}),
+  };
+  std::vector<bool> there;
+  auto prepared = run_prepare({}, fixed, there);
   if (!prepared) add_schema_hint(prepared.error());
   return prepared;
 }
 
-postgres::Try<void> Session::read_array_types() {
-  std::set<std::uint32_t> types;
-  for (const TableDescription& table : options_.tables) {
-    for (const ColumnDescription& column : table.columns) types.insert(column.type_oid);
-  }
-  std::string list;
-  for (const std::uint32_t type : types) list += (list.empty() ? "" : ",") + std::to_string(type);
-  auto reply = connection_->execute(
-      "SELECT oid::bigint, typarray::bigint FROM pg_type WHERE typarray <> 0 AND oid = ANY ('{" +
-      list + "}'::oid[])");
-  if (!reply) return std::unexpected(std::move(reply.error()));
-  for (int row = 0; row < reply->rows(); ++row) {
-    array_types_[static_cast<std::uint32_t>(std::stoul(reply->string(row, 0)))] =
-        static_cast<std::uint32_t>(std::stoul(reply->string(row, 1)));
-  }
-  return {};
-}
-
-postgres::Try<void> Session::prepare(
-    const std::vector<std::pair<const char*, std::pair<std::string, std::vector<std::uint32_t>>>>&
-        statements) {
+// Every statement is a segment of its own, so that what is there is known also after an error.
+postgres::Try<void> Session::run_prepare(std::span<const std::string> given_up,
+                                         std::span<const Statement> statements,
+                                         std::vector<bool>& prepared) {
+  prepared.assign(statements.size(), false);
   if (auto entered = connection_->enter_pipeline(); !entered) return entered;
-  for (const auto& [name, statement] : statements) {
-    if (auto sent = connection_->send_prepare(name, statement.first, statement.second); !sent) {
-      return sent;
-    }
+  postgres::Try<void> sent;
+  for (const std::string& name : given_up) {
+    if (sent) sent = connection_->send_prepare("", "DEALLOCATE " + name, {});
+    if (sent) sent = connection_->send_prepared("", {});
   }
-  if (auto sent = connection_->send_sync(); !sent) return sent;
+  if (sent) sent = connection_->send_sync();
+  for (const Statement& made : statements) {
+    if (sent) sent = connection_->send_prepare(made.name.c_str(), made.sql, made.types);
+    if (sent) sent = connection_->send_sync();
+  }
+  if (!sent) return sent;
   std::optional<postgres::Failure> failure;
-  for (;;) {
+  bool well = true;
+  for (std::size_t segment = 0; segment <= statements.size();) {
     auto reply = connection_->next();
     if (!reply) return std::unexpected(std::move(reply.error()));
-    if (reply->kind() == postgres::ReplyKind::sync) break;
-    if (reply->kind() == postgres::ReplyKind::error) {
+    if (reply->kind() == postgres::ReplyKind::sync) {
+      if (segment > 0) prepared[segment - 1] = well;
+      ++segment;
+      well = true;
+    } else if (reply->kind() == postgres::ReplyKind::error) {
+      well = false;
       if (!failure) failure = reply->failure();
       if (failure->connection_lost) return std::unexpected(std::move(*failure));
     }
@@ -143,69 +161,100 @@ postgres::Try<void> Session::prepare(
   return {};
 }
 
-std::string Session::column_list(const Slice& slice) const {
-  const TableDescription& table = options_.tables[slice.rows->table];
-  std::string list;
-  for (const std::uint16_t column : slice.shape->columns) {
-    list += (list.empty() ? "" : ", ") + quote_identifier(table.columns[column].name);
-  }
-  return list;
+std::string Session::key(const Statement& statement) {
+  std::string key = statement.sql;
+  for (const std::uint32_t type : statement.types) key += '\0' + std::to_string(type);
+  return key;
 }
 
-std::string Session::copy_statement(const Slice& slice) const {
-  return "COPY " + options_.tables[slice.rows->table].quoted_name() + " (" + column_list(slice) +
+// False: everything that is there is used by this transaction.
+bool Session::make_room(std::vector<std::string>& given_up) {
+  if (statements_.size() < kMaxStatements) return true;
+  const auto oldest = std::ranges::min_element(
+      statements_, {}, [](const auto& entry) { return entry.second.last_used; });
+  if (oldest->second.last_used == uses_) return false;
+  given_up.push_back(oldest->second.name);
+  statements_.erase(oldest);
+  return true;
+}
+
+postgres::Try<void> Session::prepare(const std::vector<Statement>& wanted) {
+  ++uses_;
+  std::vector<Statement> missing;
+  for (const Statement& statement : wanted) {
+    if (const auto found = statements_.find(key(statement)); found != statements_.end()) {
+      found->second.last_used = uses_;
+    } else {
+      missing.push_back(statement);
+    }
+  }
+  std::vector<std::string> given_up;
+  std::vector<Statement> added;
+  for (Statement& statement : missing) {
+    std::string text = key(statement);
+    if (statements_.contains(text)) continue;  // twice among the wanted
+    if (!make_room(given_up)) break;
+    statement.name = "penstock_" + std::to_string(names_++);
+    statement.last_used = uses_;
+    added.push_back(statement);
+    statements_.emplace(std::move(text), std::move(statement));
+  }
+  if (added.empty()) return {};
+  std::vector<bool> there;
+  auto prepared = run_prepare(given_up, added, there);
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    if (!there[i]) statements_.erase(key(added[i]));
+  }
+  return prepared;
+}
+
+const Session::Statement& Session::find(const Statement& statement) const {
+  const auto found = statements_.find(key(statement));
+  return found != statements_.end() ? found->second : statement;
+}
+
+std::string Session::copy_statement(const Slice& slice) {
+  return "COPY " + table_of(slice).quoted_name() + " (" + column_list(slice) +
          ") FROM STDIN (FORMAT binary)";
 }
 
-postgres::Try<const Session::Insert*> Session::insert(const Slice& slice, bool many) {
-  const TableDescription& table = options_.tables[slice.rows->table];
-  for (const std::uint16_t column : slice.shape->columns) {
-    many = many && !table.columns[column].is_array &&
-           array_types_.contains(table.columns[column].type_oid);
+Session::Statement Session::insert(const Slice& slice, bool many) {
+  const TableDescription& table = table_of(slice);
+  Statement statement;
+  statement.many = many && !slice.columns->empty();
+  for (const std::uint16_t column : *slice.columns) {
+    const ColumnDescription& description = table.columns[column];
+    statement.many = statement.many && !description.is_array && description.array_oid != 0;
   }
-  many = many && !slice.shape->columns.empty();
-  Key key{slice.rows->table, slice.shape->columns, many};
-  if (const auto found = inserts_.find(key); found != inserts_.end()) return &found->second;
-
-  Insert insert;
-  insert.many = many;
-  insert.name = "penstock_insert_" + std::to_string(inserts_.size());
-  std::vector<std::uint32_t> types;
   std::string places;
-  for (const std::uint16_t column : slice.shape->columns) {
-    const std::uint32_t type = table.columns[column].type_oid;
-    insert.element_types.push_back(type);
-    types.push_back(many ? array_types_.at(type) : type);
-    places += (places.empty() ? "$" : ", $") + std::to_string(types.size());
+  for (const std::uint16_t column : *slice.columns) {
+    const ColumnDescription& description = table.columns[column];
+    statement.types.push_back(statement.many ? description.array_oid : description.type_oid);
+    if (statement.many) statement.element_types.push_back(description.type_oid);
+    places += (places.empty() ? "$" : ", $") + std::to_string(statement.types.size());
   }
-  std::string sql = "INSERT INTO " + table.quoted_name();
-  if (types.empty()) {
-    sql += " DEFAULT VALUES";
-  } else if (many) {
-    sql += " (" + column_list(slice) + ") SELECT * FROM unnest(" + places + ")";
+  statement.sql = "INSERT INTO " + table.quoted_name();
+  if (statement.types.empty()) {
+    statement.sql += " DEFAULT VALUES";
+  } else if (statement.many) {
+    statement.sql += " (" + column_list(slice) + ") SELECT * FROM unnest(" + places + ")";
   } else {
-    sql += " (" + column_list(slice) + ") VALUES (" + places + ")";
+    statement.sql += " (" + column_list(slice) + ") VALUES (" + places + ")";
   }
-  if (auto done = prepare({{insert.name.c_str(), {sql, types}}}); !done) {
-    return std::unexpected(std::move(done.error()));
-  }
-  return &inserts_.emplace(std::move(key), std::move(insert)).first->second;
+  return statement;
 }
 
-postgres::Try<const char*> Session::type_check(const Slice& slice) {
-  Key key{slice.rows->table, slice.shape->columns, false};
-  if (const auto found = type_checks_.find(key); found != type_checks_.end()) {
-    return found->second.c_str();
-  }
-  const TableDescription& table = options_.tables[slice.rows->table];
+Session::Statement Session::type_check(const Slice& slice) {
+  const TableDescription& table = table_of(slice);
   std::string expected;
-  for (const std::uint16_t column : slice.shape->columns) {
+  for (const std::uint16_t column : *slice.columns) {
     expected += (expected.empty() ? "(" : ", (") + quote_literal(table.columns[column].name) +
                 ", " + std::to_string(table.columns[column].type_oid) + ")";
   }
   // An integer that is none fails; no row, no failure. Domains are not followed here: rarely
   // changed.
-  const std::string sql =
+  Statement statement;
+  statement.sql =
       "SELECT (SELECT 'column ' || e.name || ' is ' || format_type(a.atttypid, a.atttypmod) || ' "
       "now'"
       " FROM (VALUES " +
@@ -214,11 +263,7 @@ postgres::Try<const char*> Session::type_check(const Slice& slice) {
       "::regclass AND a.attname = e.name "
       "JOIN pg_type t ON t.oid = a.atttypid "
       "WHERE a.atttypid <> e.type::oid AND t.typtype <> 'd' LIMIT 1)::int";
-  std::string name = "penstock_types_" + std::to_string(type_checks_.size());
-  if (auto done = prepare({{name.c_str(), {sql, {}}}}); !done) {
-    return std::unexpected(std::move(done.error()));
-  }
-  return type_checks_.emplace(std::move(key), std::move(name)).first->second.c_str();
+  return statement;
 }
 
 }  // namespace penstock::write

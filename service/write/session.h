@@ -1,13 +1,16 @@
 // Session: a lane's connection with its settings, its prepared statements and its identity.
 //
-// Place: opened by the lane, used by everything that runs in a transaction.
+// Place: opened by the lane, used by everything that runs in a transaction. Statements belong to
+// the connection and are shared by all pipelines; at most kMaxStatements are kept, because the data
+// decides how many there are: the least recently used goes first.
 // Threads: the lane's only. Failure: as Connection.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,13 +18,14 @@
 #include "core/row_batch.h"
 #include "postgres/connection.h"
 #include "write/group.h"
-#include "write/lane.h"
+#include "write/lanes.h"
 
 namespace penstock::write {
 
 // Statements that every session has prepared.
 namespace statement {
 inline constexpr const char* kBegin = "penstock_begin";
+inline constexpr const char* kGlance = "penstock_glance";  // do not wait for locks for long
 inline constexpr const char* kCommit = "penstock_commit";
 inline constexpr const char* kFence = "penstock_fence";
 inline constexpr const char* kDeadLetters = "penstock_dead_letters";
@@ -32,61 +36,64 @@ inline constexpr const char* kRollbackTo = "penstock_rollback_to";
 inline constexpr const char* kReleaseOuter = "penstock_release";
 }  // namespace statement
 
+// How long statement::kGlance lets a statement wait for a lock.
+inline constexpr const char* kGlanceSql = "SET LOCAL lock_timeout = 50";
+
 // Which backend of which server: a process id alone may be used again.
 struct BackendIdentity {
   std::string pid;
   std::string start;
+  std::string name;  // application_name
 };
 
 class Session {
  public:
-  [[nodiscard]] static postgres::Try<std::unique_ptr<Session>> open(const LaneOptions& options,
+  static constexpr std::size_t kMaxStatements = 128;
+
+  [[nodiscard]] static postgres::Try<std::unique_ptr<Session>> open(const LanesOptions& options,
+                                                                    int lane,
                                                                     postgres::Wakeup& wakeup);
 
   [[nodiscard]] postgres::Connection& connection() { return *connection_; }
   [[nodiscard]] const BackendIdentity& identity() const { return identity_; }
-  [[nodiscard]] const LaneOptions& options() const { return options_; }
 
   // COPY schema.table (columns) FROM STDIN in binary, for rows like these.
-  [[nodiscard]] std::string copy_statement(const Slice& slice) const;
+  [[nodiscard]] static std::string copy_statement(const Slice& slice);
 
-  // A prepared INSERT for rows like these: of one row, or of many from one array per column.
-  struct Insert {
-    std::string name;
-    std::vector<std::uint32_t> element_types;  // per column; of the array's elements, for `many`
+  struct Statement {
+    std::string name;  // empty: there is no room for it; send its text each time
+    std::string sql;
+    std::vector<std::uint32_t> types;
+    std::vector<std::uint32_t> element_types;  // per column, if `many`
     bool many = false;
+    std::uint64_t last_used = 0;
   };
-  // Prepares it when it is new (one round trip, outside of a pipeline). With `many`, the answer may
-  // be of one row all the same: arrays of arrays cannot be unnested.
-  [[nodiscard]] postgres::Try<const Insert*> insert(const Slice& slice, bool many);
-  // A prepared query that fails if a column of these rows has another type than the one they were
-  // encoded for: binary COPY would take the eight bytes of a bigint for a double. Prepares it when
-  // it is new, as insert().
-  [[nodiscard]] postgres::Try<const char*> type_check(const Slice& slice);
+  // An INSERT for rows like these: of one row, or of many from one array per column. With `many`,
+  // the answer may be of one row all the same: arrays of arrays cannot be unnested.
+  [[nodiscard]] static Statement insert(const Slice& slice, bool many);
+  // A query that fails if a column of these rows has another type than the one they were encoded
+  // for: binary COPY would take the eight bytes of a bigint for a double.
+  [[nodiscard]] static Statement type_check(const Slice& slice);
+
+  // Prepares those that are new, as far as there is room (one round trip, outside of a pipeline).
+  [[nodiscard]] postgres::Try<void> prepare(const std::vector<Statement>& wanted);
+  // The prepared one, or this one. Valid until the next prepare(), or as long as `statement`.
+  [[nodiscard]] const Statement& find(const Statement& statement) const;
 
  private:
-  explicit Session(const LaneOptions& options) : options_(options) {}
+  Session() = default;
+  [[nodiscard]] postgres::Try<void> configure(const LanesOptions& options);
+  [[nodiscard]] postgres::Try<void> run_prepare(std::span<const std::string> given_up,
+                                                std::span<const Statement> statements,
+                                                std::vector<bool>& prepared);
+  [[nodiscard]] bool make_room(std::vector<std::string>& given_up);
+  [[nodiscard]] static std::string key(const Statement& statement);
 
-  [[nodiscard]] postgres::Try<void> configure();
-  [[nodiscard]] postgres::Try<void> read_array_types();
-  [[nodiscard]] postgres::Try<void> prepare(
-      const std::vector<std::pair<const char*, std::pair<std::string, std::vector<std::uint32_t>>>>&
-          statements);
-  [[nodiscard]] std::string column_list(const Slice& slice) const;
-
-  struct Key {
-    std::uint16_t table;
-    std::vector<std::uint16_t> columns;
-    bool many;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
-
-  const LaneOptions& options_;
   std::unique_ptr<postgres::Connection> connection_;
   BackendIdentity identity_;
-  std::map<std::uint32_t, std::uint32_t> array_types_;  // element type → its array type
-  std::map<Key, Insert> inserts_;
-  std::map<Key, std::string> type_checks_;
+  std::map<std::string, Statement, std::less<>> statements_;
+  std::uint64_t uses_ = 0;   // calls of prepare()
+  std::uint64_t names_ = 0;  // given so far
 };
 
 }  // namespace penstock::write

@@ -1,33 +1,42 @@
 #include "write/transaction.h"
 
-#include <set>
+#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "write/bisect.h"
 #include "write/copy_writer.h"
+#include "write/dead_letter.h"
+#include "write/script.h"
 
 namespace penstock::write {
 namespace {
 
 constexpr const char* kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
 
-// Runs of equal shape shorter than this make COPY slower than pipelined INSERTs: each COPY is two
-// round trips of its own.
+// Runs of rows that join shorter than this make COPY slower than pipelined INSERTs: each COPY is
+// two round trips of its own.
 constexpr std::size_t kRowsPerCopy = 64;
 
-bool takes_copy(const LaneOptions& options, const Group& group) {
-  if (group.rows() == 0 || group.rows() < options.copy_from_rows) return false;
+bool takes_copy(std::size_t copy_from_rows, const Group& group) {
+  if (group.rows() == 0 || group.rows() < copy_from_rows) return false;
   if (group.statements() * kRowsPerCopy > group.rows()) return false;
   for (const Slice& slice : group.slices()) {
-    if (slice.shape->columns.empty()) return false;  // COPY cannot leave out every column
+    if (slice.columns->empty()) return false;  // COPY cannot leave out every column
   }
   return true;
 }
 
-std::uint64_t row_bytes(const Group& group) {
+std::uint64_t row_bytes(std::span<const Slice> slices) {
   std::uint64_t bytes = 0;
-  for (const Slice& slice : group.slices()) bytes += slice.bytes().size();
+  for (const Slice& slice : slices) bytes += slice.bytes().size();
   return bytes;
+}
+
+std::uint64_t row_count(std::span<const Slice> slices) {
+  std::uint64_t count = 0;
+  for (const Slice& slice : slices) count += slice.count;
+  return count;
 }
 
 // Ends a failed transaction, so that the session can be used again.
@@ -36,44 +45,54 @@ void roll_back(Session& session, postgres::Failure& failure) {
   if (!session.connection().execute("ROLLBACK")) failure.connection_lost = true;
 }
 
+Outcome outcome(Outcome::Kind kind, postgres::Failure failure) {
+  Outcome made;
+  made.kind = kind;
+  made.failure = std::move(failure);
+  return made;
+}
+
 Outcome refused(Session& session, Group& group, postgres::Failure failure,
-                std::optional<std::size_t> row, bool deferred) {
+                std::optional<RecordPlace> record, bool deferred) {
   roll_back(session, failure);
   if (group.careful && (!deferred || group.immediate)) {
-    // Every row has passed by itself: what is refused is not a row.
+    // Every record has passed by itself: what is refused is not a record.
     failure.failure = postgres::FailureClass::configuration;
     failure.error.kind = ErrorKind::internal;
     failure.error.hint = "a constraint or trigger refuses the transaction, but none of its rows";
-    return {.kind = Outcome::Kind::failed, .failure = std::move(failure), .fenced = {}};
+    return outcome(Outcome::Kind::failed, std::move(failure));
   }
   group.careful = true;
   group.immediate = deferred;
-  group.suspect = row;
-  return {.kind = Outcome::Kind::refused, .failure = std::move(failure), .fenced = {}};
+  group.suspect = record;
+  return outcome(Outcome::Kind::refused, std::move(failure));
+}
+
+bool is_refusal(const postgres::Failure& failure) {
+  return !failure.connection_lost && (failure.failure == postgres::FailureClass::row ||
+                                      failure.failure == postgres::FailureClass::unclear);
 }
 
 Outcome failed_with(Session& session, postgres::Failure failure) {
   roll_back(session, failure);
-  return {.kind = Outcome::Kind::failed, .failure = std::move(failure), .fenced = {}};
+  return outcome(Outcome::Kind::failed, std::move(failure));
 }
 
 Outcome from_step(Session& session, Group& group, StepFailure& step) {
   postgres::Failure& failure = step.failure;
-  if (step.commit_unknown) {
-    return {.kind = Outcome::Kind::unknown, .failure = std::move(failure), .fenced = {}};
-  }
+  if (step.commit_unknown) return outcome(Outcome::Kind::unknown, std::move(failure));
   if (failure.failure == postgres::FailureClass::fenced && step.step == Step::fence) {
     roll_back(session, failure);
-    std::vector<Fenced> fenced = read_fenced(failure.detail, session.options(), group);
-    Outcome outcome{
-        .kind = Outcome::Kind::fenced, .failure = std::move(failure), .fenced = std::move(fenced)};
-    if (outcome.fenced.empty()) {  // not ours to understand: refuse to guess
-      outcome.kind = Outcome::Kind::failed;
-      outcome.failure.failure = postgres::FailureClass::configuration;
+    std::vector<Fenced> fenced = read_fenced(failure.detail, group);
+    if (fenced.empty()) {  // not ours to understand: refuse to guess
+      failure.failure = postgres::FailureClass::configuration;
+      return outcome(Outcome::Kind::failed, std::move(failure));
     }
-    return outcome;
+    Outcome made = outcome(Outcome::Kind::fenced, std::move(failure));
+    made.fenced = std::move(fenced);
+    return made;
   }
-  if (failure.failure == postgres::FailureClass::row && !failure.connection_lost) {
+  if (is_refusal(failure)) {
     if (step.step == Step::types) {
       failure.failure = postgres::FailureClass::configuration;
       failure.error.kind = ErrorKind::conflict;
@@ -82,9 +101,7 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
       return failed_with(session, std::move(failure));
     }
     if (step.step == Step::rows) {
-      const bool one = step.to - step.from == 1;
-      return refused(session, group, std::move(failure),
-                     one ? std::optional(step.from) : std::nullopt, /*deferred=*/false);
+      return refused(session, group, std::move(failure), step.record, /*deferred=*/false);
     }
     if (step.step == Step::constraints || step.step == Step::commit) {
       return refused(session, group, std::move(failure), std::nullopt, /*deferred=*/true);
@@ -99,72 +116,125 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
 Outcome finish(Session& session, Group& group, const std::vector<Refusal>& refusals,
                CommitStats& stats) {
   // COPY holds the table's lock now: what it finds here is what COPY found.
-  std::set<const char*> checks;
+  std::vector<Session::Statement> checks;
   const Slice* previous = nullptr;
   for (const Slice& slice : group.slices()) {
     if (previous != nullptr && slice.joins(*previous)) continue;
     previous = &slice;
-    auto check = session.type_check(slice);
-    if (!check) return failed_with(session, std::move(check.error()));
-    checks.insert(*check);
+    checks.push_back(Session::type_check(slice));
+  }
+  std::ranges::sort(checks, {}, &Session::Statement::sql);
+  const auto repeated = std::ranges::unique(checks, {}, &Session::Statement::sql);
+  checks.erase(repeated.begin(), repeated.end());
+  if (auto prepared = session.prepare(checks); !prepared) {
+    return failed_with(session, std::move(prepared.error()));
   }
   Script script(session);
-  for (const char* const check : checks) script.add(Step::types, check);
+  for (const Session::Statement& check : checks) script.add(Step::types, session.find(check));
   if (group.careful) script.add(Step::constraints, statement::kImmediate);
-  stats.dead_letters = add_dead_letters(script, session.options(), group, refusals);
-  add_fence(script, session.options(), group);
+  stats.dead_letters = add_dead_letters(script, group, refusals);
+  add_fence(script, group);
   script.add(Step::commit, statement::kCommit);
   if (auto done = script.run(); !done) return from_step(session, group, done.error());
+  stats.fence = script.fence_time();
   return {};
 }
 
-Outcome commit_by_copy(Session& session, Group& group, CommitStats& stats) {
+Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& rules,
+                       CommitStats& stats) {
+  const std::span<const Slice> slices = group.slices();
   stats.by_copy = true;
-  if (auto copied = copy_rows(session, group.slices(), kBegin); !copied) {
+  const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql + "; " : kBegin;
+  if (auto copied = copy_rows(session, slices, begin); !copied) {
     CopyFailure& failure = copied.error();
-    if (failure.failure.failure == postgres::FailureClass::row &&
-        !failure.failure.connection_lost) {
-      return refused(session, group, std::move(failure.failure), failure.row, /*deferred=*/false);
+    if (is_refusal(failure.failure)) {
+      return refused(session, group, std::move(failure.failure), failure.record,
+                     /*deferred=*/false);
     }
     return failed_with(session, std::move(failure.failure));
   }
   return finish(session, group, {}, stats);
 }
 
-Outcome commit_in_one_trip(Session& session, Group& group, CommitStats& stats) {
-  if (auto prepared = prepare_rows(session, group.slices()); !prepared) {
-    postgres::Failure failure = std::move(prepared.error());
-    return {.kind = Outcome::Kind::failed, .failure = std::move(failure), .fenced = {}};
+Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRules& rules,
+                           std::span<const Slice> slices, CommitStats& stats) {
+  if (auto prepared = prepare_rows(session, slices); !prepared) {
+    return outcome(Outcome::Kind::failed, std::move(prepared.error()));
   }
   Script script(session);
   script.add(Step::begin, statement::kBegin);
-  script.add_rows(group.slices());
-  stats.dead_letters = add_dead_letters(script, session.options(), group, {});
-  add_fence(script, session.options(), group);
+  if (rules.glance) script.add(Step::begin, statement::kGlance);
+  script.add_rows(slices);
+  if (!group.left_out.empty() && group.probes) {
+    if (auto done = script.run(); !done) return from_step(session, group, done.error());
+    Outcome made = outcome(Outcome::Kind::passed, {});
+    roll_back(session, made.failure);
+    return made;
+  }
+  stats.dead_letters = add_dead_letters(script, group, group.left_out);
+  add_fence(script, group);
   script.add(Step::commit, statement::kCommit);
   if (auto done = script.run(); !done) return from_step(session, group, done.error());
+  stats.fence = script.fence_time();
   return {};
 }
 
-Outcome commit_carefully(Session& session, Group& group, CommitStats& stats) {
+Outcome commit_without(Session& session, Group& group, const TransactionRules& rules,
+                       CommitStats& stats) {
+  const std::vector<Slice> slices = group.cut(group.left_out.size(), group.records());
+  stats.rows = row_count(slices);
+  stats.bytes = row_bytes(slices);
+  stats.refused_rows = group.left_out.size();
+  return commit_in_one_trip(session, group, rules, slices, stats);
+}
+
+Outcome commit_carefully(Session& session, Group& group, const TransactionRules& rules,
+                         CommitStats& stats, std::optional<RefusalCause>& all_by) {
   stats.bisected = true;
-  if (auto begun = session.connection().execute(kBegin); !begun) {
+  const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql : kBegin;
+  if (auto begun = session.connection().execute(begin); !begun) {
     return failed_with(session, std::move(begun.error()));
   }
-  auto refusals = Bisection(session, group).run();
-  if (!refusals) return failed_with(session, std::move(refusals.error()));
-  stats.refused_rows = refusals->size();
-  stats.rows -= refusals->size();
-  return finish(session, group, *refusals, stats);
+  auto found = Bisection(session, group).run();
+  if (!found) return failed_with(session, std::move(found.error()));
+  if (!found->not_theirs && found->all_by == rules.refused_by &&
+      rules.refused_before + group.records() >= kTableFaultFrom) {
+    found->not_theirs = found->last;
+    found->example = group.records() - 1;
+  }
+  if (found->not_theirs) {
+    roll_back(session, *found->not_theirs);
+    Outcome made = outcome(Outcome::Kind::not_theirs, std::move(*found->not_theirs));
+    made.example = found->example;
+    return made;
+  }
+  all_by = found->all_by;
+  for (const Refusal& refusal : found->refusals) {
+    const std::vector<Slice> slices = group.cut(refusal.record, refusal.record + 1);
+    stats.rows -= row_count(slices);
+    stats.bytes -= row_bytes(slices);
+  }
+  stats.refused_rows = found->refusals.size();
+  return finish(session, group, found->refusals, stats);
 }
 
 }  // namespace
 
-Outcome commit_group(Session& session, Group& group, CommitStats& stats) {
-  stats = {.rows = group.rows(), .bytes = row_bytes(group), .tries = group.tries};
-  if (group.careful) return commit_carefully(session, group, stats);
-  if (takes_copy(session.options(), group)) return commit_by_copy(session, group, stats);
-  return commit_in_one_trip(session, group, stats);
+Outcome commit_group(Session& session, Group& group, const TransactionRules& rules,
+                     CommitStats& stats, std::optional<RefusalCause>& all_by) {
+  stats = {};
+  stats.tries = group.tries;
+  all_by.reset();
+  if (group.careful) {
+    stats.rows = group.rows();
+    stats.bytes = row_bytes(group.slices());
+    return commit_carefully(session, group, rules, stats, all_by);
+  }
+  if (!group.left_out.empty()) return commit_without(session, group, rules, stats);
+  stats.rows = group.rows();
+  stats.bytes = row_bytes(group.slices());
+  if (takes_copy(rules.copy_from_rows, group)) return commit_by_copy(session, group, rules, stats);
+  return commit_in_one_trip(session, group, rules, group.slices(), stats);
 }
 
 }  // namespace penstock::write

@@ -1,17 +1,20 @@
 // Transaction: one try to commit a group, from BEGIN to the answer of COMMIT.
 //
-// Place: the lane's loop calls it and decides by the outcome. The order is fixed: rows, dead
-// letters, fence, COMMIT; the fence's row locks are taken last and never wait for the network.
+// Place: the lane calls it and decides by the outcome. The order is fixed: rows, dead letters,
+// fence, COMMIT; the fence's row locks are taken last and never wait for the network.
 // Threads: the lane's only. After any outcome but `unknown` and a lost connection no transaction is
 // open.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "core/stages.h"
+#include "write/bisect.h"
 #include "write/fence.h"
 #include "write/group.h"
-#include "write/lane.h"
 #include "write/session.h"
 
 namespace penstock::write {
@@ -19,17 +22,31 @@ namespace penstock::write {
 struct Outcome {
   enum class Kind : std::uint8_t {
     committed,
-    fenced,            // nothing is written: drop `fenced`, try the others again
-    refused,           // nothing is written: the group has been marked for a careful try
-    failed,  // nothing is written: `failure` says what to do
-    unknown,           // COMMIT was sent, its answer did not come
+    fenced,      // nothing is written: drop `fenced`, try the others again
+    refused,     // nothing is written: the group has been marked for a careful try
+    not_theirs,  // nothing is written: too many records are refused for `failure`
+    passed,      // nothing is written: it was a probe, and would have been
+    failed,      // nothing is written: `failure` says what to do
+    unknown,     // COMMIT was sent, its answer did not come
   };
   Kind kind = Kind::committed;
   postgres::Failure failure;
   std::vector<Fenced> fenced;
+  std::optional<std::size_t> example;  // of kind `not_theirs`: a record
 };
 
-// Fills `stats` but for its times. Marks `group` when a row was refused.
-[[nodiscard]] Outcome commit_group(Session& session, Group& group, CommitStats& stats);
+struct TransactionRules {
+  std::size_t copy_from_rows = 0;
+  bool glance = false;  // do not wait for locks for long
+  // How many records before these have been refused in a row for this cause, each in groups of
+  // which nothing else came: they count with them.
+  std::size_t refused_before = 0;
+  RefusalCause refused_by;
+};
+
+// Fills `stats` but for its times. Marks `group` when a row was refused. `all_by`: what refused
+// every record of a committed group.
+[[nodiscard]] Outcome commit_group(Session& session, Group& group, const TransactionRules& rules,
+                                   CommitStats& stats, std::optional<RefusalCause>& all_by);
 
 }  // namespace penstock::write

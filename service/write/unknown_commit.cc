@@ -6,20 +6,24 @@
 namespace penstock::write {
 namespace {
 
+// Behind a pooler the backend may be somebody else's by now: it is ours only while it bears our
+// name, too.
 constexpr const char* kEnd =
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE pid = $1::int AND backend_start = $2::timestamptz";
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND backend_start "
+    "= $2::timestamptz AND application_name = $3";
 
 // A loop in the server: pg_terminate_backend's own wait needs the right to terminate, and a role
 // that may only look still has to wait.
 constexpr const char* kStillThere =
-    "SELECT 1 FROM pg_stat_activity WHERE pid = $1::int AND backend_start = $2::timestamptz";
+    "SELECT 1 FROM pg_stat_activity WHERE pid = $1::int AND backend_start = $2::timestamptz AND "
+    "application_name = $3";
 
 }  // namespace
 
 postgres::Try<void> end_backend(Session& session, const BackendIdentity& old_backend) {
   if (old_backend.pid.empty()) return {};
-  auto ended = session.connection().execute(kEnd, {old_backend.pid, old_backend.start});
+  auto ended =
+      session.connection().execute(kEnd, {old_backend.pid, old_backend.start, old_backend.name});
   // 42501: another role's backend, for instance after the connection string changed.
   if (!ended && ended.error().error.sqlstate != "42501") {
     return std::unexpected(std::move(ended.error()));
@@ -36,7 +40,8 @@ postgres::Try<Resolution> resolve_unknown(Session& session, const BackendIdentit
   if (!old_backend.pid.empty()) {
     const SteadyTime deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     for (;;) {
-      auto there = connection.execute(kStillThere, {old_backend.pid, old_backend.start});
+      auto there =
+          connection.execute(kStillThere, {old_backend.pid, old_backend.start, old_backend.name});
       if (!there) return std::unexpected(std::move(there.error()));
       if (there->rows() == 0) break;
       if (std::chrono::steady_clock::now() > deadline) {
@@ -58,7 +63,7 @@ postgres::Try<Resolution> resolve_unknown(Session& session, const BackendIdentit
     return Resolution{.kind = Resolution::Kind::committed, .fenced = {}};
   }
   const bool stands = std::ranges::any_of(*moved, [](const Fenced& partition) {
-    return partition.found_epoch == partition.mine.epoch &&
+    return partition.found_epoch == partition.mine.chain->epoch &&
            partition.found_offset == partition.mine.range.from;
   });
   if (stands) return Resolution{.kind = Resolution::Kind::not_committed, .fenced = {}};

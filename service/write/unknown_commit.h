@@ -30,7 +30,8 @@ struct Resolution {
                                                         const BackendIdentity& old_backend,
                                                         const Group& group);
 
-// Tells the backend of a lost connection to end, so that its locks go; does not wait.
+// Tells the backend of a lost connection to end, so that its locks go; does not wait. Never ends
+// one that is not ours by process id, start and name.
 [[nodiscard]] postgres::Try<void> end_backend(Session& session, const BackendIdentity& old_backend);
 
 }  // namespace penstock::write

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "cel/containers.h"
-#include "cel/library/base64.h"
 #include "cel/library/time.h"
 #include "conformance/read_json.h"
+#include "text/base64.h"
 
 namespace penstock::conformance {
 namespace {
@@ -93,7 +93,7 @@ class ValueReader {
       if (c == '_') c = '/';
     }
     std::string decoded;
-    if (!cel::decode_base64(encoded, decoded)) {
+    if (!text::decode_base64(encoded, decoded)) {
       throw Malformed("expected bytes in base64, not " + json.dump());
     }
     return arena_.copy(decoded);

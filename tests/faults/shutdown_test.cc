@@ -1,14 +1,12 @@
 // A process that is told to end does so, although a server it waits for has frozen: its sockets
 // stay open, and nothing answers.
 #include <gtest/gtest.h>
-#include <signal.h>
 
 #include <chrono>
-#include <fstream>
 #include <string>
-#include <vector>
 
 #include "faults/expect.h"
+#include "support/frozen.h"
 #include "support/stand.h"
 #include "support/tcp_proxy.h"
 
@@ -20,36 +18,6 @@ using namespace std::chrono_literals;
 constexpr auto kDrainTimeout = 2s;
 constexpr auto kMore = 10s;  // what a process may take beyond it, as docs/operations.md says
 constexpr int kForced = 3;   // the exit status of one that left with something hanging
-
-std::vector<pid_t> children_of(pid_t parent) {
-  std::vector<pid_t> children;
-  const std::string directory = "/proc/" + std::to_string(parent) + "/task/";
-  std::ifstream list(directory + std::to_string(parent) + "/children");
-  for (pid_t child = 0; list >> child;) children.push_back(child);
-  return children;
-}
-
-// A server of which no process runs for as long as this lives.
-class Frozen {
- public:
-  explicit Frozen(pid_t server) {
-    stop(server);  // first: it makes no more children then
-    for (const pid_t child : children_of(server)) stop(child);
-  }
-  ~Frozen() {
-    for (const pid_t pid : pids_) ::kill(pid, SIGCONT);
-  }
-  Frozen(const Frozen&) = delete;
-  Frozen& operator=(const Frozen&) = delete;
-
- private:
-  void stop(pid_t pid) {
-    EXPECT_EQ(::kill(pid, SIGSTOP), 0);
-    pids_.push_back(pid);
-  }
-
-  std::vector<pid_t> pids_;
-};
 
 StandOptions options_of(bool own_kafka) {
   return {.own_kafka = own_kafka,

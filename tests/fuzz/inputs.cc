@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "cel/containers.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -37,7 +37,7 @@ std::string_view text(FuzzBytes& bytes, Arena& arena) {
   std::string_view one = kTexts[bytes.below(std::size(kTexts))];
   if (bytes.chance(4)) {
     one = bytes.take(bytes.below(40));
-    if (!is_valid_utf8(one)) one = "\uFFFD";
+    if (!text::is_valid_utf8(one)) one = "\uFFFD";
   }
   if (!bytes.chance(16)) return arena.copy(one);
   std::string many;  // long ones show what is not counted as work

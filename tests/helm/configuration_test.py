@@ -58,7 +58,7 @@ class Configuration(unittest.TestCase):
         self.assertGreaterEqual(checked, len(chart.ALL_VALUES) - 1)
 
     def test_a_mistake_is_noticed(self):
-        pipelines = [{"name": "a", "source": {"topics": ["a"], "group": "a"}, "sink": {"table": "a"},
+        pipelines = [{"name": "a", "source": {"topics": ["a"], "group": "a"}, "sink": {"target": {"table": "a"}},
                       "compute": {"where": "msg.a >"}}]
         self.assertEqual(penstock("check", chart.render({"pipelines": pipelines})).returncode, 2)
 

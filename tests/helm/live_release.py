@@ -21,10 +21,10 @@ VALUES = {
     "pipelines": [{
         "name": "orders",
         "compute": {"let": {"total": "double(msg.quantity) * msg.unit_price"}},
-        "sink": {"table": "orders", "columns": {
+        "sink": {"target": {"table": "orders", "columns": {
             **{name: f"msg.{name}" for name in ("id", "partition", "sequence", "customer", "quantity", "sent_us")},
             "total": "total", "placed_at": "timestamp(msg.placed_at)",
-            "source_partition": "record.partition", "source_offset": "record.offset"}},
+            "source_partition": "record.partition", "source_offset": "record.offset"}}},
     }],
 }
 

@@ -124,9 +124,16 @@ class Workload(unittest.TestCase):
         self.assertEqual(own["source"]["kafka"]["session.timeout.ms"], 60000)
         self.assertEqual(slow["batch"]["max_bytes"], 16777216)
 
+    def test_workers_and_lanes_are_those_of_the_pod(self):
+        def server(name):
+            configured = chart.configuration(chart.rendered(chart.CHART / "ci" / f"{name}-values.yaml"))["server"]
+            return {key: configured.get(key) for key in ("min_workers", "max_workers", "lanes")}
+        self.assertEqual(server("default"), {"min_workers": 1, "max_workers": None, "lanes": 2})
+        self.assertEqual(server("static-membership"), {"min_workers": 2, "max_workers": 8, "lanes": 4})
+
     def test_the_grace_period_covers_the_slowest_drain(self):
         for drain, expected in (("90s", 3 + 90 + 15), ("1m30s", 108), ("1500ms", 3 + 10 + 15), ("1h", 3618)):
-            pipelines = [{"name": "a", "source": {"topics": ["a"], "group": "a"}, "sink": {"table": "a"},
+            pipelines = [{"name": "a", "source": {"topics": ["a"], "group": "a"}, "sink": {"target": {"table": "a"}},
                           "drain_timeout": drain}]
             spec = chart.workload(chart.render({"pipelines": pipelines}))["spec"]["template"]["spec"]
             self.assertEqual(spec["terminationGracePeriodSeconds"], expected, drain)

@@ -9,7 +9,7 @@ import yaml
 import chart
 
 PIPELINE = {"name": "orders", "source": {"topics": ["orders"], "group": "orders-to-postgres"},
-            "sink": {"table": "orders"}}
+            "sink": {"target": {"table": "orders"}}}
 
 
 def pipeline(**changes):
@@ -78,9 +78,9 @@ REFUSED = [
     # What compares two values, or a value with a pattern that would not explain itself.
     ("a password of the brokers", source(kafka={"sasl.password": "hunter2"}),
      "pipelines: 'orders' has sasl.password in the open; put it in a Secret"),
-    ("a password of the database", pipeline(sink={"table": "t", "postgres": "postgres://u:hunter2@db/shop"}),
+    ("a password of the database", pipeline(sink={"target": {"table": "t"}, "postgres": "postgres://u:hunter2@db/shop"}),
      "pipelines: 'orders' has a password in sink.postgres; put the connection string in a Secret"),
-    ("a password in key=value form", pipeline(sink={"table": "t", "postgres": "host=db password=hunter2"}),
+    ("a password in key=value form", pipeline(sink={"target": {"table": "t"}, "postgres": "host=db password=hunter2"}),
      "pipelines: 'orders' has a password in sink.postgres"),
     ("no database", {"database": {"existingSecret": ""}},
      "'orders' has no sink.postgres, and database.existingSecret names no Secret"),
@@ -89,6 +89,8 @@ REFUSED = [
     ("two pipelines of one name", {"pipelines": [PIPELINE, PIPELINE]}, "'orders' is the name of two pipelines"),
     ("two static members of one name", {"pipelines": [PIPELINE, {**PIPELINE, "name": "b"}]},
      "two pipelines are in the group 'orders-to-postgres'; with staticMembership"),
+    ("more workers at least than at most", {"workers": {"min": 3, "max": 2}},
+     "workers.min is 3, but workers.max is 2"),
     ("more pods than partitions", {"partitions": 2, "workload": {"replicas": 3}},
      "workload.replicas is 3, but there are 2 partitions: the other pods would idle"),
     ("more pods at least than at most",

@@ -114,8 +114,8 @@ class TrustTest(unittest.TestCase):
 def pipeline(topic, brokers, database):
     return (f"pipelines:\n  - name: p\n    source:\n      topics: [{topic}]\n      group: {topic}\n"
             f"      kafka: {{bootstrap.servers: \"{brokers}\"}}\n"
-            f"    sink:\n      postgres: \"{database}\"\n      table: t\n"
-            "      columns: {n: msg.n, source_offset: record.offset}\n"
+            f"    sink:\n      postgres: \"{database}\"\n      target:\n        table: t\n"
+            "        columns: {n: msg.n, source_offset: record.offset}\n"
             "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nlog: {format: json}\n")
 
 

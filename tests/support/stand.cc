@@ -70,9 +70,10 @@ std::string Stand::config(const Instance& instance) const {
     text += "        group.instance.id: " + instance.group_instance_id + "\n";
   }
   text += "    parse: {json: {}}\n    compute:\n" + harness::orders_compute_yaml(6);
-  text += std::format("    sink:\n      postgres: \"{}\"\n      table: orders\n      columns:\n",
-                      instance.conninfo.empty() ? conninfo() : instance.conninfo);
-  text += harness::orders_columns_yaml(8) + options_.pipeline_yaml;
+  text += std::format(
+      "    sink:\n      postgres: \"{}\"\n      target:\n        table: orders\n        columns:\n",
+      instance.conninfo.empty() ? conninfo() : instance.conninfo);
+  text += harness::orders_columns_yaml(10) + options_.pipeline_yaml;
   text += "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nlog: {format: json}\n";
   return text;
 }

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "concurrency/mutex.h"
 #include "concurrency/thread.h"
+#include "core/mutex.h"
 
 namespace penstock::bench {
 namespace {

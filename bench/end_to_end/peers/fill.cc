@@ -4,7 +4,7 @@
 
 #include <format>
 
-#include "harness/kafka_handle.h"
+#include "harness/kafka_client.h"
 
 namespace penstock::bench {
 namespace {
@@ -25,7 +25,7 @@ Result<void> fill(const std::string& brokers, const std::string& topic, const Wo
                                                 {"queue.buffering.max.messages", "500000"}},
                                                &count_failure, &failures);
   if (!producer) return std::unexpected(producer.error());
-  const harness::TopicHandle handle(rd_kafka_topic_new(producer->get(), topic.c_str(), nullptr));
+  const kafka::Topic handle(rd_kafka_topic_new(producer->get(), topic.c_str(), nullptr));
   if (handle == nullptr) {
     return fail(ErrorKind::invalid_argument, rd_kafka_err2str(rd_kafka_last_error()));
   }

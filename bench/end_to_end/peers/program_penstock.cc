@@ -11,14 +11,13 @@ namespace {
 std::string configuration(const Job& job, PenstockThreads threads) {
   std::string columns;
   for (const Column& column : job.workload->columns) {
-    columns += std::format("        {}: '{}'\n", column.name, column.cel);
+    columns += std::format("          {}: '{}'\n", column.name, column.cel);
   }
   const std::string& where = job.workload->where_cel;
-  const std::string fixed =
-      threads.lanes == 0
-          ? ""
-          : std::format("      lanes: {0}\n    resources: {{min_workers: {1}, max_workers: {1}}}\n",
-                        threads.lanes, threads.workers);
+  const std::string fixed = threads.lanes == 0
+                                ? ""
+                                : std::format(", lanes: {0}, min_workers: {1}, max_workers: {1}",
+                                              threads.lanes, threads.workers);
   return std::format(R"(pipelines:
   - name: {0}
     source:
@@ -28,9 +27,10 @@ std::string configuration(const Job& job, PenstockThreads threads) {
     parse: {{json: {{}}}}
 {3}    sink:
       postgres: "{4}"
-      table: bench
-      columns:
-{5}{6}server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"}}
+      target:
+        table: bench
+        columns:
+{5}server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"{6}}}
 log: {{format: json}}
 )",
                      job.name, job.topic, job.brokers,

@@ -49,6 +49,11 @@ pipelines:
 server:
   grpc: {{ printf "%s:7070" (.Values.control.enabled | ternary .Values.listenHost "127.0.0.1") | quote }}
   http: {{ printf "%s:8080" .Values.listenHost | quote }}
+  min_workers: {{ .Values.workers.min }}
+  {{- with .Values.workers.max }}
+  max_workers: {{ . }}
+  {{- end }}
+  lanes: {{ .Values.lanes }}
   {{- with .Values.control.tls }}
   {{- if .existingSecret }}
   grpc_tls:

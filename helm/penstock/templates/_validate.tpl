@@ -27,6 +27,9 @@
 {{- fail (printf "pipelines: '%s' has no bootstrap.servers under source.kafka, and kafka.bootstrapServers is empty" .name) -}}
 {{- end -}}
 {{- end -}}
+{{- if and (gt (int $v.workers.max) 0) (gt (int $v.workers.min) (int $v.workers.max)) -}}
+{{- fail (printf "workers.min is %d, but workers.max is %d" (int $v.workers.min) (int $v.workers.max)) -}}
+{{- end -}}
 {{- if ne $v.autoscaling.kind "none" -}}
 {{- if gt (int $v.autoscaling.minReplicas) (include "penstock.maxReplicas" . | int) -}}
 {{- fail (printf "autoscaling.minReplicas is %d, but maxReplicas and partitions allow %s" (int $v.autoscaling.minReplicas) (include "penstock.maxReplicas" .)) -}}

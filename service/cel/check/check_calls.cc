@@ -7,8 +7,9 @@
 #include <utility>
 
 #include "cel/check/check_pass.h"
-#include "cel/check/suggest.h"
+#include "cel/check/hints.h"
 #include "cel/syntax/position.h"
+#include "text/nearest_names.h"
 
 namespace penstock::cel {
 
@@ -40,7 +41,7 @@ bool CheckPass::select(Node* node, std::string_view field) {
         names.push_back(f.name);
         list += (list.empty() ? "" : ", ") + f.name;
       }
-      std::string hint = did_you_mean(field, names);
+      std::string hint = text::did_you_mean(field, names);
       hint += (hint.empty() ? "it has: " : "\nit has: ") + list;
       report(node, "'" + type.name() + "' has no field '" + std::string(field) + "'",
              std::move(hint));
@@ -156,7 +157,7 @@ void CheckPass::check_call(Node* node) {
     node->type = strict_ ? TypeKind::kError : TypeKind::kDyn;
     const std::string name(node->name);
     report(node, "there is no function '" + name + "'",
-           did_you_mean(node->name, function_names(node->is_method)));
+           text::did_you_mean(node->name, function_names(node->is_method)));
     return;
   }
   resolve_overloads(node, types);

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "cel/check/check_pass.h"
-#include "cel/check/suggest.h"
 #include "cel/syntax/position.h"
+#include "text/nearest_names.h"
 
 namespace penstock::cel {
 namespace {
@@ -154,7 +154,7 @@ void CheckPass::check_ident(Node* node) {
   if (resolve_name(node, node->name)) return;
   node->type = TypeKind::kError;
   const std::string name(node->name);
-  std::string hint = did_you_mean(node->name, names_in_reach());
+  std::string hint = text::did_you_mean(node->name, names_in_reach());
   if (hint.empty() && environment_.find_function(name) != nullptr) {
     hint = "'" + name + "' is a function: write " + name + "(…)";
   }

@@ -9,7 +9,7 @@
 #include "cel/containers.h"
 #include "cel/library/library.h"
 #include "cel/library/time.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -25,7 +25,7 @@ Value size(EvalContext&, Args args) {
   const Value& value = args[0];
   switch (value.kind()) {
     case Kind::kString:
-      return Value::of_int(static_cast<std::int64_t>(count_code_points(value.as_string())));
+      return Value::of_int(static_cast<std::int64_t>(text::count_code_points(value.as_string())));
     case Kind::kBytes:
       return Value::of_int(static_cast<std::int64_t>(value.as_bytes().size()));
     case Kind::kList:

@@ -5,7 +5,7 @@
 #include "cel/library/library.h"
 #include "cel/library/numbers.h"
 #include "cel/library/time.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -99,7 +99,7 @@ Value string_of_double(EvalContext& context, Args args) {
 
 Value string_of_bytes(EvalContext& context, Args args) {
   const std::string_view bytes = args[0].as_bytes();
-  if (!is_valid_utf8(bytes)) {
+  if (!text::is_valid_utf8(bytes)) {
     return context.fail(ErrorCode::kInvalidArgument, {"the bytes are not valid UTF-8"});
   }
   return Value::of_string(bytes);

@@ -11,7 +11,7 @@
 #include "cel/containers.h"
 #include "cel/library/text_functions.h"
 #include "cel/library/time.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -77,11 +77,11 @@ struct Formatter {
   static void add_bytes(std::string& to, std::string_view bytes) {
     bool in_run = false;
     while (!bytes.empty()) {
-      const std::size_t valid = valid_code_point_bytes(bytes);
+      const std::size_t valid = text::valid_code_point_bytes(bytes);
       if (valid > 0) {
         to += bytes.substr(0, valid);
       } else if (!in_run) {
-        to += "\uFFFD";
+        to += text::kReplacementCharacter;
       }
       in_run = valid == 0;
       bytes.remove_prefix(std::max<std::size_t>(valid, 1));

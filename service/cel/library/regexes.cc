@@ -9,7 +9,7 @@
 #include "cel/library/library.h"
 #include "cel/library/patterns.h"
 #include "cel/library/text_functions.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -75,7 +75,7 @@ bool each_match(EvalContext& context, const re2::RE2& regex, std::string_view te
     last_end = begin + groups[0].size();
     // An empty match does not move on by itself.
     at = last_end;
-    if (groups[0].empty()) at += at < text.size() ? code_point_bytes(text[at]) : 1;
+    if (groups[0].empty()) at += at < text.size() ? text::code_point_bytes(text[at]) : 1;
   }
   return true;
 }

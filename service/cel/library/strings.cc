@@ -8,7 +8,7 @@
 #include "cel/containers.h"
 #include "cel/library/library.h"
 #include "cel/library/text_functions.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -53,7 +53,7 @@ Value index_error(EvalContext& context, std::int64_t index) {
 // The byte offset of code point `index`, which may be one past the last.
 std::optional<std::size_t> offset_of(std::string_view text, std::int64_t index) {
   if (index < 0) return std::nullopt;
-  const std::size_t offset = code_point_offset(text, static_cast<std::size_t>(index));
+  const std::size_t offset = text::code_point_offset(text, static_cast<std::size_t>(index));
   if (offset == kNone) return std::nullopt;
   return offset;
 }
@@ -63,12 +63,12 @@ Value char_at(EvalContext& context, Args args) {
   const auto offset = offset_of(text, args[1].as_int());
   if (!offset) return index_error(context, args[1].as_int());
   if (*offset == text.size()) return Value::of_string("");
-  return Value::of_string(text.substr(*offset, code_point_bytes(text[*offset])));
+  return Value::of_string(text.substr(*offset, text::code_point_bytes(text[*offset])));
 }
 
 Value position(std::string_view text, std::size_t offset) {
   if (offset == kNone) return Value::of_int(-1);
-  return Value::of_int(static_cast<std::int64_t>(count_code_points(text.substr(0, offset))));
+  return Value::of_int(static_cast<std::int64_t>(text::count_code_points(text.substr(0, offset))));
 }
 
 Value index_of(EvalContext& context, Args args) {
@@ -124,13 +124,13 @@ Value shift_ascii(EvalContext& context, Args args) {
 Value trim(EvalContext& context, Args args) {
   std::string_view text = args[0].as_string();
   if (!context.charge(text.size() / kBytesPerStep)) return context.out_of_steps();
-  while (!text.empty() && is_space(decode_utf8(text))) {
-    text.remove_prefix(code_point_bytes(text[0]));
+  while (!text.empty() && is_space(text::decode_utf8(text))) {
+    text.remove_prefix(text::code_point_bytes(text[0]));
   }
   while (!text.empty()) {
     std::size_t last = text.size() - 1;
-    while (last > 0 && (text[last] & 0xC0) == 0x80) --last;
-    if (!is_space(decode_utf8(text.substr(last)))) break;
+    while (last > 0 && text::is_continuation(text[last])) --last;
+    if (!is_space(text::decode_utf8(text.substr(last)))) break;
     text.remove_suffix(text.size() - last);
   }
   return Value::of_string(text);
@@ -142,7 +142,7 @@ Value reverse(EvalContext& context, Args args) {
   if (out == nullptr) return context.out_of_memory();
   char* end = out + text.size();
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t bytes = code_point_bytes(text[i]);
+    const std::size_t bytes = text::code_point_bytes(text[i]);
     end -= bytes;
     std::memcpy(end, text.data() + i, bytes);
     i += bytes;
@@ -166,7 +166,8 @@ Value replace(EvalContext& context, Args args) {
     out.add(by);
     done = found + old.size();
     // An empty text matches before every code point and at the end.
-    from = old.empty() ? found + (found < text.size() ? code_point_bytes(text[found]) : 1) : done;
+    from = old.empty() ? found + (found < text.size() ? text::code_point_bytes(text[found]) : 1)
+                       : done;
   }
   out.add(text.substr(std::min(done, text.size())));
   return out.finish();
@@ -185,7 +186,7 @@ Value split(EvalContext& context, Args args) {
     if (!separator.empty()) {
       end = find_bytes(text, separator, begin);
     } else if (begin < text.size()) {
-      end = begin + code_point_bytes(text[begin]);
+      end = begin + text::code_point_bytes(text[begin]);
       if (end == text.size()) end = kNone;
     }
     if (end == kNone) break;

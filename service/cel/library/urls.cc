@@ -10,7 +10,7 @@
 
 #include "cel/containers.h"
 #include "cel/library/library.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -18,7 +18,6 @@ namespace {
 // What one URL costs in steps, before its length.
 constexpr std::uint64_t kStepsPerUrl = 100;
 constexpr std::size_t kBytesPerStep = 4;
-constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
 struct UrlDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -40,22 +39,6 @@ int hex_value(char c) {
   return -1;
 }
 
-// Every byte that is not UTF-8 becomes U+FFFD.
-std::string repaired(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t size = code_point_bytes(text[0]);
-    if (size <= text.size() && is_valid_utf8(text.substr(0, size))) {
-      out += text.substr(0, size);
-      text.remove_prefix(size);
-    } else {
-      out += kReplacementCharacter;
-      text.remove_prefix(1);
-    }
-  }
-  return out;
-}
-
 // As browsers do it: a '%' without two hexadecimal digits stands for itself.
 std::string decoded(std::string_view text, bool plus_is_space) {
   std::string out;
@@ -71,7 +54,7 @@ std::string decoded(std::string_view text, bool plus_is_space) {
     }
     out += plus_is_space && text[i] == '+' ? ' ' : text[i];
   }
-  return is_valid_utf8(out) ? out : repaired(out);
+  return text::is_valid_utf8(out) ? out : text::repaired_utf8(out);
 }
 
 Value text_value(EvalContext& context, std::string_view text) {

@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "cel/syntax/lexer.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -127,7 +127,7 @@ bool Lexer::unescape(std::size_t begin, std::size_t end, bool bytes, std::string
       fail(escape, "the escape is not a Unicode code point");
       return false;
     }
-    length += encode_utf8(code, text + length);
+    length += text::encode_utf8(code, text + length);
   }
   *out = {text, length};
   return true;

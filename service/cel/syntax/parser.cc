@@ -8,7 +8,7 @@
 #include "cel/syntax/lexer.h"
 #include "cel/syntax/macros.h"
 #include "cel/syntax/position.h"
-#include "cel/utf8.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -350,7 +350,8 @@ class Parser {
 }  // namespace
 
 std::optional<Diagnostic> parse(Ast& ast, bool macros) {
-  if (!is_valid_utf8(ast.source)) return Diagnostic{1, 1, "the expression is not valid UTF-8", {}};
+  if (!text::is_valid_utf8(ast.source))
+    return Diagnostic{1, 1, "the expression is not valid UTF-8", {}};
   return Parser(ast, macros).run();
 }
 

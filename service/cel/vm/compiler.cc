@@ -10,6 +10,7 @@
 
 #include "cel/syntax/position.h"
 #include "cel/vm/cost.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
@@ -117,7 +118,7 @@ void Compiler::locate_all() {
     for (const std::size_t offset = code_->positions[i].line; at < offset; ++at) {
       if (ast_.source[at] == '\n') {
         now = {now.line + 1, 1};
-      } else if ((ast_.source[at] & 0xC0) != 0x80) {
+      } else if (!text::is_continuation(ast_.source[at])) {
         ++now.column;
       }
     }

@@ -8,6 +8,7 @@
 #include "cel/text.h"
 #include "compute/encode/field_writer.h"
 #include "compute/encode/refusal.h"
+#include "text/utf8.h"
 
 namespace penstock::compute {
 namespace {
@@ -28,7 +29,7 @@ std::size_t count_characters(std::string_view text, std::size_t limit, std::size
   std::size_t count = 0;
   fitting = text.size();
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+    if (text::is_continuation(text[i])) continue;
     if (count++ == limit) fitting = i;
   }
   return count;

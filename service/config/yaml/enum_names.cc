@@ -21,6 +21,25 @@ std::string prefix_of(const google::protobuf::EnumDescriptor& type) {
   return prefix + "_";
 }
 
+// Adds the paths of the fields of this name in `message`, which stands at `path`.
+void find_fields(const google::protobuf::Descriptor& message, std::string_view name,
+                 const std::string& path, std::vector<std::string>& found) {
+  for (int i = 0; i < message.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor& field = *message.field(i);
+    std::string below = path.empty() ? "" : path + ".";
+    below += field.name();
+    if (field.name() == name) found.push_back(below);
+    // Not into durations, nor into maps, whose keys are the user's, nor into the lists of a
+    // pipeline, such as its tests: their fields have everyday names.
+    if (field.message_type() == nullptr || field.message_type()->file() != message.file() ||
+        field.is_map() || only_map(*field.message_type()) ||
+        (field.is_repeated() && !path.empty())) {
+      continue;
+    }
+    find_fields(*field.message_type(), name, field.is_repeated() ? below + "[]" : below, found);
+  }
+}
+
 }  // namespace
 
 std::string enum_word(const google::protobuf::EnumValueDescriptor& value) {
@@ -41,6 +60,12 @@ std::vector<std::string> enum_words(const google::protobuf::EnumDescriptor& type
 
 const google::protobuf::FieldDescriptor* only_map(const google::protobuf::Descriptor& message) {
   return message.field_count() == 1 && message.field(0)->is_map() ? message.field(0) : nullptr;
+}
+
+std::string path_of_field(const google::protobuf::Descriptor& root, std::string_view name) {
+  std::vector<std::string> found;
+  find_fields(root, name, "", found);
+  return found.size() == 1 ? found.front() : "";
 }
 
 }  // namespace penstock::config

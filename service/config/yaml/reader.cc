@@ -8,8 +8,8 @@
 #include <map>
 #include <utility>
 
-#include "config/suggest.h"
 #include "config/yaml/enum_names.h"
+#include "text/nearest_names.h"
 
 namespace penstock::config {
 namespace {
@@ -53,6 +53,7 @@ std::string Reader::in_quotes(std::string_view text) {
 }
 
 void Reader::read(const YamlNode& root, pb::Message& message) {
+  root_ = message.GetDescriptor();
   places_.add("", {0, 0, {}});
   read_message(root, message, "");
 }
@@ -113,13 +114,8 @@ void Reader::read_member(const YamlNode& key, const YamlNode& value, pb::Message
   const std::string child = child_path(path, key.text);
   const pb::FieldDescriptor* field = descriptor.FindFieldByName(key.text);
   if (field == nullptr) {
-    const std::vector<std::string_view> names = field_names(descriptor);
-    if (const std::string_view name = nearest(key.text, names); !name.empty()) {
-      meant_.insert(child_path(path, name));
-    }
-    std::string hint = suggest(key.text, names);
-    if (path.empty() && key.text.starts_with("x-")) hint += " (there are no extension fields)";
-    complain(key.byte, child, "unknown field '" + key.text + "'", hint);
+    complain(key.byte, child, "unknown field '" + key.text + "'",
+             hint_for(key.text, descriptor, path));
     return;
   }
   if (const pb::OneofDescriptor* oneof = field->real_containing_oneof()) {
@@ -133,6 +129,25 @@ void Reader::read_member(const YamlNode& key, const YamlNode& value, pb::Message
   }
   note_place(child, key.byte, value);
   read_field(value, message, *field, child);
+}
+
+std::string Reader::hint_for(std::string_view key, const pb::Descriptor& descriptor,
+                             const std::string& path) {
+  const std::vector<std::string_view> names = field_names(descriptor);
+  if (const std::string_view name = text::nearest(key, names); !name.empty()) {
+    meant_.insert(child_path(path, name));
+  } else if (std::string place = path_of_field(*root_, key); !place.empty()) {
+    // In the same pipeline, where there is one.
+    const std::string_view any = "pipelines[]";
+    if (place.starts_with(any) && path.starts_with("pipelines[")) {
+      place.replace(0, any.size(), path, 0, path.find(']') + 1);
+    }
+    meant_.insert(place);
+    return "its place is " + place;
+  }
+  std::string hint = text::suggest(key, names);
+  if (path.empty() && key.starts_with("x-")) hint += " (there are no extension fields)";
+  return hint;
 }
 
 void Reader::read_field(const YamlNode& value, pb::Message& message,

@@ -16,6 +16,7 @@
 #include "config/yaml/document.h"
 
 namespace google::protobuf {
+class Descriptor;
 class FieldDescriptor;
 class Message;
 }  // namespace google::protobuf
@@ -52,6 +53,9 @@ class Reader {
   void read_message(const YamlNode& node, Message& message, const std::string& path);
   void read_member(const YamlNode& key, const YamlNode& value, Message& message,
                    const std::string& path);
+  // What to write instead of an unknown key of the message at `path`.
+  std::string hint_for(std::string_view key, const google::protobuf::Descriptor& descriptor,
+                       const std::string& path);
   void read_field(const YamlNode& value, Message& message, const Field& field,
                   const std::string& path);
   void read_single(const YamlNode& value, Message& message, const Field& field,
@@ -77,6 +81,7 @@ class Reader {
 
   SourceMap& places_;
   const Environment& environment_;
+  const google::protobuf::Descriptor* root_ = nullptr;  // of what read() fills
   Problems problems_;
   std::set<std::string, std::less<>> meant_;
   std::size_t values_ = 0;

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "config/scalars.h"
-#include "config/suggest.h"
 #include "config/yaml/enum_names.h"
 #include "config/yaml/reader.h"
+#include "text/nearest_names.h"
 
 namespace penstock::config {
 namespace {
@@ -145,7 +145,7 @@ void Reader::read_scalar(const YamlNode& value, pb::Message& message,
       }
       if (found == nullptr) {
         const std::vector<std::string_view> views(words.begin(), words.end());
-        return wrong("a known word", suggest(text.value, views));
+        return wrong("a known word", text::suggest(text.value, views));
       }
       repeated ? reflection.AddEnum(&message, &field, found)
                : reflection.SetEnum(&message, &field, found);

@@ -29,17 +29,6 @@ class ConsumerTest : public testing::Test {
 
 constexpr PartitionId kFirst{0, 0};
 
-// Twenty seconds pass in one.
-class HurriedClock : public Clock {
- public:
-  [[nodiscard]] SteadyTime steady_now() const override {
-    return start_ + (std::chrono::steady_clock::now() - start_) * 20;
-  }
-
- private:
-  SteadyTime start_ = std::chrono::steady_clock::now();
-};
-
 TEST_F(ConsumerTest, ReadsEveryRecordOfEveryPartitionInOrder) {
   cluster.create_topic("orders", 4);
   for (int partition = 0; partition < 4; ++partition) {
@@ -126,8 +115,8 @@ TEST_F(ConsumerTest, ClaimsWithTheClustersIdBeforeTheFirstBatch) {
   ASSERT_FALSE(store.requests().empty());
   EXPECT_EQ(store.requests()[0].topic, "orders");
   EXPECT_FALSE(store.requests()[0].cluster_id.empty());
-  const std::vector<std::string> expected{"claim", "claim", "on_claimed"};
-  EXPECT_EQ(pipeline.calls(), expected);
+  EXPECT_EQ(store.calls(), 2) << "once without, once with where to begin";
+  EXPECT_EQ(pipeline.calls(), std::vector<std::string>{"claimed"});
 }
 
 TEST_F(ConsumerTest, KeepsKeysNullsTimestampsAndHeaders) {
@@ -291,39 +280,9 @@ TEST_F(ConsumerTest, ShowsItsPartitionsWithPositionsAndWatermarks) {
   }));
   const AssignedPartition partition = pipeline.consumer().partitions()[0];
   EXPECT_EQ(partition.topic, "orders");
-  EXPECT_EQ(partition.epoch, Epoch{1});
+  ASSERT_TRUE(partition.chain);
+  EXPECT_EQ(partition.chain->epoch, Epoch{1});
   EXPECT_EQ(partition.blocked_reason, "");
-}
-
-TEST_F(ConsumerTest, KnowsTheEndOfALogThatItDoesNotFetch) {
-  cluster.create_topic("orders", 1);
-  const HurriedClock clock;
-  ConsumerOptions slow = options();
-  slow.clock = &clock;
-  slow.properties["queued.min.messages"] = "1";  // librdkafka fetches nothing while it holds one
-  FakePipeline pipeline(store, slow, /*budget_bytes=*/1);
-  const auto partition = [&] { return pipeline.consumer().partitions().at(0); };
-  pipeline.hold(true);
-  ASSERT_TRUE(pipeline.consumer().start());
-  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
-  cluster.produce_many("orders", 0, 0, 10);
-  ASSERT_TRUE(eventually([&] { return pipeline.read_budget().over(); }));
-  cluster.produce_many("orders", 0, 10, 10);
-  ASSERT_TRUE(eventually([&] { return partition().high_watermark == 20; }));
-  cluster.produce_many("orders", 0, 20, 80);
-  ASSERT_TRUE(eventually([&] { return partition().high_watermark == 100; }))
-      << partition().high_watermark;
-  ASSERT_TRUE(eventually([&] { return partition().unread_since.has_value(); }));
-  const SteadyTime since = *partition().unread_since;
-  EXPECT_LT(partition().position, 100);
-  // A person who pauses it knows why nothing moves.
-  pipeline.consumer().pause(PauseReason::user);
-  ASSERT_TRUE(eventually([&] { return !partition().unread_since; }));
-  pipeline.consumer().resume(PauseReason::user);
-  ASSERT_TRUE(eventually([&] { return partition().unread_since > since; }));
-  pipeline.hold(false);
-  ASSERT_TRUE(eventually([&] { return store.row_count() == 100; }));
-  ASSERT_TRUE(eventually([&] { return !partition().unread_since; }));
 }
 
 TEST_F(ConsumerTest, MirrorsPositionsToKafka) {
@@ -332,9 +291,8 @@ TEST_F(ConsumerTest, MirrorsPositionsToKafka) {
   FakePipeline pipeline(store, options());
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
-  const std::vector<std::pair<PartitionId, Offset>> positions{{kFirst, 10}};
-  pipeline.consumer().mirror(positions);
-  ASSERT_TRUE(eventually([&] { return pipeline.consumer().stats().mirrored.value() == 1; }));
+  pipeline.consumer().mirror(pipeline.chain_of(kFirst), 10);
+  ASSERT_TRUE(eventually([&] { return pipeline.mirrored_offsets()[kFirst] == 10; }));
   EXPECT_EQ(cluster.committed("group", "orders", 0), 10);
 }
 
@@ -344,10 +302,10 @@ TEST_F(ConsumerTest, MirrorsTheLastPositionsBeforeItLeaves) {
   FakePipeline pipeline(store, options());
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  ASSERT_TRUE(eventually([&] { return pipeline.consumer().stats().mirrored.value() == 1; }));
   pipeline.consumer().close();
-  const std::vector<std::pair<PartitionId, Offset>> positions{{kFirst, 10}};
-  pipeline.consumer().mirror(positions);
-  pipeline.consumer().stop();
+  pipeline.consumer().mirror(pipeline.chain_of(kFirst), 10);
+  pipeline.stop();
   EXPECT_EQ(cluster.committed("group", "orders", 0), 10);
 }
 
@@ -356,10 +314,10 @@ TEST_F(ConsumerTest, OnlyCountsAMirrorThatFails) {
   FakePipeline pipeline(store, options());
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  ASSERT_TRUE(eventually([&] { return pipeline.consumer().stats().mirrored.value() == 1; }));
   constexpr std::int16_t kOffsetCommit = 8;
   cluster.fail_requests(kOffsetCommit, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, 1);
-  const std::vector<std::pair<PartitionId, Offset>> positions{{kFirst, 5}};
-  pipeline.consumer().mirror(positions);
+  pipeline.consumer().mirror(pipeline.chain_of(kFirst), 5);
   ASSERT_TRUE(eventually([&] { return pipeline.consumer().stats().mirror_failures.value() == 1; }));
   cluster.produce_many("orders", 0, 0, 10);
   ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
@@ -368,13 +326,14 @@ TEST_F(ConsumerTest, OnlyCountsAMirrorThatFails) {
 TEST_F(ConsumerTest, StartsAndStopsTwiceWithoutHarm) {
   cluster.create_topic("orders", 1);
   FakePipeline pipeline(store, options());
-  pipeline.consumer().stop();
+  pipeline.stop();
   FakePipeline second(store, options());
   ASSERT_TRUE(second.consumer().start());
   ASSERT_TRUE(second.consumer().start());
   ASSERT_TRUE(eventually([&] { return second.partitions_reading() == 1; }));
-  second.consumer().stop();
-  second.consumer().stop();
+  second.stop();
+  second.stop();
+  ASSERT_TRUE(second.consumer().start()) << "and does nothing";
   EXPECT_FALSE(second.consumer().joined());
   EXPECT_TRUE(second.consumer().partitions().empty());
 }
@@ -386,9 +345,10 @@ TEST_F(ConsumerTest, StopsWhileTheBudgetIsSpent) {
   pipeline.hold(true);
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return pipeline.read_budget().over(); }));
-  pipeline.consumer().stop();
-  EXPECT_FALSE(pipeline.called("drain"));  // stop abandons
-  EXPECT_TRUE(pipeline.called("release"));
+  pipeline.stop();
+  EXPECT_FALSE(pipeline.called("hurried"));  // stop abandons
+  EXPECT_TRUE(pipeline.called("stopped"));
+  EXPECT_EQ(store.released(), 1U);
 }
 
 TEST_F(ConsumerTest, RefusesAPropertyThatDoesNotExist) {
@@ -444,9 +404,9 @@ TEST_F(ConsumerTest, ReportsABrokerThatDoesNotAnswer) {
   nowhere.properties["bootstrap.servers"] = "127.0.0.1:1";
   FakePipeline pipeline(store, nowhere);
   ASSERT_TRUE(pipeline.consumer().start());
-  ASSERT_TRUE(eventually([&] { return !pipeline.errors().empty(); }));
-  EXPECT_EQ(pipeline.errors()[0].kind, ErrorKind::unavailable);
-  EXPECT_NE(pipeline.errors()[0].hint.find("bootstrap.servers"), std::string::npos);
+  ASSERT_TRUE(eventually([&] { return pipeline.consumer().last_error().has_value(); }));
+  EXPECT_EQ(pipeline.consumer().last_error()->kind, ErrorKind::unavailable);
+  EXPECT_NE(pipeline.consumer().last_error()->hint.find("bootstrap.servers"), std::string::npos);
   EXPECT_FALSE(pipeline.consumer().joined());
 }
 

@@ -1,6 +1,7 @@
 #include "component/ingest/fake_pipeline.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <thread>
 
 namespace penstock::ingest {
@@ -17,9 +18,23 @@ bool eventually(const std::function<bool()>& condition) {
 // ---- FakeStore
 // ------------------------------------------------------------------------------------
 
-Result<std::vector<ClaimAnswer>> FakeStore::claim(std::span<const ClaimRequest> requests) {
+Result<std::vector<ClaimAnswer>> FakeStore::claim(std::span<const ClaimRequest> requests,
+                                                  const std::stop_token& stop) {
+  const std::stop_callback wake(stop, [this] {
+    const MutexLock lock(mutex_);
+    changed_.notify_all();
+  });
   const MutexLock lock(mutex_);
+  ++calls_;
   requests_.insert(requests_.end(), requests.begin(), requests.end());
+  ++held_;
+  while (holding_ && !stop.stop_requested()) changed_.wait(mutex_);
+  --held_;
+  if (stop.stop_requested()) return fail(ErrorKind::cancelled, "stop was asked for");
+  if (throwing_ > 0) {
+    --throwing_;
+    throw std::runtime_error("the store has a bug");
+  }
   if (failing_ > 0) {
     --failing_;
     return fail(ErrorKind::unavailable, "the database is away");
@@ -31,6 +46,8 @@ Result<std::vector<ClaimAnswer>> FakeStore::claim(std::span<const ClaimRequest> 
     answer.id = request.id;
     if (!state.refused.empty()) {
       answer.refused_reason = state.refused;
+    } else if (!state.waiting.empty()) {
+      answer.waiting_reason = state.waiting;
     } else if (!state.next && !request.initial) {
       answer.needs_initial = true;
     } else {
@@ -42,6 +59,13 @@ Result<std::vector<ClaimAnswer>> FakeStore::claim(std::span<const ClaimRequest> 
     answers.push_back(std::move(answer));
   }
   return answers;
+}
+
+Result<void> FakeStore::release(std::span<const std::shared_ptr<Chain>> chains,
+                                const std::stop_token&) {
+  const MutexLock lock(mutex_);
+  released_ += chains.size();
+  return {};
 }
 
 bool FakeStore::commit(const RecordBatch& batch) {
@@ -67,9 +91,30 @@ void FakeStore::fail_claims(int count) {
   failing_ = count;
 }
 
+void FakeStore::throw_in_claims(int count) {
+  const MutexLock lock(mutex_);
+  throwing_ = count;
+}
+
+void FakeStore::hold_claims(bool on) {
+  const MutexLock lock(mutex_);
+  holding_ = on;
+  changed_.notify_all();
+}
+
+int FakeStore::claims_held() const {
+  const MutexLock lock(mutex_);
+  return held_;
+}
+
 void FakeStore::refuse(PartitionId partition, const std::string& reason) {
   const MutexLock lock(mutex_);
   states_[partition].refused = reason;
+}
+
+void FakeStore::keep_waiting(PartitionId partition, const std::string& reason) {
+  const MutexLock lock(mutex_);
+  states_[partition].waiting = reason;
 }
 
 void FakeStore::steal(PartitionId partition) {
@@ -105,6 +150,16 @@ std::vector<ClaimRequest> FakeStore::requests() const {
   return requests_;
 }
 
+int FakeStore::calls() const {
+  const MutexLock lock(mutex_);
+  return calls_;
+}
+
+std::size_t FakeStore::released() const {
+  const MutexLock lock(mutex_);
+  return released_;
+}
+
 void FakeStore::expect_in_order(Offset first) const {
   std::map<PartitionId, Offset> next;
   for (const Row& row : rows()) {
@@ -117,57 +172,40 @@ void FakeStore::expect_in_order(Offset first) const {
 // ---- FakePipeline
 // ---------------------------------------------------------------------------------
 
-FakePipeline::FakePipeline(FakeStore& store, ConsumerOptions options, std::size_t budget_bytes)
-    : store_(store), read_(budget_bytes), write_(budget_bytes) {
+FakePipeline::FakePipeline(FakeStore& store, ConsumerOptions options, std::size_t budget_bytes,
+                           FakeProcess* process)
+    : store_(store),
+      own_process_(process == nullptr ? std::make_unique<FakeProcess>() : nullptr),
+      in_flight_(budget_bytes, budget_bytes) {
+  if (process == nullptr) process = own_process_.get();
   options.pipeline = "test";
-  options.read_budget = &read_;
-  options.write_budget = &write_;
-  ConsumerHooks hooks;
-  hooks.claim = [this](std::span<const ClaimRequest> requests) {
-    note("claim");
-    return store_.claim(requests);
-  };
-  hooks.on_claimed = [this](PartitionId, Epoch, Offset) { note("on_claimed"); };
-  hooks.on_batch = [this](std::unique_ptr<RecordBatch> batch) {
-    const MutexLock lock(mutex_);
-    largest_ = std::max(largest_, batch->size());
-    queue_.push_back(std::move(batch));
-    changed_.notify_all();
-  };
-  hooks.drain = [this](std::span<const PartitionId>, SteadyTime deadline) {
-    note("drain");
-    const MutexLock lock(mutex_);
-    while ((!queue_.empty() || committing_) && changed_.wait_until(mutex_, deadline)) {
-    }
-  };
-  hooks.on_revoked = [this](std::span<const PartitionId>) { note("on_revoked"); };
-  hooks.on_lost = [this](std::span<const PartitionId>) { note("on_lost"); };
-  hooks.release = [this](std::span<const PartitionId>) { note("release"); };
-  hooks.on_partition_blocked = [this](PartitionId, const std::string&) {
-    note("on_partition_blocked");
-  };
-  hooks.on_error = [this](const Error& error) {
-    const MutexLock lock(mutex_);
-    errors_.push_back(error);
-  };
-  consumer_ = std::make_unique<Consumer>(std::move(options), std::move(hooks));
+  const auto plan = std::make_shared<FakePlan>(options.topics);
+  consumer_ = std::make_unique<Consumer>(std::move(options), plan, process->pollers,
+                                         process->executor, store_, in_flight_, *this, *this);
   lane_ = std::make_unique<Thread>("lane", [this] { lane(); });
 }
 
 FakePipeline::~FakePipeline() {
-  consumer_->stop();
+  {
+    const MutexLock lock(mutex_);
+    stopping_at_accept_ = false;
+  }
+  let_in();
+  stop();
   {
     const MutexLock lock(mutex_);
     ending_ = true;
     changed_.notify_all();
   }
   lane_.reset();
-  std::size_t open = 0;
   {
     const MutexLock lock(mutex_);
-    for (const auto& batch : queue_) open += batch->footprint_bytes();
+    queue_.clear();
+    kept_.clear();
+    chains_.clear();
   }
-  EXPECT_EQ(read_.used(), open) << "every byte that was charged is accounted for";
+  EXPECT_EQ(in_flight_.read.used(), 0U) << "every byte that was charged is given back";
+  EXPECT_EQ(in_flight_.batches(), 0);
 }
 
 void FakePipeline::lane() {
@@ -179,26 +217,101 @@ void FakePipeline::lane() {
       if (ending_) return;
       batch = std::move(queue_.front());
       queue_.pop_front();
-      committing_ = true;
     }
-    const bool committed = store_.commit(*batch);
-    read_.release(batch->footprint_bytes());
-    const PartitionId partition = batch->partition();
-    const Epoch epoch = batch->epoch();
-    {
+    const std::shared_ptr<Chain> chain = batch->chain();
+    const bool committed = chain->running() && store_.commit(*batch);
+    if (committed) chain->set_committed(batch->range().to);
+    if (keep_batches) {
+      batch->charge = Charge();
       const MutexLock lock(mutex_);
-      committing_ = false;
-      if (keep_batches) kept_.push_back(std::move(batch));
-      changed_.notify_all();
+      kept_.push_back(std::move(batch));
     }
-    if (!committed && on_fenced) on_fenced(partition, epoch);
+    batch.reset();
+    if (committed || !chain->end(ChainEnd::fenced)) continue;
+    note("fenced");
+    if (reclaim_when_fenced) consumer_->reclaim(chain, /*foreign_owner=*/false);
   }
 }
+
+void FakePipeline::accept(std::unique_ptr<RecordBatch> batch) {
+  if (throw_in_accept) throw std::runtime_error("the sink has a bug");
+  const MutexLock lock(mutex_);
+  waiting_in_accept_ = stopping_at_accept_;
+  while (waiting_in_accept_) changed_.wait(mutex_);
+  largest_ = std::max(largest_, batch->size());
+  queue_.push_back(std::move(batch));
+  changed_.notify_all();
+}
+
+void FakePipeline::claimed(const std::shared_ptr<Chain>& chain) {
+  if (throw_in_claimed > 0) {
+    --throw_in_claimed;
+    throw std::runtime_error("the flow has a bug");
+  }
+  {
+    const MutexLock lock(mutex_);
+    chains_[chain->partition] = chain;
+  }
+  note("claimed");
+}
+
+void FakePipeline::ended(const std::shared_ptr<Chain>& chain) {
+  switch (chain->ended()) {
+    case ChainEnd::running:
+      return note("running");
+    case ChainEnd::revoked:
+      return note("revoked");
+    case ChainEnd::lost:
+      return note("lost");
+    case ChainEnd::fenced:
+      return note("fenced");
+    case ChainEnd::broken:
+      return note("broken");
+    case ChainEnd::stopped:
+      return note("stopped");
+  }
+}
+
+void FakePipeline::hurried(std::span<const std::shared_ptr<Chain>> chains) {
+  if (throw_in_hurried > 0) {
+    --throw_in_hurried;
+    throw std::runtime_error("the flow has a bug");
+  }
+  for (const auto& chain : chains) EXPECT_TRUE(chain->hurried());
+  note("hurried");
+}
+
+void FakePipeline::mirrored(const Chain& chain, Offset offset, SteadyTime, SteadyTime,
+                            const std::string& error) {
+  const MutexLock lock(mutex_);
+  if (error.empty()) mirrored_[chain.partition] = offset;
+}
+
+void FakePipeline::committed(std::span<const std::unique_ptr<RowBatch>>, const CommitStats&) {}
+void FakePipeline::fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>,
+                          std::optional<Offset>) {}
+void FakePipeline::stalled(std::uint16_t, const std::optional<Stall>&) {}
 
 void FakePipeline::hold(bool on) {
   const MutexLock lock(mutex_);
   held_ = on;
   changed_.notify_all();
+}
+
+void FakePipeline::stop_at_accept() {
+  const MutexLock lock(mutex_);
+  stopping_at_accept_ = true;
+}
+
+void FakePipeline::let_in() {
+  const MutexLock lock(mutex_);
+  waiting_in_accept_ = false;
+  changed_.notify_all();
+}
+
+bool FakePipeline::waits_in_accept() const {
+  const MutexLock lock(mutex_);
+  return waiting_in_accept_;
 }
 
 void FakePipeline::note(std::string call) {
@@ -216,13 +329,8 @@ std::vector<std::string> FakePipeline::calls() const {
   return calls_;
 }
 
-bool FakePipeline::called(const std::string& hook) const {
-  return std::ranges::contains(calls(), hook);
-}
-
-std::vector<Error> FakePipeline::errors() const {
-  const MutexLock lock(mutex_);
-  return errors_;
+bool FakePipeline::called(const std::string& event) const {
+  return std::ranges::contains(calls(), event);
 }
 
 std::size_t FakePipeline::largest_batch_records() const {
@@ -233,8 +341,29 @@ std::size_t FakePipeline::largest_batch_records() const {
 std::size_t FakePipeline::partitions_reading() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(consumer_->partitions(), [](const AssignedPartition& partition) {
-        return partition.epoch != Epoch::none && partition.blocked_reason.empty();
+        return partition.chain && partition.blocked_reason.empty() &&
+               partition.waiting_reason.empty();
       }));
+}
+
+std::shared_ptr<Chain> FakePipeline::chain_of(PartitionId partition) const {
+  const MutexLock lock(mutex_);
+  const auto found = chains_.find(partition);
+  return found == chains_.end() ? nullptr : found->second;
+}
+
+std::string FakePipeline::waiting_reason(PartitionId partition) const {
+  for (const AssignedPartition& one : consumer_->partitions()) {
+    if (one.id == partition) return one.waiting_reason;
+  }
+  return "it is not ours";
+}
+
+std::string FakePipeline::blocked_reason(PartitionId partition) const {
+  for (const AssignedPartition& one : consumer_->partitions()) {
+    if (one.id == partition) return one.blocked_reason;
+  }
+  return {};
 }
 
 const RecordBatch* FakePipeline::batch_with(PartitionId partition, Offset offset) const {
@@ -246,6 +375,11 @@ const RecordBatch* FakePipeline::batch_with(PartitionId partition, Offset offset
     }
   }
   return nullptr;
+}
+
+std::map<PartitionId, Offset> FakePipeline::mirrored_offsets() const {
+  const MutexLock lock(mutex_);
+  return mirrored_;
 }
 
 }  // namespace penstock::ingest

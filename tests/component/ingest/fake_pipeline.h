@@ -1,9 +1,10 @@
-// What stands behind ingest in these tests: positions with epochs and a fence, as PostgreSQL holds
+// What stands around ingest in these tests: positions with epochs and a fence, as PostgreSQL holds
 // them, and a lane that commits batches against them on its own thread.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -13,8 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "concurrency/mutex.h"
+#include "concurrency/executor.h"
 #include "concurrency/thread.h"
+#include "core/mutex.h"
 #include "ingest/consumer.h"
 
 namespace penstock::ingest {
@@ -22,7 +24,13 @@ namespace penstock::ingest {
 // Waits for a condition; false when it did not come true in 30 s.
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
 
-class FakeStore {
+class FakePlan : public Plan {
+ public:
+  explicit FakePlan(std::vector<std::string> topics) : Plan("test", std::move(topics), {}) {}
+  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
+};
+
+class FakeStore : public ClaimStore {
  public:
   struct Row {
     PartitionId partition;
@@ -30,14 +38,23 @@ class FakeStore {
     std::optional<std::string> value;
   };
 
-  Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests);
+  Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests,
+                                         const std::stop_token& stop) override;
+  Result<void> release(std::span<const std::shared_ptr<Chain>> chains,
+                       const std::stop_token& stop) override;
   // All of the batch's records, or nothing: the fence.
   bool commit(const RecordBatch& batch);
 
   void set_position(PartitionId partition, Offset next);
-  // The next claims fail.
+  // The next claims fail, or throw.
   void fail_claims(int count);
+  void throw_in_claims(int count);
+  // Claims wait while this is set, or until they are cancelled.
+  void hold_claims(bool on);
+  [[nodiscard]] int claims_held() const;
   void refuse(PartitionId partition, const std::string& reason);
+  // Somebody holds the row; "" for nobody.
+  void keep_waiting(PartitionId partition, const std::string& reason);
   // As if another instance had claimed it.
   void steal(PartitionId partition);
 
@@ -46,6 +63,8 @@ class FakeStore {
   [[nodiscard]] Offset position(PartitionId partition) const;
   [[nodiscard]] Epoch epoch(PartitionId partition) const;
   [[nodiscard]] std::vector<ClaimRequest> requests() const;
+  [[nodiscard]] int calls() const;
+  [[nodiscard]] std::size_t released() const;  // partitions
   // Every partition has its records from 0 (or `first`) in order, none twice.
   void expect_in_order(Offset first = 0) const;
 
@@ -54,57 +73,101 @@ class FakeStore {
     Epoch epoch = Epoch::none;
     std::optional<Offset> next;
     std::string refused;
+    std::string waiting;
   };
 
   mutable Mutex mutex_;
+  CondVar changed_;
   std::map<PartitionId, State> states_ GUARDED_BY(mutex_);
   std::vector<Row> rows_ GUARDED_BY(mutex_);
   std::vector<ClaimRequest> requests_ GUARDED_BY(mutex_);
+  int calls_ GUARDED_BY(mutex_) = 0;
   int failing_ GUARDED_BY(mutex_) = 0;
+  int throwing_ GUARDED_BY(mutex_) = 0;
+  bool holding_ GUARDED_BY(mutex_) = false;
+  int held_ GUARDED_BY(mutex_) = 0;
+  std::size_t released_ GUARDED_BY(mutex_) = 0;
+};
+
+// The threads that consumers share.
+struct FakeProcess {
+  explicit FakeProcess(int poll_threads = 1) : pollers(poll_threads) {}
+  Executor executor{{.name = "job", .max_threads = 4}};
+  Pollers pollers;
 };
 
 // A consumer with a lane behind it.
-class FakePipeline {
+class FakePipeline : public RecordSink, public ChainEvents {
  public:
+  // Without `process` it has threads of its own.
   FakePipeline(FakeStore& store, ConsumerOptions options,
-               std::size_t budget_bytes = std::size_t{64} << 20);
-  ~FakePipeline();
-  FakePipeline(const FakePipeline&) = delete;
-  FakePipeline& operator=(const FakePipeline&) = delete;
+               std::size_t budget_bytes = std::size_t{64} << 20, FakeProcess* process = nullptr);
+  ~FakePipeline() override;
 
   [[nodiscard]] Consumer& consumer() { return *consumer_; }
-  [[nodiscard]] ByteBudget& read_budget() { return read_; }
+  [[nodiscard]] ByteBudget& read_budget() { return in_flight_.read; }
+  [[nodiscard]] InFlight& in_flight() { return in_flight_; }
+  void stop() { consumer_->stop(std::chrono::seconds(10)); }
   // While held, batches pile up before the lane.
   void hold(bool on);
-  // The store's fence said no to a batch of this partition: ask for a new claim.
-  std::function<void(PartitionId, Epoch)> on_fenced;
+  // A claim's first event, or a revoke's, throws this many times.
+  std::atomic<int> throw_in_claimed{0};
+  std::atomic<int> throw_in_hurried{0};
+  // Batches are refused by an exception (which no sink may do).
+  std::atomic<bool> throw_in_accept{false};
+  // From now on the poller waits in accept() for each batch until let_in() (which no sink may do).
+  void stop_at_accept();
+  void let_in();
+  [[nodiscard]] bool waits_in_accept() const;
+  // Ask for a new claim when the fence says no.
+  bool reclaim_when_fenced = false;
 
   [[nodiscard]] std::size_t held_batches() const;
-  [[nodiscard]] std::vector<std::string> calls() const;  // the hooks that were called, in order
-  [[nodiscard]] bool called(const std::string& hook) const;
-  [[nodiscard]] std::vector<Error> errors() const;
+  // "claimed", "hurried", "revoked", "lost", "stopped", "fenced": in order.
+  [[nodiscard]] std::vector<std::string> calls() const;
+  [[nodiscard]] bool called(const std::string& event) const;
   [[nodiscard]] std::size_t largest_batch_records() const;
   [[nodiscard]] std::size_t partitions_reading() const;
+  // The running chain of a partition; null when there is none.
+  [[nodiscard]] std::shared_ptr<Chain> chain_of(PartitionId partition) const;
+  [[nodiscard]] std::string waiting_reason(PartitionId partition) const;
+  [[nodiscard]] std::string blocked_reason(PartitionId partition) const;
   // Every batch, kept for a closer look, if asked for before start().
   bool keep_batches = false;
   [[nodiscard]] const RecordBatch* batch_with(PartitionId partition, Offset offset) const;
+  [[nodiscard]] std::map<PartitionId, Offset> mirrored_offsets() const;
+
+  void accept(std::unique_ptr<RecordBatch> batch) override;
+  void claimed(const std::shared_ptr<Chain>& chain) override;
+  void ended(const std::shared_ptr<Chain>& chain) override;
+  void broken(const std::shared_ptr<Chain>&, const Error&) override {}
+  void hurried(std::span<const std::shared_ptr<Chain>> chains) override;
+  void mirrored(const Chain& chain, Offset offset, SteadyTime begin, SteadyTime end,
+                const std::string& error) override;
+  void committed(std::span<const std::unique_ptr<RowBatch>> batches,
+                 const CommitStats& stats) override;
+  void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
+              std::optional<Offset> found_offset) override;
+  void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
 
  private:
   void lane();
   void note(std::string call);
 
   FakeStore& store_;
-  ByteBudget read_;
-  ByteBudget write_;
+  std::unique_ptr<FakeProcess> own_process_;
+  InFlight in_flight_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::deque<std::unique_ptr<RecordBatch>> queue_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<RecordBatch>> kept_ GUARDED_BY(mutex_);
-  bool committing_ GUARDED_BY(mutex_) = false;
+  std::map<PartitionId, std::shared_ptr<Chain>> chains_ GUARDED_BY(mutex_);
+  std::map<PartitionId, Offset> mirrored_ GUARDED_BY(mutex_);
   bool held_ GUARDED_BY(mutex_) = false;
+  bool stopping_at_accept_ GUARDED_BY(mutex_) = false;
+  bool waiting_in_accept_ GUARDED_BY(mutex_) = false;
   bool ending_ GUARDED_BY(mutex_) = false;
   std::vector<std::string> calls_ GUARDED_BY(mutex_);
-  std::vector<Error> errors_ GUARDED_BY(mutex_);
   std::size_t largest_ GUARDED_BY(mutex_) = 0;
   std::unique_ptr<Consumer> consumer_;
   std::unique_ptr<Thread> lane_;

@@ -29,12 +29,14 @@ rd_kafka_t* client_of(rd_kafka_type_t type, const std::map<std::string, std::str
 
 }  // namespace
 
-MockCluster::MockCluster()
-    : client_(client_of(
-          RD_KAFKA_PRODUCER,
-          {{"test.mock.num.brokers", "1"}, {"linger.ms", "0"}, {"message.max.bytes", "20000000"}})),
+MockCluster::MockCluster(int brokers)
+    : client_(client_of(RD_KAFKA_PRODUCER, {{"test.mock.num.brokers", std::to_string(brokers)},
+                                            {"linger.ms", "0"},
+                                            {"message.max.bytes", "20000000"},
+                                            {"enable.metrics.push", "false"}})),
       cluster_(rd_kafka_handle_mock_cluster(client_)) {
   rd_kafka_mock_group_initial_rebalance_delay_ms(cluster_, 0);
+  rd_kafka_mock_coordinator_set(cluster_, "group", "group", 1);
 }
 
 MockCluster::~MockCluster() { rd_kafka_destroy(client_); }
@@ -93,9 +95,23 @@ void MockCluster::fail_requests(std::int16_t api_key, rd_kafka_resp_err_t code, 
   rd_kafka_mock_push_request_errors_array(cluster_, api_key, errors.size(), errors.data());
 }
 
+void MockCluster::set_leader(const std::string& topic, std::int32_t partition,
+                             std::int32_t broker) {
+  ASSERT_EQ(rd_kafka_mock_partition_set_leader(cluster_, topic.c_str(), partition, broker), 0);
+}
+
+void MockCluster::answer_after(std::chrono::milliseconds delay) {
+  ASSERT_EQ(rd_kafka_mock_broker_set_rtt(cluster_, 1, static_cast<int>(delay.count())), 0);
+}
+
+void MockCluster::set_down(std::int32_t broker) {
+  ASSERT_EQ(rd_kafka_mock_broker_set_down(cluster_, broker), 0);
+}
+
 rd_kafka_t* MockCluster::group_client(const std::string& group) const {
   std::map<std::string, std::string> all = properties();
   all["group.id"] = group;
+  all["enable.metrics.push"] = "false";
   return client_of(RD_KAFKA_CONSUMER, all);
 }
 

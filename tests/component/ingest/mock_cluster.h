@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,7 +18,8 @@ class MockCluster {
  public:
   using Headers = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
-  MockCluster();
+  // Its brokers are 1, 2, …; the first coordinates the group "group".
+  explicit MockCluster(int brokers = 1);
   ~MockCluster();
   MockCluster(const MockCluster&) = delete;
   MockCluster& operator=(const MockCluster&) = delete;
@@ -31,6 +33,12 @@ class MockCluster {
   void produce_many(const std::string& topic, std::int32_t partition, int first, int count);
   // The next requests of this kind (Kafka's ApiKey) fail with `code`.
   void fail_requests(std::int16_t api_key, rd_kafka_resp_err_t code, int count);
+  // Moves a partition to another broker; -1: it has no leader (the mock breaks if it is fetched).
+  void set_leader(const std::string& topic, std::int32_t partition, std::int32_t broker);
+  // The first broker keeps its answers back for this long: a frozen one, if it is long.
+  void answer_after(std::chrono::milliseconds delay);
+  // It closes its connections and takes no new ones.
+  void set_down(std::int32_t broker);
   // What the group has committed in Kafka; -1 for nothing.
   [[nodiscard]] std::int64_t committed(const std::string& group, const std::string& topic,
                                        std::int32_t partition);

@@ -24,7 +24,7 @@ QUICK = {"workload": {"minReadySeconds": 0}}
 def changed_pipeline(**workload):
     return {"workload": {"minReadySeconds": 0, **workload}, "pipelines": [{
         "name": "orders", "source": {"topics": ["orders"], "group": "orders-to-postgres"},
-        "compute": {"where": "msg.amount > 0.0"}, "sink": {"table": "orders"}}]}
+        "compute": {"where": "msg.amount > 0.0"}, "sink": {"target": {"table": "orders"}}}]}
 
 
 def instant(text):

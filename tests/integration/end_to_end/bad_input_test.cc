@@ -64,7 +64,7 @@ TEST(BadInput, WithoutPayloadBecomesADeadLetter) {
 }
 
 TEST(BadInput, WithoutPayloadIsLeftOutWhenAskedFor) {
-  Service service({.parse = "{json: {tombstones: skip}}"});
+  Service service({.parse = "{tombstones: skip}"});
   service.feed({R"({"n":1,"s":"before"})", std::nullopt, R"({"n":3,"s":"after"})"});
   EXPECT_EQ(service.rows("n"), (harness::SqlRows{{"1"}, {"3"}}));
   EXPECT_TRUE(service.dead_letters().empty());
@@ -158,8 +158,8 @@ TEST(BadInput, OfTenMegabytesGetsThroughWhole) {
 }
 
 TEST(BadInput, LargerThanAllowedBecomesADeadLetter) {
-  Service service({.parse = "{json: {max_record_bytes: 1MiB}}",
-                   .topic_settings = {{"max.message.bytes", "20000000"}}});
+  Service service(
+      {.parse = "{max_record_bytes: 1MiB}", .topic_settings = {{"max.message.bytes", "20000000"}}});
   expect_dead(fate_of(service, R"({"n":2,"s":")" + std::string(2'000'000, 'x') + "\"}"), "parse",
               "record_too_large");
 }

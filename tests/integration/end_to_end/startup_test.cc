@@ -222,8 +222,8 @@ TEST(Startup, OfOnePipelineDoesNotWaitForTheDatabaseOfAnother) {
   other = with(other, "name: p\n", "name: q\n");
   other = with(other, "group: ", "group: other-");
   // In a connection string the last mention of a key counts.
-  other = with(other, "\"\n      table",
-               " port=" + away.substr(away.find(':') + 1) + "\"\n      table");
+  other = with(other, "\"\n      target",
+               " port=" + away.substr(away.find(':') + 1) + "\"\n      target");
   auto& process = service.serve_while_waiting(text.substr(0, end) + other + text.substr(end));
   service.feed({R"({"n":1,"s":"x"})"});
   EXPECT_EQ(service.rows("n").size(), 1U);
@@ -242,7 +242,7 @@ TEST(Startup, OfOnePipelineThatCannotEndsTheOthersInOrder) {
   other = with(other, "table: t\n", "table: tt\n");
   const auto output =
       service.run_with_config({"serve"}, text.substr(0, end) + other + text.substr(end));
-  expect_failure(output, "pipelines[1].sink.table: there is no table tt");
+  expect_failure(output, "pipelines[1].sink.target.table: there is no table tt");
   EXPECT_EQ(output.status.code, 1);
   EXPECT_NE(output.text.find("\"stopped\""), std::string::npos) << output.text;
 }

@@ -55,5 +55,15 @@ TEST_F(FenceContract, IsViolatedWhenNobodyLooksAtTheRowCount) {
   EXPECT_THAT(violated_rules(database.conninfo()), Contains("refuses a partition that has no row"));
 }
 
+TEST_F(FenceContract, IsKeptThoughSomebodyShadowsAnOperator) {
+  // Whoever may create things in a schema of the caller's search_path makes every epoch equal.
+  database.execute(
+      "CREATE FUNCTION public.always(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+      "CREATE OPERATOR public.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = public.always);"
+      "ALTER DATABASE " +
+      database.name() + " SET search_path = public, pg_catalog");
+  EXPECT_THAT(violated_rules(database.conninfo()), IsEmpty());
+}
+
 }  // namespace
 }  // namespace penstock::test

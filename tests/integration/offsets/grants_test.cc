@@ -4,8 +4,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "integration/offsets/chain_of.h"
 #include "offsets/claims.h"
 #include "offsets/migrations.h"
+#include "postgres/pool.h"
 #include "support/servers.h"
 
 namespace penstock::offsets {
@@ -45,23 +47,25 @@ class Grants : public testing::Test {
   const std::string role = test::unique_name("service");
   test::TestDatabase database;
   const std::string as_service = database.conninfo() + " user=" + role + " password=x";
+  postgres::Pool pool{{.conninfo = as_service}};
 };
 
 TEST_F(Grants, AreEnoughForAllThatTheServiceDoes) {
   migrate();
   grant();
-  EXPECT_EQ(is_current(as_service), true);
+  EXPECT_EQ(is_current(pool, {}), true);
   EXPECT_EQ(migrate_up(as_service), std::vector<int>{}) << "nothing to do needs no right to do it";
   EXPECT_TRUE(status(as_service).has_value());
 
-  Claims claims({.conninfo = as_service, .pipeline = "p", .owner = "me"});
+  Claims claims({.pipeline = "p", .owner = "me"}, pool);
   for (int i = 0; i < 2; ++i) {
-    const auto answers = claims.claim(std::vector<ClaimRequest>{
-        {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}});
+    const auto answers = claims.claim(
+        std::vector<ClaimRequest>{
+            {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}},
+        {});
     ASSERT_TRUE(answers.has_value()) << answers.error().to_string();
   }
-  EXPECT_TRUE(claims.read(std::vector<PartitionName>{{{0, 0}, "t"}}).has_value());
-  EXPECT_TRUE(claims.release(std::vector<Claimed>{{{0, 0}, "t", Epoch{2}}}).has_value());
+  EXPECT_TRUE(claims.release(std::vector{test::chain_of(0, 2)}, {}).has_value());
 
   auto session = harness::Sql::connect(as_service);
   ASSERT_TRUE(session.has_value());
@@ -85,13 +89,15 @@ TEST_F(Grants, OfTheServiceDoNotIncludeChangingTheSchema) {
 
 TEST_F(Grants, ThatAreMissingAreNamed) {
   migrate();
-  const auto current = is_current(as_service);
+  const auto current = is_current(pool, {});
   ASSERT_FALSE(current.has_value());
   EXPECT_EQ(current.error().kind, ErrorKind::permission_denied);
   EXPECT_NE(current.error().message.find("penstock"), std::string::npos);
-  Claims claims({.conninfo = as_service, .pipeline = "p", .owner = "me"});
-  const auto answers = claims.claim(std::vector<ClaimRequest>{
-      {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}});
+  Claims claims({.pipeline = "p", .owner = "me"}, pool);
+  const auto answers = claims.claim(
+      std::vector<ClaimRequest>{
+          {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}},
+      {});
   ASSERT_FALSE(answers.has_value());
   EXPECT_EQ(answers.error().kind, ErrorKind::permission_denied);
   EXPECT_EQ(answers.error().sqlstate, "42501");

@@ -5,6 +5,7 @@
 #include <array>
 #include <future>
 
+#include "postgres/pool.h"
 #include "support/servers.h"
 
 namespace penstock::offsets {
@@ -20,6 +21,7 @@ class Migrations : public testing::Test {
 
   test::TestDatabase database;
   const std::string& conninfo = database.conninfo();
+  postgres::Pool pool{{.conninfo = conninfo}};
 };
 
 // What the tests migrate with when the real ones will not do.
@@ -28,7 +30,7 @@ constexpr std::array<Migration, 2> kTwo{
      {2, "two", "CREATE TABLE penstock.two ()", "DROP TABLE penstock.two", "c2"}}};
 
 TEST_F(Migrations, MakeTheSchemaFromNothing) {
-  EXPECT_EQ(is_current(conninfo), false);
+  EXPECT_EQ(is_current(pool, {}), false);
   const auto before = status(conninfo);
   ASSERT_TRUE(before.has_value()) << before.error().to_string();
   EXPECT_EQ(before->front().state, MigrationState::pending);
@@ -39,7 +41,7 @@ TEST_F(Migrations, MakeTheSchemaFromNothing) {
   EXPECT_EQ(done->size(), embedded_migrations().size());
   EXPECT_TRUE(has_table("penstock.offsets"));
   EXPECT_TRUE(has_table("penstock.dead_letters"));
-  EXPECT_EQ(is_current(conninfo), true);
+  EXPECT_EQ(is_current(pool, {}), true);
   const auto after = status(conninfo);
   EXPECT_EQ(after->front().state, MigrationState::applied);
   EXPECT_TRUE(after->front().applied_at.ends_with("Z")) << after->front().applied_at;
@@ -66,7 +68,7 @@ TEST_F(Migrations, CanBeTakenBackAndAppliedAgain) {
 TEST_F(Migrations, StopAtTheTarget) {
   EXPECT_EQ(migrate_up(conninfo, 1, kTwo), std::vector<int>{1});
   EXPECT_FALSE(has_table("penstock.two"));
-  EXPECT_EQ(is_current(conninfo, kTwo), false);
+  EXPECT_EQ(is_current(pool, {}, kTwo), false);
   EXPECT_EQ(migrate_up(conninfo, 2, kTwo), std::vector<int>{2});
   EXPECT_EQ(migrate_down(conninfo, 1, kTwo), std::vector<int>{2});
   EXPECT_TRUE(has_table("penstock.one"));
@@ -84,7 +86,7 @@ TEST_F(Migrations, AreRefusedWhenAnAppliedOneHasChanged) {
   EXPECT_FALSE(has_table("penstock.two"));
   EXPECT_EQ(migrate_down(conninfo, 1, kTwo).error().kind, ErrorKind::conflict);
   EXPECT_TRUE(has_table("penstock.one"));
-  EXPECT_EQ(is_current(conninfo, kTwo).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(is_current(pool, {}, kTwo).error().kind, ErrorKind::conflict);
   EXPECT_EQ(status(conninfo, kTwo)->front().state, MigrationState::changed);
 }
 
@@ -95,7 +97,7 @@ TEST_F(Migrations, AreRefusedWhenTheDatabaseKnowsNewerOnes) {
   ASSERT_FALSE(up.has_value());
   EXPECT_EQ(up.error().kind, ErrorKind::conflict);
   EXPECT_NE(up.error().message.find("0002_two"), std::string::npos) << up.error().message;
-  EXPECT_EQ(is_current(conninfo, old_binary).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(is_current(pool, {}, old_binary).error().kind, ErrorKind::conflict);
   const auto list = status(conninfo, old_binary);
   ASSERT_EQ(list->size(), 2U);
   EXPECT_EQ(list->back().state, MigrationState::unknown);
@@ -109,7 +111,7 @@ TEST_F(Migrations, OfANewerBinaryAreNoObstacleWhenTheyAreBackwardCompatible) {
         "DROP TABLE penstock.more", "c2"}}};
   ASSERT_TRUE(migrate_up(conninfo, std::nullopt, with_compatible).has_value());
   const auto old_binary = std::span(with_compatible).first(1);
-  EXPECT_EQ(is_current(conninfo, old_binary), true);
+  EXPECT_EQ(is_current(pool, {}, old_binary), true);
   EXPECT_EQ(migrate_up(conninfo, std::nullopt, old_binary), std::vector<int>{});
   const auto list = status(conninfo, old_binary);
   ASSERT_EQ(list->size(), 2U);

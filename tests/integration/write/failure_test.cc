@@ -1,12 +1,21 @@
 // PostgreSQL away, restarting, misconfigured or out of patience: nothing is lost, nothing twice.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <mutex>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <variant>
 #include <vector>
 
+#include "core/log.h"
+#include "postgres/wakeup.h"
 #include "support/tcp_proxy.h"
+#include "write/session.h"
+#include "write/unknown_commit.h"
 #include "write_fixture.h"
 
 namespace penstock::write {
@@ -24,13 +33,13 @@ class FailureTest : public WriteTest {
   void terminate_lane() {
     static_cast<void>(database_.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
-        "'penstock/p/lane-0' AND datname = current_database()"));
+        "'penstock/lane-0' AND datname = current_database()"));
   }
 };
 
 TEST_F(FailureTest, SurvivesTerminationInTheMiddle) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 1000));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 1000; }));
@@ -46,17 +55,17 @@ TEST_F(FailureTest, SurvivesTerminationInTheMiddle) {
   EXPECT_EQ(position(0), 60'000);
   EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 60'000);
   EXPECT_EQ(record_.committed_rows(), 60'000U);
-  EXPECT_GT(lane.counters().reconnects.value(), 0U);
+  EXPECT_GT(lane.reconnects(), 0U);
 }
 
 TEST_F(FailureTest, AnIdleLaneNoticesThatItsSessionEnded) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 10; }));
   terminate_lane();
-  ASSERT_TRUE(soon([&] { return lane.counters().reconnects.value() == 1; }));
+  ASSERT_TRUE(soon([&] { return lane.reconnects() == 1; }));
   lane.push(rows(0, 10, 10));
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(lane.counters().commits_unknown.value(), 0U);
@@ -65,78 +74,86 @@ TEST_F(FailureTest, AnIdleLaneNoticesThatItsSessionEnded) {
 
 TEST_F(FailureTest, APartitionThatWentBackIsNoticedWithoutANewRecord) {
   for (const std::int32_t partition : {0, 1, 2, 3}) claim(partition);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
-  lane.begin({.topic = 0, .partition = 3}, Epoch{1}, 0);
+  lane.adopt(chain(3));
   for (const std::int32_t partition : {0, 1, 2}) lane.push(rows(partition, 0, 10));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 30; }));
-  lane.forget({.topic = 0, .partition = 2}, Epoch{1});
+  const auto moved = chain(0);
+  chain(2)->end(ChainEnd::revoked);
   database_.execute(
       "UPDATE penstock.offsets SET next_offset = 4 WHERE partition IN (0, 2);"
       "DELETE FROM penstock.offsets WHERE partition = 3");
   terminate_lane();
   ASSERT_TRUE(soon([&] { return record_.fenced().size() == 2; }));
-  lane.push(rows(0, 10, 10));  // drops out, as everything of that epoch
+  lane.push(BatchBuilder(moved, in_flight_, 10).filtered().build());  // its chain has ended
   lane.push(rows(1, 10, 10));
   ASSERT_TRUE(lane.close(in_seconds(20)));
   ASSERT_EQ(record_.fenced().size(), 2U) << "partition 2 is not its own any more";
-  const FencedCall committed = record_.fenced().front();
+  std::vector<FencedCall> fenced = record_.fenced();
+  std::ranges::sort(fenced, {}, &FencedCall::partition);
+  const FencedCall committed = fenced.front();
   EXPECT_EQ(committed.partition.partition, 0);
   EXPECT_EQ(committed.mine, 1);
   EXPECT_EQ(committed.found, 1);
   EXPECT_EQ(committed.found_offset, 4);
-  const FencedCall claimed = record_.fenced().back();
+  const FencedCall claimed = fenced.back();
   EXPECT_EQ(claimed.partition.partition, 3);
   EXPECT_FALSE(claimed.found.has_value());
-  EXPECT_EQ(record_.dropped(DropReason::fenced).size(), 1U);
+  EXPECT_EQ(lane.counters().batches_dropped.value(), 1U);
   EXPECT_EQ(position(1), 20);
 }
 
 TEST_F(FailureTest, TheBreakerOpensWhileTheServerIsAwayAndClosesAfterwards) {
   claim(0);
   TcpProxy proxy(server_port());
-  LaneOptions chosen = options();
-  chosen.conninfo += " host=127.0.0.1 port=" + std::to_string(proxy.port());
-  Lane lane(chosen, record_.hooks());
+  Options chosen = options();
+  chosen.lanes.conninfo += " host=127.0.0.1 port=" + std::to_string(proxy.port());
+  TestLane lane(chosen, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 10; }));
   proxy.refuse(true);
   lane.push(rows(0, 10, 10));
-  ASSERT_TRUE(soon([&] { return record_.availability() == std::vector<bool>{false}; }));
-  EXPECT_FALSE(lane.available());
-  EXPECT_EQ(lane.in_flight(), 1U);
+  ASSERT_TRUE(soon([&] { return record_.stall_kinds() == std::vector<std::string>{"away"}; }));
+  EXPECT_FALSE(lane.status().connected);
+  EXPECT_NE(lane.status().waiting_for, "");
+  EXPECT_EQ(in_flight_.batches(), 1);
   proxy.refuse(false);
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 20; }));
-  ASSERT_TRUE(soon([&] { return record_.availability() == (std::vector<bool>{false, true}); }));
-  EXPECT_TRUE(lane.available());
+  ASSERT_TRUE(
+      soon([&] { return record_.stall_kinds() == (std::vector<std::string>{"away", ""}); }));
+  EXPECT_TRUE(lane.status().connected);
+  EXPECT_EQ(lane.status().waiting_for, "");
   EXPECT_EQ(lane.counters().breaker_opened.value(), 1U);
 }
 
 TEST_F(FailureTest, TheBreakerOpensAndClosesWithoutWork) {
   TcpProxy proxy(server_port());
-  LaneOptions chosen = options();
-  chosen.conninfo += " host=127.0.0.1 port=" + std::to_string(proxy.port());
+  Options chosen = options();
+  chosen.lanes.conninfo += " host=127.0.0.1 port=" + std::to_string(proxy.port());
   proxy.refuse(true);
-  Lane lane(chosen, record_.hooks());
+  TestLane lane(chosen, record_, in_flight_);
   lane.start();
-  ASSERT_TRUE(soon([&] { return record_.availability() == std::vector<bool>{false}; }));
+  ASSERT_TRUE(soon([&] { return record_.stall_kinds() == std::vector<std::string>{"away"}; }));
   proxy.refuse(false);
-  ASSERT_TRUE(soon([&] { return record_.availability() == (std::vector<bool>{false, true}); }));
+  ASSERT_TRUE(
+      soon([&] { return record_.stall_kinds() == (std::vector<std::string>{"away", ""}); }));
 }
 
 TEST_F(FailureTest, CloseGivesUpAtItsDeadlineAndStopEndsIt) {
-  LaneOptions chosen = options();
-  chosen.conninfo += " port=1";
-  Lane lane(chosen, record_.hooks());
+  Options chosen = options();
+  chosen.lanes.conninfo += " port=1";
+  TestLane lane(chosen, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   EXPECT_FALSE(lane.close(std::chrono::steady_clock::now() + 50ms));
   lane.stop();
-  EXPECT_EQ(record_.dropped(DropReason::stopped).size(), 1U);
+  EXPECT_EQ(lane.counters().batches_dropped.value(), 1U);
+  EXPECT_EQ(in_flight_.batches(), 0);
 }
 
-TEST_F(FailureTest, ARevokedGrantIsAConfigurationErrorUntilItIsGivenBack) {
+TEST_F(FailureTest, ARevokedGrantStallsUntilItIsGivenBack) {
   const std::string role = test::unique_name("writer");
   database_.execute("CREATE ROLE " + role +
                     " LOGIN PASSWORD 'secret';"
@@ -148,26 +165,24 @@ TEST_F(FailureTest, ARevokedGrantIsAConfigurationErrorUntilItIsGivenBack) {
                     "; GRANT INSERT ON t TO " + role);
   claim(0);
   {
-    LaneOptions chosen = options();
-    chosen.conninfo += " user=" + role + " password=secret";
-    Lane lane(chosen, record_.hooks());
+    Options chosen = options();
+    chosen.lanes.conninfo += " user=" + role + " password=secret";
+    TestLane lane(chosen, record_, in_flight_);
     lane.start();
     lane.push(rows(0, 0, 10));
     ASSERT_TRUE(soon([&] { return record_.committed_rows() == 10; }));
     database_.execute("REVOKE INSERT ON t FROM " + role);
     lane.push(rows(0, 10, 10));
-    ASSERT_TRUE(soon([&] { return record_.configuration_errors().size() == 1; }));
-    const Error error = record_.configuration_errors().front();
+    ASSERT_TRUE(soon([&] { return record_.stall().has_value(); }));
+    EXPECT_EQ(record_.stall()->kind, Stall::Kind::configuration);
+    const Error error = record_.stall()->error;
     EXPECT_EQ(error.kind, ErrorKind::permission_denied);
     EXPECT_EQ(error.sqlstate, "42501");
     EXPECT_FALSE(error.to_string().contains("secret"));
-    EXPECT_EQ(lane.in_flight(), 1U);
-    lane.retry_now();
-    ASSERT_TRUE(soon([&] { return record_.configuration_errors().size() == 2; }));
+    EXPECT_EQ(in_flight_.batches(), 1);
     database_.execute("GRANT INSERT ON t TO " + role);
-    lane.retry_now();
-    ASSERT_TRUE(soon([&] { return record_.committed_rows() == 20; }));
-    EXPECT_TRUE(record_.availability().empty());
+    ASSERT_TRUE(soon([&] { return record_.committed_rows() == 20; })) << "nobody says so";
+    EXPECT_EQ(record_.stall_kinds(), (std::vector<std::string>{"configuration", ""}));
   }
   database_.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
@@ -177,17 +192,17 @@ TEST_F(FailureTest, AColumnThatVanishedIsAConfigurationErrorAndNothingIsDropped)
     database_.execute("TRUNCATE t; DELETE FROM penstock.offsets");
     claim(0);
     Record record;
-    LaneOptions chosen = options();
-    chosen.copy_from_rows = copy ? 1 : 1'000'000;
-    Lane lane(chosen, record.hooks());
+    Options chosen = options();
+    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
+    TestLane lane(chosen, record, in_flight_);
     lane.start();
     lane.push(rows(0, 0, 10));
     ASSERT_TRUE(soon([&] { return record.committed_rows() == 10; }));
     database_.execute("ALTER TABLE t RENAME amount TO sum");
     lane.push(rows(0, 10, 10));
     if (copy) {
-      ASSERT_TRUE(soon([&] { return record.configuration_errors().size() == 1; }));
-      EXPECT_EQ(record.configuration_errors().front().sqlstate, "42703");
+      ASSERT_TRUE(soon([&] { return record.stall().has_value(); }));
+      EXPECT_EQ(record.stall()->error.sqlstate, "42703");
     }
     database_.execute("ALTER TABLE t RENAME sum TO amount");
     lane.retry_now();
@@ -198,23 +213,23 @@ TEST_F(FailureTest, AColumnThatVanishedIsAConfigurationErrorAndNothingIsDropped)
 TEST_F(FailureTest, AColumnWhoseTypeChangedIsNeverFilledWithTheOldTypesBytes) {
   database_.execute("CREATE TABLE typed (id bigint, \"o'k \\ \" bigint, seq bigserial)");
   claim(0);
-  LaneOptions chosen = options("typed");
-  chosen.copy_from_rows = 1;
-  const auto hundred = [](Offset from) {
-    BatchBuilder builder(0, 1, from);
-    for (int i = 0; i < 100; ++i) builder.row({int8(from + i), int8(2)});
-    return builder.build();
+  Options chosen = options("typed");
+  chosen.writer.copy_from_rows = 1;
+  const auto hundred = [this](Offset from) {
+    BatchBuilder batch = builder(0, 1, from);
+    for (int i = 0; i < 100; ++i) batch.row({int8(from + i), int8(2)});
+    return batch.build();
   };
-  Lane lane(chosen, record_.hooks());
+  TestLane lane(chosen, record_, in_flight_);
   lane.start();
   lane.push(hundred(0));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 100; }));
   database_.execute("ALTER TABLE typed ALTER \"o'k \\ \" TYPE float8");
   lane.push(hundred(100));
-  ASSERT_TRUE(soon([&] { return record_.configuration_errors().size() == 1; }));
-  EXPECT_EQ(record_.configuration_errors()[0].kind, ErrorKind::conflict);
-  EXPECT_TRUE(record_.configuration_errors()[0].message.contains("is double precision now"))
-      << record_.configuration_errors()[0].message;
+  ASSERT_TRUE(soon([&] { return record_.stall().has_value(); }));
+  EXPECT_EQ(record_.stall()->error.kind, ErrorKind::conflict);
+  EXPECT_TRUE(record_.stall()->error.message.contains("is double precision now"))
+      << record_.stall()->error.message;
   EXPECT_EQ(database_.number("SELECT count(*) FROM typed"), 100);
   database_.execute("ALTER TABLE typed ALTER \"o'k \\ \" TYPE bigint");
   lane.retry_now();
@@ -223,11 +238,12 @@ TEST_F(FailureTest, AColumnWhoseTypeChangedIsNeverFilledWithTheOldTypesBytes) {
 
 TEST_F(FailureTest, PenstocksOwnSchemaMissingSaysHowToMakeIt) {
   database_.execute("DROP SCHEMA penstock CASCADE");
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 1));
-  ASSERT_TRUE(soon([&] { return record_.configuration_errors().size() == 1; }));
-  EXPECT_TRUE(record_.configuration_errors().front().hint.contains("penstock migrate up"));
+  ASSERT_TRUE(soon([&] { return record_.stall().has_value(); }));
+  EXPECT_EQ(record_.stall()->kind, Stall::Kind::configuration);
+  EXPECT_TRUE(record_.stall()->error.hint.contains("penstock migrate up"));
   database_.migrate();
   claim(0);
   lane.retry_now();
@@ -236,10 +252,10 @@ TEST_F(FailureTest, PenstocksOwnSchemaMissingSaysHowToMakeIt) {
 
 TEST_F(FailureTest, ALockTimeoutIsTriedAgain) {
   claim(0);
-  LaneOptions chosen = options();
-  chosen.lock_timeout = 50ms;
+  Options chosen = options();
+  chosen.lanes.lock_timeout = 50ms;
   database_.execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
-  Lane lane(chosen, record_.hooks());
+  TestLane lane(chosen, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   ASSERT_TRUE(soon([&] { return lane.counters().transactions_failed.value() >= 2; }));
@@ -254,10 +270,10 @@ TEST_F(FailureTest, ATransactionThatTakesTooLongIsHalved) {
       "PERFORM pg_sleep(0.01); RETURN NEW; END $$;"
       "CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slow()");
   claim(0);
-  LaneOptions chosen = options();
-  chosen.statement_timeout = 300ms;
-  chosen.breaker_failures = 100;
-  Lane lane(chosen, record_.hooks());
+  Options chosen = options();
+  chosen.lanes.statement_timeout = 300ms;
+  chosen.lanes.breaker_failures = 100;
+  TestLane lane(chosen, record_, in_flight_);
   for (Offset from = 0; from < 64; from += 4) lane.push(rows(0, from, 4));
   lane.start();
   ASSERT_TRUE(lane.close(in_seconds(30)));
@@ -274,16 +290,74 @@ TEST_F(FailureTest, ADeadlockAndASerializationFailureAreTriedAgainAtOnce) {
       "IF n = 2 THEN RAISE EXCEPTION 'b' USING ERRCODE = '40P01'; END IF; RETURN NEW; END $$;"
       "CREATE TRIGGER fail_twice BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fail_twice()");
   claim(0);
-  LaneOptions chosen = options();
-  chosen.breaker_failures = 1;
-  Lane lane(chosen, record_.hooks());
+  Options chosen = options();
+  chosen.lanes.breaker_failures = 1;
+  TestLane lane(chosen, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(record_.committed_rows(), 10U);
   EXPECT_EQ(record_.commits().front().tries, 3U);
-  EXPECT_TRUE(record_.availability().empty());
-  EXPECT_EQ(lane.counters().reconnects.value(), 0U);
+  EXPECT_TRUE(record_.stalls().empty());
+  EXPECT_EQ(lane.reconnects(), 0U);
+}
+
+TEST_F(FailureTest, PostgresqlsDetailIsNotLogged) {
+  static std::mutex mutex;
+  static std::string lines;
+  lines.clear();
+  set_log_sink([](LogLevel, std::string_view event, std::span<const LogField> fields) {
+    const std::lock_guard lock(mutex);
+    lines += event;
+    for (const LogField& field : fields) {
+      if (const auto* text = std::get_if<std::string>(&field.value)) lines += " " + *text;
+    }
+    lines += "\n";
+  });
+  database_.execute(
+      "CREATE SEQUENCE tries;"
+      "CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "IF nextval('tries') = 1 THEN RAISE EXCEPTION 'full' USING ERRCODE = '53100', "
+      "DETAIL = 'Failing row contains (secret)'; END IF; RETURN NEW; END $$;"
+      "CREATE TRIGGER fail_once BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fail_once()");
+  claim(0);
+  TestLane lane(options(), record_, in_flight_);
+  lane.start();
+  lane.push(rows(0, 0, 10));
+  const bool closed = lane.close(in_seconds(20));
+  set_log_sink({});
+  ASSERT_TRUE(closed);
+  EXPECT_TRUE(lines.contains("write_failed")) << lines;
+  EXPECT_FALSE(lines.contains("secret")) << lines;
+}
+
+TEST_F(FailureTest, OnlyABackendThatBearsOurNameIsEnded) {
+  postgres::Wakeup wakeup(system_clock());
+  const LanesOptions chosen = options().lanes;
+  auto session = Session::open(chosen, 0, wakeup);
+  ASSERT_TRUE(session);
+  // Behind a pooler, what was our backend may serve somebody else by now.
+  const auto stranger = database_.query(
+      "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
+  const BackendIdentity identity{.pid = stranger[0][0].value_or(""),
+                                 .start = stranger[0][1].value_or(""),
+                                 .name = (*session)->identity().name};
+  ASSERT_TRUE(end_backend(**session, identity));
+  EXPECT_EQ(database_.value("SELECT pg_backend_pid()"), identity.pid) << "the same session still";
+  // One of ours goes, but not with another start.
+  postgres::Wakeup other_wakeup(system_clock());
+  auto other = Session::open(chosen, 0, other_wakeup);
+  ASSERT_TRUE(other);
+  BackendIdentity ours = (*other)->identity();
+  const auto is_there = [&] {
+    return database_.number("SELECT count(*) FROM pg_stat_activity WHERE pid = " + ours.pid) == 1;
+  };
+  BackendIdentity earlier = ours;
+  earlier.start = "2001-01-01 00:00:00+00";
+  ASSERT_TRUE(end_backend(**session, earlier));
+  EXPECT_TRUE(is_there());
+  ASSERT_TRUE(end_backend(**session, ours));
+  EXPECT_TRUE(soon([&] { return !is_there(); }));
 }
 
 // Each class of failure once, by a trigger that raises it in the first try.
@@ -302,13 +376,13 @@ TEST_P(RaisedFailureTest, IsTriedAgainAndLosesNothing) {
       "'; END IF; RETURN NEW; END $$;"
       "CREATE TRIGGER fail_once BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fail_once()");
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(record_.committed_rows(), 10U);
   EXPECT_EQ(dead_letters(), 0);
-  EXPECT_EQ(lane.counters().reconnects.value(), GetParam().reconnects ? 1U : 0U);
+  EXPECT_EQ(lane.reconnects(), GetParam().reconnects ? 1U : 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Classes, RaisedFailureTest,

@@ -22,10 +22,11 @@ class FenceTest : public WriteTest {
     const std::size_t at = conninfo.find("port=");
     return static_cast<std::uint16_t>(std::stoi(conninfo.substr(at + 5)));
   }
-  LaneOptions through(const TcpProxy& proxy, bool copy = false) {
-    LaneOptions chosen = options();
-    chosen.conninfo += " host=127.0.0.1 port=" + std::to_string(proxy.port()) + " sslmode=disable";
-    chosen.copy_from_rows = copy ? 1 : 1'000'000;
+  Options through(const TcpProxy& proxy, bool copy = false) {
+    Options chosen = options();
+    chosen.lanes.conninfo +=
+        " host=127.0.0.1 port=" + std::to_string(proxy.port()) + " sslmode=disable";
+    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
     return chosen;
   }
   // Ends with every row there once, whatever happened on the way.
@@ -40,11 +41,11 @@ class FenceTest : public WriteTest {
 
 TEST_F(FenceTest, RefusesAnEpochThatWasEvicted) {
   claim(0, /*epoch=*/2, 0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 5, /*epoch=*/1));
   lane.push(rows(0, 5, 5, /*epoch=*/1));
-  ASSERT_TRUE(soon([&] { return record_.dropped(DropReason::fenced).size() == 2; }));
+  ASSERT_TRUE(soon([&] { return lane.counters().batches_dropped.value() == 2; }));
   ASSERT_EQ(record_.fenced().size(), 1U);
   EXPECT_EQ(record_.fenced()[0].partition, (PartitionId{0, 0}));
   EXPECT_EQ(record_.fenced()[0].mine, 1);
@@ -56,20 +57,20 @@ TEST_F(FenceTest, RefusesAnEpochThatWasEvicted) {
 
 TEST_F(FenceTest, RefusesToBeginWhereThePositionIsNot) {
   claim(0, 1, /*next_offset=*/7);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 5));
-  ASSERT_TRUE(soon([&] { return record_.dropped(DropReason::fenced).size() == 1; }));
+  ASSERT_TRUE(soon([&] { return lane.counters().batches_dropped.value() == 1; }));
   EXPECT_EQ(record_.fenced()[0].found, 1);
   EXPECT_EQ(record_.fenced()[0].found_offset, 7);
   EXPECT_EQ(position(0), 7);
 }
 
 TEST_F(FenceTest, RefusesAPartitionThatWasNeverClaimed) {
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 5));
-  ASSERT_TRUE(soon([&] { return record_.dropped(DropReason::fenced).size() == 1; }));
+  ASSERT_TRUE(soon([&] { return lane.counters().batches_dropped.value() == 1; }));
   EXPECT_EQ(record_.fenced()[0].found, std::nullopt);
   EXPECT_EQ(record_.fenced()[0].found_offset, std::nullopt);
 }
@@ -80,9 +81,9 @@ TEST_F(FenceTest, OneFencedPartitionDoesNotTakeTheOthersWithIt) {
     for (int partition = base; partition < base + 4; ++partition) {
       claim(partition, partition == base + 2 ? 2 : 1);
     }
-    LaneOptions chosen = options();
-    chosen.copy_from_rows = copy ? 1 : 1'000'000;
-    Lane lane(chosen, record_.hooks());
+    Options chosen = options();
+    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
+    TestLane lane(chosen, record_, in_flight_);
     for (int partition = base; partition < base + 4; ++partition) {
       lane.push(rows(partition, 0, 100));
     }
@@ -99,19 +100,19 @@ TEST_F(FenceTest, OneFencedPartitionDoesNotTakeTheOthersWithIt) {
 
 TEST_F(FenceTest, AGapOfOurOwnIsFenced) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.push(rows(0, 0, 5));
   lane.push(rows(0, 6, 5));
   lane.start();
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(position(0), 5);
   EXPECT_EQ(record_.fenced().size(), 1U);
-  EXPECT_EQ(record_.dropped(DropReason::fenced).size(), 1U);
+  EXPECT_EQ(lane.counters().batches_dropped.value(), 1U);
 }
 
 TEST_F(FenceTest, ANewEpochGoesOnBehindAFencedOne) {
   claim(0, 2);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.push(rows(0, 0, 5, 1));
   lane.push(rows(0, 0, 3, 2));
   lane.start();
@@ -126,7 +127,7 @@ TEST_F(FenceTest, ACommitWhoseAnswerIsSwallowedCountsOnce) {
     claim(0);
     TcpProxy proxy(server_port());
     Record record;
-    Lane lane(through(proxy, copy), record.hooks());
+    TestLane lane(through(proxy, copy), record, in_flight_);
     lane.start();
     lane.push(rows(0, 0, 20));
     ASSERT_TRUE(soon([&] { return record.committed_rows() == 20; }));
@@ -151,7 +152,7 @@ TEST_F(FenceTest, ACommitThatNeverArrivedIsSentAgain) {
       claim(0);
       TcpProxy proxy(server_port());
       Record record;
-      Lane lane(through(proxy, copy), record.hooks());
+      TestLane lane(through(proxy, copy), record, in_flight_);
       lane.start();
       lane.push(rows(0, 0, 20));
       ASSERT_TRUE(soon([&] { return record.committed_rows() == 20; }));
@@ -170,7 +171,7 @@ TEST_F(FenceTest, ACommitThatNeverArrivedIsSentAgain) {
 TEST_F(FenceTest, ACommitThatWasCutRightAfterItIsDecidedByTheTable) {
   claim(0);
   TcpProxy proxy(server_port());
-  Lane lane(through(proxy), record_.hooks());
+  TestLane lane(through(proxy), record_, in_flight_);
   lane.start();
   for (int i = 0; i < 20; ++i) {
     proxy.arm(TcpProxy::Fault::cut_after);
@@ -186,7 +187,7 @@ TEST_F(FenceTest, ACommitThatWasCutRightAfterItIsDecidedByTheTable) {
 TEST_F(FenceTest, AnUnknownCommitOfSomeoneElsesPartitionIsFenced) {
   claim(0);
   TcpProxy proxy(server_port());
-  Lane lane(through(proxy), record_.hooks());
+  TestLane lane(through(proxy), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 10; }));
@@ -209,10 +210,10 @@ TEST_F(FenceTest, AnUnknownCommitOfSomeoneElsesPartitionIsFenced) {
 TEST_F(FenceTest, AServerThatFallsSilentIsLeft) {
   claim(0);
   TcpProxy proxy(server_port());
-  LaneOptions impatient = through(proxy);
-  impatient.reply_margin = 200ms;
-  impatient.statement_timeout = 300ms;
-  Lane lane(impatient, record_.hooks());
+  Options impatient = through(proxy);
+  impatient.lanes.reply_margin = 200ms;
+  impatient.lanes.statement_timeout = 300ms;
+  TestLane lane(impatient, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 10));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 10; }));
@@ -231,12 +232,12 @@ TEST_F(FenceTest, WaitsForABackendThatMayStillCommit) {
       "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED "
       "FOR EACH ROW WHEN (NEW.id = 0) EXECUTE FUNCTION slow()");
   TcpProxy proxy(server_port());
-  Lane lane(through(proxy), record_.hooks());
+  TestLane lane(through(proxy), record_, in_flight_);
   lane.start();
   ASSERT_TRUE(soon([&] {
     return database_.number(
                "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
-               "'penstock/p/lane-0' AND state = 'idle'") == 1;
+               "'penstock/lane-0' AND state = 'idle'") == 1;
   }));
   proxy.arm(TcpProxy::Fault::cut_after);
   lane.push(rows(0, 0, 5));

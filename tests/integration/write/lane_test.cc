@@ -22,7 +22,7 @@ class LaneTest : public WriteTest {};
 
 TEST_F(LaneTest, CommitsAFewRowsInOneRoundTrip) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 3));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 3; }));
@@ -31,9 +31,24 @@ TEST_F(LaneTest, CommitsAFewRowsInOneRoundTrip) {
   EXPECT_EQ(position(0), 3);
 }
 
+TEST_F(LaneTest, WritesAPartitionedTableThroughItsParent) {
+  database_.execute(
+      "CREATE TABLE parts (id bigint, at date, seq bigserial) PARTITION BY RANGE (at);"
+      "CREATE TABLE parts_2026 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO "
+      "('2027-01-01')");
+  claim(0);
+  TestLane lane(options("parts"), record_, in_flight_);
+  lane.start();
+  // Days since 2000-01-01; the second row has no partition to go to.
+  lane.push(builder(0, 1, 0).row({int8(1), int4(9600)}).row({int8(2), int4(0)}).build());
+  ASSERT_TRUE(lane.close(in_seconds(20)));
+  EXPECT_EQ(ids("parts"), std::vector<std::int64_t>{1});
+  EXPECT_EQ(database_.value("SELECT sqlstate FROM penstock.dead_letters"), "23514");
+}
+
 TEST_F(LaneTest, CommitsManyRowsByCopy) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.push(rows(0, 0, 3000));
   lane.start();
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 3000; }));
@@ -45,7 +60,7 @@ TEST_F(LaneTest, CommitsManyRowsByCopy) {
 TEST_F(LaneTest, TakesWhatWaitsAsOneTransactionInOrder) {
   claim(0);
   claim(1);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   for (Offset from = 0; from < 100; from += 10) {
     lane.push(rows(0, from, 10));
     lane.push(rows(1, from, 10));
@@ -61,9 +76,9 @@ TEST_F(LaneTest, TakesWhatWaitsAsOneTransactionInOrder) {
 
 TEST_F(LaneTest, StaysBelowMaxRowsButAlwaysTakesABatch) {
   claim(0);
-  LaneOptions small = options();
-  small.max_rows = 5;
-  Lane lane(small, record_.hooks());
+  Options small = options();
+  small.writer.max_rows = 5;
+  TestLane lane(small, record_, in_flight_);
   lane.push(rows(0, 0, 3));
   lane.push(rows(0, 3, 3));
   lane.push(rows(0, 6, 20));
@@ -85,17 +100,17 @@ TEST_F(LaneTest, BothMethodsWriteTheSameRows) {
   // numeric 12.345: two groups of four digits before and after the point.
   const std::string numeric{"\0\2\0\0\0\0\0\3\0\x0c\x0d\x7a", 12};
   for (const std::int32_t partition : {0, 1}) {
-    LaneOptions by = options("wide");
-    by.copy_from_rows = partition == 0 ? 1 : 1'000'000;
-    Lane lane(by, record_.hooks());
+    Options by = options("wide");
+    by.writer.copy_from_rows = partition == 0 ? 1 : 1'000'000;
+    TestLane lane(by, record_, in_flight_);
     lane.start();
-    BatchBuilder builder(partition, 1, 0);
+    BatchBuilder batch = builder(partition, 1, 0);
     for (int i = 0; i < 200; ++i) {
-      builder.row({int8(i), i % 3 == 0 ? Field() : text("ü" + std::to_string(i)),
-                   text(i % 2 == 0 ? "sad" : "ok"), int4(i + 1), jsonb, text("ab"), numeric,
-                   text(std::string("\0\xff\n", 3))});
+      batch.row({int8(i), i % 3 == 0 ? Field() : text("ü" + std::to_string(i)),
+                 text(i % 2 == 0 ? "sad" : "ok"), int4(i + 1), jsonb, text("ab"), numeric,
+                 text(std::string("\0\xff\n", 3))});
     }
-    lane.push(builder.build());
+    lane.push(batch.build());
     ASSERT_TRUE(lane.close(in_seconds(20)));
     ASSERT_EQ(record_.commits().back().by_copy, partition == 0);
     if (partition == 0) database_.execute("CREATE TABLE first AS TABLE wide; TRUNCATE wide");
@@ -116,13 +131,13 @@ TEST_F(LaneTest, WritesArraysByBothMethods) {
   const std::string list{
       "\0\0\0\1\0\0\0\1\0\0\0\x17\0\0\0\2\0\0\0\1\0\0\0\4\0\0\0\7\xff\xff\xff\xff", 32};
   for (const std::int32_t partition : {0, 1}) {
-    LaneOptions by = options("arrays");
-    by.copy_from_rows = partition == 0 ? 1 : 1'000'000;
-    Lane lane(by, record_.hooks());
+    Options by = options("arrays");
+    by.writer.copy_from_rows = partition == 0 ? 1 : 1'000'000;
+    TestLane lane(by, record_, in_flight_);
     lane.start();
-    BatchBuilder builder(partition, 1, 0);
-    for (int i = 0; i < 100; ++i) builder.row({int8(i), list});
-    lane.push(builder.build());
+    BatchBuilder batch = builder(partition, 1, 0);
+    for (int i = 0; i < 100; ++i) batch.row({int8(i), list});
+    lane.push(batch.build());
     ASSERT_TRUE(lane.close(in_seconds(20)));
   }
   EXPECT_EQ(database_.number("SELECT count(*) FROM arrays WHERE list = '{7,NULL}'"), 200);
@@ -134,15 +149,15 @@ TEST_F(LaneTest, LeavesOutColumnsSoThatTheirDefaultHolds) {
   claim(0);
   claim(1);
   for (const std::int32_t partition : {0, 1}) {
-    LaneOptions by = options("defaults");
-    by.copy_from_rows = partition == 0 ? 1 : 1'000'000;
-    Lane lane(by, record_.hooks());
+    Options by = options("defaults");
+    by.writer.copy_from_rows = partition == 0 ? 1 : 1'000'000;
+    TestLane lane(by, record_, in_flight_);
     lane.start();
-    BatchBuilder builder(partition, 1, 0);
-    for (int i = 0; i < 100; ++i) builder.shape({0}).row({int8(i)});
-    for (int i = 100; i < 200; ++i) builder.shape({0, 1}).row({int8(i), std::nullopt});
-    for (int i = 200; i < 300; ++i) builder.shape({1}).row({text("x")});
-    lane.push(builder.build());
+    BatchBuilder batch = builder(partition, 1, 0);
+    for (int i = 0; i < 100; ++i) batch.shape({0}).row({int8(i)});
+    for (int i = 100; i < 200; ++i) batch.shape({0, 1}).row({int8(i), std::nullopt});
+    for (int i = 200; i < 300; ++i) batch.shape({1}).row({text("x")});
+    lane.push(batch.build());
     ASSERT_TRUE(lane.close(in_seconds(20)));
   }
   EXPECT_EQ(database_.number("SELECT count(*) FROM defaults WHERE name = 'none'"), 200);
@@ -153,16 +168,16 @@ TEST_F(LaneTest, LeavesOutColumnsSoThatTheirDefaultHolds) {
 
 TEST_F(LaneTest, KeepsTheOrderOfRowsWhoseShapesAlternate) {
   claim(0);
-  Lane lane(options(), record_.hooks());
-  BatchBuilder builder(0, 1, 0);
+  TestLane lane(options(), record_, in_flight_);
+  BatchBuilder batch = builder(0, 1, 0);
   for (int i = 0; i < 2000; ++i) {
     if (i % 2 == 0) {
-      builder.shape({0, 1, 2}).row({int8(i), text("even"), int4(i)});
+      batch.shape({0, 1, 2}).row({int8(i), text("even"), int4(i)});
     } else {
-      builder.shape({0, 1}).row({int8(i), text("odd")});
+      batch.shape({0, 1}).row({int8(i), text("odd")});
     }
   }
-  lane.push(builder.build());
+  lane.push(batch.build());
   lane.start();
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 2000; }));
   EXPECT_EQ(ids(), numbers(0, 2000));
@@ -171,31 +186,31 @@ TEST_F(LaneTest, KeepsTheOrderOfRowsWhoseShapesAlternate) {
 TEST_F(LaneTest, WritesRowsOfDefaultsOnly) {
   database_.execute("CREATE TABLE nothing (id bigint DEFAULT 7, seq bigserial)");
   claim(0);
-  LaneOptions by = options("nothing");
-  by.copy_from_rows = 1;
-  Lane lane(by, record_.hooks());
+  Options by = options("nothing");
+  by.writer.copy_from_rows = 1;
+  TestLane lane(by, record_, in_flight_);
   lane.start();
-  lane.push(BatchBuilder(0, 1, 0).row({}).row({}).build());
+  lane.push(builder(0, 1, 0).row({}).row({}).build());
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(database_.number("SELECT count(*) FROM nothing WHERE id = 7"), 2);
 }
 
 TEST_F(LaneTest, CommitsAPositionWithoutRows) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
-  lane.push(BatchBuilder(0, 1, 0).filtered().filtered().build());
+  lane.push(builder(0, 1, 0).filtered().filtered().build());
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(position(0), 2);
 }
 
 TEST_F(LaneTest, KeepsTheOriginalBytesOfDeadLetters) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   std::string huge(10'000'000, '\0');
   huge.back() = '\xff';
-  lane.push(BatchBuilder(0, 1, 0)
+  lane.push(builder(0, 1, 0)
                 .reject(Stage::parse, "invalid_json", "no \xff value \n here", "{\"a\":", true)
                 .row({int8(1), text("good"), int4(1)})
                 .reject(Stage::compute, "no_such_field", "m", std::nullopt)
@@ -230,67 +245,70 @@ TEST_F(LaneTest, KeepsTheOriginalBytesOfDeadLetters) {
 
 TEST_F(LaneTest, FillsTheTraceOfEachBatch) {
   claim(0);
-  LaneHooks hooks = record_.hooks();
-  std::atomic<bool> filled = false;
-  hooks.on_committed = [&](std::span<std::unique_ptr<RowBatch>> batches, const CommitStats&) {
-    const BatchTrace& trace = batches.front()->source->trace;
-    filled = trace.write_begin > SteadyTime{} && trace.commit_end > trace.write_begin;
-  };
-  Lane lane(options(), hooks);
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 1));
   ASSERT_TRUE(lane.close(in_seconds(20)));
-  EXPECT_TRUE(filled);
+  const BatchTrace trace = record_.traces().at(0);
+  EXPECT_GT(trace.write_begin, SteadyTime{});
+  EXPECT_GT(trace.commit_end, trace.write_begin);
 }
 
-TEST_F(LaneTest, DrainWaitsForThesePartitionsOnly) {
+TEST_F(LaneTest, SaysHowFarAChainHasComeBeforeItTellsOfTheCommit) {
   claim(0);
-  LaneOptions patient = options();
-  patient.max_wait = 60s;
-  Lane lane(patient, record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
+  lane.start();
+  lane.push(rows(0, 0, 7));
+  ASSERT_TRUE(soon([&] { return record_.committed_batches() == 1; }));
+  EXPECT_EQ(chain(0)->committed(), 7);
+}
+
+TEST_F(LaneTest, AHurriedChainDoesNotWaitForMaxWait) {
+  claim(0);
+  Options patient = options();
+  patient.writer.max_wait = 60s;
+  TestLane lane(patient, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 3));
-  const std::vector<PartitionId> other{{0, 1}};
-  EXPECT_TRUE(lane.drain(other, in_seconds(1)));
-  const std::vector<PartitionId> mine{{0, 0}};
-  EXPECT_TRUE(lane.drain(mine, in_seconds(20)));
-  EXPECT_EQ(record_.committed_rows(), 3U);
-  EXPECT_EQ(lane.in_flight(), 0U);
-}
-
-TEST_F(LaneTest, DrainGivesUpAtItsDeadline) {
-  claim(0);
-  Lane lane(options(), record_.hooks());
-  lane.push(rows(0, 0, 3));  // not started
-  const std::vector<PartitionId> mine{{0, 0}};
-  EXPECT_FALSE(lane.drain(mine, std::chrono::steady_clock::now() + 20ms));
+  ASSERT_TRUE(soon([&] { return lane.status().connected; }));
+  EXPECT_EQ(record_.committed_rows(), 0U);
+  chain(0)->hurry();
+  lane.writer().wake();
+  ASSERT_TRUE(soon([&] { return record_.committed_rows() == 3; }));
+  lane.push(rows(0, 3, 2));  // and nothing of it waits from now on
+  EXPECT_TRUE(soon([&] { return record_.committed_rows() == 5; }));
 }
 
 TEST_F(LaneTest, MaxWaitGathersRows) {
   claim(0);
-  LaneOptions patient = options();
-  patient.max_wait = 60s;
-  patient.max_rows = 20;
-  Lane lane(patient, record_.hooks());
+  Options patient = options();
+  patient.writer.max_wait = 60s;
+  patient.writer.max_rows = 20;
+  TestLane lane(patient, record_, in_flight_);
   lane.start();
   for (Offset from = 0; from < 20; from += 5) lane.push(rows(0, from, 5));
   ASSERT_TRUE(soon([&] { return record_.committed_rows() == 20; }));
   EXPECT_EQ(record_.commits().size(), 1U);
 }
 
-TEST_F(LaneTest, ForgetsWhatIsQueuedAndWhatComesLater) {
+TEST_F(LaneTest, DropsWhatIsQueuedOfAnEndedChainAndWhatComesLater) {
   claim(0, 2);
   claim(1);
-  LaneOptions patient = options();
-  patient.max_wait = 60s;
-  Lane lane(patient, record_.hooks());
+  Options patient = options();
+  patient.writer.max_wait = 60s;
+  TestLane lane(patient, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 3, /*epoch=*/1));
   lane.push(rows(1, 0, 3));
-  lane.forget({0, 0}, Epoch{1});
-  ASSERT_TRUE(soon([&] { return record_.dropped(DropReason::forgotten).size() == 1; }));
-  lane.push(rows(0, 3, 3, /*epoch=*/1));
-  ASSERT_TRUE(soon([&] { return record_.dropped(DropReason::forgotten).size() == 2; }));
+  const auto old = chain(0);
+  old->end(ChainEnd::revoked);
+  lane.writer().wake();
+  ASSERT_TRUE(soon([&] { return lane.counters().batches_dropped.value() == 1; }));
+  lane.push(BatchBuilder(old, in_flight_, 3).row({int8(3), text("x"), int4(0)}).build());
+  ASSERT_TRUE(soon([&] { return lane.counters().batches_dropped.value() == 2; }));
+  EXPECT_EQ(old->batches_in_flight(), 0);
+  chain(0, 2)->hurry();
+  chain(1)->hurry();
   lane.push(rows(0, 0, 2, /*epoch=*/2));
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(position(0), 2);
@@ -298,47 +316,47 @@ TEST_F(LaneTest, ForgetsWhatIsQueuedAndWhatComesLater) {
   EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 5);
 }
 
-TEST_F(LaneTest, CloseCommitsWhatIsQueuedAndMayBeRepeated) {
+TEST_F(LaneTest, DropsWhatComesAfterItWasStopped) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.start();
   lane.push(rows(0, 0, 100));
-  EXPECT_TRUE(lane.close(in_seconds(20)));
   EXPECT_TRUE(lane.close(in_seconds(20)));
   lane.stop();
   EXPECT_EQ(position(0), 100);
   lane.push(rows(0, 100, 1));
-  EXPECT_EQ(record_.dropped(DropReason::stopped).size(), 1U);
+  EXPECT_EQ(lane.counters().batches_dropped.value(), 1U);
+  EXPECT_EQ(in_flight_.batches(), 0);
 }
 
 TEST_F(LaneTest, StopDropsWhatIsQueuedAndMayBeRepeated) {
   claim(0);
-  LaneOptions patient = options();
-  patient.max_wait = 60s;
-  Lane lane(patient, record_.hooks());
+  Options patient = options();
+  patient.writer.max_wait = 60s;
+  TestLane lane(patient, record_, in_flight_);
   lane.start();
   lane.push(rows(0, 0, 100));
   lane.stop();
   lane.stop();
   lane.start();
-  EXPECT_EQ(record_.dropped(DropReason::stopped).size(), 1U);
+  EXPECT_EQ(lane.counters().batches_dropped.value(), 1U);
   EXPECT_EQ(position(0), 0);
-  EXPECT_EQ(lane.in_flight(), 0U);
+  EXPECT_EQ(in_flight_.batches(), 0);
 }
 
 TEST_F(LaneTest, StopOfALaneThatNeverStartedDropsItsQueue) {
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.push(rows(0, 0, 1));
   lane.stop();
-  EXPECT_EQ(record_.dropped(DropReason::stopped).size(), 1U);
+  EXPECT_EQ(in_flight_.batches(), 0);
 }
 
 TEST_F(LaneTest, StopCancelsAStatementThatIsBlockedOnALock) {
   claim(0);
   database_.execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
   {
-    Lane lane(options(), record_.hooks());
+    TestLane lane(options(), record_, in_flight_);
     lane.start();
     lane.push(rows(0, 0, 1));
     ASSERT_TRUE(soon(
@@ -351,18 +369,18 @@ TEST_F(LaneTest, StopCancelsAStatementThatIsBlockedOnALock) {
       [&] { return database_.number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0; }));
   database_.execute("COMMIT");
   EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 0);
-  EXPECT_EQ(record_.dropped(DropReason::stopped).size(), 1U);
+  EXPECT_EQ(in_flight_.batches(), 0);
 }
 
 TEST_F(LaneTest, ItsSessionIsRecognisable) {
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   EXPECT_TRUE(soon([&] {
     return database_.number(
                "SELECT count(*) FROM pg_stat_activity "
-               "WHERE application_name = 'penstock/p/lane-0'") == 1;
+               "WHERE application_name = 'penstock/lane-0'") == 1;
   }));
-  EXPECT_LT(std::chrono::steady_clock::now() - lane.heartbeat(), 2s);
+  EXPECT_LT(lane.status().heartbeat_age, 2s);
 }
 
 }  // namespace

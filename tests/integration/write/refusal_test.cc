@@ -15,21 +15,20 @@ namespace {
 class RefusalTest : public WriteTest {
  protected:
   // A batch of `count` rows whose ids are their numbers; the numbers in `poison` break the CHECK.
-  static std::unique_ptr<RowBatch> with_poison(int count, const std::set<int>& poison,
-                                               Offset from = 0) {
-    BatchBuilder builder(0, 1, from);
+  std::unique_ptr<RowBatch> with_poison(int count, const std::set<int>& poison, Offset from = 0) {
+    BatchBuilder batch = builder(0, 1, from);
     for (int i = 0; i < count; ++i) {
       const auto id = static_cast<int>(from) + i;
-      builder.row({int8(id), text(poison.contains(i) ? "bad" : "good"), int4(i)});
+      batch.row({int8(id), text(poison.contains(i) ? "bad" : "good"), int4(i)});
     }
-    return builder.build();
+    return batch.build();
   }
 
   // Writes the batches in one transaction and expects exactly these offsets to be refused.
   void expect_refused(std::vector<std::unique_ptr<RowBatch>> batches, int rows,
-                      const std::set<int>& poison, const LaneOptions& options) {
+                      const std::set<int>& poison, const Options& options) {
     claim(0);
-    Lane lane(options, record_.hooks());
+    TestLane lane(options, record_, in_flight_);
     for (auto& batch : batches) lane.push(std::move(batch));
     lane.start();
     ASSERT_TRUE(lane.close(in_seconds(60)));
@@ -50,20 +49,20 @@ class RefusalTest : public WriteTest {
     EXPECT_EQ(counted, poison.size());
     EXPECT_EQ(record_.committed_rows(), good.size());
   }
-  void expect_refused(int rows, const std::set<int>& poison, const LaneOptions& options) {
+  void expect_refused(int rows, const std::set<int>& poison, const Options& options) {
     std::vector<std::unique_ptr<RowBatch>> batches;
     batches.push_back(with_poison(rows, poison));
     expect_refused(std::move(batches), rows, poison, options);
   }
 
-  LaneOptions by_copy(const std::string& table = "t") {
-    LaneOptions chosen = options(table);
-    chosen.copy_from_rows = 1;
+  Options by_copy(const std::string& table = "t") {
+    Options chosen = options(table);
+    chosen.writer.copy_from_rows = 1;
     return chosen;
   }
-  LaneOptions by_pipeline(const std::string& table = "t") {
-    LaneOptions chosen = options(table);
-    chosen.copy_from_rows = 1'000'000;
+  Options by_pipeline(const std::string& table = "t") {
+    Options chosen = options(table);
+    chosen.writer.copy_from_rows = 1'000'000;
     return chosen;
   }
 };
@@ -77,11 +76,12 @@ TEST_F(RefusalTest, FindsManyInACopy) {
 TEST_F(RefusalTest, FindsOneInAPipelinedTransaction) { expect_refused(50, {17}, by_pipeline()); }
 TEST_F(RefusalTest, FindsTheOnlyRow) { expect_refused(1, {0}, by_pipeline()); }
 TEST_F(RefusalTest, FindsItAcrossBatches) {
+  const Options chosen = by_copy();
   std::vector<std::unique_ptr<RowBatch>> batches;
   batches.push_back(with_poison(100, {}));
   batches.push_back(with_poison(100, {50, 99}, 100));
   batches.push_back(with_poison(100, {0}, 200));
-  expect_refused(std::move(batches), 300, {150, 199, 200}, by_copy());
+  expect_refused(std::move(batches), 300, {150, 199, 200}, chosen);
   EXPECT_EQ(record_.commits().size(), 1U);
 }
 
@@ -91,17 +91,68 @@ TEST_F(RefusalTest, ManyPoisonRowsAmongManyGoodOnes) {
   expect_refused(20'000, poison, by_copy());
 }
 
-TEST_F(RefusalTest, EveryRowIsPoison) {
+TEST_F(RefusalTest, AFifthOfTheRowsIsPoison) {
   std::set<int> poison;
-  for (int i = 0; i < 5000; ++i) poison.insert(i);
+  for (int i = 0; i < 5000; i += 5) poison.insert(i);
   const auto begin = std::chrono::steady_clock::now();
   expect_refused(5000, poison, by_copy());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
+TEST_F(RefusalTest, ATableThatRefusesEveryRowStallsAndNothingIsDropped) {
+  for (const bool copy : {true, false}) {
+    database_.execute("TRUNCATE t; DELETE FROM penstock.offsets");
+    claim(0);
+    Record record;
+    TestLane lane(copy ? by_copy() : by_pipeline(), record, in_flight_);
+    lane.start();
+    lane.push(rows(0, 0, 600));
+    ASSERT_TRUE(soon([&] { return record.committed_rows() == 600; }));
+    database_.execute("ALTER TABLE t ADD CONSTRAINT shut CHECK (false) NOT VALID");
+    lane.push(rows(0, 600, 600));
+    lane.push(rows(0, 1200, 5));
+    ASSERT_TRUE(soon([&] { return record.stall().has_value(); }));
+    EXPECT_EQ(record.stall()->kind, Stall::Kind::configuration);
+    const Error error = record.stall()->error;
+    EXPECT_EQ(error.sqlstate, "23514");
+    EXPECT_TRUE(error.message.contains("\"shut\"")) << error.message;
+    EXPECT_TRUE(error.message.contains("orders, partition 0, offset ")) << error.message;
+    EXPECT_FALSE(error.message.contains("name 6")) << "users' data: " << error.message;
+    const auto failed = lane.counters().transactions_failed.value();
+    EXPECT_TRUE(soon([&] { return lane.counters().transactions_failed.value() > failed + 2; }))
+        << "it is not tried again";
+    EXPECT_EQ(dead_letters(), 0);
+    EXPECT_EQ(position(0), 600);
+    database_.execute("ALTER TABLE t DROP CONSTRAINT shut");
+    ASSERT_TRUE(lane.close(in_seconds(20)));
+    EXPECT_EQ(record.committed_rows(), 1205U);
+    EXPECT_EQ(record.stall_kinds().back(), "");
+  }
+}
+
+TEST_F(RefusalTest, ATableThatRefusesOneRowAfterTheOtherStallsAfterTwenty) {
+  claim(0);
+  database_.execute("ALTER TABLE t ADD CONSTRAINT shut CHECK (false) NOT VALID");
+  TestLane lane(options(), record_, in_flight_);
+  lane.start();
+  for (int i = 0; i < 40; ++i) {
+    lane.push(rows(0, i, 1));
+    ASSERT_TRUE(soon([&] {
+      return record_.stall() || record_.committed_batches() == static_cast<std::size_t>(i) + 1;
+    }));
+    if (record_.stall()) break;
+  }
+  ASSERT_TRUE(record_.stall());
+  EXPECT_EQ(record_.stall()->kind, Stall::Kind::configuration);
+  EXPECT_EQ(dead_letters(), 19);
+  database_.execute("ALTER TABLE t DROP CONSTRAINT shut");
+  ASSERT_TRUE(lane.close(in_seconds(20)));
+  EXPECT_EQ(record_.committed_rows(), 1U);
+}
+
 TEST_F(RefusalTest, KeepsWhatPostgresqlSaid) {
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.start();
   lane.push(with_poison(10, {3}));
   ASSERT_TRUE(lane.close(in_seconds(20)));
@@ -123,13 +174,13 @@ TEST_F(RefusalTest, OfTwoRowsWithOneKeyTheLaterIsRefused) {
   for (const bool copy : {true, false}) {
     claim(0);
     database_.execute("TRUNCATE t; TRUNCATE penstock.dead_letters");
-    Lane lane(copy ? by_copy() : by_pipeline(), record_.hooks());
+    TestLane lane(copy ? by_copy() : by_pipeline(), record_, in_flight_);
     lane.start();
-    BatchBuilder builder(0, 1, 0);
+    BatchBuilder batch = builder(0, 1, 0);
     for (const int id : {1, 2, 3, 2, 4, 1}) {
-      builder.row({int8(id), text("at " + std::to_string(builder.next_offset())), int4(0)});
+      batch.row({int8(id), text("at " + std::to_string(batch.next_offset())), int4(0)});
     }
-    lane.push(builder.build());
+    lane.push(batch.build());
     ASSERT_TRUE(lane.close(in_seconds(20)));
     EXPECT_EQ(ids(), (std::vector<std::int64_t>{1, 2, 3, 4}));
     EXPECT_EQ(database_.value("SELECT string_agg(name, ',' ORDER BY id) FROM t"),
@@ -146,10 +197,10 @@ TEST_F(RefusalTest, AForeignKeyIsNamedByNoLine) {
       "CREATE TABLE parents (id int PRIMARY KEY); INSERT INTO parents VALUES (1);"
       "CREATE TABLE children (id bigint, parent int REFERENCES parents, seq bigserial)");
   claim(0);
-  Lane lane(by_copy("children"), record_.hooks());
-  BatchBuilder builder(0, 1, 0);
-  for (int i = 0; i < 3000; ++i) builder.row({int8(i), int4(i == 1234 || i == 2999 ? 2 : 1)});
-  lane.push(builder.build());
+  TestLane lane(by_copy("children"), record_, in_flight_);
+  BatchBuilder batch = builder(0, 1, 0);
+  for (int i = 0; i < 3000; ++i) batch.row({int8(i), int4(i == 1234 || i == 2999 ? 2 : 1)});
+  lane.push(batch.build());
   lane.start();
   ASSERT_TRUE(lane.close(in_seconds(30)));
   EXPECT_EQ(database_.number("SELECT count(*) FROM children"), 2998);
@@ -166,10 +217,10 @@ TEST_F(RefusalTest, ADeferredConstraintIsFoundThoughItFiresAtCommit) {
   for (const bool copy : {true, false}) {
     claim(0);
     database_.execute("TRUNCATE children; TRUNCATE penstock.dead_letters");
-    Lane lane(copy ? by_copy("children") : by_pipeline("children"), record_.hooks());
-    BatchBuilder builder(0, 1, 0);
-    for (int i = 0; i < 1000; ++i) builder.row({int8(i), int4(i == 400 || i == 999 ? 2 : 1)});
-    lane.push(builder.build());
+    TestLane lane(copy ? by_copy("children") : by_pipeline("children"), record_, in_flight_);
+    BatchBuilder batch = builder(0, 1, 0);
+    for (int i = 0; i < 1000; ++i) batch.row({int8(i), int4(i == 400 || i == 999 ? 2 : 1)});
+    lane.push(batch.build());
     lane.start();
     ASSERT_TRUE(lane.close(in_seconds(30)));
     EXPECT_EQ(database_.number("SELECT count(*) FROM children"), 998);
@@ -187,8 +238,8 @@ TEST_F(RefusalTest, ARowThatOnlyADeferredConstraintAllowsSurvivesItsNeighboursRe
       "CREATE TABLE tree (id bigint PRIMARY KEY CHECK (id < 100), parent bigint REFERENCES tree "
       "DEFERRABLE INITIALLY DEFERRED, seq bigserial)");
   claim(0);
-  Lane lane(options("tree"), record_.hooks());
-  lane.push(BatchBuilder(0, 1, 0)
+  TestLane lane(options("tree"), record_, in_flight_);
+  lane.push(builder(0, 1, 0)
                 .row({int8(1), int8(2)})
                 .row({int8(2), std::nullopt})
                 .row({int8(100), std::nullopt})
@@ -207,7 +258,7 @@ TEST_F(RefusalTest, ATriggersOwnRefusalIsARefusal) {
       "RETURN NEW; END $$;"
       "CREATE TRIGGER refuse BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION refuse()");
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   lane.push(rows(0, 0, 20));
   lane.start();
   ASSERT_TRUE(lane.close(in_seconds(20)));
@@ -220,14 +271,14 @@ TEST_F(RefusalTest, ATriggersOwnRefusalIsARefusal) {
 TEST_F(RefusalTest, ARowTooBigForItsIndexIsARefusal) {
   database_.execute("CREATE INDEX ON t (name)");
   claim(0);
-  Lane lane(options(), record_.hooks());
+  TestLane lane(options(), record_, in_flight_);
   std::string noise;  // incompressible, above a third of a page
   std::uint32_t state = 1;
   for (int i = 0; i < 9000; ++i) {
     state = state * 1664525U + 1013904223U;
     noise += static_cast<char>('0' + (state >> 24U) % 64U);
   }
-  lane.push(BatchBuilder(0, 1, 0)
+  lane.push(builder(0, 1, 0)
                 .row({int8(1), text("fine"), int4(1)})
                 .row({int8(2), text(noise), int4(1)})
                 .build());
@@ -243,8 +294,8 @@ TEST_F(RefusalTest, BadBytesAndBadLengthsAreRefusals) {
   for (const bool copy : {true, false}) {
     claim(0);
     database_.execute("TRUNCATE short; TRUNCATE penstock.dead_letters");
-    Lane lane(copy ? by_copy("short") : by_pipeline("short"), record_.hooks());
-    lane.push(BatchBuilder(0, 1, 0)
+    TestLane lane(copy ? by_copy("short") : by_pipeline("short"), record_, in_flight_);
+    lane.push(builder(0, 1, 0)
                   .row({int8(1), text("abc")})
                   .row({int8(2), text("abcd")})
                   .row({int8(3), text("\xff")})
@@ -263,17 +314,17 @@ TEST_F(RefusalTest, BadBytesAndBadLengthsAreRefusals) {
 
 TEST_F(RefusalTest, AlternatingShapesWithPoison) {
   claim(0);
-  Lane lane(by_copy(), record_.hooks());
-  BatchBuilder builder(0, 1, 0);
+  TestLane lane(by_copy(), record_, in_flight_);
+  BatchBuilder batch = builder(0, 1, 0);
   for (int i = 0; i < 600; ++i) {
     const auto name = text(i % 100 == 7 ? "bad" : "good");
     if (i % 2 == 0) {
-      builder.shape({0, 1, 2}).row({int8(i), name, int4(i)});
+      batch.shape({0, 1, 2}).row({int8(i), name, int4(i)});
     } else {
-      builder.shape({0, 1}).row({int8(i), name});
+      batch.shape({0, 1}).row({int8(i), name});
     }
   }
-  lane.push(builder.build());
+  lane.push(batch.build());
   lane.start();
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(ids().size(), 594U);

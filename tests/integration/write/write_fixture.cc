@@ -1,7 +1,12 @@
 #include "write_fixture.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
+
+#include "postgres/catalog.h"
+#include "postgres/pool.h"
 
 namespace penstock::write {
 namespace {
@@ -28,10 +33,9 @@ Field int8(std::int64_t value) {
 
 Field text(std::string value) { return value; }
 
-BatchBuilder::BatchBuilder(std::int32_t partition, std::int64_t epoch, Offset from)
-    : next_(from), batch_(std::make_unique<RowBatch>()) {
-  batch_->source =
-      std::make_unique<RecordBatch>(PartitionId{0, partition}, Epoch{epoch}, from, 256);
+BatchBuilder::BatchBuilder(std::shared_ptr<Chain> chain, InFlight& in_flight, Offset from)
+    : in_flight_(in_flight), next_(from), batch_(std::make_unique<RowBatch>()) {
+  batch_->source = std::make_unique<RecordBatch>(std::move(chain), from, 256);
 }
 
 BatchBuilder& BatchBuilder::shape(std::vector<std::uint16_t> columns) {
@@ -39,19 +43,33 @@ BatchBuilder& BatchBuilder::shape(std::vector<std::uint16_t> columns) {
   return *this;
 }
 
-BatchBuilder& BatchBuilder::row(const std::vector<Field>& fields) {
-  if (columns_.size() != fields.size()) {
-    columns_.clear();
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      columns_.push_back(static_cast<std::uint16_t>(i));
-    }
+BatchBuilder& BatchBuilder::row(const std::vector<Field>& fields) { return rows({{0, fields}}); }
+
+BatchBuilder& BatchBuilder::rows(
+    const std::vector<std::pair<std::size_t, std::vector<Field>>>& rows) {
+  for (const auto& [target, fields] : rows) add_row(target, fields);
+  const std::string value = "record " + std::to_string(next_);
+  batch_->source->add_record(next_++, 1'700'000'000'000, "key", value);
+  return *this;
+}
+
+void BatchBuilder::add_row(std::size_t number, const std::vector<Field>& fields) {
+  std::vector<std::uint16_t> columns = columns_;
+  if (columns.size() != fields.size()) {
+    columns.clear();
+    for (std::uint16_t i = 0; i < fields.size(); ++i) columns.push_back(i);
   }
-  if (batch_->tables.empty()) batch_->tables.emplace_back();
-  TableRows& table = batch_->tables.front();
-  if (table.runs.empty() || table.shapes[table.runs.back().shape].columns != columns_) {
-    table.shapes.push_back({columns_});
-    table.runs.push_back({static_cast<std::uint32_t>(table.rows.size()),
-                          static_cast<std::uint16_t>(table.shapes.size() - 1)});
+  const Target* const target = &batch_->chain()->plan->targets()[number];
+  auto table = std::ranges::find(batch_->tables, target, &TableRows::target);
+  if (table == batch_->tables.end()) {
+    table = std::ranges::upper_bound(batch_->tables, target, {}, &TableRows::target);
+    table = batch_->tables.emplace(table);
+    table->target = target;
+  }
+  if (table->runs.empty() || table->shapes[table->runs.back().shape].columns != columns) {
+    table->shapes.push_back({std::move(columns)});
+    table->runs.push_back({static_cast<std::uint32_t>(table->rows.size()),
+                           static_cast<std::uint16_t>(table->shapes.size() - 1)});
   }
   std::string tuple;
   append_big_endian(tuple, static_cast<std::int16_t>(fields.size()));
@@ -59,12 +77,9 @@ BatchBuilder& BatchBuilder::row(const std::vector<Field>& fields) {
     append_big_endian(tuple, field ? static_cast<std::int32_t>(field->size()) : -1);
     if (field) tuple += *field;
   }
-  table.rows.push_back({static_cast<std::uint32_t>(batch_->source->size()),
-                        static_cast<std::uint32_t>(table.bytes.size())});
-  table.bytes.insert(table.bytes.end(), tuple.begin(), tuple.end());
-  const std::string value = "record " + std::to_string(next_);
-  batch_->source->add_record(next_++, 1'700'000'000'000, "key", value);
-  return *this;
+  table->rows.push_back({static_cast<std::uint32_t>(batch_->source->size()),
+                         static_cast<std::uint32_t>(table->bytes.size())});
+  table->bytes.insert(table->bytes.end(), tuple.begin(), tuple.end());
 }
 
 BatchBuilder& BatchBuilder::reject(Stage stage, std::string reason, std::string message,
@@ -90,42 +105,38 @@ BatchBuilder& BatchBuilder::filtered() {
   return *this;
 }
 
-LaneHooks Record::hooks() {
-  return {
-      .on_committed =
-          [this](std::span<std::unique_ptr<RowBatch>> batches, const CommitStats& stats) {
-            const std::lock_guard lock(mutex_);
-            commits_.push_back(stats);
-            for (const auto& batch : batches) {
-              ranges_.push_back(std::to_string(batch->partition().partition) + ":" +
-                                std::to_string(batch->range().from) + "-" +
-                                std::to_string(batch->range().to));
-            }
-          },
-      .on_fenced =
-          [this](PartitionId partition, Epoch mine, std::optional<Epoch> found,
-                 std::optional<Offset> found_offset) {
-            const std::lock_guard lock(mutex_);
-            fenced_.push_back({partition, value_of(mine),
-                               found ? std::optional(value_of(*found)) : std::nullopt,
-                               found_offset});
-          },
-      .on_dropped =
-          [this](std::unique_ptr<RowBatch> batch, DropReason reason) {
-            const std::lock_guard lock(mutex_);
-            dropped_.push_back({reason, {batch->partition().partition, batch->range().from}});
-          },
-      .on_availability =
-          [this](bool available, const Error&) {
-            const std::lock_guard lock(mutex_);
-            availability_.push_back(available);
-          },
-      .on_configuration_error =
-          [this](const Error& error) {
-            const std::lock_guard lock(mutex_);
-            configuration_errors_.push_back(error);
-          },
-  };
+std::unique_ptr<RowBatch> BatchBuilder::build() {
+  RecordBatch& source = *batch_->source;
+  source.charge = Charge(in_flight_);
+  source.charge.hand_on(source.chain(), static_cast<std::int64_t>(source.size()),
+                        std::chrono::steady_clock::now());
+  return std::move(batch_);
+}
+
+void Record::committed(std::span<const std::unique_ptr<RowBatch>> batches,
+                       const CommitStats& stats) {
+  const std::lock_guard lock(mutex_);
+  commits_.push_back(stats);
+  for (const auto& batch : batches) {
+    traces_.push_back(batch->source->trace);
+    ranges_.push_back(std::to_string(batch->partition().partition) + ":" +
+                      std::to_string(batch->range().from) + "-" +
+                      std::to_string(batch->range().to));
+  }
+}
+
+void Record::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
+                    std::optional<Offset> found_offset) {
+  const std::lock_guard lock(mutex_);
+  EXPECT_EQ(chain->ended(), ChainEnd::fenced);
+  fenced_.push_back({chain->partition, value_of(chain->epoch),
+                     found_epoch ? std::optional(value_of(*found_epoch)) : std::nullopt,
+                     found_offset});
+}
+
+void Record::stalled(std::uint16_t, const std::optional<Stall>& stall) {
+  const std::lock_guard lock(mutex_);
+  stalls_.push_back(stall);
 }
 
 std::size_t Record::committed_batches() const {
@@ -146,25 +157,52 @@ std::vector<FencedCall> Record::fenced() const {
   const std::lock_guard lock(mutex_);
   return fenced_;
 }
-std::vector<std::pair<std::int32_t, Offset>> Record::dropped(DropReason reason) const {
-  const std::lock_guard lock(mutex_);
-  std::vector<std::pair<std::int32_t, Offset>> result;
-  for (const auto& [why, what] : dropped_) {
-    if (why == reason) result.push_back(what);
-  }
-  return result;
-}
-std::vector<bool> Record::availability() const {
-  const std::lock_guard lock(mutex_);
-  return availability_;
-}
-std::vector<Error> Record::configuration_errors() const {
-  const std::lock_guard lock(mutex_);
-  return configuration_errors_;
-}
 std::vector<std::string> Record::committed_ranges() const {
   const std::lock_guard lock(mutex_);
   return ranges_;
+}
+std::vector<BatchTrace> Record::traces() const {
+  const std::lock_guard lock(mutex_);
+  return traces_;
+}
+std::vector<std::optional<Stall>> Record::stalls() const {
+  const std::lock_guard lock(mutex_);
+  return stalls_;
+}
+std::vector<std::string> Record::stall_kinds() const {
+  std::vector<std::string> kinds;
+  for (const auto& stall : stalls()) {
+    kinds.emplace_back(!stall                              ? ""
+                       : stall->kind == Stall::Kind::away  ? "away"
+                       : stall->kind == Stall::Kind::waits ? "waits"
+                                                           : "configuration");
+  }
+  return kinds;
+}
+std::optional<Stall> Record::stall() const {
+  const std::lock_guard lock(mutex_);
+  return stalls_.empty() ? std::nullopt : stalls_.back();
+}
+
+TestLane::TestLane(const Options& options, Record& record, InFlight& in_flight)
+    : in_flight_(in_flight),
+      lanes_(options.lanes),
+      writer_(lanes_.attach(options.writer, record)) {}
+
+void TestLane::adopt(const std::shared_ptr<Chain>& chain) {
+  adopted_.push_back(chain);
+  writer_->adopt(chain);
+}
+
+void TestLane::push(std::unique_ptr<RowBatch> batch) {
+  if (std::ranges::find(adopted_, batch->chain()) == adopted_.end()) adopt(batch->chain());
+  writer_->accept(std::move(batch));
+}
+
+bool TestLane::close(SteadyTime deadline) {
+  if (!in_flight_.wait_empty(deadline)) return false;
+  stop();
+  return true;
 }
 
 WriteTest::WriteTest() {
@@ -174,36 +212,62 @@ WriteTest::WriteTest() {
       "CHECK (name <> 'bad'), amount int, seq bigserial)");
 }
 
-void WriteTest::claim(std::int32_t partition, std::int64_t epoch, Offset next_offset) {
+void WriteTest::claim(std::int32_t partition, std::int64_t epoch, Offset next_offset,
+                      const std::string& pipeline) {
   database_.execute(
       "INSERT INTO penstock.offsets (pipeline, topic, partition, next_offset, epoch, owner, "
-      "backend_pid, cluster_id, topic_id) VALUES ('p', 'orders', " +
-      std::to_string(partition) + ", " + std::to_string(next_offset) + ", " +
-      std::to_string(epoch) +
+      "backend_pid, cluster_id, topic_id) VALUES ('" +
+      pipeline + "', 'orders', " + std::to_string(partition) + ", " + std::to_string(next_offset) +
+      ", " + std::to_string(epoch) +
       ", 'me', 0, '', '') ON CONFLICT (pipeline, topic, partition) DO UPDATE SET epoch = "
       "excluded.epoch, next_offset = excluded.next_offset");
 }
 
-LaneOptions WriteTest::options(const std::string& table) {
-  auto description = postgres::describe_table(database_.conninfo(), table);
-  if (!description) throw std::runtime_error(description.error().to_string());
-  LaneOptions options;
-  options.conninfo = database_.conninfo();
-  options.pipeline = "p";
-  options.topics = {kTopic};
-  options.tables = {*description};
-  options.backoff_max = std::chrono::milliseconds(100);
+std::shared_ptr<const Plan> WriteTest::make_plan(const std::vector<std::string>& tables,
+                                                 const std::string& pipeline) {
+  std::vector<Target> targets;
+  postgres::Pool pool({.conninfo = database_.conninfo()});
+  for (const std::string& table : tables) {
+    auto described = postgres::describe_table(pool, table);
+    if (!described) throw std::runtime_error(described.error().to_string());
+    targets.push_back({static_cast<std::uint16_t>(targets.size()), *std::move(described)});
+  }
+  return std::make_shared<TestPlan>(pipeline, std::vector<std::string>{kTopic}, std::move(targets));
+}
+
+Options WriteTest::options_of(const std::vector<std::string>& tables) {
+  plan_ = make_plan(tables);
+  chains_.clear();
+  Options options;
+  options.lanes.conninfo = database_.conninfo();
+  options.lanes.lanes = 1;
+  options.lanes.backoff_max = std::chrono::milliseconds(100);
+  options.lanes.configuration_backoff_max = std::chrono::milliseconds(300);
+  options.lanes.refusal_backoff_max = std::chrono::milliseconds(300);
+  options.writer.pipeline = "p";
   return options;
+}
+
+std::shared_ptr<Chain> WriteTest::chain(std::int32_t partition, std::int64_t epoch, Offset next) {
+  auto& chain = chains_[{partition, epoch}];
+  if (!chain || !chain->running()) {
+    chain = std::make_shared<Chain>(PartitionId{0, partition}, Epoch{epoch}, next, plan_);
+  }
+  return chain;
+}
+
+BatchBuilder WriteTest::builder(std::int32_t partition, std::int64_t epoch, Offset from) {
+  return {chain(partition, epoch, from), in_flight_, from};
 }
 
 std::unique_ptr<RowBatch> WriteTest::rows(std::int32_t partition, Offset from, int count,
                                           std::int64_t epoch) {
-  BatchBuilder builder(partition, epoch, from);
+  BatchBuilder batch = builder(partition, epoch, from);
   for (int i = 0; i < count; ++i) {
     const std::int64_t id = partition * 1'000'000LL + from + i;
-    builder.row({int8(id), text("name " + std::to_string(id)), int4(i)});
+    batch.row({int8(id), text("name " + std::to_string(id)), int4(i)});
   }
-  return builder.build();
+  return batch.build();
 }
 
 Offset WriteTest::position(std::int32_t partition) {

@@ -1,5 +1,5 @@
-// What the tests of write/ share: a database with Penstock's schema, batches made by hand, and a
-// lane whose hooks keep a record of what they were told.
+// What the tests of write/ share: a database with Penstock's schema, chains and batches made by
+// hand, and a lane with a writer whose events are recorded.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,10 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "core/charge.h"
+#include "core/plan.h"
 #include "core/row_batch.h"
-#include "postgres/catalog.h"
+#include "core/stages.h"
 #include "support/servers.h"
-#include "write/lane.h"
+#include "write/lanes.h"
 
 namespace penstock::write {
 
@@ -26,22 +28,34 @@ using Field = std::optional<std::string>;
 [[nodiscard]] Field int8(std::int64_t value);
 [[nodiscard]] Field text(std::string value);
 
+class TestPlan final : public Plan {
+ public:
+  using Plan::Plan;
+  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
+};
+
 // Builds the RowBatch of one run of offsets, a record at a time.
 class BatchBuilder {
  public:
-  BatchBuilder(std::int32_t partition, std::int64_t epoch, Offset from);
+  BatchBuilder(std::shared_ptr<Chain> chain, InFlight& in_flight, Offset from);
 
   // Columns (indexes in the table) of the rows that follow; 0, 1, … n-1 unless told.
   BatchBuilder& shape(std::vector<std::uint16_t> columns);
+  // A record with one row in the first table.
   BatchBuilder& row(const std::vector<Field>& fields);
+  // A record with a row in each of these tables, by Target::number.
+  BatchBuilder& rows(const std::vector<std::pair<std::size_t, std::vector<Field>>>& rows);
   BatchBuilder& reject(Stage stage, std::string reason, std::string message,
                        std::optional<std::string> value, bool with_headers = false);
   // A record that `where` left out.
   BatchBuilder& filtered();
   [[nodiscard]] Offset next_offset() const { return next_; }
-  [[nodiscard]] std::unique_ptr<RowBatch> build() { return std::move(batch_); }
+  [[nodiscard]] std::unique_ptr<RowBatch> build();
 
  private:
+  void add_row(std::size_t target, const std::vector<Field>& fields);
+
+  InFlight& in_flight_;
   Offset next_;
   std::unique_ptr<RowBatch> batch_;
   std::vector<std::uint16_t> columns_;
@@ -54,30 +68,72 @@ struct FencedCall {
   std::optional<Offset> found_offset;
 };
 
-// What the hooks were told; all members lock.
-class Record {
+// What the events told; all members lock.
+class Record final : public ChainEvents {
  public:
-  [[nodiscard]] LaneHooks hooks();
+  void claimed(const std::shared_ptr<Chain>&) override {}
+  void ended(const std::shared_ptr<Chain>&) override {}
+  void broken(const std::shared_ptr<Chain>&, const Error&) override {}
+  void hurried(std::span<const std::shared_ptr<Chain>>) override {}
+  void mirrored(const Chain&, Offset, SteadyTime, SteadyTime, const std::string&) override {}
+  void committed(std::span<const std::unique_ptr<RowBatch>> batches,
+                 const CommitStats& stats) override;
+  void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
+              std::optional<Offset> found_offset) override;
+  void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
 
   [[nodiscard]] std::size_t committed_batches() const;
   [[nodiscard]] std::uint64_t committed_rows() const;
   [[nodiscard]] std::vector<CommitStats> commits() const;
   [[nodiscard]] std::vector<FencedCall> fenced() const;
-  // Partition and first offset of what was dropped for this reason.
-  [[nodiscard]] std::vector<std::pair<std::int32_t, Offset>> dropped(DropReason reason) const;
-  [[nodiscard]] std::vector<bool> availability() const;
-  [[nodiscard]] std::vector<Error> configuration_errors() const;
   // "partition:from-to" of each committed batch, in order.
   [[nodiscard]] std::vector<std::string> committed_ranges() const;
+  // Traces of the committed batches.
+  [[nodiscard]] std::vector<BatchTrace> traces() const;
+  [[nodiscard]] std::vector<std::optional<Stall>> stalls() const;
+  // "away", "waits", "configuration", or "" for the end of a stall, in order.
+  [[nodiscard]] std::vector<std::string> stall_kinds() const;
+  // The stall that holds, if one does.
+  [[nodiscard]] std::optional<Stall> stall() const;
 
  private:
   mutable std::mutex mutex_;
   std::vector<CommitStats> commits_;
   std::vector<std::string> ranges_;
+  std::vector<BatchTrace> traces_;
   std::vector<FencedCall> fenced_;
-  std::vector<std::pair<DropReason, std::pair<std::int32_t, Offset>>> dropped_;
-  std::vector<bool> availability_;
-  std::vector<Error> configuration_errors_;
+  std::vector<std::optional<Stall>> stalls_;
+};
+
+// Everything that a test may choose.
+struct Options {
+  LanesOptions lanes;
+  WriterOptions writer;
+};
+
+// One lane with one writer.
+class TestLane {
+ public:
+  TestLane(const Options& options, Record& record, InFlight& in_flight);
+
+  void start() { lanes_.start(); }
+  void stop() { lanes_.stop(); }
+  // Its chain is adopted the first time.
+  void push(std::unique_ptr<RowBatch> batch);
+  void adopt(const std::shared_ptr<Chain>& chain);
+  // Waits until nothing is in flight, then stops. False: the deadline passed first.
+  [[nodiscard]] bool close(SteadyTime deadline);
+  void retry_now() { writer_->retry_now(); }
+  [[nodiscard]] LaneStatus status() const { return lanes_.status().front(); }
+  [[nodiscard]] const WriterCounters& counters() const { return writer_->counters(); }
+  [[nodiscard]] std::uint64_t reconnects() const { return status().reconnects; }
+  [[nodiscard]] Writer& writer() { return *writer_; }
+
+ private:
+  InFlight& in_flight_;
+  Lanes lanes_;
+  std::unique_ptr<Writer> writer_;
+  std::vector<std::shared_ptr<Chain>> adopted_;
 };
 
 class WriteTest : public testing::Test {
@@ -88,8 +144,17 @@ class WriteTest : public testing::Test {
   WriteTest();
 
   // A claim, as offsets/ makes it.
-  void claim(std::int32_t partition, std::int64_t epoch = 1, Offset next_offset = 0);
-  [[nodiscard]] LaneOptions options(const std::string& table = "t");
+  void claim(std::int32_t partition, std::int64_t epoch = 1, Offset next_offset = 0,
+             const std::string& pipeline = "p");
+  // For a pipeline "p" that writes these tables, which chain() then uses.
+  [[nodiscard]] Options options(const std::string& table = "t") { return options_of({table}); }
+  [[nodiscard]] Options options_of(const std::vector<std::string>& tables);
+  [[nodiscard]] std::shared_ptr<const Plan> make_plan(const std::vector<std::string>& tables,
+                                                      const std::string& pipeline = "p");
+  // The chain of that claim; made when it is new, or the old one has ended.
+  [[nodiscard]] std::shared_ptr<Chain> chain(std::int32_t partition, std::int64_t epoch = 1,
+                                             Offset next = 0);
+  [[nodiscard]] BatchBuilder builder(std::int32_t partition, std::int64_t epoch, Offset from);
   [[nodiscard]] std::unique_ptr<RowBatch> rows(std::int32_t partition, Offset from, int count,
                                                std::int64_t epoch = 1);
   [[nodiscard]] Offset position(std::int32_t partition);
@@ -106,6 +171,9 @@ class WriteTest : public testing::Test {
   }
 
   test::TestDatabase database_;
+  InFlight in_flight_{std::size_t{1} << 30, std::size_t{1} << 30};
+  std::shared_ptr<const Plan> plan_;
+  std::map<std::pair<std::int32_t, std::int64_t>, std::shared_ptr<Chain>> chains_;
   Record record_;  // outlives the lanes of a test
 };
 

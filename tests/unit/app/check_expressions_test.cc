@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "app/start_up.h"
 #include "config/load.h"
+#include "plan/compile.h"
 
 namespace penstock::app {
 namespace {
@@ -21,7 +21,8 @@ std::string checked(const std::string& lines) {
   return config::render(loaded ? plan::check_expressions(*loaded, 0) : loaded.error());
 }
 
-const std::string kSink = "    sink: {postgres: \"postgres://localhost/x\", table: orders}\n";
+const std::string kSink =
+    "    sink: {postgres: \"postgres://localhost/x\", target: {table: orders}}\n";
 
 TEST(CheckExpressions, FindsNothingWhereNothingIsWrong) {
   EXPECT_EQ(checked("    compute: {where: msg.a > 1}\n" + kSink), "");
@@ -78,10 +79,10 @@ TEST(CheckExpressions, PointsIntoBlocks) {
 }
 
 TEST(CheckExpressions, PointsIntoAFlow) {
-  EXPECT_EQ(checked("    sink: {postgres: \"postgres://localhost/x\", table: orders,\n"
-                    "      columns: {id: msg.id, total: mgs.total}}\n"),
-            "f.yaml:6:36: pipelines[0].sink.columns.total: undeclared name 'mgs'\n"
-            "  6 |       columns: {id: msg.id, total: mgs.total}}\n"
+  EXPECT_EQ(checked("    sink: {postgres: \"postgres://localhost/x\", target: {table: orders,\n"
+                    "      columns: {id: msg.id, total: mgs.total}}}\n"),
+            "f.yaml:6:36: pipelines[0].sink.target.columns.total: undeclared name 'mgs'\n"
+            "  6 |       columns: {id: msg.id, total: mgs.total}}}\n"
             "    |                                    ^\n"
             "  hint: did you mean 'msg'?\n");
 }
@@ -89,13 +90,15 @@ TEST(CheckExpressions, PointsIntoAFlow) {
 TEST(CheckExpressions, PointsIntoTheExpressionOfAColumnWithAnyName) {
   EXPECT_EQ(checked("    sink:\n"
                     "      postgres: postgres://localhost/x\n"
-                    "      table: orders\n"
-                    "      columns:\n"
-                    "        the total of all.orders: mgs.x\n"),
-            "f.yaml:9:34: pipelines[0].sink.columns[\"the total of all.orders\"]: undeclared name "
+                    "      target:\n"
+                    "        table: orders\n"
+                    "        columns:\n"
+                    "          the total of all.orders: mgs.x\n"),
+            "f.yaml:10:36: pipelines[0].sink.target.columns[\"the total of all.orders\"]: "
+            "undeclared name "
             "'mgs'\n"
-            "  9 |         the total of all.orders: mgs.x\n"
-            "    |                                  ^\n"
+            "  10 |           the total of all.orders: mgs.x\n"
+            "     |                                    ^\n"
             "  hint: did you mean 'msg'?\n");
 }
 
@@ -123,14 +126,14 @@ TEST(CheckExpressions, NamesTheNearestFunction) {
 }
 
 TEST(CheckExpressions, ReportsInTheOrderOfTheFile) {
-  EXPECT_EQ(checked("    sink: {postgres: \"postgres://localhost/x\", table: orders,\n"
-                    "      columns: {b: x, a: y}}\n"
+  EXPECT_EQ(checked("    sink: {postgres: \"postgres://localhost/x\", target: {table: orders,\n"
+                    "      columns: {b: x, a: y}}}\n"
                     "    compute: {where: z}\n"),
-            "f.yaml:6:20: pipelines[0].sink.columns.b: undeclared name 'x'\n"
-            "  6 |       columns: {b: x, a: y}}\n"
+            "f.yaml:6:20: pipelines[0].sink.target.columns.b: undeclared name 'x'\n"
+            "  6 |       columns: {b: x, a: y}}}\n"
             "    |                    ^\n"
-            "f.yaml:6:26: pipelines[0].sink.columns.a: undeclared name 'y'\n"
-            "  6 |       columns: {b: x, a: y}}\n"
+            "f.yaml:6:26: pipelines[0].sink.target.columns.a: undeclared name 'y'\n"
+            "  6 |       columns: {b: x, a: y}}}\n"
             "    |                          ^\n"
             "f.yaml:7:22: pipelines[0].compute.where: undeclared name 'z'\n"
             "  7 |     compute: {where: z}\n"

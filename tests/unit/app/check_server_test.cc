@@ -17,7 +17,7 @@ std::string checked(const std::string& lines) {
       "pipelines:\n"
       "  - name: orders\n"
       "    source: {topics: [t], group: g, kafka: {bootstrap.servers: \"localhost:9092\"}}\n"
-      "    sink: {postgres: \"postgres://localhost/x\", table: orders}\n" +
+      "    sink: {postgres: \"postgres://localhost/x\", target: {table: orders}}\n" +
           lines,
       "f.yaml", [](std::string_view) { return std::nullopt; });
   return config::render(loaded ? check_server(*loaded) : loaded.error());

@@ -5,8 +5,8 @@
 #include <iterator>
 #include <string>
 
-#include "app/start_up.h"
 #include "config/load.h"
+#include "plan/compile.h"
 
 namespace penstock::app {
 namespace {

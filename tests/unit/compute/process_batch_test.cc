@@ -103,7 +103,7 @@ TEST_F(BatchProcessorTest, RejectsOrSkipsTombstones) {
   ASSERT_EQ(rows->rejects.size(), 1U);
   EXPECT_EQ(rows->rejects[0].stage, Stage::parse);
   EXPECT_EQ(rows->rejects[0].reason, "tombstone");
-  batch = std::make_unique<RecordBatch>(PartitionId{}, Epoch{1}, Offset{0}, std::size_t{64});
+  batch = std::make_unique<RecordBatch>(test::chain(), Offset{0}, std::size_t{64});
   record(std::nullopt, "key");
   options.tombstones = Tombstones::skip;
   rows = process();
@@ -180,7 +180,8 @@ TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {
   options.columns = {{"id", "record.offset"}};
   const auto projection = Projection::compile(options, table);
   ASSERT_TRUE(projection);
-  BatchProcessor<ThrowingReader> processor(*projection, ThrowingReader{});
+  const Target target{.table = table};
+  BatchProcessor<ThrowingReader> processor(*projection, target, ThrowingReader{});
   record("a");
   record("throw");
   record("b");
@@ -196,9 +197,10 @@ TEST_F(BatchProcessorTest, ProcessesOneBatchAfterTheOther) {
   const auto projection = Projection::compile(options, table);
   ASSERT_TRUE(projection);
   const formats::FieldTree tree(projection->inputs());
-  BatchProcessor<formats::JsonReader> processor(*projection, formats::JsonReader({}, tree));
+  const Target target{.table = table};
+  BatchProcessor<formats::JsonReader> processor(*projection, target, formats::JsonReader({}, tree));
   for (int round = 0; round < 3; ++round) {
-    auto next = std::make_unique<RecordBatch>(PartitionId{}, Epoch{1}, Offset{0}, std::size_t{64});
+    auto next = std::make_unique<RecordBatch>(test::chain(), Offset{0}, std::size_t{64});
     for (int i = 0; i < 50; ++i) next->add_record(i, -1, {}, R"({"id":1,"name":"x","state":"y"})");
     const auto rows = processor.process(std::move(next));
     EXPECT_EQ(rows->row_count(), 50U);

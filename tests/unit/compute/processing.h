@@ -15,6 +15,7 @@
 #include "compute/process_batch.h"
 #include "compute/projection.h"
 #include "formats/json/json_reader.h"
+#include "support/chains.h"
 #include "unit/compute/encoding.h"
 
 namespace penstock::compute {
@@ -41,7 +42,8 @@ class Processing : public testing::Test {
 
   // Records as add() took them; offsets from 100.
   std::unique_ptr<RecordBatch> batch = std::make_unique<RecordBatch>(
-      PartitionId{.topic = 1, .partition = 3}, Epoch{5}, Offset{100}, std::size_t{64});
+      test::chain({.topic = 1, .partition = 3}, Epoch{5}, 100), Offset{100}, std::size_t{64});
+  Target target;
 
   void record(std::optional<std::string_view> value, std::optional<std::string_view> key = {},
               std::int64_t timestamp_ms = -1) {
@@ -57,7 +59,9 @@ class Processing : public testing::Test {
       throw std::runtime_error("the projection does not compile");
     }
     const formats::FieldTree tree(projection->inputs());
-    BatchProcessor<formats::JsonReader> processor(*projection, formats::JsonReader({}, tree));
+    target.table = table;
+    BatchProcessor<formats::JsonReader> processor(*projection, target,
+                                                  formats::JsonReader({}, tree));
     return processor.process(std::move(batch));
   }
 

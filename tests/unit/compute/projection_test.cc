@@ -92,7 +92,7 @@ TEST(Projection, MatchesFieldsToColumnsByNameWhenNoneAreGiven) {
 
 TEST(Projection, NamesTheNearestColumnForAnUnknownOne) {
   const Problem problem = problem_of({.columns = {{"id", "msg.id"}, {"custmer", "msg.customer"}}});
-  EXPECT_EQ(problem.place, "sink.columns.custmer");
+  EXPECT_EQ(problem.place, "sink.target.columns.custmer");
   EXPECT_TRUE(problem.message.contains("no column 'custmer'")) << problem.message;
   EXPECT_EQ(problem.hint, "did you mean 'customer'?");
   const Problem far = problem_of({.columns = {{"id", "msg.id"}, {"xyzzy", "1"}}});
@@ -101,7 +101,7 @@ TEST(Projection, NamesTheNearestColumnForAnUnknownOne) {
 
 TEST(Projection, RefusesAGeneratedColumn) {
   const Problem problem = problem_of({.columns = {{"id", "msg.id"}, {"double_total", "1.0"}}});
-  EXPECT_EQ(problem.place, "sink.columns.double_total");
+  EXPECT_EQ(problem.place, "sink.target.columns.double_total");
   EXPECT_TRUE(problem.message.contains("GENERATED ALWAYS")) << problem.message;
 }
 
@@ -110,17 +110,17 @@ TEST(Projection, RefusesAColumnOfATypeItCannotWrite) {
   table.columns[1].type = ColumnType::unsupported;
   table.columns[1].type_name = "point";
   const Problem given = problem_of({.columns = {{"id", "msg.id"}, {"customer", "msg.c"}}}, table);
-  EXPECT_EQ(given.place, "sink.columns.customer");
+  EXPECT_EQ(given.place, "sink.target.columns.customer");
   EXPECT_TRUE(given.message.contains("point")) << given.message;
   const Problem matched = problem_of({}, table);
-  EXPECT_EQ(matched.place, "sink.columns");
+  EXPECT_EQ(matched.place, "sink.target.columns");
   EXPECT_TRUE(matched.message.contains("'customer' is of type point")) << matched.message;
 }
 
 TEST(Projection, RefusesATypeThatDoesNotFitItsColumn) {
   const Problem problem =
       problem_of({.columns = {{"id", "msg.id"}, {"customer", "record.offset + 1"}}});
-  EXPECT_EQ(problem.place, "sink.columns.customer");
+  EXPECT_EQ(problem.place, "sink.target.columns.customer");
   EXPECT_TRUE(problem.message.contains("of type int, the column is text")) << problem.message;
   EXPECT_TRUE(problem.hint.contains("string(...)")) << problem.hint;
   EXPECT_EQ(problem.line, 1U);
@@ -128,7 +128,7 @@ TEST(Projection, RefusesATypeThatDoesNotFitItsColumn) {
 
 TEST(Projection, RefusesToLeaveOutAColumnThatMustBeSet) {
   const Problem problem = problem_of({.columns = {{"customer", "msg.customer"}}});
-  EXPECT_EQ(problem.place, "sink.columns");
+  EXPECT_EQ(problem.place, "sink.target.columns");
   EXPECT_TRUE(problem.message.contains("column 'id' is NOT NULL, has no default"))
       << problem.message;
 }
@@ -142,7 +142,7 @@ TEST(Projection, PlacesErrorsInsideExpressions) {
   EXPECT_EQ(let.place, "compute.let.x");
   EXPECT_TRUE(let.message.contains("mgs")) << let.message;
   const Problem column = problem_of({.columns = {{"id", "msg.id + 'a' + 1"}}});
-  EXPECT_EQ(column.place, "sink.columns.id");
+  EXPECT_EQ(column.place, "sink.target.columns.id");
 }
 
 TEST(Projection, WantsABoolForWhere) {
@@ -186,8 +186,9 @@ TEST(Projection, ReportsEveryProblemAtOnce) {
   std::vector<std::string> places;
   for (const Problem& problem : problems) places.push_back(problem.place);
   std::ranges::sort(places);
-  EXPECT_EQ(places, (std::vector<std::string>{"compute.let.x", "compute.where", "sink.columns",
-                                              "sink.columns.customer", "sink.columns.idd"}));
+  EXPECT_EQ(places,
+            (std::vector<std::string>{"compute.let.x", "compute.where", "sink.target.columns",
+                                      "sink.target.columns.customer", "sink.target.columns.idd"}));
 }
 
 TEST(Projection, ChecksExpressionsWithoutATable) {
@@ -200,7 +201,7 @@ TEST(Projection, ChecksExpressionsWithoutATable) {
       check_expressions(Spec{.where = "'text'", .columns = {{"c", "msg."}}}.options());
   ASSERT_EQ(problems.size(), 2U);
   EXPECT_EQ(problems[0].place, "compute.where");
-  EXPECT_EQ(problems[1].place, "sink.columns.c");
+  EXPECT_EQ(problems[1].place, "sink.target.columns.c");
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ TEST(Schema, TypesTheExpressionsOfAPipeline) {
   options.columns = {{"a", "msg.name + 1"}};
   const Problems problems = check_expressions(options);
   ASSERT_EQ(problems.size(), 1U);
-  EXPECT_EQ(problems[0].place, "sink.columns.a");
+  EXPECT_EQ(problems[0].place, "sink.target.columns.a");
   EXPECT_EQ(problems[0].column, 10U);
   EXPECT_EQ(problems[0].message, "'+' does not take (string, int)");
   EXPECT_TRUE(problems[0].hint.contains("string + string")) << problems[0].hint;

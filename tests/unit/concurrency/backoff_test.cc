@@ -37,9 +37,7 @@ TEST(Backoff, SpreadsOverTheWholeInterval) {
 TEST(Backoff, BeginsAnewAfterASuccess) {
   Backoff backoff(kOptions, 1);
   for (int i = 0; i < 50; ++i) EXPECT_LT(backoff.next(), milliseconds(1000));
-  EXPECT_EQ(backoff.attempts(), 50U);
   backoff.reset();
-  EXPECT_EQ(backoff.attempts(), 0U);
   EXPECT_LT(backoff.next(), milliseconds(100));
 }
 

@@ -27,7 +27,9 @@ TEST(Load, ReadsEveryKindOfField) {
         session.timeout.ms: 6000
         allow.auto.create.topics: true
     parse:
-      json: {max_record_bytes: 8MiB, max_depth: 64, tombstones: skip}
+      json: {max_depth: 64}
+      max_record_bytes: 8MiB
+      tombstones: skip
       schema: {amount: nullable(int), customer.name: string, '`a.b`': 'map(string, dyn)'}
     compute:
       max_steps: 1_000_000
@@ -36,18 +38,17 @@ TEST(Load, ReadsEveryKindOfField) {
         total: double(msg.quantity) * msg.unit_price
     sink:
       postgres: postgres://localhost/shop
-      table: shop.orders
-      columns:
-        id: msg.id
-        total: total
-      lanes: 4
+      target:
+        table: shop.orders
+        columns:
+          id: msg.id
+          total: total
     batch: {max_rows: 1_000, max_bytes: 1000000, max_wait: 250ms}
     resources:
-      min_workers: 2
-      max_workers: 8
       memory_bytes: 0.5 GiB
+    priority: high
     drain_timeout: 1m30s
-server: {grpc: "off", http: "[::]:8081"}
+server: {grpc: "off", http: "[::]:8081", min_workers: 2, max_workers: 8, lanes: 4}
 log:
   format: json
   level: debug
@@ -60,23 +61,27 @@ log:
   EXPECT_EQ(spec.source().start_at(), v1::SourceSpec::LATEST);
   EXPECT_EQ(spec.source().kafka().at("session.timeout.ms"), "6000");
   EXPECT_EQ(spec.source().kafka().at("allow.auto.create.topics"), "true");
-  EXPECT_EQ(spec.parse().json().max_record_bytes(), 8U << 20);
+  EXPECT_EQ(spec.parse().max_record_bytes(), 8U << 20);
   EXPECT_EQ(spec.parse().json().max_depth(), 64U);
-  EXPECT_EQ(spec.parse().json().tombstones(), v1::JsonSpec::SKIP);
+  EXPECT_EQ(spec.parse().tombstones(), v1::ParseSpec::SKIP);
   EXPECT_EQ(spec.parse().schema().at("amount"), "nullable(int)");
   EXPECT_EQ(spec.parse().schema().at("customer.name"), "string");
   EXPECT_EQ(spec.parse().schema().at("`a.b`"), "map(string, dyn)");
   EXPECT_EQ(spec.compute().max_steps(), 1'000'000U);
   EXPECT_EQ(spec.compute().where(), "msg.amount > 0");
   EXPECT_EQ(spec.compute().let().at("total"), "double(msg.quantity) * msg.unit_price");
-  EXPECT_EQ(spec.sink().columns().at("id"), "msg.id");
-  EXPECT_EQ(spec.sink().lanes(), 4U);
+  EXPECT_EQ(spec.sink().target().table(), "shop.orders");
+  EXPECT_EQ(spec.sink().target().columns().at("id"), "msg.id");
   EXPECT_EQ(spec.batch().max_rows(), 1000U);
   EXPECT_EQ(spec.batch().max_bytes(), 1'000'000U);
   EXPECT_EQ(to_chrono(spec.batch().max_wait()), 250ms);
   EXPECT_EQ(spec.resources().memory_bytes(), 512U << 20);
+  EXPECT_EQ(spec.priority(), v1::PipelineSpec::HIGH);
   EXPECT_EQ(to_chrono(spec.drain_timeout()), 90s);
   EXPECT_EQ(config.server().grpc(), "off");
+  EXPECT_EQ(config.server().min_workers(), 2U);
+  EXPECT_EQ(config.server().max_workers(), 8U);
+  EXPECT_EQ(config.server().lanes(), 4U);
   EXPECT_EQ(config.log().format(), v1::LogSpec::JSON);
   EXPECT_EQ(config.log().level(), v1::LogSpec::DEBUG);
 }
@@ -86,15 +91,17 @@ TEST(Load, FillsInDefaults) {
   const v1::PipelineSpec& spec = config.pipelines(0);
   EXPECT_TRUE(spec.parse().has_json());
   EXPECT_EQ(spec.source().start_at(), v1::SourceSpec::EARLIEST);
-  EXPECT_EQ(spec.parse().json().max_record_bytes(), 16U << 20);
+  EXPECT_EQ(spec.parse().max_record_bytes(), 16U << 20);
+  EXPECT_EQ(spec.parse().tombstones(), v1::ParseSpec::REJECT);
   EXPECT_EQ(spec.parse().json().max_depth(), 256U);
   EXPECT_EQ(spec.compute().max_steps(), 5'000'000U);
-  EXPECT_EQ(spec.sink().lanes(), 2U);
   EXPECT_EQ(spec.batch().max_rows(), 50'000U);
   EXPECT_EQ(to_chrono(spec.batch().max_wait()), 0s);
   EXPECT_EQ(to_chrono(spec.drain_timeout()), 10s);
-  EXPECT_EQ(spec.resources().min_workers(), 1U);
-  EXPECT_EQ(spec.resources().max_workers(), 0U) << "the cgroup decides, where it runs";
+  EXPECT_EQ(spec.priority(), v1::PipelineSpec::NORMAL);
+  EXPECT_EQ(config.server().min_workers(), 1U);
+  EXPECT_EQ(config.server().max_workers(), 0U) << "the cgroup decides, where it runs";
+  EXPECT_EQ(config.server().lanes(), 2U);
   EXPECT_EQ(config.server().grpc(), "127.0.0.1:7070");
   EXPECT_EQ(config.server().http(), "0.0.0.0:8080");
 }
@@ -114,8 +121,30 @@ TEST(Load, SuggestsSnakeCaseForCamelCaseAndDashes) {
 }
 
 TEST(Load, ListsTheFieldsWhenNoneIsNear) {
-  EXPECT_EQ(problem_of(good_text("    banana: 5s\n")).hint,
-            "one of: name, source, parse, compute, sink, batch, resources, drain_timeout, tests");
+  EXPECT_EQ(
+      problem_of(good_text("    banana: 5s\n")).hint,
+      "one of: name, source, parse, compute, sink, batch, resources, priority, drain_timeout, "
+      "tests");
+}
+
+TEST(Load, SaysWhereAKeyBelongsThatStandsInTheWrongPlace) {
+  std::string text = good_text();
+  text.replace(text.find("target: {table: orders}"), 23, "table: orders");
+  const Problem problem = problem_of(text);
+  EXPECT_EQ(problem.path, "pipelines[0].sink.table");
+  EXPECT_EQ(problem.message, "unknown field 'table'");
+  EXPECT_EQ(problem.hint, "its place is pipelines[0].sink.target.table");
+  EXPECT_EQ(problem_of(good_text("      lanes: 4\n")).hint, "its place is server.lanes");
+  EXPECT_EQ(problem_of(good_text("    resources: {max_workers: 2}\n")).hint,
+            "its place is server.max_workers");
+  EXPECT_EQ(problem_of(good_text("    parse: {json: {tombstones: skip}}\n")).hint,
+            "its place is pipelines[0].parse.tombstones");
+  EXPECT_EQ(problem_of(good_text("where: msg.a\n")).hint, "its place is pipelines[].compute.where");
+}
+
+TEST(Load, DoesNotTakeAKeyForOneOfATestOrOfADuration) {
+  EXPECT_EQ(problem_of(good_text("      offset: 5\n")).hint, "one of: postgres, target");
+  EXPECT_EQ(problem_of(good_text("      seconds: 5\n")).hint, "one of: postgres, target");
 }
 
 TEST(Load, DoesNotComplainTwiceAboutAMistypedRequiredField) {
@@ -131,9 +160,9 @@ TEST(Load, ReportsAllProblemsAtOnceInTheOrderOfTheFile) {
       topics: orders
       grop: g
       kafka: {bootstrap.servers: x, group.id: y}
-    sink: {postgres: postgres://localhost/x, table: t, lanes: 65}
+    sink: {postgres: postgres://localhost/x, target: {columns: {id: ""}}}
     batch: {max_wait: 5}
-server: {http: nowhere}
+server: {http: nowhere, lanes: 65}
 )");
   std::vector<std::pair<std::uint32_t, std::string>> found;
   for (const Problem& problem : problems) found.emplace_back(problem.line, problem.path);
@@ -142,9 +171,11 @@ server: {http: nowhere}
       {4, "pipelines[0].source.topics"},
       {5, "pipelines[0].source.grop"},
       {6, R"(pipelines[0].source.kafka["group.id"])"},
-      {7, "pipelines[0].sink.lanes"},
+      {7, "pipelines[0].sink.target.table"},
+      {7, "pipelines[0].sink.target.columns.id"},
       {8, "pipelines[0].batch.max_wait"},
       {9, "server.http"},
+      {9, "server.lanes"},
   };
   EXPECT_EQ(found, expected) << render(problems);
 }
@@ -194,6 +225,7 @@ TEST(Load, SuggestsEnumValues) {
 }
 
 TEST(Load, RefusesTheUnspecifiedEnumValue) {
+  EXPECT_EQ(problem_of(good_text("    priority: unspecified\n")).hint, "one of: high, normal, low");
   EXPECT_EQ(problem_of(good_text("log: {level: unspecified}\n")).path, "log.level");
 }
 
@@ -221,7 +253,8 @@ TEST(Load, FollowsAliasesAndMergeKeys) {
       topics: [t]
       group: &group g
       kafka: {bootstrap.servers: "b:1"}
-    sink: {postgres: postgres://localhost/x, table: t, lanes: 3}
+    sink: {postgres: postgres://localhost/x, target: {table: t}}
+    priority: low
   - <<: *first
     name: b
     source:
@@ -232,7 +265,8 @@ TEST(Load, FollowsAliasesAndMergeKeys) {
                                 .config;
   ASSERT_EQ(config.pipelines_size(), 2);
   EXPECT_EQ(config.pipelines(1).name(), "b");
-  EXPECT_EQ(config.pipelines(1).sink().lanes(), 3U);
+  EXPECT_EQ(config.pipelines(1).sink().target().table(), "t");
+  EXPECT_EQ(config.pipelines(1).priority(), v1::PipelineSpec::LOW);
   EXPECT_EQ(config.pipelines(1).source().topics(0), "u");
   EXPECT_EQ(config.pipelines(1).source().group(), "g");
   EXPECT_EQ(config.pipelines(1).source().kafka().at("bootstrap.servers"), "b:1");
@@ -367,19 +401,19 @@ TEST(Load, ExpandsVariablesInValues) {
 
 TEST(Load, NeverLetsAVariableChangeTheStructure) {
   std::string text = good_text();
-  text.replace(text.find("table: orders"), 13, "table: ${TABLE}");
+  text.replace(text.find("table: orders"), 13, "table: \"${TABLE}\"");
   const v1::Config config = loaded(text, {{"TABLE", "a\n    drain_timeout: 1s # ]}"}}).config;
-  EXPECT_EQ(config.pipelines(0).sink().table(), "a\n    drain_timeout: 1s # ]}");
+  EXPECT_EQ(config.pipelines(0).sink().target().table(), "a\n    drain_timeout: 1s # ]}");
   EXPECT_EQ(to_chrono(config.pipelines(0).drain_timeout()), 10s);
 }
 
 TEST(Load, NamesAMissingVariableAndItsPlace) {
   std::string text = good_text();
-  text.replace(text.find("table: orders"), 13, "table: app.${TABLE}");
+  text.replace(text.find("table: orders"), 13, "table: 'app.${TABLE}'");
   const Problem problem = problem_of(text);
   EXPECT_EQ(problem.line, 9U);
-  EXPECT_EQ(problem.column, 18U);
-  EXPECT_EQ(problem.path, "pipelines[0].sink.table");
+  EXPECT_EQ(problem.column, 28U);
+  EXPECT_EQ(problem.path, "pipelines[0].sink.target.table");
   EXPECT_EQ(problem.message, "the environment variable 'TABLE' is not set");
   EXPECT_EQ(problem.hint, "set it, or give a default: ${TABLE:-…}");
 }
@@ -401,7 +435,7 @@ TEST(Load, SurvivesEveryMutilation) {
     batch: &b
       <<: [{max_rows: 1}]
       max_bytes: 1MiB
-    parse: {json: {tombstones: skip}}
+    parse: {tombstones: skip}
 log: {level: debug}
 )");
   const std::string pieces = "{}[]:,-#&*!|>'\"%@`\t\n \\${}<<?~0aäé";

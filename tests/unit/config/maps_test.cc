@@ -58,7 +58,7 @@ TEST(Maps, RefuseNullForAKafkaProperty) {
       "pipelines:\n"
       "  - name: orders\n"
       "    source: {topics: [t], group: g, kafka: {bootstrap.servers: x, client.id: null}}\n"
-      "    sink: {postgres: postgres://localhost/shop, table: orders}\n");
+      "    sink: {postgres: postgres://localhost/shop, target: {table: orders}}\n");
   EXPECT_EQ(problem.message, "null is no value");
   EXPECT_EQ(problem.line, 3U);
 }

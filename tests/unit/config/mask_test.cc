@@ -95,7 +95,8 @@ TEST(MaskedYaml, CanBeLoadedAgain) {
   const std::string text = good_text(R"(    compute:
       where: 'msg.a == "$$${X}" || msg.b == "null" # "'
       let: {multi: "a\n  b", "null": "~", n: "123", empty: "' '"}
-    parse: {json: {tombstones: skip, max_record_bytes: 1000}}
+    parse: {tombstones: skip, max_record_bytes: 1000}
+    priority: high
     batch: {max_wait: 1500ms}
     resources: {memory_bytes: 64MiB}
 log: {format: text}
@@ -125,8 +126,9 @@ TEST(MaskedYaml, HidesEverySecret) {
 
 TEST(MaskedYaml, IsWrittenAsPeopleWouldWriteIt) {
   const std::string yaml = to_masked_yaml(loaded(good_text()).config);
-  for (const char* line : {"  - name: orders", "      start_at: earliest", "    drain_timeout: 10s",
-                           "      memory_bytes: 64MiB", "      tombstones: reject"}) {
+  for (const char* line :
+       {"  - name: orders", "      start_at: earliest", "    drain_timeout: 10s",
+        "      memory_bytes: 64MiB", "      tombstones: reject", "    priority: normal"}) {
     EXPECT_NE(yaml.find(line), std::string::npos) << yaml;
   }
 }

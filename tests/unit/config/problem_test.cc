@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "config/suggest.h"
 #include "unit/config/support.h"
 
 namespace penstock::config {
@@ -48,18 +47,6 @@ TEST(Problem, KeepsTheCaretInPlaceBehindAMaskedSecret) {
                        "    |                                    ^\n"),
             std::string::npos)
       << shown;
-}
-
-TEST(Suggest, FindsTyposButDoesNotGuess) {
-  const std::vector<std::string_view> words{"max_rows", "max_bytes", "max_wait"};
-  EXPECT_EQ(nearest("max_row", words), "max_rows");
-  EXPECT_EQ(nearest("maxRows", words), "max_rows");
-  EXPECT_EQ(nearest("max-wait", words), "max_wait");
-  EXPECT_EQ(nearest("mxa_rows", words), "max_rows");
-  EXPECT_EQ(nearest("banana", words), "");
-  EXPECT_EQ(nearest(std::string(1000, 'x'), words), "");
-  EXPECT_EQ(suggest("banana", words), "one of: max_rows, max_bytes, max_wait");
-  EXPECT_EQ(suggest("banana", {}), "");
 }
 
 }  // namespace

@@ -67,14 +67,5 @@ TEST(Number, ReadsDigitsWithUnderscores) {
   }
 }
 
-TEST(Utf8, KnowsWhatIsValid) {
-  EXPECT_TRUE(is_utf8("aä€😀"));
-  EXPECT_TRUE(is_utf8(""));
-  for (const char* text : {"\xff", "\xc3", "\xc0\x80", "\xe2\x82", "\xed\xa0\x80",
-                           "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\x80"}) {
-    EXPECT_FALSE(is_utf8(text));
-  }
-}
-
 }  // namespace
 }  // namespace penstock::config

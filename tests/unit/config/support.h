@@ -28,7 +28,7 @@ inline std::string good_text(const std::string& more = {}) {
       kafka: {bootstrap.servers: "localhost:9092"}
     sink:
       postgres: postgres://localhost/shop
-      table: orders
+      target: {table: orders}
 )" + more;
 }
 

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "config/kafka_properties.h"
 #include "config/scalars.h"
 #include "config/source_map.h"
 #include "core/listen_address.h"
@@ -98,10 +97,6 @@ TEST(Validate, RefusesPropertiesThatPenstockOwns) {
         found_after(
             [&](auto&, auto& spec) { (*spec.mutable_source()->mutable_kafka())[name] = "x"; }),
         child_path("pipelines[0].source.kafka", name) + ": '" + name + "' is set by Penstock\n");
-    EXPECT_NE(reserved_kafka_property(name), "");
-  }
-  for (const char* name : {"client.id", "fetch.wait.max.ms", "isolation.level", "sasl.password"}) {
-    EXPECT_EQ(reserved_kafka_property(name), "") << name;
   }
 }
 
@@ -114,9 +109,12 @@ TEST(Validate, NeedsNoBrokersForTheMockCluster) {
 }
 
 TEST(Validate, BoundsNumbers) {
-  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_sink()->set_lanes(64); }), "");
-  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_sink()->set_lanes(65); }),
-            "pipelines[0].sink.lanes: is 65, at most 64\n");
+  EXPECT_EQ(found_after([](auto& config, auto&) { config.mutable_server()->set_lanes(64); }), "");
+  EXPECT_EQ(found_after([](auto& config, auto&) { config.mutable_server()->set_lanes(65); }),
+            "server.lanes: is 65, at most 64\n");
+  EXPECT_EQ(
+      found_after([](auto& config, auto&) { config.mutable_server()->set_max_workers(1025); }),
+      "server.max_workers: is 1025, at most 1024\n");
   EXPECT_EQ(found_after([](auto&, auto& spec) {
               spec.mutable_parse()->mutable_json()->set_max_depth(1001);
             }),
@@ -127,9 +125,9 @@ TEST(Validate, BoundsNumbers) {
       found_after([](auto&, auto& spec) { spec.mutable_compute()->set_max_steps(1'000'000'001); }),
       "pipelines[0].compute.max_steps: is 1000000001, at most 1000000000\n");
   EXPECT_EQ(found_after([](auto&, auto& spec) {
-              spec.mutable_parse()->mutable_json()->set_max_record_bytes(std::uint64_t{2} << 30);
+              spec.mutable_parse()->set_max_record_bytes(std::uint64_t{2} << 30);
             }),
-            "pipelines[0].parse.json.max_record_bytes: is 2GiB, at most 1GiB\n");
+            "pipelines[0].parse.max_record_bytes: is 2GiB, at most 1GiB\n");
   EXPECT_EQ(
       found_after([](auto&, auto& spec) { spec.mutable_resources()->set_memory_bytes(1 << 20); }),
       "pipelines[0].resources.memory_bytes: is 1MiB, at least 16MiB\n");
@@ -143,12 +141,12 @@ TEST(Validate, BoundsNumbers) {
 }
 
 TEST(Validate, WantsFewerMinWorkersThanMaxWorkers) {
-  EXPECT_EQ(found_after([](auto&, auto& spec) {
-              spec.mutable_resources()->set_min_workers(3);
-              spec.mutable_resources()->set_max_workers(2);
+  EXPECT_EQ(found_after([](auto& config, auto&) {
+              config.mutable_server()->set_min_workers(3);
+              config.mutable_server()->set_max_workers(2);
             }),
-            "pipelines[0].resources.min_workers: is 3, more than max_workers, 2\n");
-  EXPECT_EQ(found_after([](auto&, auto& spec) { spec.mutable_resources()->set_min_workers(3); }),
+            "server.min_workers: is 3, more than max_workers, 2\n");
+  EXPECT_EQ(found_after([](auto& config, auto&) { config.mutable_server()->set_min_workers(3); }),
             "")
       << "the default of max_workers is not known here";
 }
@@ -215,11 +213,15 @@ TEST(Defaults, AreTheSameWhenAppliedTwice) {
 TEST(Defaults, SatisfyTheRules) { EXPECT_TRUE(validate(with_defaults(good())).empty()); }
 
 TEST(Defaults, KeepWhatTheUserSaid) {
-  v1::PipelineSpec spec;
-  spec.mutable_sink()->set_lanes(7);
-  set_duration(*spec.mutable_drain_timeout(), 0s);
-  spec = with_defaults(spec);
-  EXPECT_EQ(spec.sink().lanes(), 7U);
+  v1::Config config;
+  config.mutable_server()->set_lanes(7);
+  v1::PipelineSpec& changed = *config.add_pipelines();
+  changed.set_priority(v1::PipelineSpec::LOW);
+  set_duration(*changed.mutable_drain_timeout(), 0s);
+  config = with_defaults(config);
+  const v1::PipelineSpec& spec = config.pipelines(0);
+  EXPECT_EQ(config.server().lanes(), 7U);
+  EXPECT_EQ(spec.priority(), v1::PipelineSpec::LOW);
   EXPECT_EQ(to_chrono(spec.drain_timeout()), 0s) << "0 is not the same as nothing";
 }
 

@@ -21,7 +21,7 @@ TEST(ProbeBody, IsValidJson) {
   EXPECT_EQ(probe_json(kBad),
             R"({"status":"failing","checks":[)"
             R"({"pipeline":"","reason":"shutting_down","message":"the process is shutting down"},)"
-            R"({"pipeline":"orders","reason":"breaker_open","message":"it said \"no\"\u000a"}]})"
+            R"({"pipeline":"orders","reason":"breaker_open","message":"it said \"no\"\n"}]})"
             "\n");
 }
 

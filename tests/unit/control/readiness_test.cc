@@ -64,7 +64,7 @@ TEST(Readiness, EndsWhileTheBreakerIsOpen) {
   EXPECT_EQ(reasons(p), "breaker_open");
   p.state = PipelineState::backoff;
   p.breaker_open = false;
-  EXPECT_EQ(reasons(p), "breaker_open");
+  EXPECT_EQ(reasons(p), "waiting");
 }
 
 TEST(Readiness, FollowsTheState) {

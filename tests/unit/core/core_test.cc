@@ -1,6 +1,7 @@
 // The small types of core/: errors, ids, logging, statistics, tables, row batches.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <unordered_set>
@@ -80,16 +81,12 @@ TEST(Log, GivesEventsWithTheirFieldsToTheSink) {
   log(LogLevel::error, "nobody_listens");
 }
 
-TEST(LatencyHistogram, FindsQuantilesWithinAQuarter) {
+TEST(LatencyHistogram, CountsAndAddsUpWhatItRecords) {
   LatencyHistogram histogram;
   for (int us = 1; us <= 1000; ++us) histogram.record(std::chrono::microseconds(us));
   const auto snapshot = histogram.snapshot();
   EXPECT_EQ(snapshot.total(), 1000U);
   EXPECT_EQ(snapshot.sum_us, 500'500U);
-  EXPECT_GE(snapshot.quantile_us(0.5), 500);
-  EXPECT_LE(snapshot.quantile_us(0.5), 640);
-  EXPECT_GE(snapshot.quantile_us(0.99), 990);
-  EXPECT_LE(snapshot.quantile_us(0.99), 1280);
 }
 
 TEST(LatencyHistogram, PutsEveryDurationIntoABucketThatHoldsIt) {
@@ -97,10 +94,12 @@ TEST(LatencyHistogram, PutsEveryDurationIntoABucketThatHoldsIt) {
     const std::size_t bucket = LatencyHistogram::bucket_of(us);
     ASSERT_LT(us, LatencyHistogram::upper_bound_us(bucket));
     if (bucket > 0) ASSERT_GE(us, LatencyHistogram::upper_bound_us(bucket - 1));
+    // Its bounds are at most a quarter apart.
+    ASSERT_LE(LatencyHistogram::upper_bound_us(bucket),
+              std::max<std::int64_t>(us + us / 4, us + 1));
   }
   EXPECT_EQ(LatencyHistogram::bucket_of(-5), 0U);
   EXPECT_EQ(LatencyHistogram::bucket_of(INT64_MAX), LatencyHistogram::kBuckets - 1);
-  EXPECT_EQ(LatencyHistogram::Snapshot{}.quantile_us(0.5), 0);
 }
 
 TEST(Table, QuotesNamesForSql) {

@@ -8,7 +8,9 @@
 namespace penstock {
 namespace {
 
-RecordBatch batch(std::size_t reserve = 0) { return {{1, 2}, Epoch{3}, 10, reserve}; }
+RecordBatch batch(std::size_t reserve = 0) {
+  return {std::make_shared<Chain>(PartitionId{1, 2}, Epoch{3}, 10, nullptr), 10, reserve};
+}
 
 TEST(RecordBatch, GivesBackWhatWasAdded) {
   RecordBatch records = batch();
@@ -91,7 +93,7 @@ TEST(RecordBatch, MovesItsEndOverGapsAndNeverBack) {
 
 TEST(RecordBatch, CountsEveryByteItHolds) {
   RecordBatch small = batch();
-  RecordBatch large({0, 0}, Epoch{1}, 0, 10'000, 100);
+  RecordBatch large = RecordBatch(small.chain(), 0, 10'000, 100);
   EXPECT_GE(large.footprint_bytes(), small.footprint_bytes() + 10'000);
   const std::size_t before = large.footprint_bytes();
   for (Offset offset = 0; offset < 100; ++offset) large.add_record(offset, 0, "k", "12345");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 namespace penstock::ingest {
@@ -11,8 +12,10 @@ constexpr SteadyTime kNow{};
 
 class BatchBuilderTest : public testing::Test {
  protected:
-  ByteBudget budget{1 << 20};
-  BatchBuilder builder{{0, 3}, Epoch{7}, 100, {.bytes = 1000, .records = 4}, budget};
+  InFlight account{1 << 20, 1 << 20};
+  ByteBudget& budget = account.read;
+  std::shared_ptr<Chain> chain = std::make_shared<Chain>(PartitionId{0, 3}, Epoch{7}, 100, nullptr);
+  BatchBuilder builder{chain, 100, {.bytes = 1000, .records = 4}, account};
 };
 
 TEST_F(BatchBuilderTest, BuildsContiguousRangesAcrossBatches) {
@@ -25,10 +28,10 @@ TEST_F(BatchBuilderTest, BuildsContiguousRangesAcrossBatches) {
   EXPECT_EQ(first->record(0).key, "key");
   EXPECT_EQ(first->record(1).value, std::nullopt);
   builder.add(110, 7, std::nullopt, "x", kNow);
-  EXPECT_EQ(builder.handed_on(), 104);
+  EXPECT_EQ(builder.position(), 104);
   EXPECT_EQ(builder.next(), 111);
   EXPECT_EQ(builder.take(kNow)->range(), (OffsetRange{104, 111}));
-  EXPECT_EQ(builder.handed_on(), 111);
+  EXPECT_EQ(builder.position(), 111);
 }
 
 TEST_F(BatchBuilderTest, IsFullByRecords) {
@@ -90,25 +93,36 @@ TEST_F(BatchBuilderTest, ChargesExactlyWhatItGivesAway) {
     EXPECT_GT(budget.used(), 0U) << "an open batch counts";
     const auto batch = builder.take(kNow);
     EXPECT_EQ(budget.used(), batch->footprint_bytes());
-    budget.release(batch->footprint_bytes());
   }
   EXPECT_EQ(budget.used(), 0U);
 }
 
-TEST_F(BatchBuilderTest, ReleasesWhatItDiscards) {
+TEST_F(BatchBuilderTest, CountsAsInFlightWhatItGivesAwayAndNothingElse) {
   builder.add(100, 0, std::nullopt, "x", kNow);
-  builder.discard();
-  builder.discard();
-  EXPECT_EQ(budget.used(), 0U);
+  builder.add(101, 0, std::nullopt, "x", kNow);
+  EXPECT_EQ(account.batches(), 0) << "an open batch is still here";
   {
-    BatchBuilder other({0, 4}, Epoch{1}, 0, {.bytes = 1000, .records = 4}, budget);
+    const auto batch = builder.take(kNow + std::chrono::seconds(1));
+    EXPECT_EQ(account.batches(), 1);
+    EXPECT_EQ(account.oldest(), kNow);
+    EXPECT_EQ(chain->batches_in_flight(), 1);
+    EXPECT_EQ(chain->records_in_flight(), 2);
+  }
+  EXPECT_EQ(account.batches(), 0);
+  EXPECT_EQ(chain->records_in_flight(), 0);
+}
+
+TEST_F(BatchBuilderTest, GivesBackWhatItIsDestroyedWith) {
+  {
+    BatchBuilder other(chain, 0, {.bytes = 1000, .records = 4}, account);
     other.add(0, 0, std::nullopt, "x", kNow);
+    EXPECT_GT(budget.used(), 0U);
   }
   EXPECT_EQ(budget.used(), 0U);
 }
 
 TEST_F(BatchBuilderTest, DoesNotReserveAFullBatchForLightTraffic) {
-  BatchBuilder large({0, 0}, Epoch{1}, 0, {.bytes = std::size_t{1} << 20, .records = 4096}, budget);
+  BatchBuilder large(chain, 0, {.bytes = std::size_t{1} << 20, .records = 4096}, account);
   large.add(0, 0, std::nullopt, "x", kNow);
   EXPECT_LT(large.take(kNow)->footprint_bytes(), 4096U);
 }

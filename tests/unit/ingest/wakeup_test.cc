@@ -15,16 +15,17 @@ TEST(Wakeup, RemembersANoticeThatCameBeforeTheWait) {
   wakeup.notify();
   wakeup.notify();
   const auto begin = std::chrono::steady_clock::now();
-  wakeup.wait_for(milliseconds(60'000));
+  wakeup.wait_until(begin + milliseconds(60'000));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(30'000));
-  wakeup.wait_for(milliseconds(1));  // and forgets it after that
+  wakeup.wait_until(std::chrono::steady_clock::now() +
+                    milliseconds(1));  // and forgets it after that
 }
 
 TEST(Wakeup, EndsAWaitThatIsRunning) {
   Wakeup wakeup;
   std::thread other([&] { wakeup.notify(); });
   const auto begin = std::chrono::steady_clock::now();
-  wakeup.wait_for(milliseconds(60'000));
+  wakeup.wait_until(begin + milliseconds(60'000));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(30'000));
   other.join();
 }

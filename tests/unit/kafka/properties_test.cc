@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kafka/probe.h"
+#include "kafka/reserved_properties.h"
 
 namespace penstock::kafka {
 namespace {
@@ -42,6 +43,17 @@ TEST(KafkaProperties, RequiredOnesTurnOffEverythingThatCouldMoveAPosition) {
   EXPECT_EQ(conf_value(conf->get(), "enable.auto.offset.store"), "false");
   EXPECT_EQ(conf_value(conf->get(), "enable.partition.eof"), "false");
   EXPECT_EQ(conf_value(conf->get(), "auto.offset.reset"), "error");
+}
+
+TEST(KafkaProperties, RequiredOnesAreNotForUsers) {
+  for (const auto& [name, value] : required_properties("g"))
+    EXPECT_NE(why_reserved(name), "") << name;
+  for (const char* name : {"partition.assignment.strategy", "rebalance_cb", "opaque"}) {
+    EXPECT_NE(why_reserved(name), "") << name;
+  }
+  for (const char* name : {"client.id", "fetch.wait.max.ms", "isolation.level", "sasl.password"}) {
+    EXPECT_EQ(why_reserved(name), "") << name;
+  }
 }
 
 TEST(KafkaProperties, NameTheOneThatIsUnknownAndTheOneThatWasMeant) {

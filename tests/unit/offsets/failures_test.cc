@@ -3,6 +3,7 @@
 
 #include "offsets/claims.h"
 #include "offsets/migrations.h"
+#include "postgres/pool.h"
 
 namespace penstock::offsets {
 namespace {
@@ -10,8 +11,9 @@ namespace {
 using namespace std::chrono_literals;
 
 Error claim_error(const std::string& conninfo) {
-  Claims claims({.conninfo = conninfo, .pipeline = "p", .owner = "me", .connect_timeout = 1s});
-  const auto answers = claims.claim(std::vector<ClaimRequest>(1));
+  postgres::Pool pool({.conninfo = conninfo, .connect_timeout = 1s});
+  Claims claims({.pipeline = "p", .owner = "me"}, pool);
+  const auto answers = claims.claim(std::vector<ClaimRequest>(1), {});
   EXPECT_FALSE(answers.has_value());
   return answers ? Error{} : answers.error();
 }
@@ -21,7 +23,8 @@ TEST(Failures, OfAnUnreachableServerAreWorthAnotherTry) {
   EXPECT_EQ(error.kind, ErrorKind::unavailable);
   EXPECT_EQ(error.message.find("hunter2"), std::string::npos);
   EXPECT_EQ(error.message.find('\n'), std::string::npos) << "one event, one line";
-  EXPECT_EQ(is_current("host=127.0.0.1 port=1").error().kind, ErrorKind::unavailable);
+  postgres::Pool pool({.conninfo = "host=127.0.0.1 port=1"});
+  EXPECT_EQ(is_current(pool, {}).error().kind, ErrorKind::unavailable);
 }
 
 TEST(Failures, OfABadConnectionStringDoNotRepeatIt) {

@@ -24,9 +24,9 @@ TEST(FailureClass, SaysWhatToDoAboutEachClassOfSqlstates) {
   EXPECT_EQ(classify("PS001"), FailureClass::fenced);
 }
 
-TEST(FailureClass, ASqlstateOfSomeonesTriggerMeansTheRow) {
-  EXPECT_EQ(classify("AB123"), FailureClass::row);
-  EXPECT_EQ(classify("PS002"), FailureClass::row);
+TEST(FailureClass, ASqlstateThatIsSomeonesOwnIsUnclear) {
+  EXPECT_EQ(classify("AB123"), FailureClass::unclear);
+  EXPECT_EQ(classify("PS002"), FailureClass::unclear);
 }
 
 TEST(FailureClass, KeepsTheSessionOnlyWhereItIsStillGood) {

@@ -62,13 +62,14 @@ TEST(CheckTests, ReadsTimestampsAndBoundsNumbers) {
 }
 
 TEST(CheckTests, KnowsTheColumns) {
-  EXPECT_EQ(wrong_with("      - name: a\n"
-                       "        records: [{}]\n"
-                       "        expect:\n"
-                       "          rows:\n"
-                       "            - {id: 1, totl: 2}\n"),
-            "16:23: pipelines[0].tests[0].expect.rows[0].totl: 'totl' is not among sink.columns "
-            "(did you mean 'total'?)\n");
+  EXPECT_EQ(
+      wrong_with("      - name: a\n"
+                 "        records: [{}]\n"
+                 "        expect:\n"
+                 "          rows:\n"
+                 "            - {id: 1, totl: 2}\n"),
+      "16:23: pipelines[0].tests[0].expect.rows[0].totl: 'totl' is not among sink.target.columns "
+      "(did you mean 'total'?)\n");
 }
 
 TEST(CheckTests, WantsAReasonOfAReject) {

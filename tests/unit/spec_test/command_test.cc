@@ -41,8 +41,8 @@ class Command : public testing::Test {
                             "  - name: orders\n"
                             "    source: {topics: [t], group: g,\n"
                             "      kafka: {bootstrap.servers: \"localhost:9092\"}}\n"
-                            "    sink: {postgres: \"postgres://localhost/x\", table: t,\n"
-                            "      columns: {id: msg.id}}\n"
+                            "    sink: {postgres: \"postgres://localhost/x\", target: {table: t,\n"
+                            "      columns: {id: msg.id}}}\n"
                          << tests;
     return file_.c_str();
   }

@@ -23,9 +23,9 @@ inline config::Loaded pipeline_with(const std::string& tests,
       "    compute:\n"
       "      where: msg.quantity > 0\n"
       "      let: {total: double(msg.quantity) * msg.price}\n"
-      "    sink: {postgres: \"postgres://localhost/x\", table: t, columns: " +
+      "    sink: {postgres: \"postgres://localhost/x\", target: {table: t, columns: " +
           columns +
-          "}\n"
+          "}}\n"
           "    tests:\n" +
           tests,
       "f.yaml", [](std::string_view) { return std::nullopt; });

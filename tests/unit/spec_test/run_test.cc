@@ -170,7 +170,7 @@ TEST(RunTests, RefusesTestsAndExpressionsWithMistakes) {
   const auto bad_expression =
       run_tests(pipeline_with("      - {name: a, records: [{}]}\n", "{id: mgs.id}"), 0, "");
   ASSERT_FALSE(bad_expression);
-  EXPECT_EQ(bad_expression.error().front().path, "pipelines[0].sink.columns.id");
+  EXPECT_EQ(bad_expression.error().front().path, "pipelines[0].sink.target.columns.id");
 }
 
 }  // namespace

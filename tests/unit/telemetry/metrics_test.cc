@@ -85,6 +85,8 @@ PipelineSnapshot busy_pipeline(std::string name) {
   p.counters.transactions_committed = 10;
   p.counters.transactions_by_copy = 4;
   p.counters.rejects_by_stage = {1, 2, 3, 4};
+  p.counters.gap_offsets_same_leader = 30;
+  p.counters.gap_offsets_new_leader = 5;
   p.workers = 2;
   p.worker_utilisation = 0.25;
   p.read_bytes_used = 5;
@@ -93,7 +95,7 @@ PipelineSnapshot busy_pipeline(std::string name) {
   p.longest_batch = 90s;
   p.oldest_in_flight_age = 2500ms;
   p.poll_latency = p.process_latency = p.queue_latency = p.write_latency = some_latency();
-  p.end_to_end_latency = some_latency();
+  p.fence_latency = p.end_to_end_latency = some_latency();
   return p;
 }
 
@@ -132,6 +134,8 @@ TEST(Metrics, SayWhatTheSnapshotSays) {
   EXPECT_EQ(value("penstock_rejects_total", "pipeline=\"orders\",stage=\"write\""), 4);
   EXPECT_EQ(value("penstock_transactions_total", "pipeline=\"orders\",method=\"copy\""), 4);
   EXPECT_EQ(value("penstock_transactions_total", "pipeline=\"orders\",method=\"insert\""), 6);
+  EXPECT_EQ(value("penstock_offset_gaps_total", "pipeline=\"orders\",leader=\"same\""), 30);
+  EXPECT_EQ(value("penstock_offset_gaps_total", "pipeline=\"orders\",leader=\"new\""), 5);
   EXPECT_EQ(value("penstock_pipeline_state", "pipeline=\"orders\",state=\"running\""), 1);
   EXPECT_EQ(value("penstock_pipeline_state", "pipeline=\"orders\",state=\"failed\""), 0);
   EXPECT_EQ(families["penstock_pipeline_state"].samples.size(), 7U);
@@ -166,7 +170,14 @@ TEST(Metrics, HistogramsAreCumulativeAndEndAtInfinity) {
   EXPECT_EQ(bucket("+Inf"), 4);
   EXPECT_EQ(samples[name + "_count{pipeline=\"orders\"}"], 4);
   EXPECT_NEAR(samples[name + "_sum{pipeline=\"orders\"}"], 3600.0101, 1e-6);
-  EXPECT_EQ(families["penstock_stage_duration_seconds"].samples.size(), 4U * (20 + 1 + 2));
+  auto& stages = families["penstock_stage_duration_seconds"].samples;
+  for (const std::string stage : {"poll", "queue", "process", "write", "fence"}) {
+    EXPECT_EQ(stages["penstock_stage_duration_seconds_count{pipeline=\"orders\",stage=\"" + stage +
+                     "\"}"],
+              4)
+        << stage;
+  }
+  EXPECT_EQ(stages.size(), 5U * (20 + 1 + 2));
 }
 
 TEST(Metrics, LeaveOutWhatIsNotKnownYet) {

@@ -8,7 +8,13 @@ namespace {
 using namespace std::chrono_literals;
 
 Breaker make() {
-  return Breaker({.backoff_min = 10ms, .backoff_max = 100ms, .failures = 3, .after = 5s}, 1);
+  return Breaker({.backoff_min = 10ms,
+                  .backoff_max = 100ms,
+                  .configuration_max = 300ms,
+                  .refusal_max = 600ms,
+                  .failures = 3,
+                  .after = 5s},
+                 1);
 }
 
 TEST(Breaker, OpensOnceAfterFailuresInARow) {
@@ -44,6 +50,8 @@ TEST(Breaker, DelaysStayWithinTheirBounds) {
     static_cast<void>(breaker.failed(SteadyTime{}));
     EXPECT_LE(breaker.delay(), 100ms);
     EXPECT_LE(breaker.quick_delay(), 200ms);
+    EXPECT_LE(breaker.configuration_delay(), 300ms);
+    EXPECT_LE(breaker.refusal_delay(), 600ms);
   }
 }
 

@@ -2,12 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 namespace penstock::write {
 namespace {
 
 using namespace std::string_view_literals;
+
+std::shared_ptr<Chain> chain() {
+  return std::make_shared<Chain>(PartitionId{}, Epoch{1}, 0, nullptr);
+}
 
 TEST(StorableText, KeepsWhatPostgresqlCanHold) {
   EXPECT_EQ(storable_text("plain, ü, €, 😀"), "plain, ü, €, 😀");
@@ -25,7 +30,7 @@ TEST(StorableText, ReplacesEachByteThatItCannot) {
 }
 
 TEST(HeadersJson, KeepsOrderNullsAndBytes) {
-  RecordBatch batch(PartitionId{}, Epoch{1}, 0, 64);
+  RecordBatch batch(chain(), 0, 64);
   batch.add_record(0, 0, std::nullopt, "v");
   batch.add_header("a", "f");
   batch.add_header("b", "fo");
@@ -39,7 +44,7 @@ TEST(HeadersJson, KeepsOrderNullsAndBytes) {
 }
 
 TEST(HeadersJson, IsAnEmptyArrayWithoutHeaders) {
-  RecordBatch batch(PartitionId{}, Epoch{1}, 0, 64);
+  RecordBatch batch(chain(), 0, 64);
   batch.add_record(0, 0, std::nullopt, "v");
   EXPECT_EQ(headers_json(batch.record(0).headers()), "[]");
 }

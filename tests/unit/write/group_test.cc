@@ -2,93 +2,228 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 namespace penstock::write {
 namespace {
 
-// A batch of `rows` rows of four bytes whose shapes are `shapes` in turn, three rows each.
-std::unique_ptr<RowBatch> batch(std::int32_t partition, std::int64_t epoch, Offset from,
-                                std::uint32_t rows, std::vector<std::uint16_t> shapes = {0}) {
-  auto made = std::make_unique<RowBatch>();
-  made->source = std::make_unique<RecordBatch>(PartitionId{0, partition}, Epoch{epoch}, from, 64);
-  TableRows table;
-  for (std::uint16_t i = 0; i < shapes.size(); ++i) table.shapes.push_back({{shapes[i]}});
-  for (std::uint32_t row = 0; row < rows; ++row) {
-    if (row % 3 == 0) {
-      table.runs.push_back({row, static_cast<std::uint16_t>((row / 3) % shapes.size())});
+class TestPlan final : public Plan {
+ public:
+  using Plan::Plan;
+  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
+};
+
+// Columns 0 and 1 have no DEFAULT, columns 2 and 3 have one.
+std::shared_ptr<const Plan> make_plan() {
+  std::vector<Target> targets;
+  for (std::uint16_t number = 0; number < 2; ++number) {
+    Target target{.number = number, .table = {}};
+    for (int column = 0; column < 4; ++column) {
+      ColumnDescription description;
+      description.name = "c" + std::to_string(column);
+      description.has_default = column >= 2;
+      target.table.columns.push_back(std::move(description));
     }
-    table.rows.push_back({row, row * 4});
-    table.bytes.insert(table.bytes.end(), 4, static_cast<char>('a' + row));
-    made->source->add_record(from + row, 0, std::nullopt, "v");
+    targets.push_back(std::move(target));
   }
-  made->tables.push_back(std::move(table));
-  return made;
+  return std::make_shared<TestPlan>("p", std::vector<std::string>{"t"}, std::move(targets));
 }
 
-TEST(Group, AcceptsWhatFollowsInItsPartitionOnly) {
-  Group group;
-  group.batches.push_back(batch(0, 1, 0, 3));
-  EXPECT_TRUE(group.accepts(*batch(0, 1, 3, 3)));
-  EXPECT_FALSE(group.accepts(*batch(0, 1, 4, 3)));  // a gap
-  EXPECT_FALSE(group.accepts(*batch(0, 1, 0, 3)));  // again
-  EXPECT_FALSE(group.accepts(*batch(0, 2, 3, 3)));  // another claim
-  EXPECT_TRUE(group.accepts(*batch(1, 2, 9, 3)));
+// The rows of a table: which records have how many, four bytes each: two letters that name table
+// and record, and the number of the row.
+using Rows = std::map<std::uint32_t, int>;
+
+TableRows table_rows(const Plan& plan, std::size_t number, const Rows& rows,
+                     const std::vector<std::uint16_t>& shapes) {
+  TableRows table;
+  table.target = &plan.targets()[number];
+  for (const std::uint16_t column : shapes) table.shapes.push_back({{column}});
+  for (const auto& [record, count] : rows) {
+    for (int i = 0; i < count; ++i) {
+      const auto row = static_cast<std::uint32_t>(table.rows.size());
+      if (row % 3 == 0) {
+        table.runs.push_back({row, static_cast<std::uint16_t>((row / 3) % shapes.size())});
+      }
+      table.rows.push_back({record, row * 4});
+      const std::string text = {static_cast<char>('A' + number), static_cast<char>('a' + record),
+                                static_cast<char>('0' + i), ' '};
+      table.bytes.insert(table.bytes.end(), text.begin(), text.end());
+    }
+  }
+  return table;
 }
 
-TEST(Group, MovesEachPartitionOnceInSortedOrder) {
+class GroupTest : public testing::Test {
+ protected:
+  std::shared_ptr<Chain> chain(std::int32_t partition, std::int64_t epoch = 1) {
+    auto& chain = chains_[{partition, epoch}];
+    if (!chain) {
+      chain = std::make_shared<Chain>(PartitionId{0, partition}, Epoch{epoch}, 0, plan_);
+    }
+    return chain;
+  }
+  // A batch of `records` records, of which those of `first` have rows in the first table, and those
+  // of `second` in the second one.
+  Part part(std::int32_t partition, std::int64_t epoch, Offset from, std::uint32_t records,
+            const Rows& first, const Rows& second = {},
+            const std::vector<std::uint16_t>& shapes = {0}) {
+    auto batch = std::make_unique<RowBatch>();
+    batch->source = std::make_unique<RecordBatch>(chain(partition, epoch), from, 64);
+    for (std::uint32_t i = 0; i < records; ++i) {
+      batch->source->add_record(from + i, 0, std::nullopt, "v");
+    }
+    if (!first.empty()) batch->tables.push_back(table_rows(*plan_, 0, first, shapes));
+    if (!second.empty()) batch->tables.push_back(table_rows(*plan_, 1, second, shapes));
+    return Part(std::move(batch));
+  }
+  Part part(std::int32_t partition, std::int64_t epoch, Offset from, std::uint32_t records) {
+    Rows all;
+    for (std::uint32_t i = 0; i < records; ++i) all[i] = 1;
+    return part(partition, epoch, from, records, all);
+  }
+  static std::string text(const std::vector<Slice>& slices) {
+    std::string bytes;
+    for (const Slice& slice : slices) bytes += slice.bytes();
+    return bytes;
+  }
+
+  std::shared_ptr<const Plan> plan_ = make_plan();
+  std::map<std::pair<std::int32_t, std::int64_t>, std::shared_ptr<Chain>> chains_;
+  StatementColumns columns_;
+};
+
+TEST_F(GroupTest, AcceptsWhatFollowsInItsChainOnly) {
   Group group;
-  group.batches.push_back(batch(2, 5, 0, 3));
-  group.batches.push_back(batch(1, 4, 10, 3));
-  group.batches.push_back(batch(2, 5, 3, 2));
-  group.index();
+  group.parts.push_back(part(0, 1, 0, 3));
+  EXPECT_TRUE(group.accepts(part(0, 1, 3, 3)));
+  EXPECT_FALSE(group.accepts(part(0, 1, 4, 3)));  // a gap
+  EXPECT_FALSE(group.accepts(part(0, 1, 0, 3)));  // again
+  EXPECT_FALSE(group.accepts(part(0, 2, 3, 3)));  // another claim
+  EXPECT_TRUE(group.accepts(part(1, 2, 9, 3)));
+}
+
+TEST_F(GroupTest, AcceptsNothingBehindAPartThatEndsWithinItsBatch) {
+  Group group;
+  group.parts.push_back(part(0, 1, 0, 3));
+  group.parts.back().end = 2;
+  EXPECT_EQ(group.parts.back().range(), (OffsetRange{0, 2}));
+  EXPECT_FALSE(group.accepts(part(0, 1, 3, 3)));
+}
+
+TEST_F(GroupTest, AcceptsBatchesOfOnePlanOnly) {
+  Group group;
+  group.parts.push_back(part(0, 1, 0, 3));
+  plan_ = make_plan();
+  EXPECT_FALSE(group.accepts(part(1, 1, 0, 3)));
+}
+
+TEST_F(GroupTest, MovesEachPartitionOnceInSortedOrder) {
+  Group group;
+  group.parts.push_back(part(2, 5, 0, 3));
+  group.parts.push_back(part(1, 4, 10, 3));
+  group.parts.push_back(part(2, 5, 3, 2));
+  group.index(columns_);
   ASSERT_EQ(group.advances().size(), 2U);
-  EXPECT_EQ(group.advances()[0].partition.partition, 1);
+  EXPECT_EQ(group.advances()[0].chain, chain(1, 4));
   EXPECT_EQ(group.advances()[0].range, (OffsetRange{10, 13}));
-  EXPECT_EQ(group.advances()[1].epoch, Epoch{5});
+  EXPECT_EQ(group.advances()[1].chain, chain(2, 5));
   EXPECT_EQ(group.advances()[1].range, (OffsetRange{0, 5}));
 }
 
-TEST(Group, CountsStatementsAcrossBatches) {
+TEST_F(GroupTest, CountsStatementsAcrossBatches) {
   Group group;
-  group.batches.push_back(batch(0, 1, 0, 9, {0, 1}));  // 0 1 0
-  group.batches.push_back(batch(1, 1, 0, 3, {0}));     // joins the last run
-  group.index();
-  EXPECT_EQ(group.rows(), 12U);
+  const Rows nine{{0, 1}, {1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}, {7, 1}, {8, 1}};
+  group.parts.push_back(part(0, 1, 0, 9, nine, {}, {2, 3}));           // 2 3 2
+  group.parts.push_back(part(1, 1, 0, 3, {{0, 1}, {1, 1}}, {}, {2}));  // joins the last run
+  group.index(columns_);
+  EXPECT_EQ(group.rows(), 11U);
   EXPECT_EQ(group.statements(), 3U);
 }
 
-TEST(Group, CutsAnyRunOfRows) {
+TEST_F(GroupTest, RowsThatLackAColumnWithoutADefaultGoInOneStatement) {
   Group group;
-  group.batches.push_back(batch(0, 1, 0, 7, {0, 1}));
-  group.batches.push_back(batch(1, 1, 0, 2));
-  group.index();
-  for (std::size_t from = 0; from <= group.rows(); ++from) {
-    for (std::size_t to = from; to <= group.rows(); ++to) {
-      std::size_t next = from;
-      std::string bytes;
-      for (const Slice& slice : group.cut(from, to)) {
-        EXPECT_EQ(slice.number, next);
-        EXPECT_EQ(slice.bytes().size(), slice.count * 4U);
-        next += slice.count;
-        bytes += slice.bytes();
-      }
-      EXPECT_EQ(next, to);
+  group.parts.push_back(part(0, 1, 0, 6, {{0, 3}, {1, 3}}, {}, {0, 1}));
+  group.index(columns_);
+  EXPECT_EQ(group.statements(), 1U);
+  ASSERT_EQ(group.slices().size(), 2U);
+  for (const Slice& slice : group.slices()) {
+    EXPECT_EQ(*slice.columns, (StatementColumns::List{0, 1}));
+    EXPECT_TRUE(slice.is_narrow());
+  }
+  // A statement that named both columns names both for the next transaction, too.
+  group.parts.clear();
+  group.parts.push_back(part(0, 1, 6, 3));
+  group.index(columns_);
+  EXPECT_EQ(*group.slices()[0].columns, (StatementColumns::List{0, 1}));
+}
+
+TEST_F(GroupTest, GoesThroughOneTableAfterTheOther) {
+  Group group;
+  group.parts.push_back(part(0, 1, 0, 3, {{0, 1}, {2, 2}}, {{0, 1}, {1, 1}}));
+  group.parts.push_back(part(1, 1, 0, 2, {{1, 1}}, {{0, 2}}));
+  group.index(columns_);
+  EXPECT_EQ(group.rows(), 8U);
+  EXPECT_EQ(group.statements(), 2U);
+  EXPECT_EQ(text({group.slices().begin(), group.slices().end()}),
+            "Aa0 Ac0 Ac1 Ab0 "
+            "Ba0 Bb0 Ba0 Ba1 ");
+}
+
+TEST_F(GroupTest, NumbersTheRecordsThatHaveRows) {
+  Group group;
+  group.parts.push_back(part(0, 1, 0, 5, {{1, 1}, {3, 2}}, {{2, 1}, {3, 1}}));
+  group.parts.push_back(part(1, 1, 0, 3, {{2, 1}}));
+  group.index(columns_);
+  ASSERT_EQ(group.records(), 4U);
+  const std::vector<RecordPlace> places{{0, 1}, {0, 2}, {0, 3}, {1, 2}};
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(group.place(i), places[i]);
+    EXPECT_EQ(group.number(places[i]), i);
+  }
+}
+
+TEST_F(GroupTest, CutsAnyRunOfRecordsWithAllOfTheirRows) {
+  Group group;
+  group.parts.push_back(
+      part(0, 1, 0, 6, {{0, 1}, {1, 3}, {2, 2}, {5, 1}}, {{1, 1}, {3, 4}}, {2, 3}));
+  group.parts.push_back(part(1, 1, 0, 4, {{1, 1}, {2, 2}}, {{2, 1}, {3, 1}}));
+  group.index(columns_);
+  ASSERT_EQ(group.records(), 8U);
+  for (std::size_t from = 0; from <= group.records(); ++from) {
+    for (std::size_t to = from; to <= group.records(); ++to) {
       std::string expected;
-      for (std::size_t row = from; row < to; ++row) {
-        expected.append(4, static_cast<char>('a' + (row < 7 ? row : row - 7)));
+      for (const Slice& slice : group.slices()) {
+        for (std::uint32_t row = slice.first; row < slice.first + slice.count; ++row) {
+          const std::size_t record = group.number(slice.place(row));
+          if (record >= from && record < to) expected += slice.rows->tuple(row);
+        }
       }
-      EXPECT_EQ(bytes, expected);
+      EXPECT_EQ(text(group.cut(from, to)), expected) << from << " to " << to;
     }
   }
 }
 
-TEST(Group, OfBatchesWithoutRowsStillMovesPositions) {
+TEST_F(GroupTest, APartHasTheRowsOfItsRecordsOnly) {
   Group group;
-  group.batches.push_back(batch(0, 1, 0, 0));
-  group.batches.back()->source->extend_to(5);
-  group.index();
+  group.parts.push_back(part(0, 1, 10, 4, {{0, 1}, {1, 2}, {3, 1}}, {{1, 1}, {2, 1}}));
+  group.parts[0].first = 1;
+  group.parts[0].end = 3;
+  group.index(columns_);
+  EXPECT_EQ(group.parts[0].rows(), 4U);
+  EXPECT_EQ(text({group.slices().begin(), group.slices().end()}), "Ab0 Ab1 Bb0 Bc0 ");
+  EXPECT_EQ(group.advances()[0].range, (OffsetRange{11, 13}));
+  EXPECT_EQ(group.records(), 2U);
+  EXPECT_EQ(text(group.cut(0, 1)), "Ab0 Ab1 Bb0 ");
+}
+
+TEST_F(GroupTest, OfBatchesWithoutRowsStillMovesPositions) {
+  Group group;
+  group.parts.push_back(part(0, 1, 0, 0, {}));
+  group.parts.back().batch->source->extend_to(5);
+  group.index(columns_);
   EXPECT_EQ(group.rows(), 0U);
+  EXPECT_EQ(group.records(), 0U);
   EXPECT_TRUE(group.slices().empty());
   ASSERT_EQ(group.advances().size(), 1U);
   EXPECT_EQ(group.advances()[0].range.to, 5);

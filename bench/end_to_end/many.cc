@@ -1,0 +1,234 @@
+// ./dev bench many: many pipelines, or one of many partitions, in one process on one database.
+//
+// What it takes to have them (claims, connections, threads, memory, CPU while nothing comes) and
+// how fast they are together. Real Kafka and PostgreSQL; PostgreSQL with its default of 100
+// connections.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <format>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "end_to_end/bench_support.h"
+#include "harness/child_process.h"
+#include "harness/kafka_admin.h"
+#include "harness/local_kafka.h"
+#include "harness/local_postgres.h"
+#include "harness/order_producer.h"
+#include "harness/serve_process.h"
+#include "harness/sql.h"
+#include "harness/temporary_directory.h"
+
+namespace penstock::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Options {
+  int pipelines = 50;
+  int partitions = 4;  // of each pipeline's topic
+  std::int64_t records = 2'000'000;
+  int idle_seconds = 10;
+  bool json = false;
+  std::string penstock = sibling("../penstock");
+};
+
+struct Figures {
+  double claimed_s = 0;
+  std::int64_t connections = 0;
+  std::int64_t threads = 0;
+  double rss_mb = 0;
+  double idle_cpu = 0;  // of one core
+  double rows_per_second = 0;
+};
+
+struct Stand {
+  const Options& options;
+  harness::LocalKafka& kafka;
+  harness::LocalPostgres& postgres;
+  harness::Sql& sql;
+  harness::TemporaryDirectory& directory;
+};
+
+// A line such as "Threads:  12" of /proc/PID/status.
+std::int64_t status_of(pid_t pid, const std::string& field) {
+  std::ifstream status(std::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field + ":")) return std::atoll(line.c_str() + field.size() + 1);
+  }
+  give_up("the process is gone");
+}
+
+std::string config(const Stand& stand) {
+  std::string text = "pipelines:\n";
+  for (int i = 0; i < stand.options.pipelines; ++i) {
+    text += std::format(R"(  - name: many-{0}
+    source:
+      topics: [many-{0}]
+      group: many-{0}
+      kafka: {{bootstrap.servers: "{1}"}}
+    compute: {{let: {{total: double(msg.quantity) * msg.unit_price}}}}
+    sink:
+      postgres: "{2}"
+      target:
+        table: many_{0}
+        columns: {{id: msg.id, customer: msg.customer, total: total, placed_at: timestamp(msg.placed_at)}}
+)",
+                        i, stand.kafka.bootstrap_servers(), stand.postgres.conninfo("bench"));
+  }
+  return text + "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nlog: {format: json}\n";
+}
+
+harness::ServeOptions serve_options(const Stand& stand) {
+  return {.program = stand.options.penstock,
+          .directory = stand.directory.path(),
+          .name = "many",
+          .config = config(stand),
+          .environment = {}};
+}
+
+void prepare(const Stand& stand) {
+  for (int i = 0; i < stand.options.pipelines; ++i) {
+    need(harness::create_topic(stand.kafka.bootstrap_servers(), std::format("many-{}", i),
+                               stand.options.partitions));
+    need(stand.sql.execute(
+        std::format("CREATE TABLE many_{} (id bigint PRIMARY KEY, customer text, total double "
+                    "precision, placed_at timestamptz)",
+                    i)));
+  }
+  need(stand.sql.execute("CHECKPOINT"));
+}
+
+// All partitions claimed, nothing to read.
+void measure_idle(const Stand& stand, Figures& figures) {
+  const int claims = stand.options.pipelines * stand.options.partitions;
+  const auto begin = std::chrono::steady_clock::now();
+  auto serve = need(harness::ServeProcess::spawn(serve_options(stand)));
+  while (need(stand.sql.number("SELECT count(*) FROM penstock.offsets WHERE owner <> ''")) <
+         claims) {
+    if (std::chrono::steady_clock::now() > begin + 300s) give_up("not everything was claimed");
+    std::this_thread::sleep_for(50ms);
+  }
+  figures.claimed_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::this_thread::sleep_for(5s);  // what a start leaves behind settles
+  const pid_t pid = serve.process().pid();
+  const double cpu = harness::cpu_seconds_of(pid);
+  const auto from = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(std::chrono::seconds(stand.options.idle_seconds));
+  figures.idle_cpu = (harness::cpu_seconds_of(pid) - cpu) /
+                     std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+  figures.connections = need(stand.sql.number(
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'penstock%'"));
+  figures.threads = status_of(pid, "Threads");
+  figures.rss_mb = static_cast<double>(status_of(pid, "VmRSS")) / 1024.0;
+  serve.stop();
+}
+
+std::int64_t produce(const Stand& stand) {
+  std::int64_t produced = 0;
+  for (int i = 0; i < stand.options.pipelines; ++i) {
+    const std::int64_t share = stand.options.records / stand.options.pipelines;
+    auto producer = need(harness::OrderProducer::start(
+        {.bootstrap_servers = stand.kafka.bootstrap_servers(),
+         .topic = std::format("many-{}", i),
+         .stream = {.partitions = stand.options.partitions, .seed = 1, .bad_one_in = 0},
+         .records = share,
+         .rate = 0,
+         .compression = "lz4"}));
+    need(producer->wait());
+    produced += share;
+  }
+  return produced;
+}
+
+// From the first commit to the last, over all tables.
+void measure_throughput(const Stand& stand, Figures& figures) {
+  const std::int64_t records = produce(stand);
+  auto serve = need(harness::ServeProcess::spawn(serve_options(stand)));
+  std::string commits;
+  std::string counts;
+  for (int i = 0; i < stand.options.pipelines; ++i) {
+    commits += std::format("{}SELECT count(*) AS n, xmin FROM many_{} GROUP BY xmin",
+                           commits.empty() ? "" : " UNION ALL ", i);
+    counts += std::format("{}(SELECT count(*) FROM many_{})", counts.empty() ? "" : " + ", i);
+  }
+  const auto deadline = std::chrono::steady_clock::now() + 600s;
+  while (need(stand.sql.number("SELECT coalesce(sum(n_tup_ins), 0)::bigint FROM "
+                               "pg_stat_user_tables WHERE relname LIKE 'many\\_%'")) < records ||
+         need(stand.sql.number("SELECT " + counts)) < records) {
+    if (std::chrono::steady_clock::now() > deadline) give_up("the records did not arrive");
+    std::this_thread::sleep_for(100ms);
+  }
+  const auto rows = need(stand.sql.query(std::format(
+      "SELECT sum(n), (array_agg(n ORDER BY at))[1], extract(epoch FROM max(at) - min(at)) FROM "
+      "(SELECT n, pg_xact_commit_timestamp(xmin) AS at FROM ({}) AS c) AS t",
+      commits)));
+  const auto number = [&](std::size_t column) { return std::atof(rows[0][column]->c_str()); };
+  if (number(0) != static_cast<double>(records)) give_up("the rows are not the records");
+  figures.rows_per_second = (number(0) - number(1)) / number(2);
+  serve.stop();
+}
+
+int run(const Options& options) {
+  const auto kafka = need(harness::LocalKafka::start({.kit = {}, .settings = {}}));
+  const auto postgres = need(harness::LocalPostgres::start({.settings = {
+                                                                {"max_connections", "100"},
+                                                                {"max_wal_size", "8GB"},
+                                                                {"track_commit_timestamp", "on"},
+                                                            }}));
+  need(postgres->create_database("bench"));
+  auto sql = need(harness::Sql::connect(postgres->conninfo("bench")));
+  auto directory = need(harness::TemporaryDirectory::make("penstock-many"));
+  migrate(options.penstock, postgres->conninfo("bench"), kafka->bootstrap_servers(),
+          directory.path());
+  const Stand stand{options, *kafka, *postgres, sql, directory};
+  prepare(stand);
+  Figures figures;
+  measure_idle(stand, figures);
+  measure_throughput(stand, figures);
+  std::printf(
+      "%d pipelines of %d partitions in one process, on one database, %u CPUs for everything\n"
+      "  all claimed after      %8.1f s\n  connections            %8lld\n"
+      "  threads                %8lld\n  resident, idle         %8.0f MB\n"
+      "  CPU, idle              %8.1f %% of a core\n  rows/s, %lld records %9.0f\n",
+      options.pipelines, options.partitions, std::thread::hardware_concurrency(), figures.claimed_s,
+      static_cast<long long>(figures.connections), static_cast<long long>(figures.threads),
+      figures.rss_mb, figures.idle_cpu * 100, static_cast<long long>(options.records),
+      figures.rows_per_second);
+  if (options.json) {
+    std::printf(
+        "%s\n",
+        std::format(R"({{"pipelines":{},"partitions":{},"claimed_s":{:.2f},"connections":{},)"
+                    R"("threads":{},"rss_mb":{:.0f},"idle_cpu":{:.4f},"rows_per_second":{:.0f}}})",
+                    options.pipelines, options.partitions, figures.claimed_s, figures.connections,
+                    figures.threads, figures.rss_mb, figures.idle_cpu, figures.rows_per_second)
+            .c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace penstock::bench
+
+int main(int argc, char** argv) {
+  penstock::bench::Options options;
+  CLI::App app("Many pipelines, or one of many partitions, in one process on one database");
+  app.add_option("--pipelines", options.pipelines)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--partitions", options.partitions, "of each pipeline's topic")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--records", options.records, "in sum, for the throughput")->capture_default_str();
+  app.add_option("--idle-seconds", options.idle_seconds, "for how long idleness is watched")
+      ->capture_default_str();
+  app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
+  app.add_flag("--json", options.json, "the last line is one JSON object");
+  CLI11_PARSE(app, argc, argv);
+  return penstock::bench::run(options);
+}

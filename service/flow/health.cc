@@ -1,0 +1,154 @@
+#include "flow/health.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/log.h"
+
+namespace penstock::flow {
+namespace {
+
+std::string_view event_of(Stall::Kind kind) {
+  switch (kind) {
+    case Stall::Kind::away:
+      return "database_away";
+    case Stall::Kind::waits:
+      return "database_lets_wait";
+    case Stall::Kind::configuration:
+      return "paused_by_configuration_error";
+  }
+  return "database_away";
+}
+
+}  // namespace
+
+bool Health::pause(std::string_view reason) {
+  const MutexLock lock(mutex_);
+  if (paused_by_user_ && pause_reason_ == reason) return false;
+  paused_by_user_ = true;
+  pause_reason_ = reason;
+  return true;
+}
+
+void Health::resume() {
+  const MutexLock lock(mutex_);
+  paused_by_user_ = false;
+  pause_reason_.clear();
+}
+
+void Health::begin_drain() {
+  const MutexLock lock(mutex_);
+  ++drains_;
+}
+
+void Health::end_drain() {
+  const MutexLock lock(mutex_);
+  --drains_;
+}
+
+void Health::begin_close() {
+  const MutexLock lock(mutex_);
+  closing_ = true;
+}
+
+void Health::set_stopped() {
+  const MutexLock lock(mutex_);
+  stopped_ = true;
+}
+
+// One line of the log when the first lane stalls and when the last one is free again, or when it is
+// another kind of trouble: not one for each try.
+void Health::set_stall(std::uint16_t lane, const std::optional<Stall>& stall) {
+  const MutexLock lock(mutex_);
+  if (!stall) {
+    if (stalls_.erase(lane) > 0 && stalls_.empty()) {
+      log(LogLevel::info, "database_back", {{"pipeline", pipeline_}});
+    }
+    return;
+  }
+  const bool is_news = std::ranges::none_of(
+      stalls_, [&](const auto& entry) { return entry.second.kind == stall->kind; });
+  stalls_[lane] = *stall;
+  last_error_ = stall->error.to_string();
+  last_error_at_ = system_clock().system_now();
+  if (is_news) {
+    log(LogLevel::error, event_of(stall->kind), {{"pipeline", pipeline_}, {"error", last_error_}});
+  }
+}
+
+std::string Health::stall_reason(std::uint16_t lane) const {
+  const MutexLock lock(mutex_);
+  const auto found = stalls_.find(lane);
+  return found == stalls_.end() ? std::string() : found->second.error.to_string();
+}
+
+bool Health::database_unusable() const {
+  const MutexLock lock(mutex_);
+  return std::ranges::any_of(
+      stalls_, [](const auto& entry) { return entry.second.kind != Stall::Kind::waits; });
+}
+
+void Health::set_error(std::string message) {
+  log(LogLevel::error, "pipeline_error", {{"pipeline", pipeline_}, {"error", message}});
+  const MutexLock lock(mutex_);
+  last_error_ = std::move(message);
+  last_error_at_ = system_clock().system_now();
+}
+
+// A wrong configuration before a database that is away before one that lets us wait: what needs a
+// person most comes first.
+const Stall* Health::worst_stall() const {
+  const Stall* worst = nullptr;
+  const auto rank = [](Stall::Kind kind) {
+    return kind == Stall::Kind::configuration ? 2 : kind == Stall::Kind::away ? 1 : 0;
+  };
+  for (const auto& [lane, stall] : stalls_) {
+    if (worst == nullptr || rank(stall.kind) > rank(worst->kind)) worst = &stall;
+  }
+  return worst;
+}
+
+// What matters most to whoever looks comes first.
+void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_error,
+                  const std::optional<Error>& fatal) const {
+  const auto all_have = [&partitions = snapshot.partitions](std::string PartitionStatus::* reason) {
+    return !partitions.empty() && std::ranges::none_of(partitions, &std::string::empty, reason);
+  };
+  const MutexLock lock(mutex_);
+  const Stall* const stall = worst_stall();
+  const bool is_away = stall != nullptr && stall->kind == Stall::Kind::away;
+  snapshot.last_error = last_error_;
+  snapshot.last_error_at = last_error_at_;
+  snapshot.paused_by_user = paused_by_user_;
+  snapshot.breaker_open = is_away;
+  snapshot.database_reachable = !is_away;
+
+  const auto decide = [&snapshot](PipelineState state, std::string reason) {
+    snapshot.state = state;
+    snapshot.state_reason = std::move(reason);
+  };
+  if (stopped_) {
+    decide(PipelineState::stopped, {});
+  } else if (fatal) {
+    decide(PipelineState::failed, fatal->to_string());
+  } else if (closing_ || drains_ > 0) {
+    decide(PipelineState::draining, closing_ ? "shutting down" : "asked to drain");
+  } else if (stall != nullptr && stall->kind == Stall::Kind::configuration) {
+    decide(PipelineState::paused, stall->error.to_string());
+  } else if (paused_by_user_) {
+    decide(PipelineState::paused, pause_reason_);
+  } else if (is_away) {
+    decide(PipelineState::backoff, stall->error.to_string());
+  } else if (all_have(&PartitionStatus::blocked_reason)) {
+    decide(PipelineState::failed, snapshot.partitions.front().blocked_reason);
+  } else if (all_have(&PartitionStatus::waiting_reason)) {
+    decide(stall == nullptr ? PipelineState::starting : PipelineState::backoff,
+           snapshot.partitions.front().waiting_reason);
+  } else if (!snapshot.group_joined) {
+    decide(PipelineState::starting, kafka_error ? kafka_error->to_string() : "joining the group");
+  } else {
+    decide(PipelineState::running, stall == nullptr ? std::string() : stall->error.to_string());
+  }
+}
+
+}  // namespace penstock::flow

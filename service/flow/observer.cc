@@ -1,0 +1,122 @@
+#include "flow/observer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/log.h"
+
+namespace penstock::flow {
+namespace {
+
+std::chrono::microseconds between(SteadyTime begin, SteadyTime end) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(end - begin);
+}
+
+}  // namespace
+
+Observer::Observer(const plan::CompiledPlan& plan, const std::string& group,
+                   const std::string& client, telemetry::Tracer& tracer)
+    : tracer_(tracer) {
+  const TableDescription& table = plan.targets().front().table;
+  for (const std::string& topic : plan.topics()) {
+    trace_targets_.push_back(std::make_shared<telemetry::TraceTarget>(
+        telemetry::TraceTarget{.pipeline = plan.pipeline(),
+                               .topic = topic,
+                               .group = group,
+                               .client_id = client,
+                               .table = table.schema + "." + table.name,
+                               .database = plan.server().database,
+                               .server_address = plan.server().host,
+                               .server_port = plan.server().port}));
+  }
+}
+
+void Observer::committed(std::span<const std::unique_ptr<RowBatch>> batches,
+                         const CommitStats& stats) {
+  rows_committed_.add(stats.rows);
+  dead_letters_committed_.add(stats.dead_letters);
+  transactions_committed_.add();
+  if (stats.by_copy) transactions_by_copy_.add();
+  rejects_by_stage_[static_cast<std::size_t>(Stage::write)].add(stats.refused_rows);
+  write_latency_.record(between(stats.begin, stats.end));
+  if (stats.fence.count() > 0) fence_latency_.record(stats.fence);
+
+  const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  system_clock().system_now().time_since_epoch())
+                                  .count();
+  LatencyHistogram::Snapshot latencies;
+  for (const std::unique_ptr<RowBatch>& batch : batches) {
+    const RecordBatch& source = *batch->source;
+    for (std::size_t i = 0; i < source.size(); ++i) {
+      if (source.timestamp_ms(i) < 0) continue;
+      const std::int64_t us = std::max<std::int64_t>(0, now_ms - source.timestamp_ms(i)) * 1000;
+      ++latencies.counts[LatencyHistogram::bucket_of(us)];
+      latencies.sum_us += static_cast<std::uint64_t>(us);
+    }
+    records_filtered_.add(batch->filtered);
+    for (const Reject& reject : batch->rejects) {
+      if (reject.stage != Stage::write) {
+        rejects_by_stage_[static_cast<std::size_t>(reject.stage)].add();
+      }
+    }
+    log_rejects(*batch);
+    if (tracer_.enabled()) batch->chain()->set_last_span(trace(*batch, stats));
+  }
+  end_to_end_latency_.add(latencies);
+}
+
+void Observer::log_rejects(const RowBatch& batch) const {
+  if (batch.rejects.empty()) return;
+  const Reject& first = batch.rejects.front();
+  const Plan& plan = *batch.chain()->plan;
+  log(LogLevel::warning, "records_rejected",
+      {{"pipeline", plan.pipeline()},
+       {"topic", plan.topic(batch.partition().topic)},
+       {"partition", batch.partition().partition},
+       {"offset", batch.source->record(first.record).offset},
+       {"stage", to_string(first.stage)},
+       {"reason", first.reason},
+       {"rejected", batch.rejects.size()}});
+}
+
+TraceLink Observer::trace(const RowBatch& batch, const CommitStats& stats) {
+  return tracer_.record_batch({.target = trace_targets_[batch.partition().topic],
+                               .partition = batch.partition().partition,
+                               .epoch = batch.epoch(),
+                               .range = batch.range(),
+                               .records = static_cast<std::int64_t>(batch.source->size()),
+                               .bytes = static_cast<std::int64_t>(batch.source->used_bytes()),
+                               .rows = static_cast<std::int64_t>(batch.row_count()),
+                               .dead_letters = static_cast<std::int64_t>(batch.rejects.size()),
+                               .by_copy = stats.by_copy,
+                               .transaction_rows = static_cast<std::int64_t>(stats.rows),
+                               .trace = batch.source->trace});
+}
+
+void Observer::mirrored(const Chain& chain, Offset offset, SteadyTime begin, SteadyTime end,
+                        const std::string& error) {
+  if (!tracer_.enabled()) return;
+  tracer_.record_mirror(chain.last_span(), {.target = trace_targets_[chain.partition.topic],
+                                            .partition = chain.partition.partition,
+                                            .offset = offset,
+                                            .begin = begin,
+                                            .end = end,
+                                            .error = error});
+}
+
+void Observer::fill(PipelineSnapshot& snapshot) const {
+  PipelineCounters& counters = snapshot.counters;
+  counters.records_filtered = records_filtered_.value();
+  counters.rows_committed = rows_committed_.value();
+  counters.dead_letters_committed = dead_letters_committed_.value();
+  counters.transactions_committed = transactions_committed_.value();
+  counters.transactions_by_copy = transactions_by_copy_.value();
+  for (std::size_t i = 0; i < rejects_by_stage_.size(); ++i) {
+    counters.rejects_by_stage[i] = rejects_by_stage_[i].value();
+  }
+  snapshot.write_latency = write_latency_.snapshot();
+  snapshot.fence_latency = fence_latency_.snapshot();
+  snapshot.end_to_end_latency = end_to_end_latency_.snapshot();
+}
+
+}  // namespace penstock::flow

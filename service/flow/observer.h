@@ -1,0 +1,54 @@
+// Observer: what people see of a pipeline's work: counters, latencies, traces and log lines.
+//
+// Place: the flow tells it what was committed or mirrored; the snapshot and the metrics
+// read it. Nothing that records pass through waits for it. Threads: everything may be called from
+// any thread.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/pipeline_status.h"
+#include "core/stages.h"
+#include "core/stats.h"
+#include "plan/compiled_plan.h"
+#include "telemetry/tracing.h"
+
+namespace penstock::flow {
+
+class Observer {
+ public:
+  // `tracer` outlives it. `client` names this process to people.
+  Observer(const plan::CompiledPlan& plan, const std::string& group, const std::string& client,
+           telemetry::Tracer& tracer);
+
+  void committed(std::span<const std::unique_ptr<RowBatch>> batches, const CommitStats& stats);
+  void mirrored(const Chain& chain, Offset offset, SteadyTime begin, SteadyTime end,
+                const std::string& error);
+
+  // The counters and latencies that are known here.
+  void fill(PipelineSnapshot& snapshot) const;
+
+ private:
+  void log_rejects(const RowBatch& batch) const;
+  TraceLink trace(const RowBatch& batch, const CommitStats& stats);
+
+  telemetry::Tracer& tracer_;
+  std::vector<std::shared_ptr<const telemetry::TraceTarget>> trace_targets_;  // by TopicIndex
+
+  Counter records_filtered_;
+  Counter rows_committed_;
+  Counter dead_letters_committed_;
+  Counter transactions_committed_;
+  Counter transactions_by_copy_;
+  std::array<Counter, 4> rejects_by_stage_;
+  LatencyHistogram write_latency_;
+  LatencyHistogram fence_latency_;
+  LatencyHistogram end_to_end_latency_;
+};
+
+}  // namespace penstock::flow

@@ -1,0 +1,69 @@
+// What is asked when partitions are to be claimed: the cluster for its facts, the ClaimStore for
+// the claims. The part of a claim that waits.
+//
+// Threads: one job of the Executor at a time; it touches nothing of the consumer's.
+// Failure: a value for each partition; an exception of the ClaimStore is one, too.
+// Private to ingest/.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/claim.h"
+#include "core/error.h"
+#include "ingest/consumer.h"
+
+struct rd_kafka_s;
+
+namespace penstock::ingest {
+
+struct ClaimWish {
+  PartitionId id;
+  std::string topic;
+  std::uint64_t number = 0;  // Partition::number
+};
+
+struct ClaimOutcome {
+  PartitionId id;
+  std::uint64_t number = 0;
+  ClaimAnswer answer;   // when there is no failure
+  std::string failure;  // not empty: nothing was claimed, or it is not known; ask again
+};
+
+class Claimer {
+ public:
+  Claimer(std::shared_ptr<rd_kafka_s> kafka, StartAt start_at, ClaimStore& store,
+          std::function<bool(const std::function<void()>& call)> entrance)
+      : kafka_(std::move(kafka)),
+        start_at_(start_at),
+        store_(store),
+        entrance_(std::move(entrance)) {}
+
+  // One outcome for each wish.
+  [[nodiscard]] std::vector<ClaimOutcome> claim(const std::vector<ClaimWish>& wishes,
+                                                const std::stop_token& stop);
+
+ private:
+  struct Asked {
+    const ClaimWish* wish;
+    ClaimRequest request;
+  };
+
+  [[nodiscard]] std::vector<Asked> requests_for(const std::vector<ClaimWish>& wishes);
+  [[nodiscard]] std::vector<Result<Offset>> initial_offsets(const std::vector<Asked>& asked);
+  [[nodiscard]] Result<std::vector<ClaimAnswer>> ask(const std::vector<Asked>& asked,
+                                                     const std::stop_token& stop);
+
+  const std::shared_ptr<rd_kafka_s> kafka_;
+  const StartAt start_at_;
+  ClaimStore& store_;
+  const std::function<bool(const std::function<void()>& call)> entrance_;
+  std::string cluster_id_;
+};
+
+}  // namespace penstock::ingest

@@ -1,0 +1,260 @@
+// Assignment's claims: asked for by a job, taken in here, and what goes wrong with a partition.
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "core/log.h"
+#include "ingest/assignment.h"
+#include "kafka/cluster_facts.h"
+
+namespace penstock::ingest {
+namespace {
+
+// librdkafka's main thread answers a seek at once, without a broker.
+constexpr std::chrono::milliseconds kSeekTimeout(1000);
+constexpr std::chrono::milliseconds kQuestionTimeout(1000);
+
+kafka::PartitionList list_of(const std::vector<Partition*>& partitions) {
+  kafka::PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const Partition* partition : partitions) {
+    rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(),
+                                      partition->id.partition);
+  }
+  return list;
+}
+
+std::string place_of(const Partition& partition) {
+  return partition.topic + "[" + std::to_string(partition.id.partition) + "]";
+}
+
+std::string outside_log(const std::string& place, Offset position, const std::string& log_range,
+                        const std::string& kafka_says) {
+  return "position " + std::to_string(position) + " is not in the log of " + place + log_range +
+         ": records were deleted before they were read, or the log is not the one that the "
+         "position belongs to. To go on elsewhere, stop this pipeline everywhere, set "
+         "next_offset in penstock.offsets, and start it again" +
+         (kafka_says.empty() ? std::string() : " (Kafka: " + kafka_says + ")");
+}
+
+}  // namespace
+
+// ---- Claims -------------------------------------------------------------------------------------
+
+void Assignment::claim(const Due& due) {
+  std::vector<ClaimWish> wishes;
+  for (Partition* partition : due) {
+    // With a foreign owner and no word from the group, being a member for this long must do.
+    partition->awaits_group = false;
+    partition->claiming = true;
+    wishes.push_back({partition->id, partition->topic, partition->number});
+  }
+  claiming_ = true;
+  claim_stop_ = {};
+  jobs_.start(Jobs::Kind::asking,
+              [this, claimer = claimer_, wishes = std::move(wishes), post = jobs_.poster(),
+               mine = claim_stop_](const std::stop_token& stop) mutable {
+                const std::stop_callback both(stop, [&mine] { mine.request_stop(); });
+                std::vector<ClaimOutcome> outcomes;
+                try {
+                  outcomes = claimer->claim(wishes, mine.get_token());
+                } catch (const std::exception& error) {
+                  outcomes.clear();
+                  for (const ClaimWish& wish : wishes) {
+                    outcomes.push_back({wish.id, wish.number, {}, error.what()});
+                  }
+                }
+                post([this, outcomes = std::move(outcomes)] { take_outcomes(outcomes); });
+              });
+}
+
+void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
+  claiming_ = false;
+  next_due_ = {};
+  if (leaving_) return;
+  Due granted;
+  for (const ClaimOutcome& outcome : outcomes) {
+    Partition* partition = find(outcome.id);
+    // It was revoked meanwhile, and maybe assigned again: whoever owns it now claims it anew.
+    if (partition == nullptr || partition->number != outcome.number) continue;
+    partition->claiming = false;
+    if (partition->phase != Phase::waiting) continue;
+    if (!outcome.failure.empty() && claim_stop_.stop_requested()) {
+      partition->not_before = {};  // it was our doing: again at once, without what went away
+    } else if (!outcome.failure.empty()) {
+      stats_.claim_failures.add();
+      retry_claim(*partition, outcome.failure);
+    } else if (!outcome.answer.refused_reason.empty()) {
+      block(*partition, outcome.answer.refused_reason);
+    } else if (!outcome.answer.waiting_reason.empty()) {
+      retry_claim(*partition, outcome.answer.waiting_reason);
+    } else if (accept(*partition, outcome.answer)) {
+      granted.push_back(partition);
+    }
+  }
+  if (!granted.empty()) seek(granted);
+}
+
+bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
+  auto chain =
+      std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, around_.plan);
+  try {
+    around_.events.claimed(chain);
+  } catch (const std::exception& error) {
+    chain->end(ChainEnd::stopped);
+    report_({ErrorKind::internal,
+             std::string("a claim could not be taken in: ") + error.what(),
+             {},
+             {}});
+    retry_claim(partition, error.what());
+    return false;
+  }
+  partition.chain = chain;
+  partition.builder.emplace(chain, answer.next_offset,
+                            BatchBuilder::Limits{options_.batch_bytes, options_.batch_records},
+                            around_.in_flight);
+  partition.leader_epoch = -1;
+  partition.phase = Phase::seeking;
+  partition.waiting_reason = "waiting for its position";
+  partition.retry.reset();
+  partition.not_before = {};
+  touch(partition);
+  log(LogLevel::info, "partition_claimed",
+      {{"pipeline", options_.pipeline},
+       {"topic", partition.topic},
+       {"partition", partition.id.partition},
+       {"epoch", value_of(answer.epoch)},
+       {"next_offset", answer.next_offset}});
+  // Also of a partition to which nothing comes: its lag is then true.
+  mirror_.note(chain, answer.next_offset);
+  return true;
+}
+
+void Assignment::retry_claim(Partition& partition, const std::string& reason) {
+  partition.waiting_reason = "waiting for claim: " + reason;
+  partition.retry_later(options_.clock->steady_now());
+  touch(partition);
+  log(LogLevel::warning, "partition_claim_failed",
+      {{"pipeline", options_.pipeline},
+       {"topic", partition.topic},
+       {"partition", partition.id.partition},
+       {"error", reason}});
+}
+
+// Here and not in the job: a seek that came late, after the partition had been assigned and sought
+// again, would leave records out.
+void Assignment::seek(const Due& due) {
+  const kafka::PartitionList list = list_of(due);
+  for (int i = 0; i < list->cnt; ++i) {
+    list->elems[i].offset = due[static_cast<std::size_t>(i)]->builder->next();
+  }
+  rd_kafka_error_t* error =
+      rd_kafka_seek_partitions(kafka_.get(), list.get(), static_cast<int>(kSeekTimeout.count()));
+  std::optional<Error> failure;
+  if (error != nullptr) {
+    failure = kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+  }
+  const SteadyTime now = options_.clock->steady_now();
+  Due resumed;
+  for (int i = 0; i < list->cnt; ++i) {
+    Partition& partition = *due[static_cast<std::size_t>(i)];
+    touch(partition);
+    if (failure || list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      // Its fetcher may just be starting; the claim holds meanwhile.
+      const Error why = failure ? *failure : kafka::to_error(list->elems[i].err);
+      partition.waiting_reason = "waiting for its position: " + why.to_string();
+      partition.retry_later(now);
+      next_due_ = std::min(next_due_, partition.not_before);
+      continue;
+    }
+    if (std::exchange(partition.paused, false)) resumed.push_back(&partition);
+    partition.phase = Phase::reading;
+    partition.waiting_reason.clear();
+    partition.retry.reset();
+    partition.sought = true;
+    sought_ = true;
+  }
+  if (!resumed.empty()) rd_kafka_resume_partitions(kafka_.get(), list_of(resumed).get());
+}
+
+// ---- Trouble ------------------------------------------------------------------------------------
+
+void Assignment::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner) {
+  Partition* partition = find(chain->partition);
+  if (partition == nullptr || partition->chain != chain) return;
+  // A new claim would not help what is blocked, and is not wanted for what is given back.
+  if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) return;
+  end_chain(*partition, ChainEnd::fenced);
+  partition->phase = Phase::waiting;
+  partition->not_before = options_.clock->steady_now();
+  partition->waiting_reason = "waiting for claim: fenced";
+  if (foreign_owner) {
+    partition->awaits_group = true;
+    partition->not_before += session_timeout_;
+    partition->waiting_reason =
+        "waiting for claim: another instance took it; until the group confirms that it is ours";
+  }
+  next_due_ = {};
+  touch(*partition);
+  pause({partition});
+}
+
+void Assignment::seek_again(Partition& partition) {
+  if (partition.phase != Phase::reading) return;
+  partition.phase = Phase::seeking;
+  partition.waiting_reason = "waiting for its position";
+  partition.retry_later(options_.clock->steady_now());
+  next_due_ = std::min(next_due_, partition.not_before);
+  touch(partition);
+}
+
+void Assignment::block(Partition& partition, std::string reason) {
+  partition.phase = Phase::blocked;
+  partition.waiting_reason.clear();
+  partition.blocked_reason = std::move(reason);
+  touch(partition);
+  log(LogLevel::error, "partition_blocked",
+      {{"pipeline", options_.pipeline},
+       {"topic", partition.topic},
+       {"partition", partition.id.partition},
+       {"reason", partition.blocked_reason}});
+  pause({&partition});
+}
+
+void Assignment::block_outside_log(Partition& partition, const std::string& kafka_says) {
+  const Offset position = partition.builder->next();
+  partition.phase = Phase::blocked;
+  partition.waiting_reason.clear();
+  partition.blocked_reason = outside_log(place_of(partition), position, {}, kafka_says);
+  touch(partition);
+  pause({&partition});
+  jobs_.start(Jobs::Kind::asking, [this, kafka = kafka_, id = partition.id, topic = partition.topic,
+                                   number = partition.number, position, kafka_says,
+                                   post = jobs_.poster()](const std::stop_token&) {
+    const std::vector<kafka::TopicPartition> one{{topic, id.partition}};
+    const auto begin =
+        kafka::log_offsets(kafka.get(), one, kafka::LogPlace::begin, kQuestionTimeout)[0];
+    const auto end =
+        kafka::log_offsets(kafka.get(), one, kafka::LogPlace::end, kQuestionTimeout)[0];
+    const std::string range =
+        begin && end ? ", which holds " + std::to_string(*begin) + " to " + std::to_string(*end)
+                     : std::string();
+    post([this, id, number, position, range, kafka_says] {
+      Partition* blocked = find(id);
+      if (blocked == nullptr || blocked->number != number) return;
+      block(*blocked, outside_log(place_of(*blocked), position, range, kafka_says));
+    });
+  });
+}
+
+void Assignment::pause(const Due& due) {
+  Due fresh;
+  for (Partition* partition : due) {
+    if (!std::exchange(partition->paused, true)) fresh.push_back(partition);
+  }
+  if (!fresh.empty()) rd_kafka_pause_partitions(kafka_.get(), list_of(fresh).get());
+}
+
+}  // namespace penstock::ingest

@@ -1,0 +1,157 @@
+#include "offsets/position_table.h"
+
+#include <cstdlib>
+
+namespace penstock::offsets {
+namespace {
+
+std::int64_t number(const postgres::Reply& reply, int row, int column) {
+  return std::strtoll(reply.string(row, column).c_str(), nullptr, 10);
+}
+
+Key key_of(const postgres::Reply& reply, int row) {
+  return {reply.string(row, 0), static_cast<std::int32_t>(number(reply, row, 1))};
+}
+
+// Whatever standard_conforming_strings says.
+std::string literal(std::string_view text) {
+  std::string out = "E'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') out += c;
+    out += c;
+  }
+  return out + "'";
+}
+
+// The rows of the keys, with what is in those that could be locked.
+std::string lock_statement(Held held) {
+  return std::string(
+             "WITH wanted AS (SELECT * FROM unnest($2::text[], $3::integer[]) AS "
+             "w(topic, partition)), "
+             "locked AS MATERIALIZED (SELECT o.topic, o.partition, o.next_offset, o.cluster_id, "
+             "o.topic_id FROM penstock.offsets o WHERE o.pipeline = $1 "
+             "AND (o.topic, o.partition) IN (SELECT w.topic, w.partition FROM wanted w) "
+             "ORDER BY o.topic, o.partition FOR UPDATE OF o") +
+         (held == Held::skip ? " SKIP LOCKED" : "") +
+         ") SELECT o.topic, o.partition, l.topic IS NOT NULL, l.next_offset, l.cluster_id, "
+         "l.topic_id FROM penstock.offsets o LEFT JOIN locked l "
+         "ON l.topic = o.topic AND l.partition = o.partition WHERE o.pipeline = $1 "
+         "AND (o.topic, o.partition) IN (SELECT w.topic, w.partition FROM wanted w)";
+}
+
+}  // namespace
+
+void ArrayText::add(std::string_view value) {
+  elements_ += elements_.empty() ? "\"" : ",\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') elements_ += '\\';
+    elements_ += c;
+  }
+  elements_ += '"';
+}
+
+postgres::Try<void> begin(postgres::Connection& connection, const Limits& limits) {
+  const auto ms = [](std::chrono::milliseconds time) { return std::to_string(time.count()); };
+  auto begun = connection.execute(
+      "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL lock_timeout = " +
+      ms(limits.lock_timeout) +
+      "; SET LOCAL statement_timeout = " + ms(limits.lock_timeout + std::chrono::seconds(1)) +
+      "; SET LOCAL idle_in_transaction_session_timeout = " +
+      ms(limits.lock_timeout + std::chrono::seconds(5)) +
+      "; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL application_name = " +
+      literal("penstock/" + limits.pipeline + "/claims") +
+      // Rare, and others build on it: durable, however rows are committed.
+      "; SELECT set_config('synchronous_commit', 'on', true) "
+      "WHERE current_setting('synchronous_commit') = 'off'");
+  if (!begun) return std::unexpected(std::move(begun.error()));
+  return {};
+}
+
+postgres::Try<void> commit(postgres::Connection& connection) {
+  auto committed = connection.execute("COMMIT");
+  if (!committed) return std::unexpected(std::move(committed.error()));
+  return {};
+}
+
+void roll_back(postgres::Connection& connection) {
+  // If it fails, the connection is not used again.
+  static_cast<void>(connection.execute("ROLLBACK"));
+}
+
+bool timed_out(const postgres::Failure& failure) {
+  return failure.error.sqlstate == "55P03" || failure.error.sqlstate == "57014";
+}
+
+postgres::Try<std::map<Key, StoredRow>> lock_rows(postgres::Connection& connection,
+                                                  const std::string& pipeline,
+                                                  const KeyColumns& keys, Held held) {
+  auto reply = connection.execute(lock_statement(held),
+                                  {pipeline, keys.topics.text(), keys.partitions.text()});
+  if (!reply) return std::unexpected(std::move(reply.error()));
+  std::map<Key, StoredRow> rows;
+  for (int row = 0; row < reply->rows(); ++row) {
+    rows[key_of(*reply, row)] = {.locked = reply->is_true(row, 2),
+                                 .next_offset = number(*reply, row, 3),
+                                 .cluster_id = reply->string(row, 4),
+                                 .topic_id = reply->string(row, 5)};
+  }
+  return rows;
+}
+
+postgres::Try<std::map<Key, Taken>> take_rows(postgres::Connection& connection,
+                                              const std::string& pipeline, const std::string& owner,
+                                              const std::vector<Claim>& claims) {
+  std::map<Key, Taken> taken;
+  if (claims.empty()) return taken;
+  KeyColumns keys;
+  ArrayText initials;
+  ArrayText clusters;
+  ArrayText topic_ids;
+  ArrayText epochs;
+  for (const Claim& claim : claims) {
+    keys.add(claim.request->topic, claim.request->id.partition);
+    initials.add(claim.request->initial.value_or(0));  // not used where a row is locked
+    clusters.add(claim.request->cluster_id);
+    topic_ids.add(claim.request->topic_id);
+    epochs.add(value_of(claim.least));
+  }
+  auto reply = connection.execute(
+      "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
+      "backend_pid, cluster_id, topic_id) "
+      "SELECT $1, u.topic, u.partition, u.initial, u.epoch, $2, pg_backend_pid(), u.cluster_id, "
+      "u.topic_id FROM unnest($3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[], "
+      "$8::bigint[]) AS u(topic, partition, initial, cluster_id, topic_id, epoch) "
+      "ORDER BY u.topic, u.partition "
+      "ON CONFLICT (pipeline, topic, partition) DO UPDATE SET "
+      "epoch = greatest(o.epoch + 1, EXCLUDED.epoch), owner = EXCLUDED.owner, "
+      "backend_pid = EXCLUDED.backend_pid, claimed_at = now(), "
+      "cluster_id = coalesce(nullif(EXCLUDED.cluster_id, ''), o.cluster_id), "
+      "topic_id = coalesce(nullif(EXCLUDED.topic_id, ''), o.topic_id) "
+      "WHERE (o.cluster_id IN ('', EXCLUDED.cluster_id) OR EXCLUDED.cluster_id = '') "
+      "AND (o.topic_id IN ('', EXCLUDED.topic_id) OR EXCLUDED.topic_id = '') "
+      "RETURNING o.topic, o.partition, o.epoch, o.next_offset",
+      {pipeline, owner, keys.topics.text(), keys.partitions.text(), initials.text(),
+       clusters.text(), topic_ids.text(), epochs.text()});
+  if (!reply) return std::unexpected(std::move(reply.error()));
+  for (int row = 0; row < reply->rows(); ++row) {
+    taken[key_of(*reply, row)] = {.epoch = Epoch{number(*reply, row, 2)},
+                                  .next_offset = number(*reply, row, 3)};
+  }
+  return taken;
+}
+
+postgres::Try<void> release_rows(postgres::Connection& connection, const std::string& pipeline,
+                                 const KeyColumns& keys, const ArrayText& epochs) {
+  auto reply = connection.execute(
+      "WITH mine AS MATERIALIZED (SELECT o.topic, o.partition FROM penstock.offsets o "
+      "JOIN unnest($2::text[], $3::integer[], $4::bigint[]) AS u(topic, partition, epoch) "
+      "ON o.topic = u.topic AND o.partition = u.partition AND o.epoch = u.epoch "
+      "WHERE o.pipeline = $1 ORDER BY o.topic, o.partition FOR UPDATE OF o SKIP LOCKED) "
+      "UPDATE penstock.offsets o SET owner = '', backend_pid = 0 FROM mine "
+      "WHERE o.pipeline = $1 AND o.topic = mine.topic AND o.partition = mine.partition",
+      {pipeline, keys.topics.text(), keys.partitions.text(), epochs.text()});
+  if (!reply) return std::unexpected(std::move(reply.error()));
+  return {};
+}
+
+}  // namespace penstock::offsets

@@ -1,0 +1,97 @@
+// The statements of a claim on penstock.offsets, each a function of one connection.
+//
+// Inside offsets/ only. All of them run in a transaction of begin(); one that fails leaves it open.
+// Threads: free functions; a connection belongs to one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/claim.h"
+#include "core/ids.h"
+#include "postgres/connection.h"
+
+namespace penstock::offsets {
+
+// What PostgreSQL knows a pipeline's partition by.
+using Key = std::pair<std::string, std::int32_t>;  // topic, partition
+
+// A column of values as the text of an array: {"a","b"}.
+class ArrayText {
+ public:
+  void add(std::string_view value);
+  void add(std::int64_t value) { add(std::string_view(std::to_string(value))); }
+  [[nodiscard]] std::string text() const { return "{" + elements_ + "}"; }
+
+ private:
+  std::string elements_;
+};
+
+struct KeyColumns {
+  ArrayText topics;
+  ArrayText partitions;
+
+  void add(const std::string& topic, std::int32_t partition) {
+    topics.add(topic);
+    partitions.add(partition);
+  }
+};
+
+struct Limits {
+  std::string pipeline;
+  std::chrono::milliseconds lock_timeout{};
+};
+
+// What a role's settings say about isolation, and what somebody put into a schema of its search
+// path, must not change the protocol; no wait is without an end. SET LOCAL only, because the
+// connection is not ours alone.
+[[nodiscard]] postgres::Try<void> begin(postgres::Connection& connection, const Limits& limits);
+[[nodiscard]] postgres::Try<void> commit(postgres::Connection& connection);
+// After a failure of one of the others.
+void roll_back(postgres::Connection& connection);
+// Waited for a lock or a statement in vain.
+[[nodiscard]] bool timed_out(const postgres::Failure& failure);
+
+struct StoredRow {
+  bool locked = false;  // by us; else the rest is not known
+  Offset next_offset = 0;
+  std::string cluster_id;
+  std::string topic_id;
+};
+
+enum class Held { skip, wait_for };
+
+// Locks the rows that are there, in the order in which penstock.advance() does: no deadlock with a
+// lane.
+[[nodiscard]] postgres::Try<std::map<Key, StoredRow>> lock_rows(postgres::Connection& connection,
+                                                                const std::string& pipeline,
+                                                                const KeyColumns& keys, Held held);
+
+struct Claim {
+  const ClaimRequest* request = nullptr;
+  Epoch least = Epoch::none;  // the epoch is not below it
+};
+struct Taken {
+  Epoch epoch = Epoch::none;
+  Offset next_offset = 0;
+};
+
+// Raises the epochs, and makes the rows that are not there. A row that appeared since it was looked
+// for and belongs to another topic is left out.
+[[nodiscard]] postgres::Try<std::map<Key, Taken>> take_rows(postgres::Connection& connection,
+                                                            const std::string& pipeline,
+                                                            const std::string& owner,
+                                                            const std::vector<Claim>& claims);
+
+// Clears the owner of those that still have their epoch. What somebody holds is about to have
+// another one, and is left alone.
+[[nodiscard]] postgres::Try<void> release_rows(postgres::Connection& connection,
+                                               const std::string& pipeline, const KeyColumns& keys,
+                                               const ArrayText& epochs);
+
+}  // namespace penstock::offsets

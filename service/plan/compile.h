@@ -1,0 +1,40 @@
+// Makes a pipeline's plan: its spec, bound to the table that the catalog describes.
+//
+// Pure: whoever asks the servers (app/start_up.h) hands in what they answered.
+// Threads: free functions, called before the pipeline's threads start.
+// Failure: every problem with its place in the configuration file; nothing holds a secret.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compute/projection.h"
+#include "config/load.h"
+#include "core/table.h"
+#include "formats/json/json_reader.h"
+#include "penstock/v1/pipeline.pb.h"
+#include "plan/compiled_plan.h"
+#include "postgres/catalog.h"
+
+namespace penstock::plan {
+
+// The spec's parts that compute/ and the reader need.
+[[nodiscard]] compute::ComputeOptions compute_options(const v1::PipelineSpec& spec);
+[[nodiscard]] formats::JsonOptions json_options(const v1::PipelineSpec& spec);
+
+// What can be said of the expressions of pipeline number `index` without a database: syntax, names,
+// types, cycles.
+[[nodiscard]] config::Problems check_expressions(const config::Loaded& loaded, int index);
+// The plan of pipeline number `index`, for a table as the catalog describes it.
+[[nodiscard]] std::expected<std::shared_ptr<const CompiledPlan>, config::Problems> compile(
+    const config::Loaded& loaded, int index, postgres::ServerDescription server,
+    const TableDescription& table);
+
+// A problem at `path` below pipeline number `index`, such as "sink.target.table".
+[[nodiscard]] config::Problem problem_at(const config::Loaded& loaded, int index,
+                                         std::string_view path, std::string message,
+                                         std::string hint);
+
+}  // namespace penstock::plan

@@ -1,0 +1,42 @@
+#include "plan/compiled_plan.h"
+
+#include <utility>
+
+#include "compute/process_batch.h"
+
+namespace penstock::plan {
+namespace {
+
+// The decoder is a template parameter, so that no record pays for a virtual call.
+template <typename Reader>
+class ProcessorOf final : public Processor {
+ public:
+  ProcessorOf(const compute::Projection& projection, const Target& target, Reader reader)
+      : batches_(projection, target, std::move(reader)) {}
+
+  std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) override {
+    return batches_.process(std::move(batch));
+  }
+
+ private:
+  compute::BatchProcessor<Reader> batches_;
+};
+
+}  // namespace
+
+CompiledPlan::CompiledPlan(std::string pipeline, std::vector<std::string> topics,
+                           postgres::ServerDescription server, compute::Projection projection,
+                           formats::JsonOptions format)
+    : Plan(std::move(pipeline), std::move(topics),
+           {Target{.number = 0, .table = projection.table()}}),
+      server_(std::move(server)),
+      projection_(std::move(projection)),
+      format_(format),
+      fields_(projection_.inputs()) {}
+
+std::unique_ptr<Processor> CompiledPlan::make_processor() const {
+  return std::make_unique<ProcessorOf<formats::JsonReader>>(projection_, targets().front(),
+                                                            formats::JsonReader(format_, fields_));
+}
+
+}  // namespace penstock::plan

@@ -1,0 +1,44 @@
+// CompiledPlan: the Plan of a pipeline as its spec and the catalog make it.
+//
+// Place in the flow: plan::compile() makes one when the servers have answered; chains carry it.
+// Threads: immutable. Ownership: processors refer to it and must not outlive it; chains keep it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compute/projection.h"
+#include "core/plan.h"
+#include "formats/field_tree.h"
+#include "formats/json/json_reader.h"
+#include "postgres/catalog.h"
+
+namespace penstock::plan {
+
+class CompiledPlan final : public Plan {
+ public:
+  CompiledPlan(std::string pipeline, std::vector<std::string> topics,
+               postgres::ServerDescription server, compute::Projection projection,
+               formats::JsonOptions format);
+
+  // Where its rows go.
+  [[nodiscard]] const postgres::ServerDescription& server() const { return server_; }
+
+  // Indexes into its target's columns.
+  [[nodiscard]] std::span<const std::uint16_t> written_columns() const {
+    return projection_.columns();
+  }
+
+  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override;
+
+ private:
+  const postgres::ServerDescription server_;
+  const compute::Projection projection_;
+  const formats::JsonOptions format_;
+  const formats::FieldTree fields_;
+};
+
+}  // namespace penstock::plan

@@ -1,0 +1,194 @@
+// What a lane does for a writer: connects, looks whether its chains stand where they were left,
+// resolves an unknown COMMIT, tries a transaction.
+#include <algorithm>
+#include <utility>
+
+#include "core/log.h"
+#include "write/lane.h"
+
+namespace penstock::write {
+namespace {
+
+// Where a lane serves others, too, one try of so many waits for a lock as long as lock_timeout lets
+// it: who never stands in the queue may never get it.
+constexpr int kGlances = 32;
+
+std::chrono::microseconds us(SteadyTime::duration time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time);
+}
+
+}  // namespace
+
+void Lane::connect() {
+  session_wakeup_ = wakeup();
+  auto opened = Session::open(options_, number_, *session_wakeup_);
+  if (!opened) return lane_failed(opened.error());
+  session_ = std::move(*opened);
+  if (session_number_++ > 0) ++reconnects_;
+  if (lost_backend_) {
+    if (auto ended = end_backend(*session_, *lost_backend_); !ended) {
+      return lane_failed(ended.error());
+    }
+    lost_backend_.reset();
+  }
+  log(LogLevel::info, "lane_connected",
+      {{"lane", number_}, {"backend_pid", session_->identity().pid}});
+  const MutexLock lock(mutex_);
+  connected_ = true;
+  waiting_for_.clear();
+}
+
+void Lane::serve(WriterQueue& queue) {
+  if (queue.unknown) return resolve(queue);
+  if (queue.verified_session != session_number_) return verify(queue);
+  if (!queue.group) queue.take_group();
+  if (queue.group) return attempt(queue);
+  writer_is_well(queue);
+}
+
+void Lane::resolve(WriterQueue& queue) {
+  auto resolution = resolve_unknown(*session_, queue.unknown_backend, *queue.group);
+  if (!resolution) return writer_failed(queue, resolution.error());
+  CommitStats stats = *std::exchange(queue.unknown, std::nullopt);
+  stats.was_unknown = true;
+  stats.end = now();
+  const bool is_committed = resolution->kind == Resolution::Kind::committed;
+  log(LogLevel::warning, "unknown_commit_resolved",
+      {{"pipeline", queue.writer->options.pipeline},
+       {"lane", number_},
+       {"committed", is_committed}});
+  const bool halves = std::exchange(queue.halve_if_not_committed, false);
+  if (is_committed) {
+    committed(queue, stats);
+  } else if (resolution->kind == Resolution::Kind::fenced) {
+    fenced(queue, resolution->fenced);
+  } else if (halves) {
+    queue.halve(queue.group->records());
+    queue.put_back();
+  }
+}
+
+// What was told to be committed may be gone: after a failover to a standby that lagged, or after a
+// crash of a server whose `synchronous_commit` is off. The fence notices with the next record of a
+// partition; this is for those that get none.
+void Lane::verify(WriterQueue& queue) {
+  auto moved = read_moved(*session_, queue.expected());
+  if (!moved) return writer_failed(queue, moved.error());
+  fenced(queue, *moved);
+  queue.verified_session = session_number_;
+}
+
+void Lane::attempt(WriterQueue& queue) {
+  Group& group = *queue.group;
+  ++group.tries;
+  TransactionRules rules;
+  rules.copy_from_rows = queue.writer->options.copy_from_rows;
+  rules.glance = queue.glances && ++queue.glances_made % kGlances != 0 && serves_others(queue);
+  rules.refused_before = queue.refused_in_a_row;
+  rules.refused_by = queue.refused_by;
+  CommitStats stats;
+  std::optional<RefusalCause> all_by;
+  const SteadyTime begin = now();
+  queue.last_begin = begin;
+  Outcome outcome = commit_group(*session_, group, rules, stats, all_by);
+  stats.begin = begin;
+  stats.end = now();
+  WriterCounters& counters = queue.writer->counters;
+  if (outcome.kind != Outcome::Kind::committed && outcome.kind != Outcome::Kind::unknown &&
+      outcome.kind != Outcome::Kind::passed) {
+    counters.transactions_failed.add();
+  }
+  switch (outcome.kind) {
+    case Outcome::Kind::committed:
+      if (all_by) {
+        if (queue.refused_by != *all_by) queue.refused_in_a_row = 0;
+        queue.refused_by = *all_by;
+        queue.refused_in_a_row += group.records();
+      } else if (stats.rows > 0) {
+        queue.refused_in_a_row = 0;
+      }
+      committed(queue, stats);
+      break;
+    case Outcome::Kind::fenced:
+      if (outcome.failure.connection_lost) lose_session();
+      fenced(queue, outcome.fenced);
+      break;
+    case Outcome::Kind::refused:
+      if (outcome.failure.connection_lost) lose_session();
+      if (!group.left_out.empty()) {
+        // The neighbour that had to pass is refused itself: the next one has to.
+        if (group.left_out.size() == queue.left_out.size()) {
+          queue.leave_out(group.place(group.left_out.size()), outcome.failure);
+        }
+        queue.put_back();
+        break;
+      }
+      counters.bisections.add();
+      break;
+    case Outcome::Kind::passed:
+      if (outcome.failure.connection_lost) lose_session();
+      queue.neighbour_passed = true;
+      queue.put_back();
+      break;
+    case Outcome::Kind::not_theirs:
+      not_theirs(queue, outcome);
+      break;
+    case Outcome::Kind::unknown:
+      counters.commits_unknown.add();
+      queue.unknown = stats;
+      queue.unknown_backend = session_->identity();
+      queue.halve_if_not_committed = postgres::helps_to_halve(outcome.failure.error.sqlstate);
+      outcome.failure.connection_lost = true;
+      writer_failed(queue, outcome.failure);
+      break;
+    case Outcome::Kind::failed:
+      writer_failed(queue, outcome.failure);
+      break;
+  }
+}
+
+void Lane::committed(WriterQueue& queue, CommitStats stats) {
+  WriterCounters& counters = queue.writer->counters;
+  for (const Advance& advance : queue.group->advances()) {
+    advance.chain->set_committed(advance.range.to);
+  }
+  queue.clear_left_out();
+  auto batches = queue.finish_group();
+  for (const auto& batch : batches) {
+    batch->source->trace.write_begin = stats.begin;
+    batch->source->trace.commit_end = stats.end;
+  }
+  counters.transactions.add();
+  if (stats.by_copy) counters.transactions_by_copy.add();
+  counters.rows.add(stats.rows);
+  counters.bytes.add(stats.bytes);
+  counters.dead_letters.add(stats.dead_letters);
+  if (stats.fence.count() > 0) counters.fence.record(stats.fence);
+  queue.note_cost(us(stats.end - stats.begin), stats.fence);
+  queue.quick_tries = 0;
+  queue.glances = false;
+  queue.glances_made = 0;
+  lane_is_well();
+  writer_is_well(queue);
+  queue.writer->events.committed(batches, stats);
+}
+
+void Lane::fenced(WriterQueue& queue, const std::vector<Fenced>& chains) {
+  for (const Fenced& found : chains) {
+    Chain& chain = *found.mine.chain;
+    queue.writer->counters.fenced.add();
+    log(LogLevel::warning, "partition_fenced",
+        {{"pipeline", chain.plan->pipeline()},
+         {"topic", chain.plan->topic(chain.partition.topic)},
+         {"partition", chain.partition.partition},
+         {"epoch", value_of(chain.epoch)},
+         {"from", found.mine.range.from},
+         {"found_epoch", found.found_epoch ? value_of(*found.found_epoch) : -1},
+         {"found_offset", found.found_offset.value_or(-1)}});
+    if (!chain.end(ChainEnd::fenced)) continue;  // it had ended: who else has it is no news
+    queue.look_again();
+    queue.writer->events.fenced(found.mine.chain, found.found_epoch, found.found_offset);
+  }
+}
+
+}  // namespace penstock::write
