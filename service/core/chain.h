@@ -7,7 +7,8 @@
 // Threads: the facts are immutable. committed(), ended() and the flags are atomic: any thread
 // reads; what writes them stands beside each. `order` is sequence/'s.
 // Ownership: shared by the batches in flight, by ingest while the partition is its own, and by the
-// lane that writes it.
+// lane that writes it. What waits in `order` holds its chain: whoever ends a chain has sequence/
+// drop that.
 // Invariants:
 // 1. running → ended, once; the first reason counts. After that nothing new is begun for it: its
 //    batches are dropped wherever they are, and what is in a transaction is decided by the fence.

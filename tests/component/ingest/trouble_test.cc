@@ -208,7 +208,7 @@ TEST_F(TroubleTest, DoesNotSaySoWhileABatchIsStillOpen) {
     ++batches;
     ASSERT_TRUE(eventually(waits_or_flushed));
   }
-  EXPECT_GT(batches, 1);
+  EXPECT_GE(batches, 1);
   // The poller comes round: it does not wait in accept().
   const SteadyTime flushed = std::chrono::steady_clock::now();
   ASSERT_TRUE(eventually([&] { return pipeline.consumer().heartbeat() > flushed; }))

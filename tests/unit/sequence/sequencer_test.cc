@@ -35,6 +35,12 @@ class Lane final : public RowSink {
 
 class SequencerTest : public testing::Test {
  protected:
+  // What waits in a chain holds the chain: whoever ends one drops it.
+  ~SequencerTest() override {
+    chain_->end(ChainEnd::stopped);
+    sequencer_.drop_waiting(*chain_);
+  }
+
   std::shared_ptr<Chain> chain_ = test::chain();
   Offsets released_;  // where the released ranges begin
   Lane lane_{[this](const RowBatch& batch) { released_.push_back(batch.range().from); }};
