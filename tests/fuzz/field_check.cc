@@ -9,9 +9,9 @@
 #include <string>
 
 #include "cel/text.h"
-#include "cel/utf8.h"
 #include "fuzz/bytes.h"
 #include "fuzz/postgres_bytes.h"
+#include "text/utf8.h"
 
 namespace penstock {
 namespace {
@@ -71,9 +71,9 @@ double real_of(const Value& value) {
 
 void check_text(const ColumnDescription& column, const Value& value, std::string_view bytes) {
   if (bytes != value.as_string()) finding("another text", as_text(value));
-  if (bytes.contains('\0') || !cel::is_valid_utf8(bytes)) finding("no text", as_text(value));
+  if (bytes.contains('\0') || !text::is_valid_utf8(bytes)) finding("no text", as_text(value));
   const std::size_t characters =
-      cel::count_code_points(bytes.substr(0, bytes.find_last_not_of(' ') + 1));
+      text::count_code_points(bytes.substr(0, bytes.find_last_not_of(' ') + 1));
   if (column.max_length >= 0 && characters > static_cast<std::size_t>(column.max_length)) {
     finding("a text that is too long", as_text(value));
   }

@@ -11,13 +11,13 @@
 #include <string_view>
 #include <vector>
 
-#include "cel/utf8.h"
 #include "compute/process_batch.h"
 #include "compute/projection.h"
 #include "core/record_batch.h"
 #include "core/traceparent.h"
 #include "formats/json/json_reader.h"
 #include "fuzz/bytes.h"
+#include "text/utf8.h"
 #include "write/dead_letter.h"
 
 namespace penstock {
@@ -67,7 +67,8 @@ std::vector<Record> read_records(FuzzBytes& bytes) {
 }
 
 std::unique_ptr<RecordBatch> pack(const std::vector<Record>& records) {
-  auto batch = std::make_unique<RecordBatch>(PartitionId{}, Epoch{1}, Offset{0}, std::size_t{16});
+  auto batch = std::make_unique<RecordBatch>(
+      std::make_shared<Chain>(PartitionId{}, Epoch{1}, 0, nullptr), Offset{0}, std::size_t{16});
   Offset offset = 0;
   for (const Record& record : records) {
     batch->add_record(offset++, record.timestamp_ms, record.key, record.value);
@@ -119,8 +120,8 @@ std::string decode_base64(std::string_view text) {
 
 void check_storable(std::string_view text) {
   const std::string stored = write::storable_text(text);
-  if (!cel::is_valid_utf8(stored) || stored.contains('\0')) finding("cannot be stored", text);
-  if (cel::is_valid_utf8(text) && !text.contains('\0') && stored != text)
+  if (!text::is_valid_utf8(stored) || stored.contains('\0')) finding("cannot be stored", text);
+  if (text::is_valid_utf8(text) && !text.contains('\0') && stored != text)
     finding("changed without need", text);
   if (write::storable_text(stored) != stored) finding("changed again", text);
   if (stored != text && !stored.contains(kReplacement)) finding("changed silently", text);
@@ -219,7 +220,8 @@ const compute::Projection& projection() {
 
 void check_expressions(const std::vector<Record>& records) {
   const formats::FieldTree tree(projection().inputs());
-  compute::BatchProcessor<formats::JsonReader> processor(projection(),
+  const Target target{.table = projection().table()};
+  compute::BatchProcessor<formats::JsonReader> processor(projection(), target,
                                                          formats::JsonReader({}, tree));
   const std::unique_ptr<RowBatch> rows = processor.process(pack(records));
   if (rows->row_count() + rows->rejects.size() + rows->filtered != records.size())

@@ -16,6 +16,7 @@
 #include "compute/encode/column_encoder.h"
 #include "compute/process_batch.h"
 #include "compute/projection.h"
+#include "core/plan.h"
 #include "core/table.h"
 #include "formats/json/json_reader.h"
 #include "fuzz/field_check.h"
@@ -39,16 +40,21 @@ constexpr std::size_t kArenaBytes = std::size_t{8} << 20;
 
 // ---- What writes them to PostgreSQL reads the same fields
 
-void check_writers(const TableRows& table) {
+void check_writers(const write::Slice& slice) {
   std::vector<PostgresFields> rows;
   std::vector<postgres::Param> params;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    const std::string_view tuple = table.tuple(row);
+  const std::vector<std::uint16_t>& there = slice.shape->columns;
+  for (std::uint32_t row = 0; row < slice.count; ++row) {
+    const std::string_view tuple = slice.rows->tuple(slice.first + row);
     rows.push_back(split_tuple(tuple));
-    write::read_tuple(tuple, params);
-    if (params.size() != rows.back().size()) finding("read_tuple() reads other fields", tuple);
+    if (write::read_tuple(tuple.data(), slice, params) != tuple.data() + tuple.size())
+      finding("read_tuple() ends elsewhere", tuple);
+    if (params.size() != slice.columns->size()) finding("read_tuple() reads other fields", tuple);
     for (std::size_t i = 0; i < params.size(); ++i) {
-      const auto& field = rows.back()[i];
+      const auto place = std::ranges::find(there, (*slice.columns)[i]);
+      const std::optional<std::string_view> field =
+          place == there.end() ? std::nullopt
+                               : rows.back()[static_cast<std::size_t>(place - there.begin())];
       const bool same = field ? params[i].data == field->data() &&
                                     params[i].size == static_cast<int>(field->size())
                               : params[i].data == nullptr;
@@ -59,7 +65,6 @@ void check_writers(const TableRows& table) {
     postgres::BinaryArray array;
     array.begin(postgres::oid::kText);
     for (std::size_t row = 0; row < rows.size(); ++row) {
-      if (column >= rows[row].size()) return;  // rows of several shapes: not in one statement
       const auto& field = rows[row][column];
       if (!field) {
         array.add_field("\xff\xff\xff\xff", -1);
@@ -174,10 +179,21 @@ void encode_rows(FuzzBytes& bytes) {
     for (std::size_t j = 0; j < columns.size(); ++j)
       check_field(columns[j], values[i][j], fields[j]);
   }
-  check_writers(table);
+  RowShape shape;
+  for (std::uint16_t i = 0; i < columns.size(); ++i) shape.columns.push_back(i);
+  check_writers({.rows = &table,
+                 .shape = &shape,
+                 .columns = &shape.columns,
+                 .count = static_cast<std::uint32_t>(table.rows.size())});
 }
 
 // ---- The whole of a worker
+
+class FuzzPlan final : public Plan {
+ public:
+  using Plan::Plan;
+  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
+};
 
 TableDescription orders_table() {
   TableDescription table{.schema = "public", .name = "orders", .columns = {}, .primary_key = {}};
@@ -231,8 +247,12 @@ void process_documents(FuzzBytes& bytes, bool with_expressions) {
   constexpr char kSeparator = '\x1E';
   const compute::Projection& plan = projection(with_expressions);
   const formats::FieldTree tree(plan.inputs());
-  compute::BatchProcessor<formats::JsonReader> processor(plan, formats::JsonReader({}, tree));
-  auto batch = std::make_unique<RecordBatch>(PartitionId{}, Epoch{1}, Offset{0}, std::size_t{64});
+  const auto around = std::make_shared<FuzzPlan>("p", std::vector<std::string>{"orders"},
+                                                 std::vector<Target>{{.table = plan.table()}});
+  compute::BatchProcessor<formats::JsonReader> processor(plan, around->targets().front(),
+                                                         formats::JsonReader({}, tree));
+  auto batch = std::make_unique<RecordBatch>(
+      std::make_shared<Chain>(PartitionId{}, Epoch{1}, 0, around), Offset{0}, std::size_t{64});
   Offset offset = 0;
   do {
     const std::string_view value = bytes.until(kSeparator);
@@ -249,8 +269,9 @@ void process_documents(FuzzBytes& bytes, bool with_expressions) {
     if (reject.reason == "internal_error") finding("an exception", reject.message);
   }
   write::Group group;
-  group.batches.push_back(std::move(rows));
-  group.index();
+  write::StatementColumns columns;
+  group.parts.emplace_back(std::move(rows));
+  group.index(columns);
   std::size_t seen = 0;
   for (const write::Slice& slice : group.slices()) {
     for (std::uint32_t i = 0; i < slice.count; ++i, ++seen) {
@@ -263,7 +284,7 @@ void process_documents(FuzzBytes& bytes, bool with_expressions) {
     }
   }
   if (seen != group.rows()) finding("slices that leave out rows", std::to_string(seen));
-  for (const TableRows& table : group.batches[0]->tables) check_writers(table);
+  for (const write::Slice& slice : group.slices()) check_writers(slice);
 }
 
 }  // namespace
