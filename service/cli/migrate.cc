@@ -18,6 +18,7 @@ struct Options {
   std::string config;
   std::string database;
   int steps = 1;
+  bool drop = false;
 };
 
 // The databases to migrate: the one that was named, or every one that the pipelines write to.
@@ -94,14 +95,17 @@ void add_migrate(CLI::App& app, int& exit_status) {
     });
   });
   CLI::App* down =
-      add(*migrate, "down", "Take the newest migrations back; DROPS positions and dead letters",
-          options);
+      add(*migrate, "down",
+          "Take the newest migrations back, and with them positions and dead letters", options);
   down->add_option("--steps", options->steps, "How many")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  down->add_flag("--yes-drop-positions", options->drop,
+                 "Also if there are positions or dead letters: they cannot be brought back");
   down->callback([options, &exit_status] {
     exit_status = for_each_database(*options, [&](const std::string& database) {
-      return print_versions(offsets::migrate_down(database, options->steps), "taken back",
+      const auto stored = options->drop ? offsets::Stored::drop : offsets::Stored::refuse;
+      return print_versions(offsets::migrate_down(database, options->steps, stored), "taken back",
                             "nothing to take back");
     });
   });

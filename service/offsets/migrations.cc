@@ -109,6 +109,34 @@ void create_history(pqxx::transaction_base& transaction) {
       "backward_compatible boolean NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
 }
 
+// A pipeline that runs while its position is dropped reads its topics anew, and writes every row
+// again.
+void check_nothing_stored(pqxx::transaction_base& transaction) {
+  const bool there =
+      transaction.exec("SELECT to_regclass('penstock.offsets') IS NOT NULL").one_field().as<bool>();
+  if (!there) return;
+  const auto row = transaction
+                       .exec(
+                           "SELECT count(*), coalesce(string_agg(DISTINCT pipeline, ', '), ''), "
+                           "coalesce(string_agg(DISTINCT nullif(owner, ''), ', '), 'nobody'), "
+                           "(SELECT count(*) FROM penstock.dead_letters) FROM penstock.offsets")
+                       .one_row();
+  const auto positions = row[0].as<std::int64_t>();
+  const auto dead_letters = row[3].as<std::int64_t>();
+  if (positions == 0 && dead_letters == 0) return;
+  std::string what = std::to_string(dead_letters) + " dead letters";
+  if (positions > 0) {
+    what = std::to_string(positions) + " positions of " + row[1].as<std::string>() +
+           " (claimed by " + row[2].as<std::string>() + ") and " + what;
+  }
+  throw MigrationFailure(
+      {ErrorKind::conflict,
+       "this would drop " + what,
+       "without its position a pipeline reads its topics anew and writes every row again. If that "
+       "is meant to be, stop every process and say --yes-drop-positions",
+       {}});
+}
+
 // Runs `step` in transactions of its own, each under the lock, until it returns nothing.
 template <typename Step>
 std::vector<int> run(const std::string& conninfo, std::chrono::milliseconds lock_wait, Step step) {
@@ -205,7 +233,7 @@ Result<std::vector<int>> migrate_up(const std::string& conninfo, std::optional<i
   });
 }
 
-Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps,
+Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps, Stored stored,
                                       std::span<const Migration> migrations,
                                       std::chrono::milliseconds lock_wait) {
   return guarded([&] {
@@ -225,6 +253,7 @@ Result<std::vector<int>> migrate_down(const std::string& conninfo, int steps,
         throw unknown_migration(version, record,
                                 "only the version that applied it can take it back");
       }
+      if (stored == Stored::refuse) check_nothing_stored(transaction);
       transaction.exec(own->down);
       transaction.exec("DELETE FROM penstock.schema_migrations WHERE version = $1",
                        pqxx::params{version});

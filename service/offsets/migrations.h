@@ -75,11 +75,14 @@ struct MigrationStatus {
     std::span<const Migration> migrations = embedded_migrations(),
     std::chrono::milliseconds lock_wait = std::chrono::seconds(60));
 
+// What is to become of positions and dead letters when the schema is taken back.
+enum class Stored : std::uint8_t { refuse, drop };
+
 // Takes the last `steps` migrations back, newest first, and returns their versions. Data goes with
-// them: for people, never for a program to call by itself. Only a binary that knows a migration can
-// take it back (`conflict`).
+// them: for people, never for a program to call by itself. `conflict` when there is some and
+// `stored` does not say to drop it, and when this binary does not know a migration.
 [[nodiscard]] Result<std::vector<int>> migrate_down(
-    const std::string& conninfo, int steps,
+    const std::string& conninfo, int steps, Stored stored = Stored::refuse,
     std::span<const Migration> migrations = embedded_migrations(),
     std::chrono::milliseconds lock_wait = std::chrono::seconds(60));
 

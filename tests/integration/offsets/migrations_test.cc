@@ -52,6 +52,27 @@ TEST_F(Migrations, HaveNothingToDoTheSecondTime) {
   EXPECT_EQ(migrate_up(conninfo), std::vector<int>{});
 }
 
+TEST_F(Migrations, AreNotTakenBackWithPositionsOrDeadLettersUnlessThatIsSaid) {
+  ASSERT_TRUE(migrate_up(conninfo).has_value());
+  database.execute(
+      "INSERT INTO penstock.offsets (pipeline, topic, partition, next_offset, epoch, owner, "
+      "backend_pid, cluster_id, topic_id) VALUES ('ops', 't', 0, 5, 1, 'host/7', 1, '', '')");
+  const auto positions = migrate_down(conninfo, 1);
+  ASSERT_FALSE(positions.has_value());
+  EXPECT_EQ(positions.error().kind, ErrorKind::conflict);
+  EXPECT_TRUE(positions.error().message.contains("1 positions of ops (claimed by host/7)"))
+      << positions.error().message;
+  EXPECT_TRUE(positions.error().hint.contains("--yes-drop-positions")) << positions.error().hint;
+  EXPECT_EQ(is_current(pool, {}), true) << "nothing was changed";
+
+  database.execute(
+      "DELETE FROM penstock.offsets; INSERT INTO penstock.dead_letters (pipeline, topic, "
+      "partition, \"offset\", headers, stage, reason, message) "
+      "VALUES ('ops', 't', 0, 1, '[]', 'parse', 'r', 'm')");
+  EXPECT_EQ(migrate_down(conninfo, 1).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(migrate_down(conninfo, 1, Stored::drop), std::vector<int>{1});
+}
+
 TEST_F(Migrations, CanBeTakenBackAndAppliedAgain) {
   ASSERT_TRUE(migrate_up(conninfo).has_value());
   const int all = static_cast<int>(embedded_migrations().size());
@@ -70,10 +91,11 @@ TEST_F(Migrations, StopAtTheTarget) {
   EXPECT_FALSE(has_table("penstock.two"));
   EXPECT_EQ(is_current(pool, {}, kTwo), false);
   EXPECT_EQ(migrate_up(conninfo, 2, kTwo), std::vector<int>{2});
-  EXPECT_EQ(migrate_down(conninfo, 1, kTwo), std::vector<int>{2});
+  EXPECT_EQ(migrate_down(conninfo, 1, Stored::refuse, kTwo), std::vector<int>{2});
   EXPECT_TRUE(has_table("penstock.one"));
   EXPECT_EQ(migrate_up(conninfo, 3, kTwo).error().kind, ErrorKind::invalid_argument);
-  EXPECT_EQ(migrate_down(conninfo, 0, kTwo).error().kind, ErrorKind::invalid_argument);
+  EXPECT_EQ(migrate_down(conninfo, 0, Stored::refuse, kTwo).error().kind,
+            ErrorKind::invalid_argument);
 }
 
 TEST_F(Migrations, AreRefusedWhenAnAppliedOneHasChanged) {
@@ -84,7 +106,7 @@ TEST_F(Migrations, AreRefusedWhenAnAppliedOneHasChanged) {
   EXPECT_EQ(up.error().kind, ErrorKind::conflict);
   EXPECT_NE(up.error().message.find("0001_one"), std::string::npos) << up.error().message;
   EXPECT_FALSE(has_table("penstock.two"));
-  EXPECT_EQ(migrate_down(conninfo, 1, kTwo).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(migrate_down(conninfo, 1, Stored::refuse, kTwo).error().kind, ErrorKind::conflict);
   EXPECT_TRUE(has_table("penstock.one"));
   EXPECT_EQ(is_current(pool, {}, kTwo).error().kind, ErrorKind::conflict);
   EXPECT_EQ(status(conninfo, kTwo)->front().state, MigrationState::changed);
@@ -117,7 +139,7 @@ TEST_F(Migrations, OfANewerBinaryAreNoObstacleWhenTheyAreBackwardCompatible) {
   ASSERT_EQ(list->size(), 2U);
   EXPECT_EQ(list->back().state, MigrationState::newer);
 
-  const auto down = migrate_down(conninfo, 1, old_binary);
+  const auto down = migrate_down(conninfo, 1, Stored::refuse, old_binary);
   ASSERT_FALSE(down.has_value()) << "it has no SQL to take it back with";
   EXPECT_EQ(down.error().kind, ErrorKind::conflict);
   EXPECT_NE(down.error().message.find("0002_more"), std::string::npos) << down.error().message;
