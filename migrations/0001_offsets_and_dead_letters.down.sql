@@ -1,4 +1,5 @@
 -- Drops positions and dead letters: they cannot be brought back.
 DROP FUNCTION penstock.advance(text, text[], integer[], bigint[], bigint[], bigint[]);
 DROP TABLE penstock.dead_letters;
+DROP TABLE penstock.pipelines;
 DROP TABLE penstock.offsets;

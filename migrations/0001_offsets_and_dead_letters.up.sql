@@ -16,6 +16,17 @@ CREATE TABLE penstock.offsets (
   PRIMARY KEY (pipeline, topic, partition)
 ) WITH (fillfactor = 50);  -- updated with every commit: leave room for HOT updates
 
+-- Whose the positions are. A process that has another group, cluster or table under the same name,
+-- or another name for the same group and topic, is refused when it starts.
+CREATE TABLE penstock.pipelines (
+  pipeline       text        PRIMARY KEY,
+  consumer_group text        NOT NULL,
+  cluster_id     text        NOT NULL,  -- empty: the brokers did not say
+  topics         text[]      NOT NULL,
+  tables         text[]      NOT NULL,  -- as "schema.table"
+  first_seen_at  timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE penstock.dead_letters (
   id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   pipeline      text        NOT NULL,

@@ -63,7 +63,8 @@ void Launch::run() {
 Launch::Attempt Launch::attempt() const {
   Attempt attempt;
   const std::stop_token stop = stop_.get_token();
-  auto plan = make_plan(loaded_, index_, engine_.database(spec_.sink().postgres()).pool, stop);
+  postgres::Pool& database = engine_.database(spec_.sink().postgres()).pool;
+  auto plan = make_plan(loaded_, index_, database, stop);
   attempt.database_answers = plan.has_value();
   if (!plan) {
     attempt.problems = std::move(plan.error().problems);
@@ -81,6 +82,14 @@ Launch::Attempt Launch::attempt() const {
                                           : attempt.away + " and Kafka";
   }
   if (!attempt.problems.empty()) return attempt;
+  if (const auto entered = offsets::enter(database, identity_of(spec_, **plan, *cluster), stop);
+      !entered) {
+    const Error& error = entered.error();
+    attempt.problems.push_back(
+        plan::problem_at(loaded_, index_, "name", error.message, error.hint));
+    if (is_away(error)) attempt.away = "PostgreSQL";
+    return attempt;
+  }
 
   auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*plan), engine_, tracer_,
                                                flow::postgres_destination(spec_, engine_));

@@ -50,4 +50,17 @@ std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
   return std::move(*plan);
 }
 
+offsets::Identity identity_of(const v1::PipelineSpec& spec, const plan::CompiledPlan& plan,
+                              const kafka::ClusterReport& cluster) {
+  offsets::Identity identity{.pipeline = spec.name(),
+                             .group = spec.source().group(),
+                             .cluster_id = cluster.cluster_id,
+                             .topics = plan.topics(),
+                             .tables = {}};
+  for (const Target& target : plan.targets()) {
+    identity.tables.push_back(target.table.schema + "." + target.table.name);
+  }
+  return identity;
+}
+
 }  // namespace penstock::app

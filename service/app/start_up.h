@@ -11,6 +11,8 @@
 
 #include "config/load.h"
 #include "flow/engine.h"
+#include "kafka/probe.h"
+#include "offsets/registry.h"
 #include "plan/compile.h"
 
 namespace penstock::app {
@@ -33,5 +35,10 @@ struct Refusal {
 [[nodiscard]] std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
     const config::Loaded& loaded, int index, postgres::Pool& database,
     const std::stop_token& stop = {});
+
+// What the positions of the pipeline are kept for, beside its name.
+[[nodiscard]] offsets::Identity identity_of(const v1::PipelineSpec& spec,
+                                            const plan::CompiledPlan& plan,
+                                            const kafka::ClusterReport& cluster);
 
 }  // namespace penstock::app

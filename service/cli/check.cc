@@ -39,6 +39,12 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     problems.insert(problems.end(), found.begin(), found.end());
   }
   if (!cluster || !plan) return;
+  const auto entry = offsets::may_enter(database, app::identity_of(spec, **plan, *cluster), {});
+  if (!entry) {
+    problems.push_back(
+        plan::problem_at(loaded, index, "name", entry.error().message, entry.error().hint));
+    return;
+  }
   for (const kafka::TopicReport& topic : cluster->topics) {
     std::cout << std::format("{}: topic {} with {} partitions\n", spec.name(), topic.name,
                              topic.partitions);

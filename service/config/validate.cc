@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "config/scalars.h"
@@ -57,10 +58,12 @@ class Rules {
       fail("pipelines", "'pipelines' is required", "a list with at least one pipeline");
     }
     std::map<std::string, std::string> names;
+    Readers readers;
     for (int i = 0; i < config.pipelines_size(); ++i) {
       const v1::PipelineSpec& spec = config.pipelines(i);
       const std::string path = item_path("pipelines", static_cast<std::size_t>(i));
       check(spec, path);
+      check_readers(spec, path, readers);
       if (spec.name().empty()) continue;
       const auto [first, is_new] = names.emplace(spec.name(), path);
       if (!is_new) {
@@ -83,6 +86,26 @@ class Rules {
   }
 
  private:
+  // Who reads a topic of a cluster with a group, by all three.
+  using Readers = std::map<std::tuple<std::string, std::string, std::string>, std::string>;
+
+  // Members of one group share the partitions of a topic: each pipeline would get a part.
+  void check_readers(const v1::PipelineSpec& spec, const std::string& path, Readers& readers) {
+    const v1::SourceSpec& source = spec.source();
+    const auto servers = source.kafka().find("bootstrap.servers");
+    const std::string cluster = servers == source.kafka().end() ? "" : servers->second;
+    for (const std::string& topic : source.topics()) {
+      const auto [first, is_new] =
+          readers.emplace(std::tuple(cluster, source.group(), topic), path);
+      if (is_new || first->second == path) continue;
+      fail(path + ".source.group",
+           first->second + " reads topic '" + topic + "' with the group '" + source.group() +
+               "', too: each would get some of its partitions",
+           "give each pipeline a group of its own, and each gets all records");
+      return;
+    }
+  }
+
   void fail(std::string path, std::string message, std::string hint = {}, bool at_key = false) {
     found_.push_back({std::move(path), at_key, std::move(message), std::move(hint)});
   }

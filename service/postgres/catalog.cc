@@ -129,6 +129,11 @@ Try<void> check_relation(const std::string& name, const Reply& row) {
         kind == 'f' ? "rows behind a foreign table do not commit together with the position"
                     : "name the table behind it");
   }
+  if (row.text(0, 1) == "penstock") {
+    return refused(ErrorKind::invalid_argument,
+                   name + " is in the schema penstock, which holds positions and dead letters",
+                   "write to a table in a schema of your own");
+  }
   if (row.is_true(0, 5)) {
     return refused(ErrorKind::invalid_argument,
                    "row-level security applies to " + name + " for role " + row.string(0, 8) +

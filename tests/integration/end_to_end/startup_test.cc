@@ -239,6 +239,7 @@ TEST(Startup, OfOnePipelineThatCannotEndsTheOthersInOrder) {
   const std::size_t begin = text.find("  - name: p\n");
   const std::size_t end = text.find("server:");
   std::string other = with(text.substr(begin, end - begin), "name: p\n", "name: q\n");
+  other = with(other, "group: ", "group: other-");
   other = with(other, "table: t\n", "table: tt\n");
   const auto output =
       service.run_with_config({"serve"}, text.substr(0, end) + other + text.substr(end));

@@ -7,6 +7,7 @@
 #include "integration/offsets/chain_of.h"
 #include "offsets/claims.h"
 #include "offsets/migrations.h"
+#include "offsets/registry.h"
 #include "postgres/pool.h"
 #include "support/servers.h"
 
@@ -57,6 +58,15 @@ TEST_F(Grants, AreEnoughForAllThatTheServiceDoes) {
   EXPECT_EQ(migrate_up(as_service), std::vector<int>{}) << "nothing to do needs no right to do it";
   EXPECT_TRUE(status(as_service).has_value());
 
+  const Identity pipeline{.pipeline = "p",
+                          .group = "g",
+                          .cluster_id = {},
+                          .topics = {"t"},
+                          .tables = {"public.orders"}};
+  for (int i = 0; i < 2; ++i) {
+    const auto entered = enter(pool, pipeline, {});
+    ASSERT_TRUE(entered.has_value()) << entered.error().to_string();
+  }
   Claims claims({.pipeline = "p", .owner = "me"}, pool);
   for (int i = 0; i < 2; ++i) {
     const auto answers = claims.claim(

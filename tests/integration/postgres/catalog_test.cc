@@ -26,6 +26,17 @@ class CatalogTest : public testing::Test {
   Pool pool_{{.conninfo = database_.conninfo()}};
 };
 
+TEST_F(CatalogTest, RefusesATableOfPenstocksOwnHoweverItIsNamed) {
+  database_.migrate();
+  EXPECT_TRUE(refusal("penstock.offsets").message.contains("is in the schema penstock"));
+  database_.execute("ALTER DATABASE " + database_.name() + " SET search_path = penstock, public");
+  Pool pool({.conninfo = database_.conninfo()});
+  const auto described = describe_table(pool, "dead_letters");
+  ASSERT_FALSE(described);
+  EXPECT_TRUE(described.error().message.contains("is in the schema penstock"))
+      << described.error().to_string();
+}
+
 TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
   // A scale below 0 is there since PostgreSQL 15.
   const int scale = std::stoi(database_.value("SHOW server_version_num")) >= 150'000 ? -2 : 2;

@@ -53,8 +53,33 @@ TEST(Validate, ChecksNames) {
 }
 
 TEST(Validate, RefusesTwoPipelinesOfOneName) {
-  EXPECT_EQ(found_after([](auto& config, auto&) { *config.add_pipelines() = config.pipelines(0); }),
+  EXPECT_EQ(found_after([](auto& config, auto&) {
+              *config.add_pipelines() = config.pipelines(0);
+              config.mutable_pipelines(1)->mutable_source()->set_group("other");
+            }),
             "pipelines[1].name: 'orders' is the name of pipelines[0] already\n");
+}
+
+TEST(Validate, RefusesTwoPipelinesThatWouldShareTheRecordsOfATopic) {
+  const auto found = [](auto change) {
+    return found_after([&](auto& config, auto&) {
+      v1::PipelineSpec second = config.pipelines(0);
+      second.set_name("second");
+      change(second);
+      *config.add_pipelines() = second;
+    });
+  };
+  const std::string shared =
+      "pipelines[1].source.group: pipelines[0] reads topic 'orders' with the group "
+      "'orders-to-postgres', too: each would get some of its partitions\n";
+  EXPECT_EQ(found([](auto&) {}), shared);
+  EXPECT_EQ(found([](auto& spec) { spec.mutable_source()->add_topics("more"); }), shared);
+  EXPECT_EQ(found([](auto& spec) { spec.mutable_source()->set_group("other"); }), "");
+  EXPECT_EQ(found([](auto& spec) { spec.mutable_source()->set_topics(0, "more"); }), "");
+  EXPECT_EQ(found([](auto& spec) {
+              (*spec.mutable_source()->mutable_kafka())["bootstrap.servers"] = "other:9092";
+            }),
+            "");
 }
 
 TEST(Validate, AsksForBothFilesOfTls) {

@@ -1,0 +1,276 @@
+#include "offsets/registry.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "offsets/database.h"
+#include "offsets/position_table.h"
+#include "postgres/pool.h"
+
+namespace penstock::offsets {
+namespace {
+
+using namespace std::chrono_literals;
+using postgres::Connection;
+using postgres::Failure;
+using postgres::Try;
+
+constexpr auto kAnswerLimit = 10s;
+constexpr auto kLockTimeout = 5s;
+
+// What is entered that has to do with an identity: its own row, and those of other names that read
+// one of its topics with its group.
+constexpr const char* kLook =
+    "SELECT p.pipeline = $1, p.pipeline, p.consumer_group, p.cluster_id, "
+    "array_to_string(p.tables, ', '), p.tables && $5::text[], "
+    "array_to_string(ARRAY(SELECT t FROM unnest(p.topics) t WHERE t = ANY ($4::text[]) "
+    "ORDER BY t), ', '), "
+    "to_char(p.first_seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
+    "FROM penstock.pipelines p WHERE p.pipeline = $1 OR (p.consumer_group = $2 "
+    "AND (p.cluster_id IN ('', $3) OR $3 = '') AND p.topics && $4::text[]) ORDER BY 1 DESC, 2";
+
+constexpr const char* kEnter =
+    "INSERT INTO penstock.pipelines AS p (pipeline, consumer_group, cluster_id, topics, tables) "
+    "VALUES ($1, $2, $3, $4::text[], $5::text[]) ON CONFLICT (pipeline) DO UPDATE SET "
+    "consumer_group = EXCLUDED.consumer_group, "
+    "cluster_id = coalesce(nullif(EXCLUDED.cluster_id, ''), p.cluster_id), "
+    "topics = EXCLUDED.topics, tables = EXCLUDED.tables "
+    "WHERE (p.consumer_group, p.topics, p.tables) IS DISTINCT FROM "
+    "(EXCLUDED.consumer_group, EXCLUDED.topics, EXCLUDED.tables) "
+    "OR EXCLUDED.cluster_id NOT IN ('', p.cluster_id)";
+
+std::string array_of(const std::vector<std::string>& values) {
+  ArrayText array;
+  for (const std::string& value : values) array.add(std::string_view(value));
+  return array.text();
+}
+
+std::string list_of(const std::vector<std::string>& values) {
+  std::string text;
+  for (const std::string& value : values) text += (text.empty() ? "" : ", ") + value;
+  return text;
+}
+
+std::unexpected<Failure> conflict(std::string message, std::string hint) {
+  return postgres::failed(postgres::FailureClass::configuration, ErrorKind::conflict,
+                          std::move(message), std::move(hint));
+}
+
+// How to go on under the same name.
+std::string adopt_hint(const std::string& pipeline) {
+  return "if this is another pipeline, give it a name of its own. If it was changed on purpose, "
+         "stop every process of it and run: penstock offsets adopt " +
+         pipeline + " --config FILE";
+}
+
+Try<void> judge_own(const Identity& identity, const postgres::Reply& rows, int row) {
+  const std::string begin = "the positions of pipeline '" + identity.pipeline + "' belong to ";
+  const std::string since = " (since " + rows.string(row, 7) + ")";
+  if (rows.text(row, 2) != identity.group) {
+    return conflict(begin + "consumer group '" + rows.string(row, 2) + "'" + since +
+                        ", and this is group '" + identity.group + "'",
+                    adopt_hint(identity.pipeline));
+  }
+  const std::string_view cluster = rows.text(row, 3);
+  if (!cluster.empty() && !identity.cluster_id.empty() && cluster != identity.cluster_id) {
+    return conflict(begin + "the Kafka cluster '" + std::string(cluster) + "'" + since +
+                        ", and these brokers are '" + identity.cluster_id + "'",
+                    "check bootstrap.servers; " + adopt_hint(identity.pipeline));
+  }
+  if (!rows.is_true(row, 5)) {
+    return conflict(begin + "a pipeline that writes " + rows.string(row, 4) + since +
+                        ", and this one writes " + list_of(identity.tables),
+                    adopt_hint(identity.pipeline));
+  }
+  return {};
+}
+
+Try<void> judge_other(const Identity& identity, const postgres::Reply& rows, int row) {
+  const std::string other = rows.string(row, 1);
+  return conflict(
+      "pipeline '" + other + "' reads topic " + rows.string(row, 6) + " with the consumer group '" +
+          identity.group + "', too: each would get some of the partitions",
+      "if '" + other +
+          "' is this pipeline under its old name, stop it and run: penstock offsets "
+          "rename " +
+          other + " " + identity.pipeline +
+          " --config FILE. If both are meant to run, give "
+          "each a group of its own. If '" +
+          other + "' is gone for good: penstock offsets forget " + other + " --config FILE");
+}
+
+enum class Own : std::uint8_t { judged, replaced };
+
+Try<void> judge(Connection& connection, const Identity& identity, Own own) {
+  auto rows = connection.execute(kLook, {identity.pipeline, identity.group, identity.cluster_id,
+                                         array_of(identity.topics), array_of(identity.tables)});
+  if (!rows) return std::unexpected(std::move(rows.error()));
+  for (int row = 0; row < rows->rows(); ++row) {
+    const bool is_own = rows->is_true(row, 0);
+    if (is_own && own == Own::replaced) continue;
+    auto judged = is_own ? judge_own(identity, *rows, row) : judge_other(identity, *rows, row);
+    if (!judged) return judged;
+  }
+  return {};
+}
+
+Try<void> write(Connection& connection, const Identity& identity) {
+  auto written = connection.execute(kEnter, {identity.pipeline, identity.group, identity.cluster_id,
+                                             array_of(identity.topics), array_of(identity.tables)});
+  if (!written) return std::unexpected(std::move(written.error()));
+  return {};
+}
+
+// Calls `body` in a transaction of its own.
+template <typename Body>
+auto in_transaction(postgres::Pool& pool, const std::string& pipeline, const std::stop_token& stop,
+                    Body body)
+    -> Result<typename std::invoke_result_t<Body, Connection&>::value_type> {
+  using Answer = std::invoke_result_t<Body, Connection&>;
+  const auto run = [&](Connection& connection) -> Answer {
+    auto begun = begin(connection, {.pipeline = pipeline, .lock_timeout = kLockTimeout});
+    if (!begun) return std::unexpected(std::move(begun.error()));
+    Answer answer = body(connection);
+    if (answer) {
+      auto committed = commit(connection);
+      if (!committed) return std::unexpected(std::move(committed.error()));
+    } else if (!answer.error().connection_lost) {
+      roll_back(connection);
+    }
+    return answer;
+  };
+  return pool.with_connection(stop, kAnswerLimit, run).transform_error([](const Failure& failure) {
+    return error_of(failure);
+  });
+}
+
+// The same, while nobody else can enter a pipeline.
+template <typename Body>
+auto alone(postgres::Pool& pool, const std::string& pipeline, const std::stop_token& stop,
+           Body body) -> Result<typename std::invoke_result_t<Body, Connection&>::value_type> {
+  return in_transaction(
+      pool, pipeline, stop, [&](Connection& connection) -> std::invoke_result_t<Body, Connection&> {
+        auto locked =
+            connection.execute("LOCK TABLE penstock.pipelines IN SHARE ROW EXCLUSIVE MODE");
+        if (!locked) return std::unexpected(std::move(locked.error()));
+        return body(connection);
+      });
+}
+
+// Nothing of the pipeline moves while it is given to somebody else.
+Try<void> refuse_claimed(Connection& connection, const std::string& pipeline, Claimed claimed) {
+  if (claimed == Claimed::ended) return {};
+  auto rows = connection.execute(
+      "SELECT count(*), string_agg(DISTINCT o.owner, ', ') FROM penstock.offsets o "
+      "WHERE o.pipeline = $1 AND o.owner <> ''",
+      {pipeline});
+  if (!rows) return std::unexpected(std::move(rows.error()));
+  if (rows->text(0, 0) == "0") return {};
+  return conflict(rows->string(0, 0) + " partitions of pipeline '" + pipeline +
+                      "' are claimed by " + rows->string(0, 1),
+                  "stop every process of it; if they have ended (a crash leaves its claims "
+                  "behind), say so with --yes-it-is-stopped");
+}
+
+Try<std::size_t> affected(Try<postgres::Reply> reply) {
+  if (!reply) return std::unexpected(std::move(reply.error()));
+  const std::string_view tag = reply->tag();  // "UPDATE 3"
+  return static_cast<std::size_t>(
+      std::strtoull(std::string(tag.substr(tag.rfind(' ') + 1)).c_str(), nullptr, 10));
+}
+
+std::unexpected<Failure> no_positions(const std::string& pipeline) {
+  return postgres::failed(postgres::FailureClass::configuration, ErrorKind::not_found,
+                          "there is no pipeline '" + pipeline + "' in this database",
+                          "penstock offsets list shows those that there are");
+}
+
+}  // namespace
+
+Result<void> enter(postgres::Pool& pool, const Identity& identity, const std::stop_token& stop) {
+  return alone(pool, identity.pipeline, stop, [&](Connection& connection) -> Try<void> {
+    auto judged = judge(connection, identity, Own::judged);
+    return judged ? write(connection, identity) : judged;
+  });
+}
+
+Result<void> may_enter(postgres::Pool& pool, const Identity& identity,
+                       const std::stop_token& stop) {
+  return in_transaction(pool, identity.pipeline, stop, [&](Connection& connection) {
+    return judge(connection, identity, Own::judged);
+  });
+}
+
+Result<std::vector<Position>> positions(postgres::Pool& pool) {
+  return in_transaction(
+      pool, "offsets", {}, [](Connection& connection) -> Try<std::vector<Position>> {
+        auto rows = connection.execute(
+            "SELECT o.pipeline, o.topic, o.partition, o.next_offset, o.owner, "
+            "to_char(o.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
+            "FROM penstock.offsets o ORDER BY o.pipeline, o.topic, o.partition",
+            {});
+        if (!rows) return std::unexpected(std::move(rows.error()));
+        std::vector<Position> all;
+        for (int row = 0; row < rows->rows(); ++row) {
+          all.push_back({.pipeline = rows->string(row, 0),
+                         .topic = rows->string(row, 1),
+                         .partition = std::atoi(rows->string(row, 2).c_str()),
+                         .next_offset = std::atoll(rows->string(row, 3).c_str()),
+                         .owner = rows->string(row, 4),
+                         .updated_at = rows->string(row, 5)});
+        }
+        return all;
+      });
+}
+
+Result<std::size_t> rename(postgres::Pool& pool, const std::string& from, const std::string& to,
+                           Claimed claimed) {
+  return alone(pool, from, {}, [&](Connection& connection) -> Try<std::size_t> {
+    auto taken = connection.execute(
+        "SELECT EXISTS (SELECT FROM penstock.offsets o WHERE o.pipeline = $1) "
+        "OR EXISTS (SELECT FROM penstock.pipelines p WHERE p.pipeline = $1)",
+        {to});
+    if (!taken) return std::unexpected(std::move(taken.error()));
+    if (taken->is_true(0, 0)) {
+      return conflict("there is a pipeline '" + to + "' in this database already",
+                      "penstock offsets list shows its positions");
+    }
+    if (auto free = refuse_claimed(connection, from, claimed); !free) {
+      return std::unexpected(std::move(free.error()));
+    }
+    auto moved = affected(connection.execute(
+        "UPDATE penstock.offsets o SET pipeline = $2 WHERE o.pipeline = $1", {from, to}));
+    if (!moved) return moved;
+    auto entered = affected(connection.execute(
+        "UPDATE penstock.pipelines p SET pipeline = $2 WHERE p.pipeline = $1", {from, to}));
+    if (!entered) return entered;
+    if (*moved == 0 && *entered == 0) return no_positions(from);
+    return moved;
+  });
+}
+
+Result<void> adopt(postgres::Pool& pool, const Identity& identity, Claimed claimed) {
+  return alone(pool, identity.pipeline, {}, [&](Connection& connection) -> Try<void> {
+    auto fit = refuse_claimed(connection, identity.pipeline, claimed);
+    if (fit) fit = judge(connection, identity, Own::replaced);
+    return fit ? write(connection, identity) : fit;
+  });
+}
+
+Result<std::size_t> forget(postgres::Pool& pool, const std::string& pipeline, Claimed claimed) {
+  return alone(pool, pipeline, {}, [&](Connection& connection) -> Try<std::size_t> {
+    if (auto free = refuse_claimed(connection, pipeline, claimed); !free) {
+      return std::unexpected(std::move(free.error()));
+    }
+    auto entered = affected(
+        connection.execute("DELETE FROM penstock.pipelines p WHERE p.pipeline = $1", {pipeline}));
+    if (!entered) return entered;
+    auto dropped = affected(
+        connection.execute("DELETE FROM penstock.offsets o WHERE o.pipeline = $1", {pipeline}));
+    if (dropped && *dropped == 0 && *entered == 0) return no_positions(pipeline);
+    return dropped;
+  });
+}
+
+}  // namespace penstock::offsets
