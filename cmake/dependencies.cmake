@@ -38,6 +38,8 @@ penstock_dependency(grpc grpcpp/grpcpp.h grpc++ grpc gpr absl_synchronization)
 penstock_dependency(grpc_reflection grpcpp/ext/proto_server_reflection_plugin.h grpc++_reflection)
 target_link_libraries(dep_grpc_reflection INTERFACE dep_grpc)
 penstock_dependency(prometheus prometheus/registry.h prometheus-cpp-core)
+# Asio and Beast: headers only.
+penstock_dependency(boost boost/beast/http.hpp)
 # crypto: its thread pool, which is inline, ends OpenSSL in every thread.
 penstock_dependency(httplib httplib.h cpp-httplib crypto)
 penstock_dependency(curl curl/curl.h curl)
@@ -50,6 +52,6 @@ penstock_dependency(benchmark benchmark/benchmark.h benchmark benchmark_main)
 # As the Debian package was compiled; class layouts depend on it.
 target_compile_definitions(dep_httplib INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT
   CPPHTTPLIB_BROTLI_SUPPORT)
-foreach(name gtest benchmark rdkafka)
+foreach(name gtest benchmark rdkafka boost)
   target_link_libraries(dep_${name} INTERFACE Threads::Threads)
 endforeach()

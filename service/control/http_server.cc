@@ -1,19 +1,20 @@
 #include "control/http_server.h"
 
-#include <httplib.h>
-
 #include <atomic>
-#include <chrono>
 #include <exception>
-#include <functional>
+#include <map>
 #include <optional>
+#include <ranges>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "concurrency/thread.h"
+#include "control/guests.h"
+#include "control/http_connection.h"
 #include "control/probe_body.h"
 #include "control/readiness.h"
+#include "control/reception.h"
 #include "core/listen_address.h"
 #include "core/log.h"
 #include "core/mutex.h"
@@ -22,9 +23,10 @@
 namespace penstock::control {
 namespace {
 
-constexpr const char* kText = "text/plain; charset=utf-8";
-constexpr const char* kJson = "application/json";
-constexpr std::size_t kMaxRequestBytes = 16 * 1024;
+constexpr std::string_view kJson = "application/json";
+// Each of them may take a while to be sent, and until then holds what was rendered; one more
+// displaces another.
+constexpr std::size_t kMostScrapes = 16;
 
 constexpr std::string_view kIndex =
     "Penstock\n\n"
@@ -33,41 +35,38 @@ constexpr std::string_view kIndex =
     "/readyz   may this process be counted on?\n\n"
     "The probes answer in JSON with ?format=json.\n";
 
-bool wants_json(const httplib::Request& request) {
-  if (request.has_param("format")) return request.get_param_value("format") == "json";
-  return request.get_header_value("Accept").find("application/json") != std::string::npos;
-}
-
-// How httplib asks for threads.
-class Tasks final : public httplib::TaskQueue {
- public:
-  explicit Tasks(const RequestThreads::Options& options) : threads_(options) {}
-  bool enqueue(std::function<void()> task) override { return threads_.submit(std::move(task)); }
-  void shutdown() override { threads_.stop(); }
-
- private:
-  RequestThreads threads_;
-};
-
-void answer(httplib::Response& response, int status, std::string body, const char* type) {
-  response.status = status;
-  response.set_content(std::move(body), type);
-}
-
-void answer(const httplib::Request& request, httplib::Response& response, const Verdict& verdict) {
-  const int status = verdict.ok ? 200 : 503;
-  if (wants_json(request)) {
-    answer(response, status, probe_json(verdict), kJson);
-  } else {
-    answer(response, status, probe_text(verdict), kText);
+bool wants_json(const HttpRequest& request) {
+  constexpr std::string_view kFormat = "format=";
+  for (const auto part : std::views::split(request.query, '&')) {
+    const std::string_view parameter(part.begin(), part.end());
+    if (parameter.starts_with(kFormat)) return parameter.substr(kFormat.size()) == "json";
   }
+  return request.accept.contains(kJson);
+}
+
+HttpAnswer plain(unsigned status, std::string_view text) {
+  return {.status = status, .body = std::make_shared<const std::string>(text)};
+}
+
+HttpAnswer internal_error() { return plain(500, "internal error; see the log\n"); }
+
+HttpAnswer of_verdict(const HttpRequest& request, const Verdict& verdict) {
+  const bool json = wants_json(request);
+  HttpAnswer answer =
+      plain(verdict.ok ? 200 : 503, json ? probe_json(verdict) : probe_text(verdict));
+  if (json) answer.type = kJson;
+  return answer;
 }
 
 }  // namespace
 
 struct HttpServer::Impl {
+  using Connection = std::shared_ptr<HttpConnection>;
+
   Impl(HttpServerOptions server_options, PipelineControl& pipeline_control)
-      : options(std::move(server_options)), control(pipeline_control) {}
+      : options(std::move(server_options)),
+        control(pipeline_control),
+        guests(room_for(options.connections)) {}
 
   Result<void> start();
   void stop();
@@ -78,100 +77,163 @@ struct HttpServer::Impl {
   std::atomic<std::uint16_t> port{0};
 
  private:
-  void configure(httplib::Server& fresh);
-  void handle(const httplib::Request& request, httplib::Response& response);
+  // On the loop.
+  void welcome(ListeningSocket::Newcomer newcomer);
+  void take(const Connection& connection, const HttpRequest& request);
+  [[nodiscard]] std::optional<HttpAnswer> answer_to(const Connection& connection,
+                                                    const HttpRequest& request);
+  void ask_for_metrics(const Connection& connection);
+  void forget(const Connection& connection);
+  // On the thread that renders.
+  void render();
+  [[nodiscard]] HttpAnswer metrics();
 
   Mutex mutex;  // start and stop
-  std::unique_ptr<httplib::Server> server GUARDED_BY(mutex);
-  std::optional<Thread> acceptor GUARDED_BY(mutex);
+  bool running GUARDED_BY(mutex) = false;
+  Guests guests;                  // of the loop
+  Guests scrapers{kMostScrapes};  // those of them that have asked for metrics
+  std::map<const HttpConnection*, Guests::Id> scrapes;
+  Reception reception{"http"};
+
+  Mutex metrics_mutex;
+  CondVar wanted;
+  std::vector<Connection> waiting GUARDED_BY(metrics_mutex);
+  bool ending GUARDED_BY(metrics_mutex) = false;
+  std::optional<Thread> renderer GUARDED_BY(mutex);
 };
 
-void HttpServer::Impl::handle(const httplib::Request& request, httplib::Response& response) {
-  response.set_header("Cache-Control", "no-store");
-  const std::string& path = request.path;
-  const bool known = path == "/" || path == "/metrics" || path == "/livez" || path == "/readyz";
-  if (!known) return answer(response, 404, "not found; / lists what there is\n", kText);
-  if (request.method != "GET" && request.method != "HEAD") {
-    response.set_header("Allow", "GET, HEAD");
-    return answer(response, 405, "only GET and HEAD\n", kText);
-  }
-  if (RequestThreads::in_reserve() && path != "/livez") {
-    response.set_header("Retry-After", "1");
-    return answer(response, 503, "busy: too many connections\n", kText);
-  }
-  if (path == "/") return answer(response, 200, std::string(kIndex), kText);
-
-  const std::vector<PipelineSnapshot> pipelines = control.snapshots();
-  if (path == "/livez") {
-    return answer(request, response, liveness(pipelines, options.heartbeat_limit));
-  }
-  if (path == "/readyz") return answer(request, response, readiness(pipelines, shutting_down));
-  answer(response, 200,
-         telemetry::render_metrics(pipelines, telemetry::read_process_info(options.version)),
-         std::string(telemetry::kMetricsContentType).c_str());
+void HttpServer::Impl::welcome(ListeningSocket::Newcomer newcomer) {
+  std::string address = newcomer.address;
+  const Connection connection =
+      HttpConnection::make(reception.loop(), std::move(newcomer),
+                           {.request = options.request_limit, .answer = options.answer_limit});
+  if (!connection) return;
+  const Guests::Id id = guests.enter(std::move(address), [connection] { connection->close(); });
+  connection->begin({.on_request = [this](const Connection& who,
+                                          const HttpRequest& request) { take(who, request); },
+                     .on_close =
+                         [this, id, who = std::weak_ptr(connection)] {
+                           guests.leave(id);
+                           if (const Connection gone = who.lock()) forget(gone);
+                         }});
 }
 
-void HttpServer::Impl::configure(httplib::Server& fresh) {
-  fresh.new_task_queue = [requests = options.requests] { return new Tasks(requests); };
-  fresh.set_read_timeout(options.io_timeout);
-  fresh.set_write_timeout(options.io_timeout);
-  fresh.set_keep_alive_max_count(1);
-  // Also how long a connection may wait before its first byte.
-  fresh.set_keep_alive_timeout(std::chrono::ceil<std::chrono::seconds>(options.io_timeout).count());
-  fresh.set_payload_max_length(kMaxRequestBytes);
-  // The library's default sets SO_REUSEPORT as well: a second process on the same port would then
-  // take half of the requests instead of being refused.
-  fresh.set_socket_options([](socket_t socket) {
-    const int on = 1;
-    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  });
-  fresh.set_pre_routing_handler(
-      [this](const httplib::Request& request, httplib::Response& response) {
-        try {
-          handle(request, response);
-        } catch (const std::exception& error) {
-          log(LogLevel::error, "http_request_failed",
-              {{"path", request.path}, {"error", error.what()}});
-          answer(response, 500, "internal error; see the log\n", kText);
-        }
-        return httplib::Server::HandlerResponse::Handled;
-      });
+void HttpServer::Impl::take(const Connection& connection, const HttpRequest& request) {
+  std::optional<HttpAnswer> answer;
+  try {
+    answer = answer_to(connection, request);
+  } catch (const std::exception& error) {
+    log(LogLevel::error, "http_request_failed", {{"path", request.path}, {"error", error.what()}});
+    answer = internal_error();
+  }
+  if (answer) connection->answer(*std::move(answer));
+}
+
+// Nothing: it comes later.
+std::optional<HttpAnswer> HttpServer::Impl::answer_to(const Connection& connection,
+                                                      const HttpRequest& request) {
+  const std::string_view path = request.path;
+  const bool known = path == "/" || path == "/metrics" || path == "/livez" || path == "/readyz";
+  if (!known) return plain(404, "not found; / lists what there is\n");
+  if (request.method != "GET" && request.method != "HEAD") {
+    HttpAnswer answer = plain(405, "only GET and HEAD\n");
+    answer.header = "Allow";
+    answer.value = "GET, HEAD";
+    return answer;
+  }
+  if (path == "/") return plain(200, kIndex);
+  if (path == "/metrics") {
+    ask_for_metrics(connection);
+    return std::nullopt;
+  }
+  const std::vector<PipelineSnapshot> pipelines = control.snapshots();
+  return of_verdict(request, path == "/livez" ? liveness(pipelines, options.heartbeat_limit)
+                                              : readiness(pipelines, shutting_down));
+}
+
+void HttpServer::Impl::ask_for_metrics(const Connection& connection) {
+  scrapes[connection.get()] = scrapers.enter("", [connection] { connection->close(); });
+  const MutexLock lock(metrics_mutex);
+  waiting.push_back(connection);
+  wanted.notify_all();
+}
+
+void HttpServer::Impl::forget(const Connection& connection) {
+  const auto scrape = scrapes.find(connection.get());
+  if (scrape == scrapes.end()) return;
+  scrapers.leave(scrape->second);
+  scrapes.erase(scrape);
+  const MutexLock lock(metrics_mutex);
+  std::erase(waiting, connection);
+}
+
+void HttpServer::Impl::render() {
+  while (true) {
+    std::vector<Connection> those;
+    {
+      const MutexLock lock(metrics_mutex);
+      while (waiting.empty() && !ending) wanted.wait(metrics_mutex);
+      if (ending) return;
+      those = std::exchange(waiting, {});
+    }
+    const HttpAnswer answer = metrics();
+    reception.post([those = std::move(those), answer] {
+      for (const Connection& connection : those) connection->answer(answer);
+    });
+  }
+}
+
+HttpAnswer HttpServer::Impl::metrics() {
+  try {
+    HttpAnswer answer =
+        plain(200, telemetry::render_metrics(control.snapshots(),
+                                             telemetry::read_process_info(options.version)));
+    answer.type = telemetry::kMetricsContentType;
+    return answer;
+  } catch (const std::exception& error) {
+    log(LogLevel::error, "http_request_failed", {{"path", "/metrics"}, {"error", error.what()}});
+    return internal_error();
+  }
 }
 
 Result<void> HttpServer::Impl::start() {
   const MutexLock lock(mutex);
-  if (server) return fail(ErrorKind::conflict, "the HTTP server is already running");
+  if (running) return fail(ErrorKind::conflict, "the HTTP server is already running");
   Result<ListenAddress> address = parse_listen_address(options.address);
   if (!address) return std::unexpected(std::move(address.error()));
-
-  auto fresh = std::make_unique<httplib::Server>();
-  configure(*fresh);
-  int bound = address->port;
-  if (bound == 0) {
-    bound = fresh->bind_to_any_port(address->host);
-  } else if (!fresh->bind_to_port(address->host, bound)) {
-    bound = -1;
+  const auto bound = reception.start(*address, guests, [this](ListeningSocket::Newcomer newcomer) {
+    welcome(std::move(newcomer));
+  });
+  if (!bound) {
+    Error error = bound.error();
+    error.message += " (for HTTP)";
+    error.hint += "; set server.http";
+    return std::unexpected(std::move(error));
   }
-  if (bound <= 0) {
-    return fail(ErrorKind::unavailable, "cannot listen on " + address->to_string() + " for HTTP",
-                "another process has the port, or the host is not an address of this machine; "
-                "set server.http");
+  {
+    const MutexLock metrics_lock(metrics_mutex);
+    ending = false;
   }
-  server = std::move(fresh);
-  acceptor.emplace("http", [raw = server.get()] { raw->listen_after_bind(); });
-  server->wait_until_ready();
-  port = static_cast<std::uint16_t>(bound);
-  log(LogLevel::info, "http_listening", {{"host", address->host}, {"port", bound}});
+  renderer.emplace("http-metrics", [this] { render(); });
+  running = true;
+  port = *bound;
+  log(LogLevel::info, "http_listening", {{"host", address->host}, {"port", *bound}});
   return {};
 }
 
 void HttpServer::Impl::stop() {
   const MutexLock lock(mutex);
-  if (!server) return;
-  server->stop();
-  acceptor->join();
-  acceptor.reset();
-  server.reset();
+  if (!running) return;
+  {
+    const MutexLock metrics_lock(metrics_mutex);
+    ending = true;
+    waiting.clear();
+    wanted.notify_all();
+  }
+  renderer->join();
+  renderer.reset();
+  reception.stop();
+  running = false;
 }
 
 HttpServer::HttpServer(HttpServerOptions options, PipelineControl& control)

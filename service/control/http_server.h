@@ -3,27 +3,31 @@
 //   GET /         the list of the paths
 //   GET /metrics  Prometheus text
 //   GET /livez    200, or 503 when a loop that should always come round has not for
-//   `heartbeat_limit` GET /readyz   200, or 503 with every reason
+//                 `heartbeat_limit`
+//   GET /readyz   200, or 503 with every reason
 // The two probes answer in text, or in JSON with `?format=json` or `Accept: application/json`:
 // {"status": "ok" | "failing", "checks": [{"pipeline", "reason", "message"}]}.
 //
 // Place in the flow: reads snapshots of PipelineControl (app/), nothing else. Nothing here changes
 // anything, so it has no credentials; it should still not face the internet.
-// Threads: one that accepts and those of request_threads.h; a connection is closed after its
-// answer, so that idle clients cannot keep the probes waiting. When more come than can be answered,
-// /livez still is, and the rest gets 503 "busy", or is closed: the number of connections is
-// bounded. All members may be called from any thread. Ownership: `control` must outlive the server.
+// What a flood costs: a connection is for one request, has `request_limit` from its beginning to
+// send it and `answer_limit` to take the answer, however many bytes trickle in; of `connections`
+// at most, a newcomer displaces another (guests.h), so that a probe is always heard. Nothing is
+// compressed: no header makes an answer cost more.
+// Threads: one loop (reception.h), which answers the probes by itself and never waits for a client,
+// and one that renders metrics, once for all who wait for them. All members may be called from any
+// thread. Ownership: `control` must outlive the server.
 // Failure: start() says why the address cannot be bound; it can be called again after that.
-// Stop: stop() closes the socket, ends running requests and joins every thread. A second stop()
+// Stop: stop() closes the port and every connection, and joins both threads. A second stop()
 // does nothing; a second start() of a running server fails with `conflict`.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 
-#include "control/request_threads.h"
 #include "core/error.h"
 #include "core/pipeline_status.h"
 
@@ -34,9 +38,9 @@ struct HttpServerOptions {
   std::string version;                   // for build_info
   // Loops beat at least once a second; half a minute is a loop that will not come back.
   std::chrono::milliseconds heartbeat_limit{30'000};
-  RequestThreads::Options requests = {};  // how many at a time, and how many may wait
-  // A client that takes longer to send its request, or to read the answer, is disconnected.
-  std::chrono::milliseconds io_timeout{2'000};
+  std::size_t connections = 256;  // fewer where the process may open few files
+  std::chrono::milliseconds request_limit{2'000};
+  std::chrono::milliseconds answer_limit{10'000};
 };
 
 class HttpServer {
