@@ -378,16 +378,18 @@ Try<void> Connection::put_copy(std::string_view bytes) {
   return {};
 }
 
-Try<void> Connection::end_copy() {
+Try<std::uint64_t> Connection::end_copy() {
   const SteadyTime deadline = reply_deadline();
   int ended = 0;
   while ((ended = PQputCopyEnd(connection_, nullptr)) == 0) {
-    if (auto waited = wait_io(/*for_write=*/true, deadline); !waited) return waited;
+    if (auto waited = wait_io(/*for_write=*/true, deadline); !waited) {
+      return std::unexpected(std::move(waited.error()));
+    }
   }
   auto reply = collect();  // also when PQputCopyEnd failed: it holds the reason
   if (!reply) return std::unexpected(std::move(reply.error()));
   if (ended < 0) return lost();
-  return {};
+  return reply->rows_written();
 }
 
 // ---- Pipeline

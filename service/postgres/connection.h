@@ -41,7 +41,8 @@ class Reply {
   explicit Reply(pg_result* result) : result_(result) {}
 
   [[nodiscard]] ReplyKind kind() const;
-  [[nodiscard]] std::string_view tag() const;  // "COMMIT", "INSERT 0 3"
+  [[nodiscard]] std::string_view tag() const;        // "COMMIT", "INSERT 0 3"
+  [[nodiscard]] std::uint64_t rows_written() const;  // as the tag says
   [[nodiscard]] int rows() const;
   [[nodiscard]] std::string_view text(int row, int column) const;  // empty when NULL
   [[nodiscard]] std::string string(int row, int column) const {
@@ -100,10 +101,10 @@ class Connection {
                                    std::initializer_list<std::optional<std::string>> parameters);
 
   // COPY … FROM STDIN: `sql` may have statements before it. After a failure of any of the three the
-  // COPY has ended and the failure is what PostgreSQL said.
+  // COPY has ended and the failure is what PostgreSQL said. end_copy: how many rows it wrote.
   [[nodiscard]] Try<void> begin_copy(const std::string& sql);
   [[nodiscard]] Try<void> put_copy(std::string_view bytes);
-  [[nodiscard]] Try<void> end_copy();
+  [[nodiscard]] Try<std::uint64_t> end_copy();
 
   // Pipeline: send anything, sync, then take one reply per command and one per sync. Sending also
   // reads, so that neither side blocks on a full socket.

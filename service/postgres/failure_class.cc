@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <utility>
 
 namespace penstock::postgres {
@@ -14,15 +15,16 @@ struct Entry {
 
 // The longest prefix counts. PostgreSQL documentation, Appendix A, "PostgreSQL Error Codes".
 constexpr std::array kTable{
-    Entry{"08", FailureClass::retry},          // connection exceptions
-    Entry{"08P01", FailureClass::row},         // a value with too few or too many bytes
-    Entry{"0A", FailureClass::configuration},  // feature not supported
-    Entry{"22", FailureClass::row},            // data exceptions
-    Entry{"23", FailureClass::row},            // integrity constraints
-    Entry{"25", FailureClass::retry},          // the state of our transaction: begin a new one
-    Entry{"25006", FailureClass::retry},       // read-only: a standby after a failover
-    Entry{"26", FailureClass::retry},          // the session forgot our prepared statement
-    Entry{"28", FailureClass::configuration},  // credentials
+    Entry{"08", FailureClass::retry},             // connection exceptions
+    Entry{"08P01", FailureClass::row},            // a value with too few or too many bytes
+    Entry{"0A", FailureClass::configuration},     // feature not supported
+    Entry{"22", FailureClass::row},               // data exceptions
+    Entry{"2200H", FailureClass::configuration},  // a sequence at its end
+    Entry{"23", FailureClass::row},               // integrity constraints
+    Entry{"25", FailureClass::retry},             // the state of our transaction: begin a new one
+    Entry{"25006", FailureClass::retry},          // read-only: a standby after a failover
+    Entry{"26", FailureClass::retry},             // the session forgot our prepared statement
+    Entry{"28", FailureClass::configuration},     // credentials
     Entry{"2B", FailureClass::configuration},
     Entry{"2D", FailureClass::configuration},  // a trigger that commits
     Entry{"34", FailureClass::retry},
@@ -99,6 +101,38 @@ bool keeps_session(std::string_view sqlstate) {
 
 bool helps_to_halve(std::string_view sqlstate) {
   return sqlstate == "57014" || sqlstate == "25P04" || sqlstate == "53200";
+}
+
+bool may_be_a_rows(const Failure& failure) {
+  if (failure.connection_lost || failure.failure == FailureClass::cancelled) return false;
+  if (failure.raised) return true;
+  const std::string_view state = failure.error.sqlstate;
+  switch (failure.failure) {
+    case FailureClass::row:
+    case FailureClass::unclear:
+    case FailureClass::retry_quickly:
+      return true;
+    case FailureClass::configuration:
+      // Of our own statement it is the table's; of a trigger's, what it made of the row.
+      return state != "2200H" && !inner_context(failure).empty();
+    case FailureClass::retry:
+      return state == "XX000" || state == "53400" ||
+             (state.starts_with("55") && !waits_for_lock(state));
+    case FailureClass::fenced:
+    case FailureClass::cancelled:
+      return false;
+  }
+  return false;
+}
+
+std::string inner_context(const Failure& failure) {
+  std::string result;
+  for (const auto line : std::views::split(failure.context, '\n')) {
+    const std::string_view text(line.begin(), line.end());
+    if (text.empty() || text.starts_with("COPY ")) continue;
+    result += (result.empty() ? "" : "; ") + std::string(text);
+  }
+  return result;
 }
 
 bool waits_for_lock(std::string_view sqlstate) { return sqlstate == "55P03"; }

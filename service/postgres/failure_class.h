@@ -47,9 +47,19 @@ struct Failure {
   Error error;
   std::string detail;      // PostgreSQL's DETAIL: may hold users' data, never to be logged
   std::string context;     // PostgreSQL's CONTEXT
-  std::string constraint;  // the constraint that was violated, if it was one
+  std::string table;       // where, if PostgreSQL named it,
+  std::string column;      // likewise,
+  std::string constraint;  // and the constraint that was violated
+  bool raised = false;     // by RAISE in a trigger or function: its SQLSTATE is its author's choice
   bool connection_lost = false;
 };
+
+// Whether one row alone may be what raises this, so that it is worth to look for it: whatever a
+// trigger or function says, and what the data can do. Never the state of a server, of a disk, of a
+// lock or of the schema itself.
+[[nodiscard]] bool may_be_a_rows(const Failure& failure);
+// CONTEXT without the line that COPY adds: empty where no trigger or function was at work.
+[[nodiscard]] std::string inner_context(const Failure& failure);
 
 template <typename T>
 using Try = std::expected<T, Failure>;

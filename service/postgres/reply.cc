@@ -1,5 +1,7 @@
 #include <libpq-fe.h>
 
+#include <cstdlib>
+
 #include "postgres/connection.h"
 
 namespace penstock::postgres {
@@ -34,6 +36,9 @@ ReplyKind Reply::kind() const {
 }
 
 std::string_view Reply::tag() const { return PQcmdStatus(result_.get()); }
+std::uint64_t Reply::rows_written() const {
+  return std::strtoull(PQcmdTuples(result_.get()), nullptr, 10);
+}
 int Reply::rows() const { return PQntuples(result_.get()); }
 std::string_view Reply::text(int row, int column) const {
   return {PQgetvalue(result_.get(), row, column),
@@ -51,7 +56,10 @@ Failure Reply::failure() const {
   failure.error.hint = field(result, PG_DIAG_MESSAGE_HINT);
   failure.detail = field(result, PG_DIAG_MESSAGE_DETAIL);
   failure.context = field(result, PG_DIAG_CONTEXT);
+  failure.table = field(result, PG_DIAG_TABLE_NAME);
+  failure.column = field(result, PG_DIAG_COLUMN_NAME);
   failure.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
+  failure.raised = field(result, PG_DIAG_SOURCE_FUNCTION) == "exec_stmt_raise";
   if (failure.error.message.empty()) {
     const std::string_view message = PQresultErrorMessage(result);
     failure.error.message = message.substr(0, message.find('\n'));

@@ -17,12 +17,6 @@ constexpr std::size_t kOneByOne = 128;
 // COPY needs a statement per run of equal shape; below this many rows a run it does not pay.
 constexpr std::size_t kRowsPerStatement = 32;
 
-std::string message_of(const postgres::Failure& failure) {
-  std::string message = failure.error.message;
-  if (!failure.detail.empty()) message += ": " + failure.detail;
-  return message;
-}
-
 // How often a record alone must raise what is not a row's fault by itself.
 constexpr int kTriesAlone = 3;
 
@@ -32,17 +26,17 @@ bool Bisection::is_refusal(const postgres::Failure& failure) const {
   if (failure.connection_lost) return false;
   return failure.failure == postgres::FailureClass::row ||
          failure.failure == postgres::FailureClass::unclear ||
-         (!group_.blamed.empty() && failure.error.sqlstate == group_.blamed);
+         (group_.any_code && postgres::may_be_a_rows(failure));
 }
 
 void Bisection::refuse(std::size_t record, postgres::Failure failure) {
   const std::size_t all = group_.records();
-  refusals_.push_back({record, failure.error.sqlstate, message_of(failure)});
+  refusals_.push_back(refusal_of(record, failure));
   const std::size_t count = ++causes_[{failure.error.sqlstate, failure.constraint}];
-  if (!table_fault_ && all >= kTableFaultFrom && count * 4 > all) {
-    table_fault_.emplace(record, failure);
-  }
-  if (!doubtful_ && is_doubtful(failure)) doubtful_.emplace(record, failure);
+  const bool are_many = all >= kTableFaultFrom && count * 4 > all;
+  const bool are_all = passed_ == 0 && refusals_.size() >= kTableFaultFrom && is_doubtful(failure);
+  if (!table_fault_ && (are_many || are_all)) table_fault_.emplace(record, failure);
+  if (is_doubtful(failure)) doubtful_.emplace_back(record, failure);
   last_ = std::move(failure);
 }
 
@@ -90,15 +84,30 @@ postgres::Try<Bisection::Findings> Bisection::run() {
     }
   }
   Findings findings;
-  auto& blame = table_fault_ ? table_fault_ : doubtful_;
-  if (table_fault_ || (doubtful_ && refusals_.size() == records)) {
-    findings.example = blame->first;
-    findings.not_theirs = std::move(blame->second);
+  if (!table_fault_ && !doubtful_.empty()) {
+    auto still = are_still_refused();
+    if (!still) return std::unexpected(std::move(still.error()));
+    if (refusals_.size() == records || !*still) table_fault_ = doubtful_.front();
+  }
+  if (table_fault_) {
+    findings.example = table_fault_->first;
+    findings.not_theirs = std::move(table_fault_->second);
   }
   if (refusals_.size() == records && causes_.size() == 1) findings.all_by = causes_.begin()->first;
+  findings.rows = rows_;
   findings.refusals = std::move(refusals_);
   findings.last = std::move(last_);
   return findings;
+}
+
+postgres::Try<bool> Bisection::are_still_refused() {
+  if (!group_.insists) return true;
+  for (const auto& [record, failure] : doubtful_) {
+    auto again = window(record, record + 1);
+    if (!again) return std::unexpected(std::move(again.error()));
+    if (!again->front().refused) return false;
+  }
+  return true;
 }
 
 // Records [from, to), of which none is known to be bad; splits again if one is.
@@ -118,15 +127,19 @@ postgres::Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_
   postgres::Connection& connection = session_.connection();
   const std::vector<Slice> slices = group_.cut(from, to);
   Piece piece;
-  auto copied = copy_rows(session_, slices, "SAVEPOINT penstock_piece; ");
+  const auto copied = copy_rows(session_, slices, "SAVEPOINT penstock_piece; ");
   if (copied) {
     auto released = connection.execute(group_.immediate ? "SET CONSTRAINTS ALL IMMEDIATE; "
                                                           "RELEASE SAVEPOINT penstock_piece"
                                                         : "RELEASE SAVEPOINT penstock_piece");
-    if (released) return piece;
+    if (released) {
+      rows_ += *copied;
+      passed_ += to - from;
+      return piece;
+    }
     piece.refused = std::move(released.error());
   } else {
-    piece.refused = std::move(copied.error().failure);
+    piece.refused = copied.error().failure;
     if (copied.error().record) piece.record = group_.number(*copied.error().record);
   }
   if (!is_refusal(*piece.refused)) return std::unexpected(std::move(*piece.refused));
@@ -138,19 +151,24 @@ postgres::Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_
 
 postgres::Try<void> Bisection::one_by_one(std::size_t from, std::size_t to) {
   // Where a failure may pass by itself, each has to be tried again before the next one is written.
-  const std::size_t size = group_.blamed.empty() ? kWindow : 1;
+  const std::size_t size = group_.any_code ? 1 : kWindow;
   for (std::size_t at = from; at < to && !table_fault_; at += size) {
     auto tried = window(at, std::min(to, at + size));
     if (!tried) return std::unexpected(std::move(tried.error()));
     for (std::size_t i = 0; i < tried->size(); ++i) {
-      std::optional<postgres::Failure> refused = std::move((*tried)[i]);
-      for (int again = 1;
-           refused && refused->error.sqlstate == group_.blamed && again < kTriesAlone; ++again) {
+      Fate fate = std::move((*tried)[i]);
+      for (int again = 1; fate.refused && is_doubtful(*fate.refused) && again < kTriesAlone;
+           ++again) {
         auto alone = window(at + i, at + i + 1);
         if (!alone) return std::unexpected(std::move(alone.error()));
-        refused = std::move(alone->front());
+        fate = std::move(alone->front());
       }
-      if (refused) refuse(at + i, std::move(*refused));
+      rows_ += fate.rows;
+      if (fate.refused) {
+        refuse(at + i, std::move(*fate.refused));
+      } else {
+        ++passed_;
+      }
     }
   }
   return {};
@@ -161,8 +179,7 @@ postgres::Try<void> Bisection::one_by_one(std::size_t from, std::size_t to) {
 // If the INSERTs succeed, the new savepoint hides the one before, and the next ROLLBACK TO takes
 // nothing back. If one fails, the new savepoint is skipped, and the next ROLLBACK TO takes back
 // just this record. The outer savepoint folds the nested ones together at the end.
-postgres::Try<std::vector<std::optional<postgres::Failure>>> Bisection::window(std::size_t from,
-                                                                               std::size_t to) {
+postgres::Try<std::vector<Bisection::Fate>> Bisection::window(std::size_t from, std::size_t to) {
   postgres::Connection& connection = session_.connection();
   std::vector<Session::Statement> wanted;
   for (const Slice& slice : group_.cut(from, to)) {
@@ -208,7 +225,7 @@ postgres::Try<std::vector<std::optional<postgres::Failure>>> Bisection::window(s
   if (!sent) return std::unexpected(std::move(sent.error()));
 
   // Segment 0 is the prologue, then one per record, then the epilogue.
-  std::vector<std::optional<postgres::Failure>> refused(to - from);
+  std::vector<Fate> fates(to - from);
   std::optional<postgres::Failure> failure;
   for (std::size_t segment = 0; segment < to - from + 2;) {
     auto reply = connection.next();
@@ -217,19 +234,22 @@ postgres::Try<std::vector<std::optional<postgres::Failure>>> Bisection::window(s
       ++segment;
       continue;
     }
+    const bool is_record = segment > 0 && segment <= to - from;
+    if (is_record && reply->kind() == postgres::ReplyKind::done) {
+      fates[segment - 1].rows += reply->rows_written();
+    }
     if (reply->kind() != postgres::ReplyKind::error || failure) continue;
     postgres::Failure found = reply->failure();
-    const bool is_record = segment > 0 && segment <= to - from;
     if (found.connection_lost) return std::unexpected(std::move(found));
     if (is_record && is_refusal(found)) {
-      refused[segment - 1] = std::move(found);
+      fates[segment - 1] = {.refused = std::move(found), .rows = 0};
     } else {
       failure = std::move(found);  // read on, so that the connection stays usable
     }
   }
   connection.leave_pipeline();
   if (failure) return std::unexpected(std::move(*failure));
-  return refused;
+  return fates;
 }
 
 }  // namespace penstock::write

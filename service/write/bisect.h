@@ -30,6 +30,7 @@ using RefusalCause = std::pair<std::string, std::string>;
 class Bisection {
  public:
   struct Findings {
+    std::uint64_t rows = 0;                 // that PostgreSQL says it wrote
     std::vector<Refusal> refusals;          // ascending
     std::optional<postgres::Failure> last;  // of them
     // What refused all records there are, if one cause did.
@@ -39,8 +40,8 @@ class Bisection {
     std::optional<std::size_t> example;  // a record to it
   };
 
-  // group.immediate: deferred constraints are checked within each savepoint. group.blamed: what
-  // also counts as a refusal when a record alone raises it again and again.
+  // group.immediate: deferred constraints are checked within each savepoint. group.any_code: also
+  // what says nothing of rows is a refusal when a record alone raises it again and again.
   Bisection(Session& session, const Group& group) : session_(session), group_(group) {}
 
   // Inside an open transaction.
@@ -59,19 +60,26 @@ class Bisection {
     return failure.failure != postgres::FailureClass::row;
   }
   void refuse(std::size_t record, postgres::Failure failure);
+  // Whether all that may have passed by itself meanwhile is still refused.
+  [[nodiscard]] postgres::Try<bool> are_still_refused();
   [[nodiscard]] postgres::Try<Piece> try_copy(std::size_t from, std::size_t to);
   [[nodiscard]] postgres::Try<void> one_by_one(std::size_t from, std::size_t to);
-  // What became of each.
-  [[nodiscard]] postgres::Try<std::vector<std::optional<postgres::Failure>>> window(
-      std::size_t from, std::size_t to);
+  // What became of each record.
+  struct Fate {
+    std::optional<postgres::Failure> refused;
+    std::uint64_t rows = 0;  // that were written
+  };
+  [[nodiscard]] postgres::Try<std::vector<Fate>> window(std::size_t from, std::size_t to);
   [[nodiscard]] postgres::Try<void> write_clean(std::size_t from, std::size_t to);
 
   Session& session_;
   const Group& group_;
+  std::uint64_t rows_ = 0;
+  std::size_t passed_ = 0;  // records
   std::vector<Refusal> refusals_;
   std::optional<postgres::Failure> last_;
   std::map<RefusalCause, std::size_t> causes_;
-  std::optional<std::pair<std::size_t, postgres::Failure>> doubtful_;  // the first
+  std::vector<std::pair<std::size_t, postgres::Failure>> doubtful_;
   std::optional<std::pair<std::size_t, postgres::Failure>> table_fault_;
 };
 

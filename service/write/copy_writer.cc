@@ -62,12 +62,13 @@ std::optional<std::size_t> named_line(std::string_view context, std::string_view
   return line > 0 ? std::optional(line) : std::nullopt;
 }
 
-std::expected<void, CopyFailure> copy_rows(Session& session, std::span<const Slice> slices,
-                                           const std::string& prologue) {
+std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session, std::span<const Slice> slices,
+                                                    const std::string& prologue) {
   postgres::Connection& connection = session.connection();
   std::string gathered;
   std::vector<postgres::Param> fields;
   std::size_t begin = 0;  // the current COPY's first slice
+  std::uint64_t written = 0;
   const auto fail_here = [&](postgres::Failure& failure) {
     CopyFailure result{.failure = std::move(failure), .record = std::nullopt};
     const std::span<const Slice> copied = slices.subspan(begin);
@@ -100,10 +101,12 @@ std::expected<void, CopyFailure> copy_rows(Session& session, std::span<const Sli
     if (i + 1 == slices.size() || !slices[i + 1].joins(slice)) {
       gathered += kTrailer;
       if (auto put = connection.put_copy(gathered); !put) return fail_here(put.error());
-      if (auto ended = connection.end_copy(); !ended) return fail_here(ended.error());
+      auto ended = connection.end_copy();
+      if (!ended) return fail_here(ended.error());
+      written += *ended;
     }
   }
-  return {};
+  return written;
 }
 
 }  // namespace penstock::write

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,9 +21,10 @@ struct CopyFailure {
 
 // `prologue` ("BEGIN;") goes in the round trip that starts the first COPY; there is at least one
 // slice. A new COPY begins where table or shape changes.
-[[nodiscard]] std::expected<void, CopyFailure> copy_rows(Session& session,
-                                                         std::span<const Slice> slices,
-                                                         const std::string& prologue);
+// Returns how many rows PostgreSQL says it wrote.
+[[nodiscard]] std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session,
+                                                                  std::span<const Slice> slices,
+                                                                  const std::string& prologue);
 
 // The line in `COPY table, line 17, column x: …` of an error's CONTEXT, in any language.
 [[nodiscard]] std::optional<std::size_t> named_line(std::string_view context,

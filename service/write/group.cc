@@ -40,6 +40,21 @@ const TableRows* table_of(const RowBatch& batch, const Target& target) {
 
 }  // namespace
 
+Refusal refusal_of(std::size_t record, const postgres::Failure& failure) {
+  std::string message = failure.error.message;
+  if (!failure.detail.empty()) message += ": " + failure.detail;
+  if (!failure.error.hint.empty()) message += " (hint: " + failure.error.hint + ")";
+  if (const std::string context = postgres::inner_context(failure); !context.empty()) {
+    message += " [" + context + "]";
+  }
+  return {.record = record,
+          .sqlstate = failure.error.sqlstate,
+          .message = std::move(message),
+          .table = failure.table,
+          .column = failure.column,
+          .constraint = failure.constraint};
+}
+
 OffsetRange Part::range() const {
   const RecordBatch& source = *batch->source;
   return {first == 0 ? source.range().from : source.record(first).offset,

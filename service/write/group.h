@@ -20,6 +20,7 @@
 #include "core/chain.h"
 #include "core/plan.h"
 #include "core/row_batch.h"
+#include "postgres/failure_class.h"
 #include "write/statement_columns.h"
 
 namespace penstock::write {
@@ -87,8 +88,12 @@ struct Advance {
 struct Refusal {
   std::size_t record = 0;  // number in the group
   std::string sqlstate;
-  std::string message;
+  std::string message;  // holds what is in the row: for the dead letter only
+  std::string table;    // what PostgreSQL named, if it did
+  std::string column;
+  std::string constraint;
 };
+[[nodiscard]] Refusal refusal_of(std::size_t record, const postgres::Failure& failure);
 
 struct Group {
   std::vector<Part> parts;
@@ -98,8 +103,10 @@ struct Group {
   bool careful = false;
   bool immediate = false;
   std::optional<RecordPlace> suspect;  // of the row that PostgreSQL named
-  // A SQLSTATE that says nothing of rows, but does not go away: who alone raises it is refused.
-  std::string blamed;
+  // Something that says nothing of rows does not go away: who alone raises it is refused, whatever
+  // its SQLSTATE.
+  bool any_code = false;
+  bool insists = true;  // that it raises it again after the others have passed
   // Its first records, each of which is too much alone. With `probes` it is only seen whether the
   // others pass; else it is committed without them.
   std::vector<Refusal> left_out;

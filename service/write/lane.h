@@ -68,12 +68,14 @@ class Lane {
   void resolve(WriterQueue& queue);
   void verify(WriterQueue& queue);
   void attempt(WriterQueue& queue);
-  void committed(WriterQueue& queue, CommitStats stats);
+  void committed(WriterQueue& queue, CommitStats stats, std::span<const Refusal> refusals);
+  static void log_refusals(const WriterQueue& queue, std::span<const Refusal> refusals);
   void fenced(WriterQueue& queue, const std::vector<Fenced>& chains);
 
   // lane_failure.cc
   void lane_failed(const postgres::Failure& failure);
   void writer_failed(WriterQueue& queue, const postgres::Failure& failure);
+  static void suspect_a_record(WriterQueue& queue, const Outcome& outcome);
   void too_much(WriterQueue& queue, const postgres::Failure& failure);
   void not_theirs(WriterQueue& queue, const Outcome& outcome);
   void interrupted();

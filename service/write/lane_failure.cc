@@ -11,6 +11,9 @@ namespace {
 // Serialization failures and deadlocks in a row that are tried again in milliseconds.
 constexpr int kQuickTries = 8;
 
+// Other failures in a row that a record may have raised, before it is looked whether one has.
+constexpr int kOddTries = 2;
+
 // Records in a row that may each turn out to be too much alone before we take it for the table's
 // state, and begin anew.
 constexpr std::size_t kMostLeftOut = 16;
@@ -78,18 +81,13 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
     tell(queue, Stall{.kind = Stall::Kind::configuration, .error = error});
     return;
   }
-  if (failure.failure == postgres::FailureClass::retry_quickly) {
-    if (++queue.quick_tries <= kQuickTries) {
-      queue.resume_at = now() + queue.breaker.quick_delay();
-      return;
-    }
-    // It does not go away: perhaps one record raises it.
-    if (queue.group && !queue.unknown) {
-      queue.group->careful = true;
-      queue.group->blamed = error.sqlstate;
-    }
+  if (failure.failure == postgres::FailureClass::retry_quickly &&
+      queue.odd_failures <= kQuickTries) {
+    queue.resume_at = now() + queue.breaker.quick_delay();
+    return;
   }
-  if (postgres::helps_to_halve(error.sqlstate) && queue.group && !queue.unknown) {
+  if (postgres::helps_to_halve(error.sqlstate) && !failure.raised && queue.group &&
+      !queue.unknown) {
     too_much(queue, failure);
   }
   queue.resume_at = now() + queue.breaker.delay();
@@ -104,6 +102,17 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
   if (queue.breaker.open() && !postgres::waits_for_lock(error.sqlstate)) {
     tell(queue, Stall{.kind = stall_kind(failure), .error = error});
   }
+}
+
+// What no row's SQLSTATE has, and does not go away: perhaps one record raises it.
+void Lane::suspect_a_record(WriterQueue& queue, const Outcome& outcome) {
+  const bool is_quick = outcome.failure.failure == postgres::FailureClass::retry_quickly;
+  if (!outcome.by_a_record && !is_quick) return;
+  if (++queue.odd_failures <= (is_quick ? kQuickTries : kOddTries) || !outcome.by_a_record) return;
+  Group& group = *queue.group;
+  group.careful = true;
+  group.any_code = true;
+  group.immediate = group.immediate || outcome.deferred;
 }
 
 // statement_timeout, memory: a smaller transaction may get through. What is too much even alone is
@@ -130,6 +139,7 @@ void Lane::too_much(WriterQueue& queue, const postgres::Failure& failure) {
 void Lane::not_theirs(WriterQueue& queue, const Outcome& outcome) {
   const postgres::Failure& failure = outcome.failure;
   if (failure.connection_lost || failure.failure != postgres::FailureClass::row) {
+    ++queue.odd_failures;
     queue.put_back();  // so that neighbours can join, and pass
     return writer_failed(queue, failure);
   }

@@ -1,6 +1,7 @@
 // What a lane does for a writer: connects, looks whether its chains stand where they were left,
 // resolves an unknown COMMIT, tries a transaction.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "core/log.h"
@@ -12,6 +13,10 @@ namespace {
 // Where a lane serves others, too, one try of so many waits for a lock as long as lock_timeout lets
 // it: who never stands in the queue may never get it.
 constexpr int kGlances = 32;
+
+// After so many failures in a row that no row's SQLSTATE has, a record is refused although it
+// passes once the others are written: it may be they whom it needs.
+constexpr int kInsists = 32;
 
 std::chrono::microseconds us(SteadyTime::duration time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time);
@@ -59,7 +64,7 @@ void Lane::resolve(WriterQueue& queue) {
        {"committed", is_committed}});
   const bool halves = std::exchange(queue.halve_if_not_committed, false);
   if (is_committed) {
-    committed(queue, stats);
+    committed(queue, stats, std::exchange(queue.unknown_refusals, {}));
   } else if (resolution->kind == Resolution::Kind::fenced) {
     fenced(queue, resolution->fenced);
   } else if (halves) {
@@ -81,6 +86,7 @@ void Lane::verify(WriterQueue& queue) {
 void Lane::attempt(WriterQueue& queue) {
   Group& group = *queue.group;
   ++group.tries;
+  group.insists = queue.odd_failures < kInsists;
   TransactionRules rules;
   rules.copy_from_rows = queue.writer->options.copy_from_rows;
   rules.glance = queue.glances && ++queue.glances_made % kGlances != 0 && serves_others(queue);
@@ -104,10 +110,10 @@ void Lane::attempt(WriterQueue& queue) {
         if (queue.refused_by != *all_by) queue.refused_in_a_row = 0;
         queue.refused_by = *all_by;
         queue.refused_in_a_row += group.records();
-      } else if (stats.rows > 0) {
+      } else if (group.rows() > 0 && group.records() > outcome.refusals.size()) {
         queue.refused_in_a_row = 0;
       }
-      committed(queue, stats);
+      committed(queue, stats, outcome.refusals);
       break;
     case Outcome::Kind::fenced:
       if (outcome.failure.connection_lost) lose_session();
@@ -136,18 +142,21 @@ void Lane::attempt(WriterQueue& queue) {
     case Outcome::Kind::unknown:
       counters.commits_unknown.add();
       queue.unknown = stats;
+      queue.unknown_refusals = std::move(outcome.refusals);
       queue.unknown_backend = session_->identity();
       queue.halve_if_not_committed = postgres::helps_to_halve(outcome.failure.error.sqlstate);
       outcome.failure.connection_lost = true;
       writer_failed(queue, outcome.failure);
       break;
     case Outcome::Kind::failed:
+      suspect_a_record(queue, outcome);
       writer_failed(queue, outcome.failure);
       break;
   }
 }
 
-void Lane::committed(WriterQueue& queue, CommitStats stats) {
+void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refusal> refusals) {
+  log_refusals(queue, refusals);
   WriterCounters& counters = queue.writer->counters;
   for (const Advance& advance : queue.group->advances()) {
     advance.chain->set_committed(advance.range.to);
@@ -165,12 +174,38 @@ void Lane::committed(WriterQueue& queue, CommitStats stats) {
   counters.dead_letters.add(stats.dead_letters);
   if (stats.fence.count() > 0) counters.fence.record(stats.fence);
   queue.note_cost(us(stats.end - stats.begin), stats.fence);
-  queue.quick_tries = 0;
+  queue.odd_failures = 0;
   queue.glances = false;
   queue.glances_made = 0;
   lane_is_well();
   writer_is_well(queue);
   queue.writer->events.committed(batches, stats);
+}
+
+// One line for each partition, and not PostgreSQL's message: it may hold what is in the row.
+void Lane::log_refusals(const WriterQueue& queue, std::span<const Refusal> refusals) {
+  const Group& group = *queue.group;
+  std::map<PartitionId, std::pair<const Refusal*, std::size_t>> first;
+  for (const Refusal& refusal : refusals) {
+    const RowBatch& batch = *group.parts[group.place(refusal.record).part].batch;
+    ++first.try_emplace(batch.partition(), &refusal, 0).first->second.second;
+  }
+  for (const auto& [partition, found] : first) {
+    const auto& [refusal, count] = found;
+    const RecordPlace place = group.place(refusal->record);
+    log(LogLevel::warning, "records_rejected",
+        {{"pipeline", group.plan().pipeline()},
+         {"topic", group.plan().topic(partition.topic)},
+         {"partition", partition.partition},
+         {"offset", group.parts[place.part].batch->source->record(place.record).offset},
+         {"stage", to_string(Stage::write)},
+         {"reason", postgres::refusal_reason(refusal->sqlstate)},
+         {"sqlstate", refusal->sqlstate},
+         {"table", refusal->table},
+         {"column", refusal->column},
+         {"constraint", refusal->constraint},
+         {"rejected", count}});
+  }
 }
 
 void Lane::fenced(WriterQueue& queue, const std::vector<Fenced>& chains) {

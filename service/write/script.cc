@@ -172,6 +172,9 @@ std::expected<void, StepFailure> Script::run() {
         answered < sent_.size()) {
       committed = reply->tag() == "COMMIT";
     }
+    if (reply && reply->kind() == postgres::ReplyKind::done && at.step == Step::rows) {
+      rows_written_ += reply->rows_written();
+    }
     if (reply && reply->kind() == postgres::ReplyKind::rows && at.step == Step::fence &&
         reply->rows() == 1) {
       const std::string_view text = reply->text(0, 1);

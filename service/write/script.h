@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -38,7 +39,9 @@ class Script {
   // Ends the segment and reads everything. After a failure with a live connection the transaction
   // is still open, in the failed state.
   [[nodiscard]] std::expected<void, StepFailure> run();
-  // After run(): the time that PostgreSQL says the fence took; 0 without one.
+  // After run(): how many rows the INSERTs of add_rows() wrote, as PostgreSQL says.
+  [[nodiscard]] std::uint64_t rows_written() const { return rows_written_; }
+  // The time that PostgreSQL says the fence took; 0 without one.
   [[nodiscard]] std::chrono::microseconds fence_time() const { return fence_time_; }
 
  private:
@@ -54,6 +57,7 @@ class Script {
 
   Session& session_;
   bool entered_ = false;
+  std::uint64_t rows_written_ = 0;
   std::chrono::microseconds fence_time_{0};
   std::vector<Sent> sent_;
   std::optional<StepFailure> failure_;

@@ -78,6 +78,15 @@ Outcome failed_with(Session& session, postgres::Failure failure) {
   return outcome(Outcome::Kind::failed, std::move(failure));
 }
 
+// While rows were written, or their deferred constraints were checked.
+Outcome failed_at_rows(Session& session, postgres::Failure failure, bool deferred) {
+  const bool by_a_record = postgres::may_be_a_rows(failure);
+  Outcome made = failed_with(session, std::move(failure));
+  made.by_a_record = by_a_record && !made.failure.connection_lost;
+  made.deferred = deferred;
+  return made;
+}
+
 Outcome from_step(Session& session, Group& group, StepFailure& step) {
   postgres::Failure& failure = step.failure;
   if (step.commit_unknown) return outcome(Outcome::Kind::unknown, std::move(failure));
@@ -108,6 +117,9 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
     }
     failure.failure = postgres::FailureClass::configuration;  // our own tables refuse
     failure.error.kind = ErrorKind::internal;
+  }
+  if (step.step == Step::rows || step.step == Step::constraints || step.step == Step::commit) {
+    return failed_at_rows(session, std::move(failure), /*deferred=*/step.step != Step::rows);
   }
   return failed_with(session, std::move(failure));
 }
@@ -145,14 +157,16 @@ Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& r
   const std::span<const Slice> slices = group.slices();
   stats.by_copy = true;
   const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql + "; " : kBegin;
-  if (auto copied = copy_rows(session, slices, begin); !copied) {
+  auto copied = copy_rows(session, slices, begin);
+  if (!copied) {
     CopyFailure& failure = copied.error();
     if (is_refusal(failure.failure)) {
       return refused(session, group, std::move(failure.failure), failure.record,
                      /*deferred=*/false);
     }
-    return failed_with(session, std::move(failure.failure));
+    return failed_at_rows(session, std::move(failure.failure), /*deferred=*/false);
   }
+  stats.rows = *copied;
   return finish(session, group, {}, stats);
 }
 
@@ -174,7 +188,13 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
   stats.dead_letters = add_dead_letters(script, group, group.left_out);
   add_fence(script, group);
   script.add(Step::commit, statement::kCommit);
-  if (auto done = script.run(); !done) return from_step(session, group, done.error());
+  auto done = script.run();
+  stats.rows = script.rows_written();
+  if (!done) {
+    // The answers may have been lost with COMMIT's: what was sent has to do.
+    if (done.error().commit_unknown) stats.rows = row_count(slices);
+    return from_step(session, group, done.error());
+  }
   stats.fence = script.fence_time();
   return {};
 }
@@ -182,10 +202,11 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
 Outcome commit_without(Session& session, Group& group, const TransactionRules& rules,
                        CommitStats& stats) {
   const std::vector<Slice> slices = group.cut(group.left_out.size(), group.records());
-  stats.rows = row_count(slices);
   stats.bytes = row_bytes(slices);
   stats.refused_rows = group.left_out.size();
-  return commit_in_one_trip(session, group, rules, slices, stats);
+  Outcome made = commit_in_one_trip(session, group, rules, slices, stats);
+  made.refusals = group.left_out;
+  return made;
 }
 
 Outcome commit_carefully(Session& session, Group& group, const TransactionRules& rules,
@@ -210,12 +231,13 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
   }
   all_by = found->all_by;
   for (const Refusal& refusal : found->refusals) {
-    const std::vector<Slice> slices = group.cut(refusal.record, refusal.record + 1);
-    stats.rows -= row_count(slices);
-    stats.bytes -= row_bytes(slices);
+    stats.bytes -= row_bytes(group.cut(refusal.record, refusal.record + 1));
   }
+  stats.rows = found->rows;
   stats.refused_rows = found->refusals.size();
-  return finish(session, group, found->refusals, stats);
+  Outcome made = finish(session, group, found->refusals, stats);
+  made.refusals = std::move(found->refusals);
+  return made;
 }
 
 }  // namespace
@@ -226,12 +248,10 @@ Outcome commit_group(Session& session, Group& group, const TransactionRules& rul
   stats.tries = group.tries;
   all_by.reset();
   if (group.careful) {
-    stats.rows = group.rows();
     stats.bytes = row_bytes(group.slices());
     return commit_carefully(session, group, rules, stats, all_by);
   }
   if (!group.left_out.empty()) return commit_without(session, group, rules, stats);
-  stats.rows = group.rows();
   stats.bytes = row_bytes(group.slices());
   if (takes_copy(rules.copy_from_rows, group)) return commit_by_copy(session, group, rules, stats);
   return commit_in_one_trip(session, group, rules, group.slices(), stats);

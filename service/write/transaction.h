@@ -33,6 +33,10 @@ struct Outcome {
   postgres::Failure failure;
   std::vector<Fenced> fenced;
   std::optional<std::size_t> example;  // of kind `not_theirs`: a record
+  std::vector<Refusal> refusals;       // of kind `committed` or `unknown`, ascending
+  // Of kind `failed`: a record may be what raised it, by a statement of its own or at COMMIT.
+  bool by_a_record = false;
+  bool deferred = false;
 };
 
 struct TransactionRules {

@@ -236,7 +236,8 @@ void WriterQueue::leave_out_of(Group& taken) {
                             : neighbour_passed ? 0
                                                : std::min(left_out.size(), records - 1);
   for (std::size_t i = 0; i < count; ++i) {
-    taken.left_out.push_back({i, left_out[i].sqlstate, left_out[i].message});
+    Refusal& refusal = taken.left_out.emplace_back(left_out[i].why);
+    refusal.record = i;
   }
 }
 
@@ -248,8 +249,8 @@ void WriterQueue::clear_left_out() {
 
 void WriterQueue::leave_out(RecordPlace place, const postgres::Failure& failure) {
   const RecordBatch& source = *group->parts[place.part].batch->source;
-  left_out.push_back({source.chain(), source.record(place.record).offset, failure.error.sqlstate,
-                      failure.error.message});
+  left_out.push_back(
+      {source.chain(), source.record(place.record).offset, refusal_of(place.record, failure)});
 }
 
 void WriterQueue::put_back() {

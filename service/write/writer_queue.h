@@ -83,14 +83,15 @@ class WriterQueue {
   void drop_group();
 
   std::optional<Group> group;
-  std::optional<CommitStats> unknown;  // of the COMMIT whose answer was lost,
-  BackendIdentity unknown_backend;     // by this backend
+  std::optional<CommitStats> unknown;     // of the COMMIT whose answer was lost,
+  std::vector<Refusal> unknown_refusals;  // without these,
+  BackendIdentity unknown_backend;        // by this backend
   bool halve_if_not_committed = false;
   std::uint64_t verified_session = 0;  // on which its chains were looked at
   SteadyTime last_begin{};
   SteadyTime resume_at{};  // backoff
   Breaker breaker;
-  int quick_tries = 0;
+  int odd_failures = 0;  // in a row that no row's SQLSTATE has, but that a record may raise
   bool glances = false;  // it met a lock
   int glances_made = 0;
   // Records that are too much alone, one after the other. The first becomes a dead letter when the
@@ -98,8 +99,7 @@ class WriterQueue {
   struct LeftOut {
     std::shared_ptr<Chain> chain;
     Offset offset;
-    std::string sqlstate;
-    std::string message;
+    Refusal why;
   };
   std::vector<LeftOut> left_out;
   bool neighbour_passed = false;

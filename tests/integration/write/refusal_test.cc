@@ -264,7 +264,8 @@ TEST_F(RefusalTest, ATriggersOwnRefusalIsARefusal) {
   ASSERT_TRUE(lane.close(in_seconds(20)));
   EXPECT_EQ(database_.value("SELECT string_agg(sqlstate || ' ' || message, ', ' ORDER BY "
                             "\"offset\") FROM penstock.dead_letters"),
-            "P0001 unlucky, AB123 own");
+            "P0001 unlucky [PL/pgSQL function refuse() line 1 at RAISE], "
+            "AB123 own [PL/pgSQL function refuse() line 1 at RAISE]");
   EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 18);
 }
 

@@ -18,7 +18,7 @@ TEST(FailureClass, SaysWhatToDoAboutEachClassOfSqlstates) {
     EXPECT_EQ(classify(state), FailureClass::row) << state;
   }
   for (const char* state :
-       {"0A000", "28P01", "2BP01", "3D000", "3F000", "42501", "42703", "42804", "42P01"}) {
+       {"0A000", "2200H", "28P01", "2BP01", "3D000", "3F000", "42501", "42703", "42804", "42P01"}) {
     EXPECT_EQ(classify(state), FailureClass::configuration) << state;
   }
   EXPECT_EQ(classify("PS001"), FailureClass::fenced);
@@ -27,6 +27,43 @@ TEST(FailureClass, SaysWhatToDoAboutEachClassOfSqlstates) {
 TEST(FailureClass, ASqlstateThatIsSomeonesOwnIsUnclear) {
   EXPECT_EQ(classify("AB123"), FailureClass::unclear);
   EXPECT_EQ(classify("PS002"), FailureClass::unclear);
+}
+
+TEST(FailureClass, LooksForARowWhereverOneAloneMayRaiseIt) {
+  const auto of = [](const std::string& state, const std::string& context, bool raised) {
+    Failure failure;
+    failure.error.sqlstate = state;
+    failure.failure = classify(state);
+    failure.context = context;
+    failure.raised = raised;
+    return may_be_a_rows(failure);
+  };
+  const std::string trigger = "PL/pgSQL function f() line 1 at SQL statement\nCOPY t, line 5";
+  for (const char* state : {"23505", "21000", "ZZ999", "40001", "XX000", "53400", "55000"}) {
+    EXPECT_TRUE(of(state, "", false)) << state;
+  }
+  for (const char* state : {"42P01", "42501", "0A000", "3F000"}) {
+    EXPECT_FALSE(of(state, "", false)) << state << " of our own statement";
+    EXPECT_FALSE(of(state, "COPY t, line 5", false)) << state << " of our own COPY";
+    EXPECT_TRUE(of(state, trigger, false)) << state << " of a trigger's";
+  }
+  for (const char* state : {"08006", "2200H", "25006", "53100", "53300", "55P03", "57014", "57P01",
+                            "58030", "HV000", "PS001", "XX001"}) {
+    EXPECT_FALSE(of(state, trigger, false)) << state;
+    EXPECT_TRUE(of(state, trigger, true)) << state << " as a trigger's author chose";
+  }
+  Failure lost;
+  lost.raised = lost.connection_lost = true;
+  EXPECT_FALSE(may_be_a_rows(lost));
+}
+
+TEST(FailureClass, ContextIsOnlyWhatTriggersAndFunctionsSay) {
+  Failure failure;
+  failure.context =
+      "PL/pgSQL function f() line 1 at RAISE\nSQL statement \"x\"\nCOPY t, line 5, column a";
+  EXPECT_EQ(inner_context(failure), "PL/pgSQL function f() line 1 at RAISE; SQL statement \"x\"");
+  failure.context = "COPY t, line 5";
+  EXPECT_EQ(inner_context(failure), "");
 }
 
 TEST(FailureClass, KeepsTheSessionOnlyWhereItIsStillGood) {
