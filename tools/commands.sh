@@ -165,7 +165,8 @@ command_test() {
       [ -z "$filter" ] || die "./dev test matrix takes no filter"
       test_matrix
       ;;
+    mutations) test_mutations ${filter:+"$filter"} ;;
     all) test_all ;;
-    *) die "there is no layer '$layer': unit, component, integration, faults, helm, image, matrix or all" ;;
+    *) die "there is no layer '$layer': unit, component, integration, faults, helm, image, matrix, mutations or all" ;;
   esac
 }

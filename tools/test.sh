@@ -86,6 +86,15 @@ test_matrix() {
   [ "${#failed_steps[@]}" = 0 ] && [ "$count_status" = 0 ]
 }
 
+# run_mutations [ARGUMENTS]: breaks the product and demands that the named tests notice; see --help.
+run_mutations() { python3 -B "$PENSTOCK_REPO/tools/mutations.py" "$@" </dev/null; }
+
+test_mutations() { # [NAME]: all of them, with servers for the tests that need some
+  need_kafka_kit
+  build release penstock_test_servers
+  "$PENSTOCK_REPO/build/release/bin/penstock_test_servers" -- "$PENSTOCK_REPO/tools/inside.sh" run_mutations "$@"
+}
+
 failed_steps=()
 
 # step NAME FUNCTION [ARGS]: runs it, prints how long it took, remembers if it failed, and goes on.
@@ -124,6 +133,7 @@ test_all() {
   if step 'build fuzz' build_fuzz; then
     step 'fuzz targets' fuzz_smoke || true
   fi
+  step mutations run_mutations --layers unit,component || true
   step 'differential test of CEL' command_differential --count 10000 --seed 1 || true
   if [ -x "$PENSTOCK_REPO/build/release/penstock" ]; then
     step 'runtime packages' "$PENSTOCK_REPO/tools/check_runtime.sh" || true

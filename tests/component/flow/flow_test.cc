@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <format>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -61,7 +63,7 @@ class FlowTest : public testing::Test {
 
   std::unique_ptr<Flow> make(std::string_view more = "", std::string_view columns = "n: msg.n") {
     std::string kafka;
-    for (const auto& [name, value] : cluster_.properties()) {
+    for (const auto& [name, value] : kafka_) {
       kafka += std::format("        {}: \"{}\"\n", name, value);
     }
     loaded_ = config::load_text(
@@ -88,6 +90,7 @@ class FlowTest : public testing::Test {
   static PipelineState state(const Flow& flow) { return flow.snapshot().state; }
 
   ingest::MockCluster cluster_;
+  std::map<std::string, std::string> kafka_ = cluster_.properties();
   FakeDatabase database_;
   std::unique_ptr<telemetry::Tracer> tracer_ = telemetry::Tracer::from_environment("test");
   Engine engine_{EngineOptions{.workers = {.min_threads = 2, .max_threads = 2}}};
@@ -168,6 +171,32 @@ TEST_F(FlowTest, ClaimsAnewWhenItIsFencedAndGoesOnWhereTheTableStands) {
   EXPECT_GT(database_.claims(), claims);
   EXPECT_EQ(database_.committed(0), offsets(0, 40));
   EXPECT_GE(flow->snapshot().counters.fenced, 1U);
+}
+
+TEST_F(FlowTest, CommitsNothingOfAPartitionThatWasLost) {
+  kafka_["heartbeat.interval.ms"] = "200";
+  kafka_["session.timeout.ms"] = "3000";  // the mock cluster lets a group form for about as long
+  const auto flow = make();
+  ASSERT_TRUE(flow->start());
+  ASSERT_TRUE(eventually([&] { return state(*flow) == PipelineState::running; }));
+  database_.hold(true);
+  produce(20, 0);
+  ASSERT_TRUE(eventually([&] { return flow->snapshot().counters.records_polled == 20; }));
+  // The group no longer knows us. A claim would raise the epoch, and the fence would hide it.
+  database_.hold_claims(true);
+  cluster_.fail_requests(/*Heartbeat*/ 12, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, 1);
+  ASSERT_TRUE(eventually([&] {
+    return std::ranges::all_of(flow->snapshot().partitions, [](const PartitionStatus& partition) {
+      return partition.epoch == Epoch::none;
+    });
+  }));
+  database_.hold(false);
+  ASSERT_TRUE(eventually([&] { return flow->snapshot().oldest_in_flight_age == 0ms; }));
+  EXPECT_EQ(database_.records(), 0);
+  database_.hold_claims(false);
+  EXPECT_TRUE(eventually([&] { return database_.records() == 20; }));
+  EXPECT_EQ(database_.committed(0), offsets(0, 20));
+  EXPECT_EQ(database_.fenced(), 0);
 }
 
 TEST_F(FlowTest, StopsReadingWhileTheDatabaseIsAwayAndGoesOnAfterwards) {

@@ -127,5 +127,29 @@ TEST_F(AssignmentTest, NumbersEveryAssignmentOfAPartitionAnew) {
   assignment.detach();
 }
 
+TEST_F(AssignmentTest, TakesNoAnswerThatWasMeantForAnEarlierAssignment) {
+  Assignment assignment(options, around, stats, jobs, mirror,
+                        [&](const Error& error) { errors.push_back(error); });
+  assignment.attach(client, records.get(), std::chrono::milliseconds(1000));
+  auto* one = list({{"orders", 0}});
+  assignment.rebalance(RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, one);
+  std::ignore = assignment.look_after(std::chrono::steady_clock::now());
+  // It is granted, and its answer is not served before the partition has gone and come again.
+  ASSERT_TRUE(eventually([&] { return store.epoch({0, 0}) == Epoch{1} && jobs.idle(); }));
+  assignment.rebalance(RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, one);
+  std::ignore = assignment.look_after(std::chrono::steady_clock::now());
+  assignment.rebalance(RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, one);
+  jobs.serve();
+  EXPECT_EQ(assignment.find("orders", 0)->phase, Phase::waiting);
+  EXPECT_FALSE(pipeline.called("claimed"));
+  ASSERT_TRUE(eventually([&] {
+    std::ignore = assignment.look_after(std::chrono::steady_clock::now());
+    jobs.serve();
+    return assignment.find("orders", 0)->phase == Phase::reading;
+  }));
+  EXPECT_EQ(assignment.find("orders", 0)->epoch(), Epoch{2});
+  assignment.detach();
+}
+
 }  // namespace
 }  // namespace penstock::ingest

@@ -322,8 +322,13 @@ TEST_F(RebalanceTest, WaitsForTheGroupBeforeItTakesAPartitionBackFromAnotherOwne
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 2; }));
   store.steal(kFirst);
+  const int calls = store.calls();
   pipeline.consumer().reclaim(pipeline.chain_of(kFirst), /*foreign_owner=*/true);
   ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 1; }));
+  const SteadyTime fenced = pipeline.consumer().heartbeat();
+  ASSERT_TRUE(eventually(
+      [&] { return pipeline.consumer().heartbeat() > fenced + std::chrono::milliseconds(300); }));
+  EXPECT_EQ(store.calls(), calls) << "it asked for it";
   EXPECT_EQ(store.epoch(kFirst), Epoch{2});
   // Another member comes and goes: the group confirms who owns what.
   {

@@ -29,6 +29,14 @@ class FenceTest : public WriteTest {
     chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
     return chosen;
   }
+  // Five rows of partition 0 under epoch 1. A lane that has just connected looks by itself where
+  // its chains stand: what comes after this is the fence's.
+  void begin(TestLane& lane) {
+    claim(0, /*epoch=*/1);
+    lane.start();
+    lane.push(rows(0, 0, 5));
+    ASSERT_TRUE(soon([&] { return position(0) == 5; }));
+  }
   // Ends with every row there once, whatever happened on the way.
   void expect_exactly_once(int rows) {
     std::vector<std::int64_t> expected;
@@ -40,30 +48,31 @@ class FenceTest : public WriteTest {
 };
 
 TEST_F(FenceTest, RefusesAnEpochThatWasEvicted) {
-  claim(0, /*epoch=*/2, 0);
   TestLane lane(options(), record_, in_flight_);
-  lane.start();
-  lane.push(rows(0, 0, 5, /*epoch=*/1));
+  begin(lane);
+  claim(0, /*epoch=*/2, 5);
   lane.push(rows(0, 5, 5, /*epoch=*/1));
+  lane.push(rows(0, 10, 5, /*epoch=*/1));
   ASSERT_TRUE(soon([&] { return lane.counters().batches_dropped.value() == 2; }));
   ASSERT_EQ(record_.fenced().size(), 1U);
   EXPECT_EQ(record_.fenced()[0].partition, (PartitionId{0, 0}));
   EXPECT_EQ(record_.fenced()[0].mine, 1);
   EXPECT_EQ(record_.fenced()[0].found, 2);
-  EXPECT_EQ(record_.fenced()[0].found_offset, 0);
-  EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 0);
+  EXPECT_EQ(record_.fenced()[0].found_offset, 5);
+  EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 5);
   EXPECT_EQ(lane.counters().fenced.value(), 1U);
 }
 
 TEST_F(FenceTest, RefusesToBeginWhereThePositionIsNot) {
-  claim(0, 1, /*next_offset=*/7);
   TestLane lane(options(), record_, in_flight_);
-  lane.start();
-  lane.push(rows(0, 0, 5));
+  begin(lane);
+  claim(0, 1, /*next_offset=*/7);
+  lane.push(rows(0, 5, 5));
   ASSERT_TRUE(soon([&] { return lane.counters().batches_dropped.value() == 1; }));
   EXPECT_EQ(record_.fenced()[0].found, 1);
   EXPECT_EQ(record_.fenced()[0].found_offset, 7);
   EXPECT_EQ(position(0), 7);
+  EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 5);
 }
 
 TEST_F(FenceTest, RefusesAPartitionThatWasNeverClaimed) {
@@ -96,6 +105,25 @@ TEST_F(FenceTest, OneFencedPartitionDoesNotTakeTheOthersWithIt) {
     }
   }
   EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 600);
+}
+
+TEST_F(FenceTest, WhatIsFencedLeavesNoDeadLetter) {
+  for (const bool copy : {false, true}) {
+    database_.execute("TRUNCATE t");
+    Options chosen = options();
+    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
+    Record record;
+    TestLane lane(chosen, record, in_flight_);
+    begin(lane);
+    claim(0, /*epoch=*/2, 5);
+    BatchBuilder batch = builder(0, /*epoch=*/1, 5);
+    batch.reject(Stage::parse, "invalid_json", "not JSON", "{");
+    batch.row({int8(6), text("a"), int4(1)});
+    lane.push(batch.build());
+    ASSERT_TRUE(soon([&] { return record.fenced().size() == 1; }));
+    EXPECT_EQ(dead_letters(), 0);
+    EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 5);
+  }
 }
 
 TEST_F(FenceTest, AGapOfOurOwnIsFenced) {
