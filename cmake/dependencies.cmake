@@ -35,8 +35,6 @@ penstock_dependency(re2 re2/re2.h re2)
 penstock_dependency(protobuf google/protobuf/message.h protobuf)
 # absl: gRPC's headers for servers use its mutex inline.
 penstock_dependency(grpc grpcpp/grpcpp.h grpc++ grpc gpr absl_synchronization)
-penstock_dependency(grpc_reflection grpcpp/ext/proto_server_reflection_plugin.h grpc++_reflection)
-target_link_libraries(dep_grpc_reflection INTERFACE dep_grpc)
 penstock_dependency(prometheus prometheus/registry.h prometheus-cpp-core)
 # Asio and Beast: headers only.
 penstock_dependency(boost boost/beast/http.hpp)
@@ -46,6 +44,7 @@ penstock_dependency(curl curl/curl.h curl)
 # Its hashes are inline (XXH_INLINE_ALL): nothing to link.
 penstock_dependency(xxhash xxhash.h)
 penstock_dependency(crypto openssl/evp.h crypto)
+penstock_dependency(ssl openssl/ssl.h ssl crypto)
 penstock_dependency(cli11 CLI/CLI.hpp)
 penstock_dependency(gtest gmock/gmock.h gmock gtest gtest_main)
 penstock_dependency(benchmark benchmark/benchmark.h benchmark benchmark_main)

@@ -33,12 +33,12 @@ class Search {
 
   void look_at(const v1::ServerSpec& server) {
     const auto address = parse_listen_address(server.grpc());
-    if (!address || is_loopback(address->host) || server.has_grpc_tls()) return;
+    if (!address || is_loopback(address->host)) return;
+    if (!server.grpc_tls().client_ca_file().empty()) return;
     add("server.grpc",
-        std::format("the gRPC API is open to other machines ({}) in plaintext and asks nobody who "
-                    "they are: whoever reaches the port may list, pause, resume and drain every "
-                    "pipeline",
-                    address->to_string()),
+        std::format("the gRPC API is open to other machines ({}) {}and asks nobody who they are: "
+                    "whoever reaches the port may list, pause, resume and drain every pipeline",
+                    address->to_string(), server.has_grpc_tls() ? "" : "in plaintext "),
         "set server.grpc_tls with certificate_file, key_file and client_ca_file, or listen on "
         "127.0.0.1");
   }

@@ -48,6 +48,20 @@ void check_tls(const v1::TlsSpec& tls, std::vector<Violation>& found) {
   }
 }
 
+// Whoever reaches the port may pause and drain, and speak to gRPC's HTTP/2.
+void check_callers(const v1::ServerSpec& server, const std::optional<ListenAddress>& grpc,
+                   std::vector<Violation>& found) {
+  if (!grpc || is_loopback(grpc->host) || server.grpc_allow_anonymous() ||
+      !server.grpc_tls().client_ca_file().empty()) {
+    return;
+  }
+  fail(found, "server.grpc",
+       "the gRPC API would be open to other machines and ask nobody who they are (" +
+           grpc->to_string() + ")",
+       "set server.grpc_tls with certificate_file, key_file and client_ca_file, or listen on "
+       "127.0.0.1; server.grpc_allow_anonymous: true does it all the same");
+}
+
 void at_most(const std::string& path, std::uint32_t value, std::uint32_t limit,
              std::vector<Violation>& found) {
   if (value > limit) {
@@ -64,6 +78,7 @@ void check_server(const v1::ServerSpec& server, std::vector<Violation>& found) {
     fail(found, "server.http", "the same address as server.grpc", "give each its own port");
   }
   if (server.has_grpc_tls()) check_tls(server.grpc_tls(), found);
+  check_callers(server, grpc, found);
   at_most("server.min_workers", server.min_workers(), kMostWorkers, found);
   at_most("server.max_workers", server.max_workers(), kMostWorkers, found);
   if (server.max_workers() != 0 && server.min_workers() > server.max_workers()) {

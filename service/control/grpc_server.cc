@@ -1,12 +1,11 @@
 #include "control/grpc_server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/service_type.h>
 #include <grpcpp/resource_quota.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
 
 #include <atomic>
 #include <optional>
@@ -15,10 +14,10 @@
 #include <vector>
 
 #include "concurrency/thread.h"
+#include "control/grpc_door.h"
 #include "control/grpc_log.h"
 #include "control/pipeline_service.h"
 #include "control/readiness.h"
-#include "control/tls_credentials.h"
 #include "core/listen_address.h"
 #include "core/log.h"
 #include "core/mutex.h"
@@ -27,23 +26,21 @@ namespace penstock::control {
 namespace {
 
 constexpr const char* kServiceName = "penstock.v1.PipelineService";
-constexpr int kMaxStreamsPerConnection = 100;
+constexpr int kMaxStreamsPerConnection = 32;
 constexpr int kMaxMetadataBytes = 16 * 1024;
+// A connection without a call, and one whose other end has gone without a word.
+constexpr int kIdleMilliseconds = 5 * 60 * 1000;
+constexpr int kKeepaliveMilliseconds = 60 * 1000;
+constexpr int kKeepaliveTimeoutMilliseconds = 20 * 1000;
 
 // These are switches of the whole process that every server built later obeys.
 void prepare_grpc() {
   static const bool once = [] {
     take_over_grpc_log();
     grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
   }();
   static_cast<void>(once);
-}
-
-Result<std::shared_ptr<grpc::ServerCredentials>> credentials_for(const GrpcServerOptions& options) {
-  if (options.tls) return make_tls_credentials(*options.tls);
-  return grpc::InsecureServerCredentials();
 }
 
 std::string_view tls_mode(const GrpcServerOptions& options) {
@@ -68,11 +65,12 @@ struct GrpcServer::Impl {
  private:
   void follow_readiness(grpc::HealthCheckServiceInterface& health);
   void end_health();
+  void end_server(std::chrono::milliseconds deadline) REQUIRES(mutex);
 
   Mutex mutex;  // start and stop
-  std::shared_ptr<grpc::ServerCredentials> credentials GUARDED_BY(mutex);
   std::unique_ptr<grpc::Service> service GUARDED_BY(mutex);
   std::unique_ptr<grpc::Server> server GUARDED_BY(mutex);
+  std::unique_ptr<GrpcDoor> door GUARDED_BY(mutex);
   std::optional<Thread> health_thread GUARDED_BY(mutex);
 
   Mutex health_mutex;
@@ -110,18 +108,19 @@ Result<void> GrpcServer::Impl::start() {
   if (server) return fail(ErrorKind::conflict, "the gRPC server is already running");
   const Result<ListenAddress> address = parse_listen_address(options.address);
   if (!address) return std::unexpected(address.error());
-  auto made = credentials_for(options);
-  if (!made) return std::unexpected(made.error());
-  credentials = *std::move(made);
 
   prepare_grpc();
+  door = std::make_unique<GrpcDoor>(GrpcDoor::Options{
+      .address = *address, .tls = options.tls, .frames_per_second = options.frames_per_second});
   grpc::ServerBuilder builder;
-  int bound = 0;
-  builder.AddListeningPort(address->to_string(), credentials, &bound);
-  // Without this a second process on the same port would share the calls instead of being refused.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Frames stay as large as the door lets them be.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.SetMaxReceiveMessageSize(options.max_request_bytes);
   grpc::ResourceQuota quota("penstock");
   quota.SetMaxThreads(options.max_threads);
@@ -129,16 +128,19 @@ Result<void> GrpcServer::Impl::start() {
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
-  service = make_pipeline_service(control, options.max_concurrent_drains);
+  service = make_pipeline_service(
+      control, [raw = door.get()](std::string_view peer) { return raw->caller(peer); },
+      options.max_concurrent_drains);
   builder.RegisterService(service.get());
-
   server = builder.BuildAndStart();
-  if (!server || bound == 0) {
-    server.reset();
-    service.reset();
-    return fail(ErrorKind::unavailable, "cannot listen on " + address->to_string() + " for gRPC",
-                "another process has the port, or the host is not an address of this machine; "
-                "set server.grpc");
+  if (!server) return fail(ErrorKind::internal, "gRPC does not start", "see the log");
+  const auto bound = door->start(
+      [raw = server.get()](int descriptor) { grpc::AddInsecureChannelFromFd(raw, descriptor); });
+  if (!bound) {
+    end_server(std::chrono::milliseconds(0));
+    Error error = bound.error();
+    if (error.kind == ErrorKind::unavailable) error.hint += "; set server.grpc";
+    return std::unexpected(std::move(error));
   }
   {
     const MutexLock health_lock(health_mutex);
@@ -147,9 +149,9 @@ Result<void> GrpcServer::Impl::start() {
   grpc::HealthCheckServiceInterface* health = server->GetHealthCheckService();
   health->SetServingStatus(kServiceName, false);  // until the thread has looked
   health_thread.emplace("grpc-health", [this, health] { follow_readiness(*health); });
-  port = static_cast<std::uint16_t>(bound);
+  port = *bound;
   log(LogLevel::info, "grpc_listening",
-      {{"host", address->host}, {"port", bound}, {"tls", tls_mode(options)}});
+      {{"host", address->host}, {"port", *bound}, {"tls", tls_mode(options)}});
   return {};
 }
 
@@ -165,10 +167,17 @@ void GrpcServer::Impl::stop(std::chrono::milliseconds deadline) {
   end_health();
   health_thread->join();
   health_thread.reset();
+  end_server(deadline);
+}
+
+void GrpcServer::Impl::end_server(std::chrono::milliseconds deadline) {
+  door->close_to_newcomers();  // nobody may be handed to a server that shuts down
   server->Shutdown(std::chrono::system_clock::now() + deadline);
   server->Wait();
+  door->stop();
   server.reset();
   service.reset();
+  door.reset();
 }
 
 GrpcServer::GrpcServer(GrpcServerOptions options, PipelineControl& control)

@@ -1,20 +1,20 @@
-// The gRPC API: penstock.v1.PipelineService, grpc.health.v1 and reflection.
+// The gRPC API: penstock.v1.PipelineService and grpc.health.v1.
 //
-// Place in the flow: translates requests into calls of PipelineControl (app/) and snapshots into
-// messages; never touches a stage. Errors carry a google.rpc.Status with google.rpc.ErrorInfo
-// (domain "penstock", a reason such as PIPELINE_NOT_FOUND, metadata).
+// Place in the flow: what grpc_door.h lets in; translates requests into calls of PipelineControl
+// (app/) and snapshots into messages; never touches a stage. Errors carry a google.rpc.Status with
+// google.rpc.ErrorInfo (domain "penstock", a reason such as PIPELINE_NOT_FOUND, metadata).
 //
 // Threads: gRPC's synchronous server with a bounded number of threads, because a drain waits: in
 // the callback API it would hold a thread of the pool that gRPC itself needs. Of those threads at
 // most `max_concurrent_drains` may wait in a drain; one more is answered RESOURCE_EXHAUSTED, so
-// that Get and Pause always find a thread. One more thread keeps the health service in step with
-// readiness. start(), stop() and set_shutting_down() may be called from any thread.
-// Ownership: `control` must outlive the server.
-// Failure: start() says why the address cannot be bound or what is wrong with the certificates; it
-// can be called again after that.
-// Stop: stop() takes no new calls, lets running ones end until the deadline, then cancels them (a
-// drain ends at once, with CANCELLED) and joins every thread. A second stop() does nothing; a
-// second start() of a running server fails with `conflict`.
+// that Get and Pause always find a thread. (Nor is there reflection: a stream of it would hold a
+// thread for as long as it likes; the API's description is protos/.) One more thread keeps the
+// health service in step with readiness. start(), stop() and set_shutting_down() may be called from
+// any thread. Ownership: `control` must outlive the server. Failure: start() says why the address
+// cannot be bound or what is wrong with the certificates; it can be called again after that. Stop:
+// stop() takes no new calls, lets running ones end until the deadline, then cancels them (a drain
+// ends at once, with CANCELLED) and joins every thread. A second stop() does nothing; a second
+// start() of a running server fails with `conflict`.
 #pragma once
 
 #include <chrono>
@@ -35,6 +35,7 @@ struct GrpcServerOptions {
   int max_threads = 16;
   int max_concurrent_drains = 8;
   int max_request_bytes = 64 * 1024;  // requests hold a name and a reason
+  double frames_per_second = 2'000;   // of HTTP/2, of all connections together
   // How often the health service is brought in step with readiness.
   std::chrono::milliseconds health_interval{500};
 };

@@ -68,8 +68,11 @@ class DrainSlot {
 
 class PipelineService final : public v1::PipelineService::Service {
  public:
-  PipelineService(PipelineControl& control, int max_concurrent_drains)
-      : control_(control), drains_(max_concurrent_drains), max_drains_(max_concurrent_drains) {}
+  PipelineService(PipelineControl& control, Introduce introduce, int max_concurrent_drains)
+      : control_(control),
+        introduce_(std::move(introduce)),
+        drains_(max_concurrent_drains),
+        max_drains_(max_concurrent_drains) {}
 
   Status ListPipelines(ServerContext* /*context*/, const v1::ListPipelinesRequest* request,
                        v1::ListPipelinesResponse* response) override {
@@ -82,21 +85,25 @@ class PipelineService final : public v1::PipelineService::Service {
                         [](std::string_view) -> Result<void> { return {}; });
   }
 
-  Status PausePipeline(ServerContext* /*context*/, const v1::PausePipelineRequest* request,
+  Status PausePipeline(ServerContext* context, const v1::PausePipelineRequest* request,
                        v1::Pipeline* response) override {
     if (text::count_code_points(request->reason()) > kMaxReasonCharacters) {
       return refuse("REASON_TOO_LONG",
                     std::format("the reason has more than {} characters", kMaxReasonCharacters));
     }
-    return for_pipeline(request->name(), *response, [&](std::string_view name) {
-      return control_.pause(name, request->reason());
+    return audited("pause", *context, request->name(), [&] {
+      return for_pipeline(request->name(), *response, [&](std::string_view name) {
+        return control_.pause(name, request->reason());
+      });
     });
   }
 
-  Status ResumePipeline(ServerContext* /*context*/, const v1::ResumePipelineRequest* request,
+  Status ResumePipeline(ServerContext* context, const v1::ResumePipelineRequest* request,
                         v1::Pipeline* response) override {
-    return for_pipeline(request->name(), *response,
-                        [&](std::string_view name) { return control_.resume(name); });
+    return audited("resume", *context, request->name(), [&] {
+      return for_pipeline(request->name(), *response,
+                          [&](std::string_view name) { return control_.resume(name); });
+    });
   }
 
   Status DrainPipeline(ServerContext* context, const v1::DrainPipelineRequest* request,
@@ -105,7 +112,8 @@ class PipelineService final : public v1::PipelineService::Service {
     if (request->has_timeout()) {
       const auto& given = request->timeout();
       // Compared before it is multiplied: a Duration may hold 10,000 years.
-      const bool fits = given.seconds() >= 0 && given.seconds() <= 600 && given.nanos() >= 0;
+      const bool fits = given.seconds() >= 0 && given.seconds() <= 600 && given.nanos() >= 0 &&
+                        given.nanos() < 1'000'000'000;
       timeout = fits ? milliseconds(given.seconds() * 1000 + given.nanos() / 1'000'000)
                      : milliseconds(-1);
       if (timeout <= milliseconds(0) || timeout > kMaxDrainTimeout) {
@@ -115,8 +123,10 @@ class PipelineService final : public v1::PipelineService::Service {
     }
     const DrainSlot slot(drains_);
     if (!slot) return too_many_drains(max_drains_, request->name());
-    return for_pipeline(request->name(), *response,
-                        [&](std::string_view name) { return drain(*context, name, timeout); });
+    return audited("drain", *context, request->name(), [&] {
+      return for_pipeline(request->name(), *response,
+                          [&](std::string_view name) { return drain(*context, name, timeout); });
+    });
   }
 
  private:
@@ -169,6 +179,20 @@ class PipelineService final : public v1::PipelineService::Service {
     }
   }
 
+  // A line for everything that changes what a pipeline does.
+  Status audited(std::string_view call, const ServerContext& context, const std::string& name,
+                 const std::function<Status()>& body) {
+    const Status status = body();
+    const Caller caller = introduce_(context.peer());
+    log(LogLevel::info, "control_call",
+        {{"call", call},
+         {"pipeline", valid_name(name) ? name : ""},
+         {"caller", caller.address},
+         {"certificate", caller.certificate},
+         {"answer", status.ok() ? "ok" : status.error_message()}});
+    return status;
+  }
+
   // Checks the name, runs `action`, and answers with the pipeline as it is then.
   Status for_pipeline(const std::string& name, v1::Pipeline& response,
                       const std::function<Result<void>(std::string_view name)>& action) {
@@ -212,15 +236,16 @@ class PipelineService final : public v1::PipelineService::Service {
   }
 
   PipelineControl& control_;
+  const Introduce introduce_;
   std::counting_semaphore<> drains_;
   const int max_drains_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_pipeline_service(PipelineControl& control,
+std::unique_ptr<grpc::Service> make_pipeline_service(PipelineControl& control, Introduce introduce,
                                                      int max_concurrent_drains) {
-  return std::make_unique<PipelineService>(control, max_concurrent_drains);
+  return std::make_unique<PipelineService>(control, std::move(introduce), max_concurrent_drains);
 }
 
 }  // namespace penstock::control

@@ -111,7 +111,9 @@ void prepare(FakeControl& control, FuzzBytes& bytes) {
 void call_one(FuzzBytes& bytes, std::size_t method) {
   FakeControl control;
   prepare(control, bytes);
-  const std::unique_ptr<grpc::Service> made = make_pipeline_service(control, kMostDrains);
+  const std::unique_ptr<grpc::Service> made = make_pipeline_service(
+      control, [](std::string_view peer) { return Caller{.address = std::string(peer)}; },
+      kMostDrains);
   auto& service = dynamic_cast<Service&>(*made);
   switch (method) {
     case 0:

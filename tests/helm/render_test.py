@@ -195,8 +195,9 @@ class Network(unittest.TestCase):
             return [rule["ports"][0]["port"] for rule in
                     chart.one(documents, "NetworkPolicy", "penstock")["spec"]["ingress"]]
         self.assertEqual(ingress(chart.render({})), [8080])
-        self.assertEqual(ingress(chart.render({"control": {"enabled": True}})), [8080])
-        self.assertEqual(ingress(chart.rendered(chart.CHART / "ci" / "control-values.yaml")), [8080, 7070])
+        enabled = {"control": {"enabled": True, "tls": {"existingSecret": "penstock-control"}}}
+        self.assertEqual(ingress(chart.render(enabled)), [8080])
+        self.assertEqual(ingress(chart.rendered(chart.CHART / "ci" / "control-tls-values.yaml")), [8080, 7070])
         self.assertEqual(chart.configuration(chart.render({}))["server"]["grpc"], "127.0.0.1:7070")
 
 

@@ -59,9 +59,7 @@ server:
   grpc_tls:
     certificate_file: /etc/penstock/control-tls/tls.crt
     key_file: /etc/penstock/control-tls/tls.key
-    {{- if .clientCaKey }}
     client_ca_file: /etc/penstock/control-tls/{{ .clientCaKey }}
-    {{- end }}
   {{- end }}
   {{- end }}
 log:

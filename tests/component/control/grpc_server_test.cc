@@ -401,37 +401,6 @@ TEST_F(GrpcServerTest, HealthFollowsReadiness) {
   EXPECT_TRUE(get("orders", pipeline).ok()) << "everything else goes on";
 }
 
-TEST_F(GrpcServerTest, DescribesItselfByReflection) {
-  grpc::GenericStub stub(channel_);
-  grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  const auto next = [&] {
-    void* tag = nullptr;
-    bool ok = false;
-    return queue.Next(&tag, &ok) && ok;
-  };
-  auto call = stub.PrepareCall(
-      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
-  call->StartCall(nullptr);
-  ASSERT_TRUE(next());
-  const grpc::Slice slice(std::string("\x3a\x00", 2));  // list_services: ""
-  call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
-  ASSERT_TRUE(next());
-  grpc::ByteBuffer response;
-  call->Read(&response, nullptr);
-  ASSERT_TRUE(next());
-  grpc::Slice content;
-  ASSERT_TRUE(response.DumpToSingleSlice(&content).ok());
-  const std::string text(reinterpret_cast<const char*>(content.begin()), content.size());
-  EXPECT_NE(text.find("penstock.v1.PipelineService"), std::string::npos);
-  EXPECT_NE(text.find("grpc.health.v1.Health"), std::string::npos);
-  call->WritesDone(nullptr);
-  ASSERT_TRUE(next());
-  grpc::Status status;
-  call->Finish(&status, nullptr);
-  EXPECT_TRUE(next());
-}
-
 TEST_F(GrpcServerTest, ABugBecomesAnInternalErrorThatTellsNothing) {
   control_.throw_from_now_on();
   grpc::ClientContext context;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "component/control/fake_control.h"
@@ -27,9 +28,14 @@ using grpc::StatusCode;
 class Events {
  public:
   Events() {
-    set_log_sink([this](LogLevel, std::string_view event, std::span<const LogField>) {
+    set_log_sink([this](LogLevel, std::string_view event, std::span<const LogField> fields) {
       const std::scoped_lock lock(mutex_);
       events_.emplace_back(event);
+      for (const LogField& field : fields) {
+        const auto* text = std::get_if<std::string>(&field.value);
+        if (text != nullptr)
+          said_ += std::string(event) + " " + std::string(field.name) + "=" + *text + "\n";
+      }
     });
   }
   ~Events() { set_log_sink({}); }
@@ -40,10 +46,16 @@ class Events {
     const std::scoped_lock lock(mutex_);
     return std::ranges::count(events_, event);
   }
+  // A line of this event has the field, and its text begins so.
+  [[nodiscard]] bool says(std::string_view event, std::string_view field_begin) const {
+    const std::scoped_lock lock(mutex_);
+    return said_.contains(std::string(event) + " " + std::string(field_begin));
+  }
 
  private:
   mutable std::mutex mutex_;
   std::vector<std::string> events_;
+  std::string said_;
 };
 
 class GrpcTlsTest : public testing::Test {
@@ -128,6 +140,31 @@ TEST_F(GrpcTlsTest, LetsOnlyClientsInThatTheAuthorityHasSigned) {
       << "expired";
 }
 
+TEST_F(GrpcTlsTest, WritesDownWhoPausesAndWhoIsRefused) {
+  start(true);
+  const test::Credentials client = clients_.issue();
+  const auto stub = v1::PipelineService::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string(server_->port()),
+                          grpc::SslCredentials({.pem_root_certs = authority_.certificate(),
+                                                .pem_private_key = client.key,
+                                                .pem_cert_chain = client.certificate})));
+  grpc::ClientContext context;
+  v1::PausePipelineRequest request;
+  request.set_name("orders");
+  v1::Pipeline pipeline;
+  ASSERT_TRUE(stub->PausePipeline(&context, request, &pipeline).ok());
+  EXPECT_TRUE(events_.says("control_call", "call=pause"));
+  EXPECT_TRUE(events_.says("control_call", "caller=127.0.0.1:"));
+  EXPECT_TRUE(events_.says("control_call", "certificate=CN=localhost"));
+  EXPECT_FALSE(call_trusting(authority_).ok());
+  // The client may know it first.
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (!events_.says("grpc_connection_refused", "caller=127.0.0.1:")) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::sleep_for(2ms);
+  }
+}
+
 TEST_F(GrpcTlsTest, UsesARenewedCertificateFromTheNextConnectionOn) {
   start(false);
   ASSERT_TRUE(call_trusting(authority_).ok());
@@ -147,6 +184,19 @@ TEST_F(GrpcTlsTest, FollowsTheAuthorityOfItsClients) {
   const grpc::Status status = call_trusting(authority_, next.issue());
   EXPECT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(call_trusting(authority_, clients_.issue()).error_code(), StatusCode::UNAVAILABLE);
+}
+
+// As when an authority is followed by its successor; these have one name, and no key identifiers.
+TEST_F(GrpcTlsTest, LetsClientsOfEveryAuthorityOfTheFileIn) {
+  const test::Authority next;
+  write("ca.crt", clients_.certificate() + next.certificate());
+  start(true);
+  for (const test::Authority* authority : {&clients_, &next}) {
+    const grpc::Status status = call_trusting(authority_, authority->issue());
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
+  EXPECT_EQ(call_trusting(authority_, nobody_.issue()).error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(call_trusting(authority_, next.issue(-1h)).error_code(), StatusCode::UNAVAILABLE);
 }
 
 TEST_F(GrpcTlsTest, KeepsTheLastGoodCertificateUntilTheNextGoodOne) {

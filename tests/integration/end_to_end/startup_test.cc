@@ -259,7 +259,8 @@ TEST(Startup, IsRefusedForAPropertyThatLibrdkafkaDoesNotKnow) {
 TEST(Startup, SaysWhatIsOpenToTheNetworkAndGoesOn) {
   Service service;
   service.migrate();
-  const std::string open = with(service.config(), "grpc: \"127.0.0.1:0\"", "grpc: \"0.0.0.0:0\"");
+  const std::string open = with(service.config(), "grpc: \"127.0.0.1:0\"",
+                                "grpc: \"0.0.0.0:0\"\n  grpc_allow_anonymous: true");
   const auto checked = service.run_with_config({"check"}, open);
   EXPECT_TRUE(checked.status.success()) << checked.text;
   EXPECT_TRUE(checked.text.contains("server.grpc: warning: the gRPC API is open to other machines"))

@@ -86,16 +86,25 @@ TEST(Exposure, IsAPlaintextConnectionToKafkaBeyondThisMachine) {
 }
 
 TEST(Exposure, IsAnApiThatAsksNobodyWhoTheyAre) {
-  const std::string text = of_server("server: {grpc: \":7070\"}\n");
+  const auto of_grpc = [](const std::string& address) {
+    return of_server("server: {grpc_allow_anonymous: true, grpc: \"" + address + "\"}\n");
+  };
+  const std::string text = of_grpc(":7070");
   EXPECT_EQ(text,
             "server.grpc: the gRPC API is open to other machines (0.0.0.0:7070) in "
             "plaintext and asks nobody who they are: whoever reaches the port may list, pause, "
             "resume and drain every pipeline\n");
-  EXPECT_NE(of_server("server: {grpc: \"[::]:7070\"}\n"), "");
-  EXPECT_NE(of_server("server: {grpc: \"penstock:7070\"}\n"), "");
-  EXPECT_EQ(of_server("server:\n  grpc: 0.0.0.0:7070\n"
-                      "  grpc_tls: {certificate_file: tls.crt, key_file: tls.key}\n"),
-            "");
+  EXPECT_NE(of_grpc("[::]:7070"), "");
+  EXPECT_NE(of_grpc("penstock:7070"), "");
+  EXPECT_EQ(of_grpc("127.0.0.1:7070"), "");
+  const std::string tls =
+      "server:\n  grpc: 0.0.0.0:7070\n  grpc_allow_anonymous: true\n"
+      "  grpc_tls: {certificate_file: tls.crt, key_file: tls.key";
+  EXPECT_EQ(
+      of_server(tls + "}\n"),
+      "server.grpc: the gRPC API is open to other machines (0.0.0.0:7070) and asks nobody who "
+      "they are: whoever reaches the port may list, pause, resume and drain every pipeline\n");
+  EXPECT_EQ(of_server(tls + ", client_ca_file: ca.crt}\n"), "");
 }
 
 TEST(Exposure, IsSaidOnceForAllPipelinesThatShareIt) {

@@ -1,0 +1,54 @@
+// What a client says in HTTP/2, looked at before gRPC sees it: frames' heads, never what is in
+// them.
+//
+// Place in the flow: grpc_door.cc has one per connection, and passes on what it lets through. gRPC
+// itself keeps header blocks without end, and remembers streams that were reset faster than they
+// were begun; whoever reaches it could fill the memory. Here a block is as large as metadata may
+// be, and the door counts frames against an allowance (allowance.h).
+// Threads: one. Failure: the reason why the connection is to be cut. Pure: no I/O, no clock.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <string_view>
+
+namespace penstock::control {
+
+class Http2Guard {
+ public:
+  // The preface, and the head of the SETTINGS frame that has to follow it.
+  static constexpr std::size_t kGreetingBytes = 24 + 9;
+  static constexpr std::size_t kMaxFrameBytes = 16 * 1024;  // what HTTP/2 begins with
+  static constexpr std::size_t kMaxBlockBytes = 16 * 1024;  // of headers, compressed
+  static constexpr unsigned kMaxBlockFrames = 16;
+  // Before the client has said that it knows how many it may have; then gRPC counts them.
+  static constexpr unsigned kMaxEarlyStreams = 100;
+
+  struct Passed {
+    std::size_t bytes = 0;
+    unsigned frames = 0;  // that begin in them
+  };
+
+  // How many of the bytes may go on: all, or up to where one more than `most_frames` frames would
+  // begin; the next call goes on from there.
+  [[nodiscard]] std::expected<Passed, std::string_view> look(std::string_view bytes,
+                                                             unsigned most_frames);
+
+ private:
+  [[nodiscard]] std::string_view take_head();  // why not; empty: fine
+
+  std::size_t preface_ = 0;  // bytes of it that have come
+  std::array<std::uint8_t, 9> head_{};
+  std::size_t head_bytes_ = 0;
+  std::size_t payload_ = 0;  // bytes of the frame that are still to come
+  bool first_ = true;
+  bool in_block_ = false;
+  std::size_t block_bytes_ = 0;
+  unsigned block_frames_ = 0;
+  bool knows_limits_ = false;
+  unsigned early_streams_ = 0;
+};
+
+}  // namespace penstock::control
