@@ -14,9 +14,16 @@ WORKDIR /packages
 COPY tools/common.sh tools/packages.sh tools/packages.txt tools/
 RUN for group in build servers; do tools/packages.sh "$group" >"$group.txt"; done
 
+# What Debian 13 has too old a version of (docs/adr/0015-librdkafka-of-the-next-debian.md).
+FROM ${DEBIAN} AS backports
+COPY tools/common.sh tools/backports.sh tools/packages.txt /penstock/tools/
+RUN /penstock/tools/backports.sh --here /backports
+
 FROM ${DEBIAN} AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+COPY --from=backports /backports /backports
 RUN --mount=from=packages,source=/packages,target=/packages \
+    echo 'deb [trusted=yes] file:/backports ./' >/etc/apt/sources.list.d/backports.list && \
     apt-get update && \
     sort -u /packages/build.txt /packages/servers.txt | \
       DEBIAN_FRONTEND=noninteractive xargs apt-get install --yes --no-install-recommends && \
@@ -34,9 +41,10 @@ FROM ${DEBIAN} AS libraries
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 && \
     rm -rf /var/lib/apt/lists/*
+COPY --from=backports /backports /backports
 WORKDIR /penstock
 COPY tools/common.sh tools/packages.txt tools/image_root.sh tools/
-RUN tools/image_root.sh /image
+RUN tools/image_root.sh /image /backports
 
 FROM libraries AS root
 COPY tools/image_sbom.py tools/

@@ -48,8 +48,10 @@ packages() {
 # short_hash: of standard input.
 short_hash() { sha256sum | cut -c1-12; }
 
+# root_name: of the place that has the tools; another one for other packages.
+root_name() { packages build servers backported | sort -u | short_hash; }
+
 # debian_mirror: the one that this system's own apt uses, so that a site's mirror or proxy keeps working.
-# Nothing: mmdebstrap's own default.
 debian_mirror() {
   local uri
   if [ -n "${PENSTOCK_DEBIAN_MIRROR:-}" ]; then
@@ -66,6 +68,19 @@ debian_mirror() {
   done < <(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
     sed -nE -e 's/^URIs:[[:space:]]*([^[:space:]]+).*/\1/p' \
       -e 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+).*/\2/p')
+  echo http://deb.debian.org/debian
+}
+
+need_mmdebstrap() {
+  command -v mmdebstrap >/dev/null && return
+  if command -v apt-get >/dev/null; then
+    say "installing mmdebstrap with apt"
+    { apt-get update -q && apt-get install -y -q --no-install-recommends mmdebstrap; } \
+      >"$PENSTOCK_CACHE/mmdebstrap-install.log" 2>&1 </dev/null ||
+      die "could not install mmdebstrap; see $PENSTOCK_CACHE/mmdebstrap-install.log"
+  else
+    die "mmdebstrap is missing; install it with this distribution's package manager and run again"
+  fi
 }
 
 # maven GOAL ARGUMENTS: one goal of the dependency plugin, with a repository that outlives the run.

@@ -28,7 +28,6 @@ make_image_base() {
   local name=$1 tar=$image_build/debian.tar mirror container
   if image_buildah inspect --type image "$name" >/dev/null 2>&1; then return; fi
   mirror=$(debian_mirror)
-  mirror=${mirror:-http://deb.debian.org/debian}
   say "making a base image from $mirror (once; about half a minute)"
   unshare --mount mmdebstrap --quiet --mode=root --variant=apt trixie "$tar" "deb $mirror trixie main" \
     "deb $mirror trixie-updates main" "deb $mirror-security trixie-security main" ||
@@ -58,21 +57,24 @@ build_stage() {
 # build_image prebuilt|whole: makes the archive. The program is that of the release build (prebuilt), or
 # the image's own stages compile it (whole).
 build_image() {
-  local name started=$SECONDS base=localhost/penstock-debian:trixie arguments
+  local name started=$SECONDS base=localhost/penstock-debian:trixie arguments backports
   name=localhost/penstock:$(penstock_version)
   mapfile -t arguments < <(image_arguments)
   need_root
   set_up_buildah
   make_image_base "$base"
-  rm -rf "$image_build/program"
+  rm -rf "$image_build/program" "$image_build/backports"
   if [ "$1" = prebuilt ]; then
     mkdir -p "$image_build/program/usr/bin"
     strip -o "$image_build/program/usr/bin/penstock" "$PENSTOCK_REPO/build/release/penstock"
-    arguments+=("--build-context=program=$image_build/program")
+    backports=$("$PENSTOCK_REPO/tools/backports.sh")
+    mkdir "$image_build/backports"
+    cp -r "$backports" "$image_build/backports/backports"
+    arguments+=("--build-context=program=$image_build/program" "--build-context=backports=$image_build/backports")
   fi
   say "building the image $name"
   : >"$image_build/build.log"
-  build_stage libraries localhost/penstock-libraries --build-arg "DEBIAN=$base"
+  build_stage libraries localhost/penstock-libraries --build-arg "DEBIAN=$base" "${arguments[@]}"
   build_stage runtime "$name" --build-arg "DEBIAN=$base" "${arguments[@]}"
   rm -f "$image_archive"
   image_buildah push --quiet "$name" "oci-archive:$image_archive:${name#*/}"

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# tools/image_root.sh DIRECTORY: the root file system of the container image, but for the program: files
-# of the packages that the "runtime" group of tools/packages.txt needs. Nothing is installed, so no
-# maintainer script runs, and what only such scripts need (a shell, perl, openssl) is not there.
+# tools/image_root.sh DIRECTORY BACKPORTS: the root file system of the container image, but for the
+# program: files of the packages that the "runtime" group of tools/packages.txt needs, of Debian's and of
+# those in BACKPORTS (tools/backports.sh). Nothing is installed, so no maintainer script runs, and what
+# only such scripts need (a shell, perl, openssl) is not there.
 # Runs in the Dockerfile's stage "libraries": Debian 13, as root.
 set -euo pipefail
 # shellcheck source=tools/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-root=$1
+root=$1 backports=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -33,7 +34,8 @@ download() {
     pretend_installed mawk awk
     pretend_installed openssl
   } >"$work/status"
-  apt-get update --quiet
+  echo "deb [trusted=yes] copy:$backports ./" >/etc/apt/sources.list.d/backports.list
+  apt-get update --quiet -o APT::Sandbox::User=root
   apt-get install --quiet --yes --download-only --no-install-recommends \
     -o "Dir::State::status=$work/status" -o "Dir::Cache::archives=$work/debs" \
     -o APT::Sandbox::User=root base-files "${wanted[@]}"

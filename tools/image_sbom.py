@@ -33,6 +33,8 @@ SPDX = {
     "openldap-2.8": "OLDAP-2.8", "postgresql": "PostgreSQL", "sleepycat": "Sleepycat", "tcl": "TCL",
     "unicode-dfs-2016": "Unicode-DFS-2016", "x11": "X11", "zlib": "Zlib",
 }
+# In the version of a package that tools/backports.sh rebuilt.
+REBUILT = "~deb13+penstock"
 GNU = re.compile(r"(a?gpl|lgpl|gfdl)-(\d)(?:\.(\d))?(?:\.0)?(\+?)", re.IGNORECASE)
 
 
@@ -92,6 +94,10 @@ def source_of(control):
     return match[1], match[2] or control["Version"]
 
 
+def rebuilt_from(version):
+    return f": Debian's source package {version.split(REBUILT)[0]}, rebuilt for Debian 13" if REBUILT in version else ""
+
+
 def debian_package(root, control, release):
     name, version = control["Package"], control["Version"]
     declared, refs, comment = licences(root, name)
@@ -102,11 +108,11 @@ def debian_package(root, control, release):
         "SPDXID": "SPDXRef-Package-deb-" + re.sub(r"[^A-Za-z0-9.-]", "-", name),
         "name": name,
         "versionInfo": version,
-        "supplier": "Organization: Debian",
+        "supplier": f"Organization: {'Penstock' if REBUILT in version else 'Debian'}",
         "originator": f"Person: {control['Maintainer']}" if "@" in control["Maintainer"] else "NOASSERTION",
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": False,
-        "sourceInfo": f"built from {source} {source_version}",
+        "sourceInfo": f"built from {source} {source_version}" + rebuilt_from(version),
         "licenseConcluded": "NOASSERTION",
         "licenseDeclared": declared,
         "licenseComments": comment,

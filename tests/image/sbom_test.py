@@ -78,6 +78,12 @@ class SbomTest(unittest.TestCase):
             self.assertEqual((urllib.parse.unquote(url[1]), urllib.parse.unquote(url[2]), url[3]),
                              (name, entry["versionInfo"], described()[name]["Architecture"]))
 
+    def test_it_says_which_packages_are_rebuilt_and_from_what(self):
+        rebuilt = {name: entry for name, entry in listed().items() if entry["supplier"] != "Organization: Debian"}
+        self.assertEqual(set(rebuilt), {"librdkafka1"})
+        self.assertRegex(rebuilt["librdkafka1"]["sourceInfo"],
+                         r"Debian's source package 2\.[0-9.]+-[0-9]+, rebuilt for Debian 13$")
+
     def test_every_licence_is_one_of_spdx_or_one_whose_text_is_in_the_image(self):
         licensing = get_spdx_licensing()
         own = {info["licenseId"]: info["extractedText"] for info in document()["hasExtractedLicensingInfos"]}
