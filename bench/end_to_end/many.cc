@@ -10,10 +10,13 @@
 #include <format>
 #include <fstream>
 #include <memory>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 
 #include "end_to_end/bench_support.h"
+#include "end_to_end/peers/process_tree.h"
 #include "harness/child_process.h"
 #include "harness/kafka_admin.h"
 #include "harness/local_kafka.h"
@@ -34,7 +37,15 @@ struct Options {
   std::int64_t records = 2'000'000;
   int idle_seconds = 10;
   bool json = false;
+  std::string kafka;  // more properties of the consumers, as YAML
   std::string penstock = sibling("../penstock");
+};
+
+// Seconds.
+struct Cpu {
+  double program = 0;
+  double postgres = 0;
+  double broker = 0;
 };
 
 struct Figures {
@@ -44,6 +55,10 @@ struct Figures {
   double rss_mb = 0;
   double idle_cpu = 0;  // of one core
   double rows_per_second = 0;
+  Cpu cpu;  // for a million rows, from the first ones to the last
+  double records_per_batch = 0;
+  double rows_per_transaction = 0;
+  double peak_mb = 0;
 };
 
 struct Stand {
@@ -63,6 +78,18 @@ std::int64_t status_of(pid_t pid, const std::string& field) {
   give_up("the process is gone");
 }
 
+double batches_of(const harness::ServeProcess& serve) {
+  std::istringstream page(need(serve.get("/metrics")).body);
+  double batches = 0;
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("penstock_stage_duration_seconds_count{") &&
+        line.contains("stage=\"process\"")) {
+      batches += std::atof(line.c_str() + line.rfind(' '));
+    }
+  }
+  return batches;
+}
+
 std::string config(const Stand& stand) {
   std::string text = "pipelines:\n";
   for (int i = 0; i < stand.options.pipelines; ++i) {
@@ -70,7 +97,7 @@ std::string config(const Stand& stand) {
     source:
       topics: [many-{0}]
       group: many-{0}
-      kafka: {{bootstrap.servers: "{1}"}}
+      kafka: {{bootstrap.servers: "{1}"{3}}}
     compute: {{let: {{total: double(msg.quantity) * msg.unit_price}}}}
     sink:
       postgres: "{2}"
@@ -78,7 +105,8 @@ std::string config(const Stand& stand) {
         table: many_{0}
         columns: {{id: msg.id, customer: msg.customer, total: total, placed_at: timestamp(msg.placed_at)}}
 )",
-                        i, stand.kafka.bootstrap_servers(), stand.postgres.conninfo("bench"));
+                        i, stand.kafka.bootstrap_servers(), stand.postgres.conninfo("bench"),
+                        stand.options.kafka.empty() ? "" : ", " + stand.options.kafka);
   }
   return text + "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nlog: {format: json}\n";
 }
@@ -158,19 +186,42 @@ void measure_throughput(const Stand& stand, Figures& figures) {
     counts += std::format("{}(SELECT count(*) FROM many_{})", counts.empty() ? "" : " + ", i);
   }
   const auto deadline = std::chrono::steady_clock::now() + 600s;
-  while (need(stand.sql.number("SELECT coalesce(sum(n_tup_ins), 0)::bigint FROM "
-                               "pg_stat_user_tables WHERE relname LIKE 'many\\_%'")) < records ||
-         need(stand.sql.number("SELECT " + counts)) < records) {
+  const auto cpu = [&] {
+    return Cpu{.program = serve.cpu_seconds(),
+               .postgres = cpu_seconds_of_tree(stand.postgres.pid()),
+               .broker = cpu_seconds_of_tree(stand.kafka.pid())};
+  };
+  std::optional<std::int64_t> first;  // rows, when the CPU was looked at for the first time
+  Cpu before;
+  while (true) {
+    const std::int64_t inserted =
+        need(stand.sql.number("SELECT coalesce(sum(n_tup_ins), 0)::bigint FROM "
+                              "pg_stat_user_tables WHERE relname LIKE 'many\\_%'"));
+    if (!first && inserted > 0) {
+      before = cpu();
+      first = need(stand.sql.number("SELECT " + counts));
+    }
+    if (inserted >= records && need(stand.sql.number("SELECT " + counts)) >= records) break;
     if (std::chrono::steady_clock::now() > deadline) give_up("the records did not arrive");
     std::this_thread::sleep_for(100ms);
   }
+  const Cpu after = cpu();
+  const double millions = static_cast<double>(records - *first) / 1e6;
+  figures.cpu = {.program = (after.program - before.program) / millions,
+                 .postgres = (after.postgres - before.postgres) / millions,
+                 .broker = (after.broker - before.broker) / millions};
+  figures.peak_mb = static_cast<double>(serve.peak_resident_kb()) / 1024;
+  need(serve.wait_until_listening(10s));
+  figures.records_per_batch = static_cast<double>(records) / batches_of(serve);
   const auto rows = need(stand.sql.query(std::format(
-      "SELECT sum(n), (array_agg(n ORDER BY at))[1], extract(epoch FROM max(at) - min(at)) FROM "
+      "SELECT sum(n), (array_agg(n ORDER BY at))[1], extract(epoch FROM max(at) - min(at)), "
+      "count(*) FROM "
       "(SELECT n, pg_xact_commit_timestamp(xmin) AS at FROM ({}) AS c) AS t",
       commits)));
   const auto number = [&](std::size_t column) { return std::atof(rows[0][column]->c_str()); };
   if (number(0) != static_cast<double>(records)) give_up("the rows are not the records");
   figures.rows_per_second = (number(0) - number(1)) / number(2);
+  figures.rows_per_transaction = number(0) / number(3);
   serve.stop();
 }
 
@@ -192,14 +243,22 @@ int run(const Options& options) {
   measure_idle(stand, figures);
   measure_throughput(stand, figures);
   std::printf(
-      "%d pipelines of %d partitions in one process, on one database, %u CPUs for everything\n"
-      "  all claimed after      %8.1f s\n  connections            %8lld\n"
-      "  threads                %8lld\n  resident, idle         %8.0f MB\n"
-      "  CPU, idle              %8.1f %% of a core\n  rows/s, %lld records %9.0f\n",
-      options.pipelines, options.partitions, std::thread::hardware_concurrency(), figures.claimed_s,
-      static_cast<long long>(figures.connections), static_cast<long long>(figures.threads),
-      figures.rss_mb, figures.idle_cpu * 100, static_cast<long long>(options.records),
-      figures.rows_per_second);
+      "%s",
+      std::format(
+          "{} pipelines of {} partitions in one process, on one database, {} CPUs for everything\n"
+          "  all claimed after      {:8.1f} s\n  connections            {:8}\n"
+          "  threads                {:8}\n  resident, idle         {:8.0f} MB\n"
+          "  CPU, idle              {:8.1f} % of a core\n"
+          "  rows/s, {} records {:9.0f}\n"
+          "  CPU s per million rows {:8.2f} Penstock, {:.2f} PostgreSQL, {:.2f} broker\n"
+          "  resident, at most      {:8.0f} MB\n  records per batch      {:8.0f}\n"
+          "  rows per transaction   {:8.0f}\n",
+          options.pipelines, options.partitions, std::thread::hardware_concurrency(),
+          figures.claimed_s, figures.connections, figures.threads, figures.rss_mb,
+          figures.idle_cpu * 100, options.records, figures.rows_per_second, figures.cpu.program,
+          figures.cpu.postgres, figures.cpu.broker, figures.peak_mb, figures.records_per_batch,
+          figures.rows_per_transaction)
+          .c_str());
   if (options.json) {
     std::printf(
         "%s\n",
@@ -227,6 +286,7 @@ int main(int argc, char** argv) {
   app.add_option("--records", options.records, "in sum, for the throughput")->capture_default_str();
   app.add_option("--idle-seconds", options.idle_seconds, "for how long idleness is watched")
       ->capture_default_str();
+  app.add_option("--kafka", options.kafka, "properties of the consumers: 'name: value, …'");
   app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
   app.add_flag("--json", options.json, "the last line is one JSON object");
   CLI11_PARSE(app, argc, argv);
