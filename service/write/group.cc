@@ -1,10 +1,16 @@
 #include "write/group.h"
 
 #include <algorithm>
+#include <map>
+#include <ranges>
 #include <utility>
 
 namespace penstock::write {
 namespace {
+
+// How many rows of one chain go together in COPY. With 1,000 partitions and a primary key that
+// grows with time PostgreSQL takes a third less of CPU for it than with a batch at a time.
+constexpr std::uint32_t kRowsInTurn = 64;
 
 // The rows of records [from, to), as indexes into `rows`.
 std::pair<std::uint32_t, std::uint32_t> rows_of(const TableRows& rows, std::uint32_t from,
@@ -140,6 +146,68 @@ void Group::index(StatementColumns& columns) {
     }
   }
   advances_ = std::move(merged);
+}
+
+std::vector<Slice> Group::by_time() const {
+  std::vector<Slice> result;
+  result.reserve(slices_.size() + rows_ / kRowsInTurn);
+  for (auto begin = slices_.begin(); begin != slices_.end();) {
+    const auto end = std::find_if(begin, slices_.end(),
+                                  [&](const Slice& slice) { return !slice.joins(*begin); });
+    append_by_time({begin, end}, result);
+    begin = end;
+  }
+  return result;
+}
+
+// `slices` join.
+void Group::append_by_time(std::span<const Slice> slices, std::vector<Slice>& result) const {
+  // What is left of a chain.
+  struct Left {
+    std::vector<Slice> slices;  // the last one is the next
+    std::int64_t time = 0;      // of its next row
+  };
+  std::vector<Left> chains;
+  std::map<const Chain*, std::size_t> numbers;
+  const auto time_of = [&](const Slice& slice) {
+    return parts[slice.part].batch->source->timestamp_ms(slice.rows->rows[slice.first].record);
+  };
+  for (const Slice& slice : slices | std::views::reverse) {
+    const auto [found, is_new] =
+        numbers.try_emplace(parts[slice.part].batch->chain().get(), chains.size());
+    if (is_new) chains.emplace_back();
+    chains[found->second].slices.push_back(slice);
+  }
+  if (chains.size() < 2) {
+    result.insert(result.end(), slices.begin(), slices.end());
+    return;
+  }
+  // The last chain's comes first in `chains`.
+  const auto is_later = [](const Left* left, const Left* right) {
+    return left->time != right->time ? left->time > right->time : left < right;
+  };
+  std::vector<Left*> heap;
+  for (Left& chain : chains) {
+    chain.time = time_of(chain.slices.back());
+    heap.push_back(&chain);
+  }
+  std::ranges::make_heap(heap, is_later);
+  while (!heap.empty()) {
+    std::ranges::pop_heap(heap, is_later);
+    Left& chain = *heap.back();
+    Slice& next = chain.slices.back();
+    Slice& turn = result.emplace_back(next);
+    turn.count = std::min(next.count, kRowsInTurn);
+    next.first += turn.count;
+    next.count -= turn.count;
+    if (next.count == 0) chain.slices.pop_back();
+    if (chain.slices.empty()) {
+      heap.pop_back();
+      continue;
+    }
+    chain.time = time_of(chain.slices.back());
+    std::ranges::push_heap(heap, is_later);
+  }
 }
 
 const std::vector<RecordPlace>& Group::places() const {

@@ -122,6 +122,10 @@ struct Group {
   [[nodiscard]] std::size_t rows() const { return rows_; }
   [[nodiscard]] std::span<const Slice> slices() const { return slices_; }
   [[nodiscard]] std::span<const Advance> advances() const { return advances_; }
+  // The same rows, for COPY: table after table, short runs of every chain in the order of their
+  // records' time, each chain's rows in its own. Keys that grow with time then come to few pages of
+  // an index at once, however many partitions there are.
+  [[nodiscard]] std::vector<Slice> by_time() const;
   // How many statements COPY would need: runs of rows that join.
   [[nodiscard]] std::size_t statements() const { return statements_; }
 
@@ -133,6 +137,7 @@ struct Group {
   [[nodiscard]] std::vector<Slice> cut(std::size_t from, std::size_t to) const;
 
  private:
+  void append_by_time(std::span<const Slice> slices, std::vector<Slice>& result) const;
   [[nodiscard]] const std::vector<RecordPlace>& places() const;
 
   std::vector<Slice> slices_;

@@ -154,10 +154,9 @@ Outcome finish(Session& session, Group& group, const std::vector<Refusal>& refus
 
 Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& rules,
                        CommitStats& stats) {
-  const std::span<const Slice> slices = group.slices();
   stats.by_copy = true;
   const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql + "; " : kBegin;
-  auto copied = copy_rows(session, slices, begin);
+  auto copied = copy_rows(session, group.by_time(), begin);
   if (!copied) {
     CopyFailure& failure = copied.error();
     if (is_refusal(failure.failure)) {

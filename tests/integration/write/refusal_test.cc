@@ -85,6 +85,36 @@ TEST_F(RefusalTest, FindsItAcrossBatches) {
   EXPECT_EQ(record_.commits().size(), 1U);
 }
 
+// COPY takes turns between the partitions, and PostgreSQL names lines of it.
+TEST_F(RefusalTest, FindsThemInACopyOfSeveralPartitions) {
+  constexpr int kRows = 500;
+  std::vector<std::unique_ptr<RowBatch>> batches;
+  const Options chosen = by_copy();
+  for (std::int32_t partition = 0; partition < 3; ++partition) {
+    claim(partition);
+    BatchBuilder batch = builder(partition, 1, 0);
+    for (int i = 0; i < kRows; ++i) {
+      const bool is_bad = i == 100 + partition * 150;
+      batch.row({int8(i * 3 + partition), text(is_bad ? "bad" : "good"), int4(i)});
+    }
+    batches.push_back(batch.build());
+  }
+  TestLane lane(chosen, record_, in_flight_);
+  for (auto& batch : batches) lane.push(std::move(batch));
+  lane.start();
+  ASSERT_TRUE(lane.close(in_seconds(60)));
+  EXPECT_EQ(ids().size(), 3U * kRows - 3);
+  std::vector<std::string> refused;
+  for (const auto& row : database_.query(
+           "SELECT partition || ':' || \"offset\" FROM penstock.dead_letters ORDER BY 1")) {
+    refused.push_back(row[0].value_or(""));
+  }
+  EXPECT_EQ(refused, (std::vector<std::string>{"0:100", "1:250", "2:400"}));
+  // One try that failed and told the line, and one that left out what was found.
+  EXPECT_EQ(record_.commits().size(), 1U);
+  EXPECT_EQ(record_.commits().front().tries, 2U);
+}
+
 TEST_F(RefusalTest, ManyPoisonRowsAmongManyGoodOnes) {
   std::set<int> poison;
   for (int i = 5; i < 20'000; i += 1000) poison.insert(i);

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <format>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace penstock::write {
 namespace {
@@ -77,6 +79,24 @@ class GroupTest : public testing::Test {
     if (!second.empty()) batch->tables.push_back(table_rows(*plan_, 1, second, shapes));
     return Part(std::move(batch));
   }
+  // A batch of `records` records of epoch 1 with a row each; the first one came at `time`, and each
+  // other one `step` after the one before.
+  Part timed(std::int32_t partition, Offset from, std::uint32_t records, std::int64_t time,
+             std::int64_t step) {
+    auto batch = std::make_unique<RowBatch>();
+    batch->source = std::make_unique<RecordBatch>(chain(partition), from, 64);
+    TableRows table;
+    table.target = &plan_->targets()[0];
+    table.shapes.push_back({{0}});
+    table.runs.push_back({0, 0});
+    for (std::uint32_t i = 0; i < records; ++i) {
+      batch->source->add_record(from + i, time + i * step, std::nullopt, "v");
+      table.rows.push_back({i, i});
+      table.bytes.push_back(static_cast<char>('a' + partition));
+    }
+    batch->tables.push_back(std::move(table));
+    return Part(std::move(batch));
+  }
   Part part(std::int32_t partition, std::int64_t epoch, Offset from, std::uint32_t records) {
     Rows all;
     for (std::uint32_t i = 0; i < records; ++i) all[i] = 1;
@@ -129,6 +149,71 @@ TEST_F(GroupTest, MovesEachPartitionOnceInSortedOrder) {
   EXPECT_EQ(group.advances()[0].range, (OffsetRange{10, 13}));
   EXPECT_EQ(group.advances()[1].chain, chain(2, 5));
   EXPECT_EQ(group.advances()[1].range, (OffsetRange{0, 5}));
+}
+
+// The runs as "partition×rows from first row".
+std::vector<std::string> runs_of(const Group& group, const std::vector<Slice>& slices) {
+  std::vector<std::string> runs;
+  for (const Slice& slice : slices) {
+    const RecordBatch& source = *group.parts[slice.part].batch->source;
+    runs.push_back(std::format("{}x{} from {}", source.partition().partition, slice.count,
+                               source.record(slice.place(slice.first).record).offset));
+  }
+  return runs;
+}
+
+TEST_F(GroupTest, CopiesRowsOfSeveralChainsInTheOrderOfTheirTime) {
+  Group group;
+  group.parts.push_back(timed(0, 1000, 150, 5'000, 10));  // 5.0 s to 6.5 s
+  group.parts.push_back(timed(1, 2000, 100, 5'100, 1));   // 5.1 s to 5.2 s
+  group.parts.push_back(timed(0, 1150, 10, 6'500, 10));
+  group.index(columns_);
+  const std::vector<Slice> slices = group.by_time();
+  EXPECT_EQ(runs_of(group, slices),
+            (std::vector<std::string>{"0x64 from 1000", "1x64 from 2000", "1x36 from 2064",
+                                      "0x64 from 1064", "0x22 from 1128", "0x10 from 1150"}));
+}
+
+TEST_F(GroupTest, CopiesEachChainInItsOrderWhateverTheTimesAre) {
+  Group group;
+  group.parts.push_back(timed(0, 0, 70, 9'000, -100));  // back in time
+  group.parts.push_back(timed(1, 0, 70, -1, 0));        // without one
+  group.parts.push_back(timed(0, 70, 5, 1, 0));
+  group.parts.push_back(timed(1, 70, 5, 1'000'000, 0));
+  group.index(columns_);
+  std::map<std::int32_t, Offset> next;
+  std::size_t rows = 0;
+  for (const Slice& slice : group.by_time()) {
+    const RecordBatch& source = *group.parts[slice.part].batch->source;
+    for (std::uint32_t row = slice.first; row < slice.first + slice.count; ++row, ++rows) {
+      EXPECT_EQ(source.record(slice.place(row).record).offset,
+                next[source.partition().partition]++);
+    }
+  }
+  EXPECT_EQ(rows, group.rows());
+}
+
+TEST_F(GroupTest, CopiesOneChainInWholeBatches) {
+  Group group;
+  group.parts.push_back(timed(0, 0, 500, 0, 1));
+  group.parts.push_back(timed(0, 500, 300, 0, 1));
+  group.index(columns_);
+  EXPECT_EQ(runs_of(group, group.by_time()),
+            (std::vector<std::string>{"0x500 from 0", "0x300 from 500"}));
+}
+
+TEST_F(GroupTest, CopiesTableAfterTableWithoutMoreStatements) {
+  Group group;
+  group.parts.push_back(part(0, 1, 0, 2, {{0, 1}, {1, 1}}, {{0, 1}}));
+  group.parts.push_back(part(1, 1, 0, 2, {{0, 1}, {1, 1}}, {{1, 1}}));
+  group.index(columns_);
+  EXPECT_EQ(text(group.by_time()), "Aa0 Ab0 Aa0 Ab0 Ba0 Bb0 ");
+  const std::vector<Slice> slices = group.by_time();
+  std::size_t statements = 1;
+  for (std::size_t i = 1; i < slices.size(); ++i) {
+    if (!slices[i].joins(slices[i - 1])) ++statements;
+  }
+  EXPECT_EQ(statements, group.statements());
 }
 
 TEST_F(GroupTest, CountsStatementsAcrossBatches) {
