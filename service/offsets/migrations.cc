@@ -147,6 +147,7 @@ std::vector<int> run(const std::string& conninfo, std::chrono::milliseconds lock
     // No statement timeout: building an index may take as long as it takes.
     transaction.exec(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; "
+        "SET LOCAL search_path = pg_catalog, pg_temp; "
         "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = " +
         std::to_string(lock_wait.count()));
     try {
@@ -186,6 +187,7 @@ Result<std::vector<MigrationStatus>> status(const std::string& conninfo,
   return guarded([&] {
     const auto connection = connect(conninfo, kApplicationName, kConnectTimeout);
     pqxx::work transaction(*connection);
+    transaction.exec("SET LOCAL search_path = pg_catalog, pg_temp");
     std::map<int, MigrationStatus> by_version;
     for (const Migration& own : migrations) {
       by_version[own.version] = {own.version, std::string(own.name), MigrationState::pending, {}};

@@ -84,7 +84,7 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.type::bigint,
        (a.atthasdef AND a.attgenerated = '') OR a.attidentity <> '' OR b.has_default,
        a.attgenerated <> '' OR a.attidentity = 'a',
        has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-       coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace,
+       coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace::oid,
        t.typarray::bigint
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum
@@ -100,7 +100,14 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind, c.relpersistence, row_sec
                WHERE f.relkind = 'f'),
        current_user
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = to_regclass($1))sql";
+WHERE c.oid = $1::oid)sql";
+
+// By the role's own search_path, which is not the session's (pool.h): nothing in it but names of
+// pg_catalog's.
+constexpr const char* kOwnPath = "SET LOCAL search_path TO DEFAULT";
+constexpr const char* kFind =
+    "SELECT coalesce(pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.int8, 0)";
+constexpr const char* kOurPath = "SET LOCAL search_path = pg_catalog, pg_temp";
 
 std::string_view relation_kind(char kind) {
   switch (kind) {
@@ -250,8 +257,14 @@ Try<std::vector<std::string>> read_primary_key(Connection& connection, const std
 }
 
 Try<TableDescription> describe_on(Connection& connection, const std::string& table) {
-  auto relation = connection.execute(kRelation, {table});
-  if (!relation) return std::unexpected(lookup_failure(std::move(relation.error()), table));
+  auto path = connection.execute(kOwnPath);
+  if (!path) return std::unexpected(std::move(path.error()));
+  auto found = connection.execute(kFind, {table});
+  if (!found) return std::unexpected(lookup_failure(std::move(found.error()), table));
+  path = connection.execute(kOurPath);
+  if (!path) return std::unexpected(std::move(path.error()));
+  auto relation = connection.execute(kRelation, {found->string(0, 0)});
+  if (!relation) return std::unexpected(std::move(relation.error()));
   if (relation->rows() == 0) {
     auto error = no_such_table(connection, table);
     if (!error) return std::unexpected(std::move(error.error()));

@@ -98,6 +98,10 @@ Try<void> Pool::connect(Pooled& pooled) {
   auto opened = Connection::open(options_.conninfo, defaults, overrides, options_.connect_timeout,
                                  pooled.wakeup);
   if (!opened) return std::unexpected(std::move(opened.error()));
+  // What others create in a schema of the role's search_path must not take part in our statements.
+  if (auto set = (*opened)->execute("SET search_path = pg_catalog, pg_temp"); !set) {
+    return std::unexpected(std::move(set.error()));
+  }
   pooled.connection = std::move(*opened);
   const MutexLock lock(mutex_);
   ++connects_;

@@ -8,7 +8,8 @@
 // Failure: `deadline_exceeded` when no connection was given back in time; as Connection::open when
 // one has to be made. Stop: a stop that is requested ends the wait for a connection, connecting,
 // and every wait of the leased connection (`cancelled`).
-// Invariant: never more than `max_connections` are open.
+// Invariant: never more than `max_connections` are open. Their search_path is pg_catalog alone, so
+// that nothing that somebody made in a schema of the role's takes part in a statement.
 #pragma once
 
 #include <chrono>

@@ -214,7 +214,7 @@ std::string Lane::lock_holder(const Group& group) {
   }
   tables += '}';
   auto found = session_->connection().execute(
-      "SELECT a.pid, a.application_name, a.state, date_trunc('second', a.xact_start)"
+      "SELECT a.pid, a.application_name, a.state, pg_catalog.date_trunc('second', a.xact_start)"
       " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
       " WHERE l.granted AND l.pid <> pg_backend_pid() AND l.locktype = 'relation'"
       " AND l.relation = ANY ($1::regclass[]::oid[]) AND l.mode <> 'AccessShareLock'"

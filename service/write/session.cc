@@ -109,7 +109,7 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       // Its second column is the time that the first one took, without the network's.
       plain(statement::kFence,
             "SELECT penstock.advance($1, $2, $3, $4, $5, $6), "
-            "(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint",
+            "(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000.0)::bigint",
             {kText, kTextArray, kInt4Array, kInt8Array, kInt8Array, kInt8Array}),
       plain(statement::kDeadLetters,
             "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
@@ -237,7 +237,9 @@ Session::Statement Session::insert(const Slice& slice, bool many) {
   if (statement.types.empty()) {
     statement.sql += " DEFAULT VALUES";
   } else if (statement.many) {
-    statement.sql += " (" + column_list(slice) + ") SELECT * FROM unnest(" + places + ")";
+    // PostgreSQL takes unnest of several for its own; of one it could be somebody else's.
+    const char* const unnest = statement.types.size() == 1 ? "pg_catalog.unnest(" : "unnest(";
+    statement.sql += " (" + column_list(slice) + ") SELECT * FROM " + unnest + places + ")";
   } else {
     statement.sql += " (" + column_list(slice) + ") VALUES (" + places + ")";
   }
@@ -255,12 +257,13 @@ Session::Statement Session::type_check(const Slice& slice) {
   // changed.
   Statement statement;
   statement.sql =
-      "SELECT (SELECT 'column ' || e.name || ' is ' || format_type(a.atttypid, a.atttypmod) || ' "
+      "SELECT (SELECT 'column ' || e.name || ' is ' || pg_catalog.format_type(a.atttypid, "
+      "a.atttypmod) || ' "
       "now'"
       " FROM (VALUES " +
       expected + ") AS e(name, type) JOIN pg_attribute a ON a.attrelid = " +
       quote_literal(table.quoted_name()) +
-      "::regclass AND a.attname = e.name "
+      "::regclass::oid AND a.attname = e.name "
       "JOIN pg_type t ON t.oid = a.atttypid "
       "WHERE a.atttypid <> e.type::oid AND t.typtype <> 'd' LIMIT 1)::int";
   return statement;

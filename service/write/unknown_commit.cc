@@ -9,7 +9,8 @@ namespace {
 // Behind a pooler the backend may be somebody else's by now: it is ours only while it bears our
 // name, too.
 constexpr const char* kEnd =
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND backend_start "
+    "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND "
+    "backend_start "
     "= $2::timestamptz AND application_name = $3";
 
 // A loop in the server: pg_terminate_backend's own wait needs the right to terminate, and a role
@@ -50,7 +51,7 @@ postgres::Try<Resolution> resolve_unknown(Session& session, const BackendIdentit
                                     ") whose COMMIT was not answered is still there",
                                 "end it: SELECT pg_terminate_backend(" + old_backend.pid + ")");
       }
-      if (auto slept = connection.execute("SELECT pg_sleep(0.02)"); !slept) {
+      if (auto slept = connection.execute("SELECT pg_catalog.pg_sleep(0.02)"); !slept) {
         return std::unexpected(std::move(slept.error()));
       }
     }

@@ -75,7 +75,7 @@ TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
   EXPECT_EQ(column("w").max_length, 4);
   EXPECT_EQ(column("i").max_length, -1);
   EXPECT_EQ(column("h").type_name, "numeric(12,2)");
-  EXPECT_EQ(column("u").type_name, "positive");
+  EXPECT_EQ(column("u").type_name, "public.positive");
   EXPECT_EQ(column("u").numeric_precision, 12);
   EXPECT_EQ(column("u").type_oid, 1700U);
   EXPECT_TRUE(column("u").not_null);

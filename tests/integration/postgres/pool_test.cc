@@ -131,7 +131,7 @@ TEST_F(PoolTest, GivesNobodyAConnectionInTheMiddleOfATransaction) {
   Pool pool({.conninfo = conninfo, .max_connections = 1});
   {
     auto lease = pool.lease({}, in(10s));
-    ASSERT_TRUE((*lease)->execute("BEGIN; CREATE TABLE half ()").has_value());
+    ASSERT_TRUE((*lease)->execute("BEGIN; CREATE TABLE public.half ()").has_value());
   }
   auto next = pool.lease({}, in(10s));
   ASSERT_TRUE(next.has_value());
