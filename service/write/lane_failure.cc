@@ -140,7 +140,11 @@ void Lane::not_theirs(WriterQueue& queue, const Outcome& outcome) {
   const postgres::Failure& failure = outcome.failure;
   if (failure.connection_lost || failure.failure != postgres::FailureClass::row) {
     ++queue.odd_failures;
-    queue.put_back();  // so that neighbours can join, and pass
+    if (failure.failure == postgres::FailureClass::row) {
+      queue.put_back();
+    } else {
+      too_much(queue, failure);  // it is theirs if a neighbour passes
+    }
     return writer_failed(queue, failure);
   }
   Error error = failure.error;

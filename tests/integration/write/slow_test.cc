@@ -166,6 +166,21 @@ TEST_F(SlowTest, OneRecordThatNeverSerializesIsADeadLetter) {
   }
 }
 
+// Because of the slow one, a transaction takes the one before it alone, and of that nobody can say
+// whose fault it is: it needs a neighbour that passes, and the next one does not.
+TEST_F(SlowTest, OneThatNeverSerializesBeforeOneThatIsTooSlowFindsANeighbour) {
+  before_each_row(
+      "IF NEW.id = 3 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF;"
+      "IF NEW.id = 4 THEN PERFORM pg_sleep(1); END IF;");
+  claim(0);
+  TestLane lane(impatient(), record_, in_flight_);
+  lane.start();
+  lane.push(rows(0, 0, 10));
+  ASSERT_TRUE(lane.close(in_seconds(60)));
+  EXPECT_EQ(ids(), (std::vector<std::int64_t>{0, 1, 2, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(letters(), "3 serialization_failure, 4 too_slow");
+}
+
 TEST_F(SlowTest, WhatNeverSerializesIsSaidAfterAFewTries) {
   before_each_row("RAISE EXCEPTION 'again' USING ERRCODE = '40001';");
   claim(0);
