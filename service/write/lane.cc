@@ -115,24 +115,26 @@ std::shared_ptr<postgres::Wakeup> Lane::wakeup() const {
 // ---- The lane's thread
 
 void Lane::run() {
-  while (!stopped_) {
-    try {
-      turn();
-    } catch (const std::exception& error) {
-      // Out of memory, at worst. If COMMIT had been sent, the fence refuses the second try.
-      postgres::Failure failure;
-      failure.error = Error{ErrorKind::internal, error.what(), {}, {}};
-      failure.connection_lost = true;
-      end_serving();
-      lane_failed(failure);
-    }
-  }
+  while (!stopped_) turn();
   session_.reset();
   const MutexLock lock(mutex_);
   connected_ = false;
 }
 
 void Lane::turn() {
+  try {
+    take_turn();
+  } catch (const std::exception& error) {
+    // Out of memory, at worst. If COMMIT had been sent, the fence refuses the second try.
+    postgres::Failure failure;
+    failure.error = Error{ErrorKind::internal, error.what(), {}, {}};
+    failure.connection_lost = true;
+    end_serving();
+    lane_failed(failure);
+  }
+}
+
+void Lane::take_turn() {
   wakeup()->beat();
   if (wakeup()->stopped()) return interrupted();
   for (const auto& queue : queues()) {

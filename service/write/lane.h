@@ -41,6 +41,10 @@ class Lane {
   void push(WriterQueue& queue, std::unique_ptr<RowBatch> batch);
   void wake() EXCLUDES(mutex_);
 
+  // What its thread does again and again: one thing for one writer, or waiting for something to do.
+  // A test that wants no thread calls it instead of start().
+  void turn();
+
   [[nodiscard]] std::size_t running_chains() const EXCLUDES(mutex_);
   [[nodiscard]] LaneStatus status() const EXCLUDES(mutex_);
 
@@ -49,7 +53,7 @@ class Lane {
 
   // lane.cc
   void run();
-  void turn();
+  void take_turn();
   void wait_until(SteadyTime until);
   void idle(SteadyTime until);
   // What is to be done next, or when.
