@@ -129,7 +129,7 @@ Result<void> LocalPostgres::initialize() {
 Result<void> LocalPostgres::launch() {
   auto server = ChildProcess::spawn({
       .command = {programs_ / "postgres", "-D", data_, "-p", std::to_string(port_)},
-      .environment = {},
+      .environment = options_.environment,
       .log_file = directory_.path() / "log",
       .working_directory = data_,
       .run_as = identity_,

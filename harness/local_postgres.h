@@ -25,7 +25,9 @@ struct LocalPostgresOptions {
   // Off is for tests that do not measure and do not crash it.
   bool fsync = true;
   // Added to postgresql.conf, e.g. {"max_wal_size", "8GB"}.
-  std::vector<std::pair<std::string, std::string>> settings;
+  std::vector<std::pair<std::string, std::string>> settings = {};
+  // Added to the server's environment.
+  std::vector<std::pair<std::string, std::string>> environment = {};
 };
 
 class LocalPostgres {

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <format>
+#include <fstream>
 #include <future>
 #include <stdexcept>
 
@@ -23,9 +24,15 @@ Stand::Stand(StandOptions options)
       topic_(unique_name("orders")) {
   stream_.partitions = options_.partitions;
   stream_.bad_one_in = options_.bad_one_in;
-  auto starting_postgres = std::async(std::launch::async, [] {
-    return harness::LocalPostgres::start({.settings = {{"track_commit_timestamp", "on"}}});
-  });
+  harness::LocalPostgresOptions server{.settings = {{"track_commit_timestamp", "on"}}};
+  if (options_.slow_disk) {
+    // Where the server's user can read it, too.
+    const auto library = directory_.path() / "slow_sync.so";
+    std::filesystem::copy_file(PENSTOCK_SLOW_SYNC, library);
+    server.environment = {{"LD_PRELOAD", library}, {"PENSTOCK_SYNC_DELAY", sync_delay_file()}};
+  }
+  auto starting_postgres =
+      std::async(std::launch::async, [&server] { return harness::LocalPostgres::start(server); });
   if (options_.own_kafka) {
     kafka_ =
         must(harness::LocalKafka::start({.kit = {},
@@ -96,6 +103,11 @@ harness::ServeProcess Stand::spawn(const std::string& name) {
   return serve;
 }
 
+Result<harness::CommandOutput> Stand::run(std::vector<std::string> command) {
+  command.insert(command.begin(), penstock_program());
+  return harness::run_command(command, directory_.path());
+}
+
 void Stand::produce(std::int64_t records, std::int64_t rate_per_second) {
   producer_ = must(harness::OrderProducer::start({.bootstrap_servers = brokers_,
                                                   .topic = topic_,
@@ -156,5 +168,11 @@ void Stand::mutate_fence(const std::string& condition) {
   definition.erase(at, condition.size());
   execute(definition);
 }
+
+void Stand::delay_syncs(std::chrono::milliseconds delay) {
+  std::ofstream(sync_delay_file()) << delay.count() << std::flush;
+}
+
+std::filesystem::path Stand::sync_delay_file() const { return directory_.path() / "sync_delay"; }
 
 }  // namespace penstock::test

@@ -46,6 +46,8 @@ struct StandOptions {
   int bad_one_in = 100;
   // A trigger keeps a sum that a record applied twice would falsify.
   bool with_totals = true;
+  // delay_syncs() works.
+  bool slow_disk = false;
   // Added to the pipeline's spec, as lines of YAML indented by four spaces.
   std::string pipeline_yaml = {};
 };
@@ -70,6 +72,8 @@ class Stand {
   harness::ServeProcess serve(const std::string& name, const Instance& instance);
   // Starts it and waits until its ports are open, though it may still wait for servers.
   harness::ServeProcess spawn(const std::string& name);
+  // A command of the program, to its end.
+  [[nodiscard]] Result<harness::CommandOutput> run(std::vector<std::string> command);
 
   // ---- records
 
@@ -100,11 +104,14 @@ class Stand {
   int terminate_backends();
   // Takes a condition out of the fence, as it stands in the database.
   void mutate_fence(const std::string& condition);
+  // From now on every fsync of PostgreSQL's takes so much longer.
+  void delay_syncs(std::chrono::milliseconds delay);
 
   static constexpr const char* kPipeline = "orders";
 
  private:
   [[nodiscard]] std::string config(const Instance& instance) const;
+  [[nodiscard]] std::filesystem::path sync_delay_file() const;
 
   const StandOptions options_;
   harness::TemporaryDirectory directory_;
