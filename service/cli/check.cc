@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <format>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -75,9 +77,10 @@ int check(const Options& options) {
     print(problems);
     return kUsage;
   }
-  config::Problems exposures = config::exposures(loaded);
-  for (config::Problem& open : exposures) open.message = "warning: " + open.message;
-  print(exposures);
+  config::Problems warnings = loaded.notes;
+  std::ranges::move(config::exposures(loaded), std::back_inserter(warnings));
+  for (config::Problem& warning : warnings) warning.message = "warning: " + warning.message;
+  print(warnings);
   std::cout << options.config << ": " << loaded.config.pipelines_size()
             << (loaded.config.pipelines_size() == 1 ? " pipeline" : " pipelines") << ", no mistakes"
             << (options.online ? "" : " (broker and database not asked: --online)") << "\n";

@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <span>
 
 #include "config/load.h"
 
@@ -53,11 +55,18 @@ bool wants_colour(int fd) {
 
 void print(const config::Problems& problems) {
   const auto colour = wants_colour(STDERR_FILENO) ? config::Colour::on : config::Colour::off;
-  std::cerr << config::render(problems, colour);
+  const std::span all(problems);
+  const std::size_t shown = std::min(all.size(), config::kMostProblems + 1);
+  std::cerr << config::render(all.first(shown), colour);
+  if (shown < all.size()) std::cerr << "and " << all.size() - shown << " more mistakes\n";
 }
 
 int run(int argc, const char* const* argv) {
   int exit_status = kOk;
+  for (const std::string& name : config::tidy_process_environment()) {
+    std::cerr << "penstock: the environment variable '" << name
+              << "' ends in a line end, which is left out\n";
+  }
   CLI::App app{kDescription, "penstock"};
   app.footer(kFooter);
   app.require_subcommand(1);

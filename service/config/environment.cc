@@ -1,5 +1,7 @@
 #include "config/environment.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -23,6 +25,28 @@ Environment process_environment() {
     if (value == nullptr) return std::nullopt;
     return value;
   };
+}
+
+std::vector<std::string> tidy_process_environment() {
+  std::vector<std::string> names;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view whole = *variable;
+    const std::string_view value = whole.substr(std::min(whole.find('=') + 1, whole.size()));
+    const bool is_read = whole.starts_with("PG") || whole.starts_with("OTEL_");
+    if (is_read && without_line_end(value).size() < value.size()) {
+      names.emplace_back(whole.substr(0, whole.find('=')));
+    }
+  }
+  for (const std::string& name : names) {
+    const std::string kept(without_line_end(std::getenv(name.c_str())));
+    ::setenv(name.c_str(), kept.c_str(), 1);
+  }
+  return names;
+}
+
+std::string_view without_line_end(std::string_view value) {
+  while (value.ends_with('\n') || value.ends_with('\r')) value.remove_suffix(1);
+  return value;
 }
 
 Expansion expand(std::string_view text, const Environment& environment) {
@@ -52,7 +76,9 @@ Expansion expand(std::string_view text, const Environment& environment) {
     const std::size_t colon = inside.find(":-");
     const std::string_view name = inside.substr(0, colon);
     if (!is_name(name)) {
-      result.mistakes.push_back({at, "'${" + std::string(name) + "}' is not the name of a variable",
+      // Not repeated: it may be a piece of a password with a "${" in it.
+      result.mistakes.push_back({at,
+                                 "what stands between '${' and '}' is not the name of a variable",
                                  "write ${NAME} or ${NAME:-default}, and $$ for a dollar sign"});
       at = close + 1;
       continue;
@@ -62,7 +88,10 @@ Expansion expand(std::string_view text, const Environment& environment) {
       result.mistakes.push_back(
           {at, "the environment variable '" + std::string(name) + "' is not valid UTF-8", ""});
     } else if (value && (!value->empty() || colon == std::string_view::npos)) {
-      put(*value, at);
+      const std::string_view kept = without_line_end(*value);
+      put(kept, at);
+      result.variables.emplace_back(name);
+      if (kept.size() < value->size()) result.cut.emplace_back(name);
     } else if (colon != std::string_view::npos) {  // unset or empty, as in a shell
       put(inside.substr(colon + 2), at);
     } else {

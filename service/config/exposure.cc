@@ -8,6 +8,7 @@
 #include <ranges>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "config/source_map.h"
@@ -50,7 +51,7 @@ class Search {
 
  private:
   void add(const std::string& path, std::string message, std::string hint) {
-    if (std::ranges::contains(found_, message, &Problem::message)) return;
+    if (!said_.insert(message).second) return;
     found_.push_back(loaded_.places.problem(loaded_.places.value_place(path), path,
                                             std::move(message), std::move(hint)));
   }
@@ -58,6 +59,7 @@ class Search {
   const Loaded& loaded_;
   const Environment& environment_;
   Problems found_;
+  std::unordered_set<std::string> said_;
 };
 
 struct ConninfoFree {

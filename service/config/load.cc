@@ -1,11 +1,17 @@
 #include "config/load.h"
 
+#include <google/protobuf/descriptor.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <ranges>
+#include <set>
 #include <system_error>
+#include <unordered_set>
 #include <utility>
 
+#include "config/secrets.h"
 #include "config/validate.h"
 #include "config/yaml/document.h"
 #include "config/yaml/reader.h"
@@ -30,26 +36,88 @@ std::size_t first_bad_byte(std::string_view text) {
   return text.size();
 }
 
+void collect_fields(const google::protobuf::Descriptor& message, FieldNames& names,
+                    std::set<const google::protobuf::Descriptor*>& seen) {
+  if (!seen.insert(&message).second) return;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor& field = *message.field(i);
+    names.emplace_back(field.name());
+    if (field.message_type() != nullptr) collect_fields(*field.message_type(), names, seen);
+  }
+}
+
+// Every name that the schema knows, wherever its place is.
+const FieldNames& field_names() {
+  static const FieldNames kNames = [] {
+    FieldNames names;
+    std::set<const google::protobuf::Descriptor*> seen;
+    collect_fields(*penstock::v1::Config::descriptor(), names, seen);
+    std::ranges::sort(names);
+    return names;
+  }();
+  return kNames;
+}
+
+// A value that came from the environment is not repeated, but where it came from is said.
+void hide_variables(const SourceMap& places, Reader::Complaint& complaint) {
+  const SourceMap::Entry* entry = places.find(complaint.path);
+  if (entry == nullptr || entry->variables.empty()) return;
+  const std::string& value = entry->expanded;
+  constexpr std::size_t kShortest = 3;  // what is shorter is part of too many words
+  const std::string quoted = "'" + value + "'";
+  for (std::string* text : {&complaint.message, &complaint.hint}) {
+    for (const std::string_view one : {std::string_view(quoted), std::string_view(value)}) {
+      if (one.size() < kShortest) continue;
+      for (std::size_t at = 0; (at = text->find(one, at)) != std::string::npos;) {
+        text->replace(at, one.size(), "it");
+      }
+    }
+  }
+  complaint.message += " (the value of the environment variable " + entry->variables + ")";
+}
+
 // What the rules of validate.h say, where nothing more basic was wrong already.
 void add_violations(const Reader& reader, const SourceMap& places,
-                    const penstock::v1::Config& config, Problems& problems) {
+                    const penstock::v1::Config& config,
+                    std::vector<Reader::Complaint>& complaints) {
+  std::unordered_set<std::string_view> paths;
+  for (const Reader::Complaint& one : complaints) paths.insert(one.path);
+  // Of the path itself, or of what should contain it.
   const auto known = [&](std::string_view path) {
-    return reader.meant().contains(path) || std::ranges::any_of(problems, [&](const Problem& one) {
-             // Of the path itself, or of what should contain it.
-             const std::string_view rest = path.substr(std::min(path.size(), one.path.size()));
-             return path.starts_with(one.path) &&
-                    (rest.empty() || rest.front() == '.' || rest.front() == '[');
-           });
+    if (reader.meant().contains(path) || paths.contains(path)) return true;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      if ((path[i] == '.' || path[i] == '[') && paths.contains(path.substr(0, i))) return true;
+    }
+    return false;
   };
-  Problems found;
+  std::vector<Reader::Complaint> found;
   for (Violation& violation : validate(config)) {
     if (known(violation.path)) continue;
-    const Place place =
-        violation.at_key ? places.key_place(violation.path) : places.value_place(violation.path);
-    found.push_back(places.problem(place, std::move(violation.path), std::move(violation.message),
-                                   std::move(violation.hint)));
+    const std::size_t byte =
+        violation.at_key ? places.key_byte(violation.path) : places.value_byte(violation.path);
+    Reader::Complaint complaint{byte, std::move(violation.path), std::move(violation.message),
+                                std::move(violation.hint)};
+    hide_variables(places, complaint);
+    found.push_back(std::move(complaint));
   }
-  std::ranges::move(found, std::back_inserter(problems));
+  std::ranges::move(found, std::back_inserter(complaints));
+}
+
+// In the order of the file; a file that is wrong everywhere does not flood who reads it.
+Problems problems_of(const SourceMap& places, std::vector<Reader::Complaint> complaints) {
+  std::ranges::stable_sort(complaints, {}, &Reader::Complaint::byte);
+  Problems problems;
+  for (Reader::Complaint& one : complaints | std::views::take(kMostProblems)) {
+    problems.push_back(places.problem(places.place_of_byte(one.byte), std::move(one.path),
+                                      std::move(one.message), std::move(one.hint)));
+  }
+  if (complaints.size() > kMostProblems) {
+    Problem rest;
+    rest.file = places.file();
+    rest.message = "and " + std::to_string(complaints.size() - kMostProblems) + " more mistakes";
+    problems.push_back(std::move(rest));
+  }
+  return problems;
 }
 
 }  // namespace
@@ -63,31 +131,29 @@ std::expected<Loaded, Problems> load_text(std::string_view text, std::string fil
   if (!text::is_valid_utf8(text)) {
     return std::unexpected(whole_file(std::move(file), "not UTF-8 text", "save the file as UTF-8"));
   }
-  Loaded loaded{{}, SourceMap(std::move(file), std::string(text))};
-  const SourceMap& places = loaded.places;
-  if (const std::size_t bad = first_bad_byte(text); bad < text.size()) {
+  Loaded loaded{{}, SourceMap(std::move(file), std::string(text)), {}};
+  SourceMap& places = loaded.places;
+  const auto refuse = [&](std::size_t byte, std::string message, std::string hint) {
+    places.set_secrets(suspect_secrets(text, field_names()));
     return std::unexpected(Problems{
-        places.problem(places.place_of_byte(bad), "", "a control character", "remove it")});
+        places.problem(places.place_of_byte(byte), "", std::move(message), std::move(hint))});
+  };
+  if (const std::size_t bad = first_bad_byte(text); bad < text.size()) {
+    return refuse(bad, "a control character", "remove it");
   }
   const auto document = YamlDocument::parse(text);
   if (!document) {
-    const YamlMistake& mistake = document.error();
-    return std::unexpected(Problems{
-        places.problem(places.place_of_byte(mistake.byte), "", mistake.message, mistake.hint)});
+    return refuse(document.error().byte, document.error().message, document.error().hint);
   }
-
-  Reader reader(loaded.places, environment);
+  Reader reader(places, environment);
   reader.read(document->root(), loaded.config);
-  Problems problems = reader.take_problems();
-  const bool readable =
-      std::ranges::none_of(problems, [](const Problem& problem) { return problem.path.empty(); });
-  if (readable) add_violations(reader, places, loaded.config, problems);
-  if (!problems.empty()) {
-    std::ranges::stable_sort(problems, {}, [](const Problem& problem) {
-      return std::pair(problem.line, problem.column);
-    });
-    return std::unexpected(std::move(problems));
-  }
+  places.set_secrets(find_secrets(text, *document, field_names(), reader.misplaced()));
+  std::vector<Reader::Complaint> complaints = reader.take_complaints();
+  const bool readable = std::ranges::none_of(
+      complaints, [](const Reader::Complaint& one) { return one.path.empty(); });
+  if (readable) add_violations(reader, places, loaded.config, complaints);
+  if (!complaints.empty()) return std::unexpected(problems_of(places, std::move(complaints)));
+  loaded.notes = problems_of(places, reader.take_notes());
   loaded.config = with_defaults(std::move(loaded.config));
   return loaded;
 }

@@ -5,11 +5,12 @@
 // fields that end in `_bytes`, enum values in lower case without their prefix ("earliest"),
 // `${VAR}` in values, anchors, aliases and merge keys (`<<`).
 //
-// Failure: everything that is wrong is reported at once, in the order of the file; nothing is
-// guessed. Limits: 1 MiB of text, 64 levels, 100,000 values after aliases are followed.
+// Failure: what is wrong is reported at once, in the order of the file, up to kMostProblems of it;
+// nothing is guessed. Limits: 1 MiB of text, 64 levels, 100,000 values after aliases are followed.
 // Threads: free functions, callable from any thread.
 #pragma once
 
+#include <cstddef>
 #include <expected>
 #include <filesystem>
 #include <string>
@@ -22,9 +23,12 @@
 
 namespace penstock::config {
 
+inline constexpr std::size_t kMostProblems = 100;
+
 struct Loaded {
   penstock::v1::Config config;  // validated (validate.h), defaults filled in (with_defaults)
   SourceMap places;             // of what the file says; what came from defaults is not in it
+  Problems notes;               // what works and is worth a word
 };
 
 [[nodiscard]] std::expected<Loaded, Problems> load_file(

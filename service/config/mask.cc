@@ -11,11 +11,11 @@ namespace penstock::config {
 namespace {
 
 // A run of bytes that must not be shown.
-struct Secret {
+struct Span {
   std::size_t begin;
   std::size_t end;
 };
-using Secrets = std::vector<Secret>;
+using Spans = std::vector<Span>;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -57,7 +57,7 @@ std::string percent_decoded(std::string_view text) {
 }
 
 // "user:secret@" and "?password=secret" of one URI in text[begin, end).
-void find_in_uri(std::string_view text, std::size_t begin, std::size_t end, Secrets& secrets) {
+void find_in_uri(std::string_view text, std::size_t begin, std::size_t end, Spans& secrets) {
   const std::size_t authority = text.find("://", begin) + 3;
   const std::string_view rest = text.substr(0, end);
   const std::size_t query = std::min(rest.find('?', authority), end);
@@ -86,7 +86,7 @@ void find_in_uri(std::string_view text, std::size_t begin, std::size_t end, Secr
 }
 
 // Every URI in a text: a scheme, "://", and what follows without a space.
-void find_uris(std::string_view text, Secrets& secrets) {
+void find_uris(std::string_view text, Spans& secrets) {
   std::size_t at = 0;
   while ((at = text.find("://", at)) != std::string_view::npos) {
     std::size_t end = at + 3;
@@ -113,7 +113,7 @@ std::size_t value_end(std::string_view text, std::size_t at) {
 }
 
 // Every "password = secret" in a text.
-void find_keywords(std::string_view text, Secrets& secrets) {
+void find_keywords(std::string_view text, Spans& secrets) {
   std::size_t at = 0;
   while (at < text.size()) {
     if (!is_word(text[at])) {
@@ -134,32 +134,11 @@ void find_keywords(std::string_view text, Secrets& secrets) {
   }
 }
 
-// "sasl.password: secret" up to the end of the line, in block and in flow style.
-void find_properties(std::string_view line, Secrets& secrets) {
-  std::size_t at = 0;
-  while (at < line.size()) {
-    if (!is_word(line[at])) {
-      ++at;
-      continue;
-    }
-    std::size_t end = at;
-    while (end < line.size() && is_word(line[end])) ++end;
-    const std::string_view word = line.substr(at, end - at);
-    at = end;
-    while (at < line.size() && (line[at] == ' ' || line[at] == '"' || line[at] == '\'')) ++at;
-    if (at == line.size() || line[at] != ':' || !is_secret_property(word)) continue;
-    ++at;
-    while (at < line.size() && is_space(line[at])) ++at;
-    if (at < line.size()) secrets.push_back({at, line.size()});
-    return;
-  }
-}
-
 // Ascending and apart.
-Secrets merged(Secrets secrets) {
-  std::ranges::sort(secrets, {}, &Secret::begin);
-  Secrets out;
-  for (const Secret& secret : secrets) {
+Spans merged(Spans secrets) {
+  std::ranges::sort(secrets, {}, &Span::begin);
+  Spans out;
+  for (const Span& secret : secrets) {
     if (secret.begin >= secret.end) continue;
     if (!out.empty() && secret.begin <= out.back().end) {
       out.back().end = std::max(out.back().end, secret.end);
@@ -170,10 +149,10 @@ Secrets merged(Secrets secrets) {
   return out;
 }
 
-std::string without(std::string_view text, const Secrets& secrets) {
+std::string without(std::string_view text, const Spans& secrets) {
   std::string out;
   std::size_t at = 0;
-  for (const Secret& secret : secrets) {
+  for (const Span& secret : secrets) {
     out.append(text.substr(at, secret.begin - at)).append(kMask);
     at = secret.end;
   }
@@ -197,11 +176,6 @@ bool hides_what_libpq_calls_secret(const std::string& masked) {
   return true;
 }
 
-std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
-
 }  // namespace
 
 bool is_secret_property(std::string_view name) {
@@ -214,15 +188,23 @@ bool is_secret_property(std::string_view name) {
   return false;
 }
 
+std::vector<Secret> secrets_in_uris(std::string_view text) {
+  Spans spans;
+  find_uris(text, spans);
+  std::vector<Secret> secrets;
+  for (const Span& span : merged(std::move(spans))) secrets.push_back({span.begin, span.end});
+  return secrets;
+}
+
 std::string mask_uri(std::string_view text) {
-  Secrets secrets;
+  Spans secrets;
   find_uris(text, secrets);
   return without(text, merged(std::move(secrets)));
 }
 
 std::string mask_conninfo(std::string_view conninfo) {
   if (conninfo.empty()) return {};
-  Secrets secrets;
+  Spans secrets;
   if (conninfo.starts_with("postgres://") || conninfo.starts_with("postgresql://")) {
     find_in_uri(conninfo, 0, conninfo.size(), secrets);
   } else {
@@ -231,28 +213,6 @@ std::string mask_conninfo(std::string_view conninfo) {
   }
   std::string masked = without(conninfo, merged(std::move(secrets)));
   return hides_what_libpq_calls_secret(masked) ? masked : std::string(kMask);
-}
-
-MaskedLine mask_line(std::string_view line, std::uint32_t column) {
-  Secrets secrets;
-  find_uris(line, secrets);
-  find_keywords(line, secrets);
-  find_properties(line, secrets);
-  secrets = merged(std::move(secrets));
-  MaskedLine masked{without(line, secrets), column};
-  std::size_t moved = column;
-  for (const Secret& secret : secrets) {
-    const std::size_t first = code_points(line.substr(0, secret.begin)) + 1;
-    const std::size_t length = code_points(line.substr(secret.begin, secret.end - secret.begin));
-    if (column < first) break;
-    if (column < first + length) {
-      moved -= column - first;
-      break;
-    }
-    moved = moved + kMask.size() - length;
-  }
-  masked.column = static_cast<std::uint32_t>(moved);
-  return masked;
 }
 
 }  // namespace penstock::config

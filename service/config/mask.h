@@ -5,9 +5,10 @@
 // of it is masked. Threads: free functions.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "penstock/v1/pipeline.pb.h"
 
@@ -25,14 +26,16 @@ inline constexpr std::string_view kMask = "***";
 [[nodiscard]] std::string mask_conninfo(std::string_view conninfo);
 // Any URI without its password: "https://user:***@host/".
 [[nodiscard]] std::string mask_uri(std::string_view text);
+// Bytes of a text that are not to be shown, and what stands in their place.
+struct Secret {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::string shown{kMask};
+
+  friend bool operator==(const Secret&, const Secret&) = default;
+};
+// The passwords in all URIs of a text, ascending and apart.
+[[nodiscard]] std::vector<Secret> secrets_in_uris(std::string_view text);
 // True when the value of this librdkafka property must not be shown.
 [[nodiscard]] bool is_secret_property(std::string_view name);
-// One line of a configuration file, for error messages, and where `column` (1-based, in code
-// points) has moved to. A column inside a secret points at its mask.
-struct MaskedLine {
-  std::string text;
-  std::uint32_t column = 1;
-};
-[[nodiscard]] MaskedLine mask_line(std::string_view line, std::uint32_t column = 1);
-
 }  // namespace penstock::config

@@ -3,23 +3,28 @@
 #include <algorithm>
 #include <utility>
 
-#include "config/mask.h"
-
 namespace penstock::config {
 namespace {
 
 bool continues_code_point(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 
-// `path` ends in a kafka property that is a secret: `…kafka["sasl.password"]`.
-bool is_secret_path(std::string_view path) {
-  const std::size_t open = path.rfind("[\"");
-  if (open == std::string_view::npos || !path.ends_with("\"]")) return false;
-  return is_secret_property(path.substr(open + 2, path.size() - open - 4));
-}
-
 std::uint32_t code_points(std::string_view text) {
   return static_cast<std::uint32_t>(
       std::ranges::count_if(text, [](char c) { return !continues_code_point(c); }));
+}
+
+// Where a column of a text is in what is shown instead: the same words if they are there, else its
+// begin. Both are counted in code points.
+std::size_t moved(std::string_view original, std::string_view shown, std::size_t column) {
+  std::size_t byte = 0;
+  for (std::size_t i = 0; i < column; ++i) {
+    do {
+      ++byte;
+    } while (byte < original.size() && continues_code_point(original[byte]));
+  }
+  if (shown.starts_with(original.substr(0, byte))) return column;
+  const std::string_view rest = original.substr(byte);
+  return shown.ends_with(rest) ? code_points(shown) - code_points(rest) : 0;
 }
 
 }  // namespace
@@ -60,14 +65,19 @@ Place SourceMap::place_of_byte(std::size_t byte) const {
   return {line, code_points(std::string_view(text_).substr(begin, byte - begin)) + 1};
 }
 
-Place SourceMap::key_place(std::string_view path) const {
+std::size_t SourceMap::key_byte(std::string_view path) const {
   const Entry* entry = find_nearest(path);
-  return entry == nullptr ? Place{} : place_of_byte(entry->key);
+  return entry == nullptr ? 0 : entry->key;
 }
 
-Place SourceMap::value_place(std::string_view path) const {
+std::size_t SourceMap::value_byte(std::string_view path) const {
   const Entry* entry = find(path);
-  return entry == nullptr ? key_place(path) : place_of_byte(entry->value);
+  return entry == nullptr ? key_byte(path) : entry->value;
+}
+
+Place SourceMap::key_place(std::string_view path) const { return place_of_byte(key_byte(path)); }
+Place SourceMap::value_place(std::string_view path) const {
+  return place_of_byte(value_byte(path));
 }
 
 Place SourceMap::place_at(std::string_view path, std::size_t offset) const {
@@ -107,16 +117,52 @@ Problem SourceMap::problem(Place place, std::string path, std::string message,
   problem.message = std::move(message);
   problem.hint = std::move(hint);
   if (place.line == 0 || place.line > line_begins_.size()) return problem;
-  // A secret of several lines (a key in PEM) has lines that do not look like one.
-  if (is_secret_path(problem.path)) return problem;
   const std::size_t begin = line_begins_[place.line - 1];
   const std::size_t end = std::min(text_.find('\n', begin), text_.size());
   std::string_view line = std::string_view(text_).substr(begin, end - begin);
   if (line.ends_with('\r')) line.remove_suffix(1);
-  MaskedLine masked = mask_line(line, place.column);
-  problem.source_line = std::move(masked.text);
-  problem.caret = masked.column;
+  std::size_t from = 0;
+  std::size_t columns = place.column - 1;  // of the line that are left of the place
+  bool passed = false;
+  for (const Secret& secret : secrets_between(begin, begin + line.size())) {
+    const std::string_view before = line.substr(from, secret.begin - from);
+    const std::string_view original = line.substr(secret.begin, secret.end - secret.begin);
+    const std::uint32_t hidden = code_points(original);
+    problem.source_line.append(before).append(secret.shown);
+    from = secret.end;
+    if (passed) continue;
+    passed = columns < code_points(before);
+    if (passed) continue;
+    columns -= code_points(before);
+    problem.caret += code_points(before);
+    passed = columns < hidden;
+    if (passed) {
+      columns = moved(original, secret.shown, columns);
+    } else {
+      columns -= hidden;
+      problem.caret += code_points(secret.shown);
+    }
+  }
+  problem.source_line.append(line.substr(from));
+  problem.caret += static_cast<std::uint32_t>(columns) + 1;
   return problem;
+}
+
+std::vector<Secret> SourceMap::secrets_between(std::size_t begin, std::size_t end) const {
+  std::vector<Secret> found;
+  auto next = std::ranges::upper_bound(secrets_, begin, {}, &Secret::end);
+  for (; next != secrets_.end() && next->begin < end; ++next) {
+    const bool is_whole = next->begin >= begin && next->end <= end;
+    found.push_back({std::max(next->begin, begin) - begin, std::min(next->end, end) - begin,
+                     is_whole ? next->shown : std::string(kMask)});
+  }
+  for (Secret& secret : secrets_in_uris(std::string_view(text_).substr(begin, end - begin))) {
+    const bool is_hidden = std::ranges::any_of(
+        found, [&](const Secret& one) { return secret.begin < one.end && one.begin < secret.end; });
+    if (!is_hidden) found.push_back(std::move(secret));
+  }
+  std::ranges::sort(found, {}, &Secret::begin);
+  return found;
 }
 
 std::string child_path(std::string_view parent, std::string_view key) {

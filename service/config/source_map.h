@@ -11,8 +11,10 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "config/mask.h"
 #include "config/problem.h"
 
 namespace penstock::config {
@@ -32,6 +34,9 @@ class SourceMap {
     // For scalars: byte in the file of every byte of the value (environment variables replaced,
     // escapes resolved), and one for its end.
     std::vector<std::uint32_t> bytes;
+    // For scalars with environment variables: their names, as "A, B", and what became of the value.
+    std::string variables = {};
+    std::string expanded = {};
   };
 
   SourceMap() = default;
@@ -43,6 +48,8 @@ class SourceMap {
   // The place of the nearest thing that was written: the path itself or what would contain it.
   [[nodiscard]] Place key_place(std::string_view path) const;
   [[nodiscard]] Place value_place(std::string_view path) const;
+  [[nodiscard]] std::size_t key_byte(std::string_view path) const;
+  [[nodiscard]] std::size_t value_byte(std::string_view path) const;
   // The place of the byte at `offset` of a scalar's value.
   [[nodiscard]] Place place_at(std::string_view path, std::size_t offset) const;
   // The same for a position inside the value, as expression diagnostics have it: 1-based line and
@@ -50,22 +57,27 @@ class SourceMap {
   [[nodiscard]] Place place_at(std::string_view path, std::string_view value, std::uint32_t line,
                                std::uint32_t column) const;
 
-  // A problem at that place, with its source line, masked.
+  // A problem at that place, with its source line, without secrets.
   [[nodiscard]] Problem problem(Place place, std::string path, std::string message,
                                 std::string hint = {}) const;
 
   // For the loader.
   void add(std::string path, Entry entry);
+  // What no problem may show; ascending and apart.
+  void set_secrets(std::vector<Secret> secrets) { secrets_ = std::move(secrets); }
   [[nodiscard]] Place place_of_byte(std::size_t byte) const;
   [[nodiscard]] std::string_view text() const { return text_; }
 
  private:
   [[nodiscard]] const Entry* find_nearest(std::string_view path) const;
+  // The secrets of the bytes from `begin` to `end`, as seen from `begin`.
+  [[nodiscard]] std::vector<Secret> secrets_between(std::size_t begin, std::size_t end) const;
 
   std::string file_;
   std::string text_;
   std::vector<std::uint32_t> line_begins_;
   std::map<std::string, Entry, std::less<>> entries_;
+  std::vector<Secret> secrets_;
 };
 
 // "parent.key", or `parent["a key"]` when the key is not a plain identifier.

@@ -184,8 +184,6 @@ class Rules {
     std::map<std::string, const std::string*> sorted;
     for (const auto& [name, value] : properties) sorted.emplace(name, &value);
     for (const auto& [name, value] : sorted) {
-      if (*value == "null")
-        fail(child_path(path, name), "null is no value", "leave the property out");
       if (const std::string_view reason = kafka::why_reserved(name); !reason.empty()) {
         fail(child_path(path, name), "'" + name + "' is set by Penstock", std::string(reason),
              true);
@@ -243,9 +241,11 @@ class Rules {
         PQconninfoParse(conninfo.c_str(), &raw_message));
     const std::unique_ptr<char, MemoryFree> message(raw_message);
     if (options == nullptr) {
-      fail(path, "not a valid connection string" + safe_reason(message.get()),
-           "write postgres://user@host:5432/database or host=… dbname=… user=…, with special "
-           "characters of a password as %XX");
+      fail(path, "not a valid connection string" + safe_reason(message.get()), kPercentEncode);
+      return;
+    }
+    if (const std::string_view reason = misread(conninfo, *options); !reason.empty()) {
+      fail(path, "not the connection string that is meant: " + std::string(reason), kPercentEncode);
       return;
     }
     for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
@@ -260,6 +260,36 @@ class Rules {
              "leave it out: Penstock asks for read-write");
       }
     }
+  }
+
+  static constexpr const char* kPercentEncode =
+      "write postgres://user@host:5432/database or host=… dbname=… user=…; in a URI, "
+      "percent-encode "
+      "the special characters of a password: %40 for @, %2F for /, %3A for :, %23 for #, %25 for %";
+
+  // A password that is not encoded ends at its first '@' or '/', and libpq takes the rest for a
+  // host, a port or a database: it would go to the name service and into messages.
+  static std::string_view misread(std::string_view conninfo, const PQconninfoOption& options) {
+    if (conninfo.starts_with("postgres://") || conninfo.starts_with("postgresql://")) {
+      std::string_view rest = conninfo.substr(conninfo.find("://") + 3);
+      rest = rest.substr(0, rest.find('?'));
+      const std::size_t at = rest.find('@');
+      if (at != std::string_view::npos && (rest.find('/') < at || rest.rfind('@') != at)) {
+        return "there is an '@' or a '/' too many before the host";
+      }
+    }
+    for (const PQconninfoOption* option = &options; option->keyword != nullptr; ++option) {
+      const std::string_view keyword = option->keyword;
+      const std::string_view value = option->val == nullptr ? "" : option->val;
+      if (keyword == "port" && value.find_first_not_of("0123456789,") != std::string_view::npos) {
+        return "the port is no number";
+      }
+      if (keyword == "host" && !value.starts_with('@') &&
+          value.find_first_of("@=") != std::string_view::npos) {
+        return "the host has an '@' or a '=' in it";
+      }
+    }
+    return {};
   }
 
   // libpq's reason quotes what it stumbled over, which may be a piece of a password: only words

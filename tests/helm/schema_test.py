@@ -82,6 +82,8 @@ REFUSED = [
      "pipelines: 'orders' has sasl.password in the open; put it in a Secret"),
     ("a password of the database", pipeline(sink={"target": {"table": "t"}, "postgres": "postgres://u:hunter2@db/shop"}),
      "pipelines: 'orders' has a password in sink.postgres; put the connection string in a Secret"),
+    ("a password with a slash", pipeline(sink={"target": {"table": "t"}, "postgres": "postgres://u:ab/cd@db/shop"}),
+     "pipelines: 'orders' has a password in sink.postgres"),
     ("a password in key=value form", pipeline(sink={"target": {"table": "t"}, "postgres": "host=db password=hunter2"}),
      "pipelines: 'orders' has a password in sink.postgres"),
     ("no database", {"database": {"existingSecret": ""}},

@@ -17,7 +17,7 @@
 {{- fail (printf "pipelines: '%s' has %s in the open; put it in a Secret, and ${VARIABLE} here with extraEnv" $pipeline.name $property) -}}
 {{- end -}}
 {{- end -}}
-{{- if regexMatch "(password *= *[^$ ]|://[^/@]*:[^$@/][^@/]*@)" (.sink.postgres | default "") -}}
+{{- if regexMatch "(password *= *[^$ ]|://[^/@:]*:[^$@][^@]*@)" (.sink.postgres | default "") -}}
 {{- fail (printf "pipelines: '%s' has a password in sink.postgres; put the connection string in a Secret: database.existingSecret, or ${VARIABLE} here with extraEnv" .name) -}}
 {{- end -}}
 {{- if not (or .sink.postgres $v.database.existingSecret) -}}

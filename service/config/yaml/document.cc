@@ -49,6 +49,9 @@ std::string hint_for(std::string_view text, std::size_t byte, std::string_view m
   if (indented_by_tab(line) || indented_by_tab(previous)) {
     return "YAML does not allow tabs for indentation; use spaces";
   }
+  if (message.contains("unknown token") && line.contains('?')) {
+    return "between '{' and '}', text with a '?' must be quoted: {name: 'msg.?name'}";
+  }
   if (message.contains("flow")) {
     return line.contains("${") ? "between '{' and '}', or '[' and ']', a ${VAR} must be quoted"
                                : "a '[' or '{' is not closed";
@@ -205,8 +208,10 @@ std::expected<YamlDocument, YamlMistake> YamlDocument::parse(std::string_view te
     return std::unexpected(refused.mistake);
   } catch (const YAML::Exception& error) {
     const std::size_t byte = byte_of(error.mark);
+    // What follows a colon is quoted from the file: the name of an alias, an escape.
+    const std::string reason = error.msg.substr(0, error.msg.find(": "));
     return std::unexpected(
-        YamlMistake{byte, "not valid YAML: " + error.msg, hint_for(text, byte, error.msg)});
+        YamlMistake{byte, "not valid YAML: " + reason, hint_for(text, byte, error.msg)});
   }
   return document;
 }

@@ -46,6 +46,7 @@ class YamlDocument {
   [[nodiscard]] static std::expected<YamlDocument, YamlMistake> parse(std::string_view text);
 
   [[nodiscard]] const YamlNode& root() const { return *root_; }
+  [[nodiscard]] const std::deque<YamlNode>& nodes() const { return nodes_; }
 
  private:
   friend class TreeBuilder;

@@ -10,6 +10,7 @@
 
 #include "config/yaml/enum_names.h"
 #include "text/nearest_names.h"
+#include "text/utf8.h"
 
 namespace penstock::config {
 namespace {
@@ -46,10 +47,18 @@ std::string_view Reader::kind_name(const YamlNode& node) {
   return "nothing";
 }
 
-std::string Reader::in_quotes(std::string_view text) {
+// It looks like a connection string.
+bool Reader::may_be_secret(std::string_view text) {
+  return text.find_first_of("=@/{") != std::string_view::npos;
+}
+
+// What came from a variable may be a secret in the wrong place, too.
+std::string Reader::found_text(const Text& text) {
+  if (!text.variables.empty()) return "the value of the environment variable " + text.variables;
+  if (may_be_secret(text.value)) return "other text";
   constexpr std::size_t kLongest = 40;
-  if (text.size() > kLongest) return "'" + std::string(text.substr(0, kLongest)) + "…'";
-  return "'" + std::string(text) + "'";
+  if (text.value.size() <= kLongest) return "'" + text.value + "'";
+  return "'" + std::string(text::cut_utf8(text.value, kLongest)) + "…'";
 }
 
 void Reader::read(const YamlNode& root, pb::Message& message) {
@@ -59,8 +68,7 @@ void Reader::read(const YamlNode& root, pb::Message& message) {
 }
 
 void Reader::complain(std::size_t byte, std::string path, std::string message, std::string hint) {
-  problems_.push_back(places_.problem(places_.place_of_byte(byte), std::move(path),
-                                      std::move(message), std::move(hint)));
+  complaints_.push_back({byte, std::move(path), std::move(message), std::move(hint)});
 }
 
 bool Reader::count_value(const YamlNode& node) {
@@ -90,6 +98,7 @@ void Reader::read_message(const YamlNode& node, pb::Message& message, const std:
     if (node.kind == Kind::scalar && node.plain && node.text.contains(':')) {
       hint = "a space is missing after ':'";
     }
+    misplaced_.push_back(&node);
     complain(node.byte, path, std::string("expected a mapping, found ").append(kind_name(node)),
              hint);
     return;
@@ -153,7 +162,7 @@ std::string Reader::hint_for(std::string_view key, const pb::Descriptor& descrip
 void Reader::read_field(const YamlNode& value, pb::Message& message,
                         const pb::FieldDescriptor& field, const std::string& path) {
   if (!value.tag.empty() && value.kind != Kind::scalar) {
-    complain(value.byte, path, "the YAML tag " + in_quotes(value.tag) + " means nothing here",
+    complain(value.byte, path, "a YAML tag means nothing here",
              "remove it, or quote the whole value if it is meant as text");
     return;
   }
@@ -189,9 +198,10 @@ void Reader::read_list(const YamlNode& value, pb::Message& message,
                        const pb::FieldDescriptor& field, const std::string& path) {
   if (!count_value(value) || value.kind == Kind::null) return;
   if (value.kind != Kind::sequence) {
+    const bool is_word = value.kind == Kind::scalar && value.plain && !may_be_secret(value.text);
+    if (!is_word) misplaced_.push_back(&value);
     complain(value.byte, path, std::string("expected a list, found ").append(kind_name(value)),
-             value.kind == Kind::scalar && value.plain ? "write [" + value.text + "]"
-                                                       : "write each item after '- '");
+             is_word ? "write [" + value.text + "]" : "write each item after '- '");
     return;
   }
   for (std::size_t i = 0; i < value.items.size(); ++i) {
@@ -210,6 +220,7 @@ void Reader::read_map(const YamlNode& value, pb::Message& message, const pb::Fie
                       const std::string& path) {
   if (!count_value(value) || value.kind == Kind::null) return;
   if (value.kind != Kind::mapping) {
+    misplaced_.push_back(&value);
     complain(value.byte, path, std::string("expected a mapping, found ").append(kind_name(value)),
              "write 'name: value' lines");
     return;
@@ -232,6 +243,8 @@ void Reader::read_map(const YamlNode& value, pb::Message& message, const pb::Fie
     if (value_field.message_type() != nullptr) {
       read_message(*member.value, *entry->GetReflection()->MutableMessage(entry, &value_field),
                    child);
+    } else if (is_word_null(*member.value) && field.name() == "kafka") {
+      complain(member.value->byte, child, "null is no value", "leave the property out");
     } else if (is_word_null(*member.value)) {
       entry->GetReflection()->SetString(entry, &value_field, "null");
     } else {
@@ -250,15 +263,19 @@ std::vector<YamlNode::Member> Reader::members_of(const YamlNode& mapping, const 
       members.push_back(member);
     }
   }
-  for (const YamlNode* source : merged) add_merged(*source, members, path, 0);
+  if (merged.empty()) return members;
+  std::unordered_set<std::string_view> own;
+  for (const YamlNode::Member& member : members) own.insert(member.key->text);
+  for (const YamlNode* source : merged) add_merged(*source, members, own, path, 0);
   return members;
 }
 
 void Reader::add_merged(const YamlNode& source, std::vector<YamlNode::Member>& members,
-                        const std::string& path, std::size_t depth) {
+                        std::unordered_set<std::string_view>& own, const std::string& path,
+                        std::size_t depth) {
   if (!count_value(source)) return;
   if (source.kind == Kind::sequence && depth == 0) {
-    for (const YamlNode* item : source.items) add_merged(*item, members, path, depth + 1);
+    for (const YamlNode* item : source.items) add_merged(*item, members, own, path, depth + 1);
     return;
   }
   if (source.kind != Kind::mapping) {
@@ -267,9 +284,7 @@ void Reader::add_merged(const YamlNode& source, std::vector<YamlNode::Member>& m
   }
   for (const YamlNode::Member& member : members_of(source, path)) {
     if (!count_value(*member.value)) return;
-    const bool there = std::ranges::any_of(
-        members, [&](const YamlNode::Member& own) { return own.key->text == member.key->text; });
-    if (!there) members.push_back(member);
+    if (own.insert(member.key->text).second) members.push_back(member);
   }
 }
 

@@ -1,6 +1,6 @@
 // Turns a YAML tree into a message, driven by the message's own description.
 //
-// Between document.h and load.cc. Collects every problem and goes on; notes the place of everything
+// Between document.h and load.cc. Collects what is wrong and goes on; notes the place of everything
 // it reads. Not thread-safe: one reader per load.
 #pragma once
 
@@ -8,10 +8,11 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "config/environment.h"
-#include "config/problem.h"
 #include "config/source_map.h"
 #include "config/yaml/document.h"
 
@@ -34,7 +35,18 @@ class Reader {
 
   void read(const YamlNode& root, google::protobuf::Message& message);
 
-  [[nodiscard]] Problems take_problems() { return std::move(problems_); }
+  // In the order in which they were found.
+  struct Complaint {
+    std::size_t byte = 0;
+    std::string path;
+    std::string message;
+    std::string hint;
+  };
+  [[nodiscard]] std::vector<Complaint> take_complaints() { return std::move(complaints_); }
+  // What works and is worth a word.
+  [[nodiscard]] std::vector<Complaint> take_notes() { return std::move(notes_); }
+  // Values that are not what their places are for, and may be anything.
+  [[nodiscard]] const std::vector<const YamlNode*>& misplaced() const { return misplaced_; }
   // Paths of fields that were probably meant by an unknown key: not worth a second complaint.
   [[nodiscard]] const std::set<std::string, std::less<>>& meant() const { return meant_; }
 
@@ -46,10 +58,13 @@ class Reader {
   struct Text {
     std::string value;
     bool ok = true;
+    std::string variables;  // those that it was made of, as "A, B"
   };
 
   static std::string_view kind_name(const YamlNode& node);
-  static std::string in_quotes(std::string_view text);
+  static bool may_be_secret(std::string_view text);
+  // As it may be shown.
+  static std::string found_text(const Text& text);
   void read_message(const YamlNode& node, Message& message, const std::string& path);
   void read_member(const YamlNode& key, const YamlNode& value, Message& message,
                    const std::string& path);
@@ -71,7 +86,8 @@ class Reader {
   // The members with merge keys followed: what the mapping says itself wins.
   std::vector<YamlNode::Member> members_of(const YamlNode& mapping, const std::string& path);
   void add_merged(const YamlNode& source, std::vector<YamlNode::Member>& members,
-                  const std::string& path, std::size_t depth);
+                  std::unordered_set<std::string_view>& own, const std::string& path,
+                  std::size_t depth);
   [[nodiscard]] bool is_word_null(const YamlNode& node) const;
   // The text of a scalar; reports anything else as "expected …".
   Text text_of(const YamlNode& node, const std::string& path, std::string_view expected);
@@ -82,7 +98,9 @@ class Reader {
   SourceMap& places_;
   const Environment& environment_;
   const google::protobuf::Descriptor* root_ = nullptr;  // of what read() fills
-  Problems problems_;
+  std::vector<Complaint> complaints_;
+  std::vector<Complaint> notes_;
+  std::vector<const YamlNode*> misplaced_;
   std::set<std::string, std::less<>> meant_;
   std::size_t values_ = 0;
 };

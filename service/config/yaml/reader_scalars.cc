@@ -32,11 +32,11 @@ bool Reader::is_word_null(const YamlNode& node) const {
 
 Reader::Text Reader::text_of(const YamlNode& node, const std::string& path,
                              std::string_view expected) {
-  if (!count_value(node)) return {{}, false};
+  if (!count_value(node)) return {{}, false, {}};
   if (!node.tag.empty()) {
-    complain(node.byte, path, "the YAML tag " + in_quotes(node.tag) + " means nothing here",
+    complain(node.byte, path, "a YAML tag means nothing here",
              "text that begins with '!' must be quoted");
-    return {{}, false};
+    return {{}, false, {}};
   }
   if (node.kind != Kind::scalar) {
     std::string hint;
@@ -48,23 +48,38 @@ Reader::Text Reader::text_of(const YamlNode& node, const std::string& path,
     if (node.kind == Kind::sequence || node.kind == Kind::mapping) {
       hint = "text that begins with '[' or '{' must be quoted";
     }
+    misplaced_.push_back(&node);
     complain(node.byte, path,
              std::string("expected ").append(expected).append(", found ").append(kind_name(node)),
              hint);
-    return {{}, false};
+    return {{}, false, {}};
   }
   const std::vector<std::uint32_t> bytes = trace_scalar(places_.text(), node.byte, node.text);
   Expansion expansion = expand(node.text, environment_);
   for (Expansion::Mistake& mistake : expansion.mistakes) {
     complain(bytes[mistake.offset], path, std::move(mistake.message), std::move(mistake.hint));
   }
+  std::string variables;
+  for (const std::string& name : expansion.variables) {
+    variables += (variables.empty() ? "" : ", ") + name;
+  }
+  for (const std::string& name : expansion.cut) {
+    notes_.push_back(
+        {bytes.front(), path,
+         "the environment variable '" + name + "' ends in a line end, which is left out",
+         "write the secret without one: printf, not echo"});
+  }
   if (const SourceMap::Entry* old = places_.find(path)) {
     SourceMap::Entry entry{old->key, bytes.front(), {}};
     entry.bytes.reserve(expansion.origin.size());
     for (const std::uint32_t origin : expansion.origin) entry.bytes.push_back(bytes[origin]);
+    if (!variables.empty()) {
+      entry.variables = variables;
+      entry.expanded = expansion.text;
+    }
     places_.add(path, std::move(entry));
   }
-  return {std::move(expansion.text), expansion.mistakes.empty()};
+  return {std::move(expansion.text), expansion.mistakes.empty(), std::move(variables)};
 }
 
 void Reader::read_duration(const YamlNode& value, pb::Message& duration, const std::string& path) {
@@ -72,8 +87,9 @@ void Reader::read_duration(const YamlNode& value, pb::Message& duration, const s
   if (!text.ok) return;
   const auto parsed = parse_duration(text.value);
   if (!parsed) {
-    complain(value.byte, path, "expected a duration, found " + in_quotes(text.value),
-             parse_unsigned(text.value)
+    if (may_be_secret(text.value)) misplaced_.push_back(&value);
+    complain(value.byte, path, "expected a duration, found " + found_text(text),
+             text.variables.empty() && parse_unsigned(text.value)
                  ? "give the unit: " + text.value + "s or " + text.value + "ms"
                  : "write it like 250ms, 30s or 5m");
     return;
@@ -95,8 +111,9 @@ void Reader::read_scalar(const YamlNode& value, pb::Message& message,
   if (!text.ok) return;
 
   const auto wrong = [&](std::string_view what, std::string hint = {}) {
+    if (may_be_secret(text.value)) misplaced_.push_back(&value);
     complain(value.byte, path,
-             std::string("expected ").append(what).append(", found ").append(in_quotes(text.value)),
+             std::string("expected ").append(what).append(", found ").append(found_text(text)),
              std::move(hint));
   };
   const auto set_number = [&](std::uint64_t number) {
@@ -145,7 +162,8 @@ void Reader::read_scalar(const YamlNode& value, pb::Message& message,
       }
       if (found == nullptr) {
         const std::vector<std::string_view> views(words.begin(), words.end());
-        return wrong("a known word", text::suggest(text.value, views));
+        return wrong("a known word",
+                     text::suggest(text.variables.empty() ? text.value : std::string(), views));
       }
       repeated ? reflection.AddEnum(&message, &field, found)
                : reflection.SetEnum(&message, &field, found);

@@ -39,12 +39,25 @@ TEST(Environment, DoesNotExpandWhatCameFromAVariable) {
   EXPECT_EQ(expand("${A}", environment_of({{"A", "${B}"}})).text, "${B}");
 }
 
+TEST(Environment, LeavesOutTheLineEndsAtTheEndOfAVariable) {
+  const auto of = [](const std::string& value) {
+    return expand("<${A}>", environment_of({{"A", value}}));
+  };
+  EXPECT_EQ(of("pw\n").text, "<pw>");
+  EXPECT_EQ(of("pw\r\n\n").text, "<pw>");
+  EXPECT_EQ(of("\n").text, "<>");
+  EXPECT_EQ(of("a\nb").text, "<a\nb>") << "only at its end";
+  EXPECT_EQ(of("pw\n").cut, std::vector<std::string>{"A"});
+  EXPECT_EQ(of("pw").cut, std::vector<std::string>{});
+  EXPECT_EQ(of("pw").variables, std::vector<std::string>{"A"});
+}
+
 TEST(Environment, NamesEveryMistake) {
   EXPECT_EQ(mistake("${NONE}"), "the environment variable 'NONE' is not set");
   EXPECT_EQ(mistake("${A"), "'${' without '}'");
-  EXPECT_EQ(mistake("${}"), "'${}' is not the name of a variable");
-  EXPECT_EQ(mistake("${1A}"), "'${1A}' is not the name of a variable");
-  EXPECT_EQ(mistake("${A-b}"), "'${A-b}' is not the name of a variable");
+  for (const char* text : {"${}", "${1A}", "${A-b}"}) {
+    EXPECT_EQ(mistake(text), "what stands between '${' and '}' is not the name of a variable");
+  }
   EXPECT_EQ(mistake("${BAD}"), "the environment variable 'BAD' is not valid UTF-8");
   EXPECT_EQ(expand("${X} ${Y}", environment_of({})).mistakes.size(), 2U);
 }
@@ -53,6 +66,21 @@ TEST(Environment, KnowsWhereEveryByteCameFrom) {
   const Expansion expansion = expand("a${A}$$b", environment_of({{"A", "xyz"}}));
   EXPECT_EQ(expansion.text, "axyz$b");
   EXPECT_EQ(expansion.origin, (std::vector<std::uint32_t>{0, 1, 1, 1, 5, 7, 8}));
+}
+
+TEST(Environment, TidiesWhatLibrariesReadByThemselves) {
+  ::setenv("PGPASSWORD", "pw\n", 1);
+  ::setenv("OTEL_EXPORTER_OTLP_HEADERS", "a=b\r\n", 1);
+  ::setenv("PENSTOCK_ENVIRONMENT_TEST", "x\n", 1);
+  EXPECT_EQ(tidy_process_environment().size(), 2U);
+  EXPECT_STREQ(std::getenv("PGPASSWORD"), "pw");
+  EXPECT_STREQ(std::getenv("OTEL_EXPORTER_OTLP_HEADERS"), "a=b");
+  EXPECT_STREQ(std::getenv("PENSTOCK_ENVIRONMENT_TEST"), "x\n");
+  EXPECT_EQ(tidy_process_environment().size(), 0U);
+  for (const char* name :
+       {"PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS", "PENSTOCK_ENVIRONMENT_TEST"}) {
+    ::unsetenv(name);
+  }
 }
 
 TEST(Environment, ReadsTheProcess) {

@@ -407,6 +407,65 @@ TEST(Load, NeverLetsAVariableChangeTheStructure) {
   EXPECT_EQ(to_chrono(config.pipelines(0).drain_timeout()), 10s);
 }
 
+TEST(Load, TakesWhatAVariableHoldsAsItIs) {
+  std::string text = good_text();
+  text.replace(text.find("{bootstrap.servers"), 18, "{sasl.password: \"${PW}\", bootstrap.servers");
+  for (const char* password :
+       {"a #b", "a: b", "'quoted\"", "{x}", "*x", "0123", "null", "p$$q", "${HOME}", "!!str", "~",
+        "[", "- a", "|", "pw\nenable.auto.commit: true", " a ", "%41", "\\n"}) {
+    const Loaded result = loaded(text, {{"PW", password}});
+    EXPECT_EQ(result.config.pipelines(0).source().kafka().at("sasl.password"), password);
+    EXPECT_EQ(result.config.pipelines(0).source().kafka_size(), 2) << password;
+  }
+  // In block style nobody has to quote the variable.
+  std::string block = good_text();
+  block.replace(block.find("{bootstrap.servers: \"localhost:9092\"}"), 37,
+                "\n        bootstrap.servers: localhost:9092\n        sasl.password: ${PW}");
+  EXPECT_EQ(
+      loaded(block, {{"PW", "a #b: {"}}).config.pipelines(0).source().kafka().at("sasl.password"),
+      "a #b: {");
+}
+
+TEST(Load, SaysThatItLeavesOutALineEndAtTheEndOfAVariable) {
+  std::string text = good_text();
+  text.replace(text.find("postgres://localhost/shop"), 25, "${URL}");
+  const Loaded result = loaded(text, {{"URL", "postgres://u@h/d\n"}});
+  EXPECT_EQ(result.config.pipelines(0).sink().postgres(), "postgres://u@h/d");
+  ASSERT_EQ(result.notes.size(), 1U);
+  EXPECT_EQ(result.notes.front().message,
+            "the environment variable 'URL' ends in a line end, which is left out");
+  EXPECT_EQ(result.notes.front().path, "pipelines[0].sink.postgres");
+}
+
+TEST(Load, SaysWhenAPasswordIsNotPercentEncoded) {
+  std::string text = good_text();
+  text.replace(text.find("postgres://localhost/shop"), 25, "${URL}");
+  for (const char* url :
+       {"postgres://u:p%4@s#:/?@db/x", "postgres://u:a@b@h/d", "postgres://u:a/b@h/d",
+        "postgres://u:1/b@h/d", "postgres://u:a:b/c@h/d", "host=h\\npassword=x"}) {
+    const Problem problem = problem_of(text, {{"URL", url}});
+    EXPECT_TRUE(problem.message.ends_with("(the value of the environment variable URL)"))
+        << problem.message;
+    EXPECT_TRUE(problem.hint.contains("percent-encode")) << problem.hint;
+  }
+  for (const char* url : {"postgres://u:a%40b%2Fc@h:1/d", "postgres://u@%2Fvar%2Frun/d?user=a@b",
+                          "postgres://u:a#b@h/d", "postgres:///d", "host=/run dbname=a@b"}) {
+    EXPECT_EQ(problems_of(text, {{"URL", url}}).size(), 0U) << url;
+  }
+}
+
+TEST(Load, SaysThatNullIsNoValueOfAProperty) {
+  std::string text = good_text();
+  text.replace(text.find("{bootstrap.servers"), 18, "{client.rack: null, bootstrap.servers");
+  EXPECT_EQ(problem_of(text).message, "null is no value");
+}
+
+TEST(Load, SaysThatAQuestionMarkMustBeQuotedInBraces) {
+  const Problem problem =
+      problem_of("pipelines:\n  - sink: {target: {columns: {id: msg.id, v: msg.?v}}}\n");
+  EXPECT_TRUE(problem.hint.contains("must be quoted: {name: 'msg.?name'}")) << problem.hint;
+}
+
 TEST(Load, NamesAMissingVariableAndItsPlace) {
   std::string text = good_text();
   text.replace(text.find("table: orders"), 13, "table: 'app.${TABLE}'");

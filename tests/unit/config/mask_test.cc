@@ -69,28 +69,6 @@ TEST(SecretProperty, GoesByTheName) {
   }
 }
 
-TEST(MaskLine, HidesSecretsWhereverTheyStand) {
-  const auto masked = [](const char* line) { return mask_line(line).text; };
-  EXPECT_EQ(masked("  postgres: postgres://u:hunter2@h/d  # main"),
-            "  postgres: postgres://u:***@h/d  # main");
-  EXPECT_EQ(masked("  postgres: host=h password=hunter2"), "  postgres: host=h password=***");
-  EXPECT_EQ(masked("        sasl.password: hunter2"), "        sasl.password: ***");
-  EXPECT_EQ(masked("  kafka: {\"sasl.password\" : 'x', a: b}"),
-            "  kafka: {\"sasl.password\" : ***");
-  EXPECT_EQ(masked("  where: msg.password == 'x'"), "  where: msg.password =*** 'x'")
-      << "rather too much than too little";
-  EXPECT_EQ(masked("  name: orders"), "  name: orders");
-}
-
-TEST(MaskLine, MovesTheColumn) {
-  const char* line = "a: postgres://u:hunter2@h/d x";
-  EXPECT_EQ(mask_line(line, 1).column, 1U);
-  EXPECT_EQ(mask_line(line, 17).column, 17U);
-  EXPECT_EQ(mask_line(line, 20).column, 17U) << "inside the secret: at its mask";
-  EXPECT_EQ(mask_line(line, 24).column, 20U);
-  EXPECT_EQ(mask_line(line, 29).column, 25U);
-}
-
 TEST(MaskedYaml, CanBeLoadedAgain) {
   const std::string text = good_text(R"(    compute:
       where: 'msg.a == "$$${X}" || msg.b == "null" # "'
