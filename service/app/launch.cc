@@ -13,8 +13,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// How long brokers may take to answer: at first less, so that it soon shows that they do not.
+constexpr auto kFirstProbe = 3s;
 constexpr auto kProbeLimit = 10s;
-constexpr Backoff::Options kBackoff{.base = 250ms, .cap = 10s, .floor = 50ms};
+constexpr Backoff::Options kAway{.base = 250ms, .cap = 10s, .floor = 50ms};
+// What a person has to cure: with what a try takes, at least one a minute.
+constexpr Backoff::Options kRefused{.base = 1s, .cap = 30s, .floor = 500ms};
 
 // "message (hint); message (hint)", for a line of the log and for readiness.
 std::string in_one_line(const config::Problems& problems) {
@@ -30,49 +34,63 @@ std::string in_one_line(const config::Problems& problems) {
 }  // namespace
 
 Launch::Launch(const config::Loaded& loaded, int index, flow::Engine& engine,
-               telemetry::Tracer& tracer, std::function<void()> on_running)
+               telemetry::Tracer& tracer, std::function<void()> on_running,
+               config::Problems offline)
     : loaded_(loaded),
       index_(index),
       spec_(loaded.config.pipelines(index)),
       engine_(engine),
       tracer_(tracer),
-      on_running_(std::move(on_running)) {}
+      on_running_(std::move(on_running)),
+      offline_(std::move(offline)) {}
 
 Launch::~Launch() { close(); }
 
 void Launch::start() {
+  if (!offline_.empty()) return fail_with(offline_, std::nullopt);
   thread_.emplace(
       "start", [this] { run(); },
       [this](const std::string& message) {
-        fail_with({plan::problem_at(loaded_, index_, "", "cannot start: " + message, "")});
+        fail_with({plan::problem_at(loaded_, index_, "", "cannot start: " + message, "")},
+                  std::nullopt);
       });
 }
 
 void Launch::run() {
-  Backoff backoff(kBackoff);
+  Backoff away(kAway);
+  Backoff refused(kRefused);
+  std::chrono::milliseconds probe_limit = kFirstProbe;
+  std::chrono::milliseconds delay{};
   do {
-    Attempt tried = attempt();
-    if (stop_.stop_requested() && !tried.pipeline) return;
+    Attempt tried = attempt(std::exchange(probe_limit, kProbeLimit));
     if (tried.pipeline) return adopt(std::move(tried.pipeline));
-    if (tried.away.empty()) return fail_with(std::move(tried.problems));
-    wait_for(tried);
-  } while (sleep(backoff.next()));
+    if (stop_.stop_requested()) return;
+    if (tried.away.empty()) {
+      fail_with(std::move(tried.problems), tried.database_answers);
+      delay = refused.next();
+    } else {
+      wait_for(tried);
+      delay = away.next();
+    }
+  } while (sleep(delay));
 }
 
 // Both are asked even if the first is away: what waiting cannot cure should show at once.
-Launch::Attempt Launch::attempt() const {
+Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
   Attempt attempt;
+  ask("PostgreSQL");
   const std::stop_token stop = stop_.get_token();
   postgres::Pool& database = engine_.database(spec_.sink().postgres()).pool;
   auto plan = make_plan(loaded_, index_, database, stop);
-  attempt.database_answers = plan.has_value();
+  attempt.database_answers = plan.has_value() || !plan.error().is_away;
   if (!plan) {
     attempt.problems = std::move(plan.error().problems);
     if (!plan.error().is_away) return attempt;
     attempt.away = "PostgreSQL";
   }
   if (stop.stop_requested()) return attempt;
-  const auto cluster = flow::probe_kafka(spec_, kProbeLimit, stop);
+  ask("Kafka");
+  const auto cluster = flow::probe_kafka(spec_, probe_limit, stop);
   if (!cluster) {
     const Error& error = cluster.error();
     attempt.problems.push_back(
@@ -112,12 +130,19 @@ void Launch::adopt(std::unique_ptr<flow::Flow> pipeline) {
   on_running_();
 }
 
+// As long as nothing is known yet.
+void Launch::ask(const std::string& whom) {
+  const MutexLock lock(mutex_);
+  if (reason_at_ == SystemTime{}) reason_ = whom + " is being asked";
+}
+
 // One line for each change of whom it waits for, not for each try.
 void Launch::wait_for(const Attempt& attempt) {
   const MutexLock lock(mutex_);
   reason_ = "waiting for " + attempt.away + ": " + in_one_line(attempt.problems);
   reason_at_ = system_clock().system_now();
   database_answers_ = attempt.database_answers;
+  problems_.clear();
   if (std::exchange(away_, attempt.away) == attempt.away) return;
   log(LogLevel::warning, "waiting_to_start",
       {{"pipeline", spec_.name()},
@@ -125,13 +150,22 @@ void Launch::wait_for(const Attempt& attempt) {
        {"error", in_one_line(attempt.problems)}});
 }
 
-void Launch::fail_with(config::Problems problems) {
-  log(LogLevel::error, "cannot_start",
-      {{"pipeline", spec_.name()}, {"error", in_one_line(problems)}});
+// The same: one line for each reason.
+void Launch::fail_with(config::Problems problems, std::optional<bool> database_answers) {
   const MutexLock lock(mutex_);
-  reason_ = in_one_line(problems);
+  const std::string reason = in_one_line(problems);
+  const bool is_new = problems_.empty() || reason_ != reason;
+  reason_ = reason;
   reason_at_ = system_clock().system_now();
+  database_answers_ = database_answers;
   problems_ = std::move(problems);
+  away_.clear();
+  if (!is_new) return;
+  log(LogLevel::error, "cannot_start",
+      {{"pipeline", spec_.name()},
+       {"error", reason},
+       {"next", offline_.empty() ? "tried again, at least every minute"
+                                 : "correct the file, and start the process again"}});
 }
 
 // False: close() has been called.
@@ -189,7 +223,8 @@ PipelineSnapshot Launch::snapshot() const {
     snapshot.last_error = reason_;
     snapshot.last_error_at = reason_at_;
   }
-  snapshot.database_reachable = snapshot.schema_current = database_answers_;
+  snapshot.database_asked = database_answers_.has_value();
+  snapshot.database_reachable = snapshot.schema_current = database_answers_.value_or(false);
   return snapshot;
 }
 

@@ -1,13 +1,15 @@
 // One pipeline of the service, from "its servers may be away" until it runs.
 //
 // Place: Service owns one per spec and passes on what is asked of it. A thread asks the database
-// and the broker, again and again while one of them is away, then builds the pipeline and starts
-// it. Threads: start() and close() from one thread; everything else from any. `on_running` is
-// called on the thread that starts the pipeline. Ownership: `loaded`, `engine` and `tracer` must
-// outlive it; pipeline() stays valid as long as it does. Failure: what waiting cannot cure ends the
-// tries and is in problems(); state() is `failed` then. Stop: close() ends the tries at once (a
-// look-up of a host's name excepted, which the system does not let go of), or closes the pipeline,
-// which drains; abandon() makes a close() return soon.
+// and the broker, again and again until they let it start, then builds the pipeline and starts it.
+// Threads: start() and close() from one thread; everything else from any. `on_running` is called on
+// the thread that starts the pipeline. Ownership: `loaded`, `engine` and `tracer` must outlive it;
+// pipeline() stays valid as long as it does. Failure: what a person has to cure is in problems(),
+// and state() is `failed`; it is tried again at least every minute, so that nobody has to start the
+// process again once it is cured. What is wrong with the file itself is not: only another file
+// cures that. Stop: close() ends the tries at once (a look-up of a host's name excepted, which the
+// system does not let go of), or closes the pipeline, which drains; abandon() makes a close()
+// return soon.
 #pragma once
 
 #include <chrono>
@@ -31,8 +33,9 @@ class Launch {
  public:
   enum class State : std::uint8_t { waiting, running, failed };
 
+  // `offline`: what is wrong with the file; then it never starts.
   Launch(const config::Loaded& loaded, int index, flow::Engine& engine, telemetry::Tracer& tracer,
-         std::function<void()> on_running);
+         std::function<void()> on_running, config::Problems offline);
   ~Launch();
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
@@ -42,7 +45,7 @@ class Launch {
   void abandon();
 
   [[nodiscard]] State state() const;
-  // Why it has failed; empty as long as it has not.
+  // Why it has failed; empty while it has not.
   [[nodiscard]] config::Problems problems() const;
   [[nodiscard]] const v1::PipelineSpec& spec() const { return spec_; }
   // `conflict` while there is none yet.
@@ -55,14 +58,15 @@ class Launch {
     std::unique_ptr<flow::Flow> pipeline;  // runs; else why not:
     config::Problems problems;
     std::string away;  // whom to wait for, such as "PostgreSQL"; empty: waiting cures nothing
-    bool database_answers = false;
+    std::optional<bool> database_answers;
   };
 
   void run();
-  [[nodiscard]] Attempt attempt() const;
+  [[nodiscard]] Attempt attempt(std::chrono::milliseconds probe_limit);
   void adopt(std::unique_ptr<flow::Flow> pipeline);
+  void ask(const std::string& whom);
   void wait_for(const Attempt& attempt);
-  void fail_with(config::Problems problems);
+  void fail_with(config::Problems problems, std::optional<bool> database_answers);
   [[nodiscard]] bool sleep(std::chrono::milliseconds delay);
 
   const config::Loaded& loaded_;
@@ -71,6 +75,7 @@ class Launch {
   flow::Engine& engine_;
   telemetry::Tracer& tracer_;
   const std::function<void()> on_running_;
+  const config::Problems offline_;
   std::stop_source stop_;
 
   mutable Mutex mutex_;
@@ -80,7 +85,7 @@ class Launch {
   std::string away_ GUARDED_BY(mutex_);  // as in Attempt
   std::string reason_ GUARDED_BY(mutex_) = "PostgreSQL and Kafka have not been asked yet";
   SystemTime reason_at_ GUARDED_BY(mutex_){};
-  bool database_answers_ GUARDED_BY(mutex_) = false;
+  std::optional<bool> database_answers_ GUARDED_BY(mutex_);  // nothing: not asked yet
 
   std::optional<Thread> thread_;
 };

@@ -43,8 +43,9 @@ telemetry::LogOptions log_options(const v1::LogSpec& spec) {
 
 }  // namespace
 
-Service::Service(config::Loaded loaded)
+Service::Service(config::Loaded loaded, Together together)
     : loaded_(std::move(loaded)),
+      together_(together),
       logging_(telemetry::install_logging(log_options(loaded_.config.log()))),
       tracer_(telemetry::Tracer::from_environment(version())),
       engine_(std::make_unique<flow::Engine>(
@@ -52,21 +53,33 @@ Service::Service(config::Loaded loaded)
 
 Service::~Service() { close(); }
 
-std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config::Loaded loaded) {
-  std::unique_ptr<Service> service(new Service(std::move(loaded)));
+std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config::Loaded loaded,
+                                                                          Together together) {
+  std::unique_ptr<Service> service(new Service(std::move(loaded), together));
+  const int count = service->loaded_.config.pipelines_size();
   config::Problems problems;
-  for (int i = 0; i < service->loaded_.config.pipelines_size(); ++i) {
-    std::ranges::move(check_offline(service->loaded_, i), std::back_inserter(problems));
-    service->launches_.push_back(
-        std::make_unique<Launch>(service->loaded_, i, *service->engine_, *service->tracer_,
-                                 [&self = *service] { self.on_running(); }));
+  int wrong = 0;
+  for (int i = 0; i < count; ++i) {
+    config::Problems found = check_offline(service->loaded_, i);
+    if (!found.empty()) ++wrong;
+    std::ranges::copy(found, std::back_inserter(problems));
+    service->launches_.push_back(std::make_unique<Launch>(
+        service->loaded_, i, *service->engine_, *service->tracer_,
+        [&self = *service] { self.on_running(); }, std::move(found)));
   }
-  std::ranges::move(check_server(service->loaded_), std::back_inserter(problems));
-  if (!problems.empty()) return std::unexpected(std::move(problems));
+  config::Problems of_server = check_server(service->loaded_);
+  if (!of_server.empty() || wrong == count || (wrong > 0 && together == Together::yes)) {
+    std::ranges::move(of_server, std::back_inserter(problems));
+    return std::unexpected(std::move(problems));
+  }
   return service;
 }
 
 Result<void> Service::start() {
+  for (const config::Problem& note : loaded_.notes) {
+    log(LogLevel::warning, "configuration_note",
+        {{"setting", note.path}, {"what", note.message}, {"hint", note.hint}});
+  }
   for (const config::Problem& open : config::exposures(loaded_)) {
     log(LogLevel::warning, "exposed",
         {{"setting", open.path}, {"what", open.message}, {"hint", open.hint}});
@@ -94,12 +107,18 @@ void Service::on_running() {
        {"http_port", http_ ? http_->port() : 0}});
 }
 
-bool Service::starting() const {
-  const auto is = [](Launch::State state) {
-    return [state](const auto& launch) { return launch->state() == state; };
-  };
-  return std::ranges::any_of(launches_, is(Launch::State::waiting)) &&
-         std::ranges::none_of(launches_, is(Launch::State::failed));
+Service::Outlook Service::outlook() const {
+  std::size_t running = 0;
+  std::size_t failed = 0;
+  for (const auto& launch : launches_) {
+    const Launch::State state = launch->state();
+    if (state == Launch::State::running) ++running;
+    if (state == Launch::State::failed) ++failed;
+  }
+  const std::size_t enough = together_ == Together::yes ? launches_.size() : 1;
+  if (running >= enough) return Outlook::serving;
+  const std::size_t too_many = together_ == Together::yes ? 1 : launches_.size();
+  return failed >= too_many ? Outlook::hopeless : Outlook::open;
 }
 
 config::Problems Service::problems() const {

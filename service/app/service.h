@@ -1,7 +1,7 @@
 // The process: logs, traces, all pipelines, and the two servers that show and steer them.
 //
 // Place: `penstock serve` makes one. Threads: create(), start() and close() from one thread;
-// abandon(), unfinished(), starting(), problems() and the PipelineControl
+// abandon(), unfinished(), outlook(), problems() and the PipelineControl
 // members from any. Stop: close() in the
 // order that lets an orchestrator follow: readiness off, drain every pipeline, servers down,
 // telemetry flushed.
@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -34,16 +35,24 @@ namespace penstock::app {
 
 class Service final : public PipelineControl {
  public:
-  // Finds what is wrong with the configuration by itself; nobody is asked yet.
+  // Whether one pipeline that cannot start is a reason for none to run.
+  enum class Together : std::uint8_t { no, yes };
+  enum class Outlook : std::uint8_t {
+    open,      // not known yet
+    serving,   // goes on, whatever becomes of a pipeline
+    hopeless,  // no pipeline can start (all together: one cannot), and none is waited for
+  };
+  // Finds what is wrong with the configuration by itself; nobody is asked yet. A pipeline that is
+  // wrong does not keep the others from starting, unless all have to.
   [[nodiscard]] static std::expected<std::unique_ptr<Service>, config::Problems> create(
-      config::Loaded loaded);
+      config::Loaded loaded, Together together = Together::no);
   ~Service() override;
 
   // Opens the ports, so that probes answer, and lets the pipelines start: each as soon as its
   // database and its broker answer.
   [[nodiscard]] Result<void> start();
-  // Some pipeline does not run yet, and none has failed to start.
-  [[nodiscard]] bool starting() const;
+  // Once it is not `open`, it stays what it is.
+  [[nodiscard]] Outlook outlook() const;
   // Why pipelines cannot start, though their servers answer.
   [[nodiscard]] config::Problems problems() const;
   void close();
@@ -63,7 +72,7 @@ class Service final : public PipelineControl {
   Result<void> drain(std::string_view name, std::chrono::milliseconds timeout) override;
 
  private:
-  explicit Service(config::Loaded loaded);
+  Service(config::Loaded loaded, Together together);
   [[nodiscard]] Result<Launch*> find(std::string_view name) const;
   [[nodiscard]] Result<flow::Flow*> find_running(std::string_view name) const;
   void on_running();
@@ -71,6 +80,7 @@ class Service final : public PipelineControl {
   void end_part(const std::string& name, const std::function<void()>& end);
 
   const config::Loaded loaded_;
+  const Together together_;
   std::shared_ptr<telemetry::Logging> logging_;
   std::unique_ptr<telemetry::Tracer> tracer_;
   std::unique_ptr<flow::Engine> engine_;           // what all pipelines share

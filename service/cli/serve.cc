@@ -29,6 +29,11 @@ sigset_t block_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  // A closed terminal, or the habit that it means "read the file again": an end in order, too, but
+  // for what nohup started.
+  struct sigaction inherited{};
+  sigaction(SIGHUP, nullptr, &inherited);
+  if (inherited.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -40,14 +45,19 @@ bool arrives(const sigset_t& signals) {
   return sigtimedwait(&signals, nullptr, &kLook) > 0;
 }
 
-// Returns when it was asked to end, or when a pipeline cannot start: waiting for a server that is
-// away is no failure.
-void run(const app::Service& service, const sigset_t& signals) {
-  while (service.starting()) {
-    if (arrives(signals)) return;
+// Returns the problems when nothing can come of it, and none when it was asked to end: waiting for
+// a server that is away is no failure.
+config::Problems run(const app::Service& service, const sigset_t& signals) {
+  using Outlook = app::Service::Outlook;
+  while (true) {
+    const Outlook outlook = service.outlook();
+    if (outlook == Outlook::hopeless) return service.problems();
+    if (outlook == Outlook::serving) break;
+    if (arrives(signals)) return {};
   }
   int signal = 0;
-  if (service.problems().empty()) sigwait(&signals, &signal);
+  sigwait(&signals, &signal);
+  return {};
 }
 
 // Never returns. Nothing that may hang, such as a destructor, has a say.
@@ -87,11 +97,18 @@ void close(std::unique_ptr<app::Service> service, const sigset_t& signals) {
   within_deadline([&] { service.reset(); }, [] {}, [] { return std::string("memory"); });
 }
 
-int serve(const std::string& file) {
+struct Options {
+  std::string file;
+  bool all_or_nothing = false;
+};
+
+int serve(const Options& options) {
   config::Loaded loaded;
-  if (!load_config(file, loaded)) return kUsage;
+  if (!load_config(options.file, loaded)) return kUsage;
   const sigset_t signals = block_signals();
-  auto service = app::Service::create(std::move(loaded));
+  using Together = app::Service::Together;
+  auto service = app::Service::create(std::move(loaded),
+                                      options.all_or_nothing ? Together::yes : Together::no);
   if (!service) {
     print(service.error());
     return kFailed;
@@ -99,8 +116,7 @@ int serve(const std::string& file) {
   const Result<void> started = (*service)->start();
   if (!started) return report(started.error());
 
-  run(**service, signals);
-  const config::Problems problems = (*service)->problems();
+  const config::Problems problems = run(**service, signals);
   print(problems);
   close(*std::move(service), signals);
   return problems.empty() ? kOk : kFailed;
@@ -109,21 +125,26 @@ int serve(const std::string& file) {
 }  // namespace
 
 void add_serve(CLI::App& app, int& exit_status) {
-  const auto file = std::make_shared<std::string>();
+  const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("serve", "Run the pipelines of a configuration");
-  command->add_option("-c,--config", *file, "Configuration file")->required()->type_name("FILE");
+  command->add_option("-c,--config,file", options->file, "Configuration file")
+      ->required()
+      ->type_name("FILE");
+  command->add_flag("--all-or-nothing", options->all_or_nothing,
+                    "End, with exit status 1, when one pipeline cannot start");
   command->footer(
       "While PostgreSQL or Kafka is away it waits, at the start as later; /readyz says for whom.\n"
-      "What waiting cannot cure (a wrong password, a missing table, another schema) ends it with\n"
-      "exit status 1.\n\n"
+      "A pipeline that cannot start (a wrong password, a missing table) is tried again at least\n"
+      "every minute, and the others run. Only if none can start it ends, with exit status 1.\n\n"
       "SIGTERM or SIGINT: stop fetching, commit what is in flight, leave the group, exit 0.\n"
+      "SIGHUP does the same: a configuration is read at the start only.\n"
       "A second signal abandons what is not committed; it will be read again.\n"
       "If something still hangs 8 s after the longest drain_timeout, or 3 s after a second "
       "signal,\n"
       "the log says what (shutdown_forced), and the process leaves; nothing is lost.\n\n"
       "Exit status 0: told to end, and all was closed in order; 1: it could not start;\n"
       "2: the command line or the configuration is wrong; 3: it left with something hanging.");
-  command->callback([file, &exit_status] { exit_status = serve(*file); });
+  command->callback([options, &exit_status] { exit_status = serve(*options); });
 }
 
 }  // namespace penstock::cli

@@ -49,12 +49,14 @@ void check_ready(const PipelineSnapshot& pipeline, Collector& collector) {
     case PipelineState::draining:
       break;
   }
+  if (!pipeline.database_asked) return;  // it has not come so far as to know anything of the rest
   if (!pipeline.database_reachable) add("database_unreachable", "PostgreSQL does not answer");
   if (pipeline.database_reachable && !pipeline.schema_current) {  // else it is not known
     add("schema_not_current",
         "Penstock's schema is not at this version; run `penstock migrate up`");
   }
-  if (!pipeline.group_joined) {
+  // Before it runs, that is no news; and the reason why it does not run is above.
+  if (!pipeline.group_joined && pipeline.state != PipelineState::starting) {
     add("group_not_joined", std::format("not a member of consumer group \"{}\"", pipeline.group));
   }
   if (pipeline.breaker_open) {

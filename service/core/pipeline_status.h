@@ -28,7 +28,7 @@ enum class PipelineState : std::uint8_t {
   backoff,   // PostgreSQL is away: the circuit breaker is open, ingest is paused
   draining,  // no more input; what is in flight is being committed
   stopped,
-  failed,  // cannot go on without a person: see last_error
+  failed,  // cannot go on until a person has acted: see last_error
 };
 
 [[nodiscard]] std::string_view to_string(PipelineState state);
@@ -82,6 +82,7 @@ struct PipelineSnapshot {
   PipelineCounters counters;
 
   bool group_joined = false;
+  bool database_asked = true;  // else nothing is known of it yet
   bool database_reachable = false;
   bool schema_current = false;
   bool breaker_open = false;

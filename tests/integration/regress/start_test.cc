@@ -1,0 +1,87 @@
+// One pipeline that cannot start leaves the others alone, and starts by itself once it can.
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "integration/end_to_end/service.h"
+
+namespace penstock::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string with(std::string config, const std::string& text, const std::string& other) {
+  const std::size_t at = config.find(text);
+  if (at == std::string::npos) throw std::runtime_error("no such text: " + text);
+  return config.replace(at, text.size(), other);
+}
+
+// The configuration with a second pipeline, `q`, in which one text is replaced.
+std::string with_second(const Service& service, const std::string& text, const std::string& other) {
+  const std::string config = service.config();
+  const std::size_t begin = config.find("  - name: p\n");
+  const std::size_t end = config.find("server:");
+  std::string second = with(config.substr(begin, end - begin), "name: p\n", "name: q\n");
+  second = with(second, "group: ", "group: other-");
+  return config.substr(0, end) + with(second, text, other) + config.substr(end);
+}
+
+std::string ready(harness::ServeProcess& process) { return must(process.get("/readyz")).body; }
+
+TEST(Start, OfTheOthersIsNotKeptUpByATableThatIsMissing) {
+  Service service;
+  service.migrate();
+  auto& process = service.serve_while_waiting(with_second(service, "table: t\n", "table: tt\n"));
+  service.feed({R"({"n":1,"s":"x"})"});
+  EXPECT_EQ(service.rows("n").size(), 1U);
+  EXPECT_TRUE(wait_until([&] {
+    return ready(process).contains("q: failed: needs a person: there is no table tt");
+  })) << ready(process);
+  EXPECT_FALSE(ready(process).contains("database_unreachable")) << ready(process);
+  const auto listed =
+      service.run({"ctl", "list", "--address", "127.0.0.1:" + std::to_string(process.grpc_port())});
+  EXPECT_TRUE(listed.text.contains("failed: there is no table tt")) << listed.text;
+
+  // It needs nobody to start it again.
+  service.database().execute("CREATE TABLE tt (LIKE t)");
+  EXPECT_TRUE(
+      wait_until([&] { return service.database().number("SELECT count(*) FROM tt") == 1; }, 60s))
+      << process.log();
+  EXPECT_TRUE(wait_until([&] { return must(process.get("/readyz")).status == 200; }))
+      << ready(process);
+  EXPECT_EQ(process.logged("\"cannot_start\""), 1) << process.log();
+  EXPECT_TRUE(process.stop().success()) << process.log();
+}
+
+TEST(Start, OfTheOthersIsNotKeptUpByAnExpressionThatIsWrong) {
+  Service service;
+  service.migrate();
+  auto& process = service.serve_while_waiting(with_second(service, "n: msg.n", "n: msg.n +"));
+  service.feed({R"({"n":1,"s":"x"})"});
+  EXPECT_EQ(service.rows("n").size(), 1U);
+  EXPECT_TRUE(ready(process).contains("q: failed: ")) << ready(process);
+  EXPECT_TRUE(process.log().contains("correct the file")) << process.log();
+  EXPECT_TRUE(process.stop().success()) << process.log();
+}
+
+TEST(Start, EndsWhenNoneCan) {
+  Service service;
+  service.migrate();
+  const std::string config =
+      with(with_second(service, "table: t\n", "table: tt\n"), "table: t\n", "table: ttt\n");
+  const auto served = service.run_with_config({"serve"}, config);
+  EXPECT_EQ(served.status.code, 1) << served.text;
+  EXPECT_TRUE(served.text.contains("there is no table tt")) << served.text;
+  EXPECT_TRUE(served.text.contains("there is no table ttt")) << served.text;
+}
+
+TEST(Hangup, EndsTheProcessInOrder) {
+  Service service;
+  service.feed({R"({"n":1,"s":"x"})"});
+  const auto ended = service.process().process().terminate(SIGHUP, 30s);
+  EXPECT_TRUE(ended.success()) << ended.to_string();
+  EXPECT_EQ(service.process().logged("\"stopped\""), 1) << service.process().log();
+}
+
+}  // namespace
+}  // namespace penstock::test
