@@ -93,7 +93,7 @@ void add_check(CLI::App& app, int& exit_status) {
   const auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("check", "Find every mistake in a configuration before it runs");
-  command->add_option("-c,--config", options->config, "Configuration file")
+  command->add_option("-c,--config,file", options->config, "Configuration file")
       ->required()
       ->type_name("FILE");
   command->add_flag("--online", options->online,

@@ -8,8 +8,14 @@
 #include <iostream>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "app/version.h"
 #include "config/load.h"
+#include "text/nearest_names.h"
+#include "text/printable.h"
 
 namespace penstock::cli {
 namespace {
@@ -33,8 +39,9 @@ Exit status: 0 done, 1 tried and failed, 2 the command line or the configuration
 }  // namespace
 
 int report(const Error& error) {
-  std::cerr << "penstock: " << error.message << "\n";
-  if (!error.hint.empty()) std::cerr << "  " << error.hint << "\n";
+  using text::Lines;
+  std::cerr << "penstock: " << text::printable(error.message, Lines::keep) << "\n";
+  if (!error.hint.empty()) std::cerr << "  " << text::printable(error.hint, Lines::keep) << "\n";
   return error.kind == ErrorKind::invalid_argument ? kUsage : kFailed;
 }
 
@@ -61,6 +68,54 @@ void print(const config::Problems& problems) {
   if (shown < all.size()) std::cerr << "and " << all.size() - shown << " more mistakes\n";
 }
 
+namespace {
+
+// CLI11 says that a subcommand is missing when one is spelled wrong.
+Result<void> check_words(const CLI::App& app, std::span<const char* const> words) {
+  const CLI::App* command = &app;
+  std::string path = app.get_name();
+  for (const std::string_view word : words) {
+    if (command->get_subcommands([](const CLI::App*) { return true; }).empty()) return {};
+    if (word.starts_with('-')) continue;
+    std::vector<std::string_view> names;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* one : command->get_subcommands([](const CLI::App*) { return true; })) {
+      if (one->get_name().empty()) continue;  // a group of options
+      names.emplace_back(one->get_name());
+      if (one->get_name() == word) next = one;
+    }
+    if (names.empty()) return {};
+    if (next == nullptr) {
+      return fail(ErrorKind::invalid_argument,
+                  "there is no command '" + std::string(word) + "' of " + path,
+                  text::suggest(word, names));
+    }
+    command = next;
+    path += " " + std::string(word);
+  }
+  return {};
+}
+
+// The option that was meant by one that nobody knows.
+std::string option_meant(const CLI::App& app, std::string_view wrong) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  std::vector<std::string> names;
+  const auto add = [&](const CLI::App& of) {
+    for (const CLI::Option* option : of.get_options([](const CLI::Option*) { return true; })) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  };
+  add(*command);
+  for (const CLI::App* group : command->get_subcommands([](const CLI::App*) { return true; })) {
+    if (group->get_name().empty()) add(*group);
+  }
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return text::did_you_mean(wrong.substr(0, wrong.find('=')), views);
+}
+
+}  // namespace
+
 int run(int argc, const char* const* argv) {
   int exit_status = kOk;
   for (const std::string& name : config::tidy_process_environment()) {
@@ -70,6 +125,7 @@ int run(int argc, const char* const* argv) {
   CLI::App app{kDescription, "penstock"};
   app.footer(kFooter);
   app.require_subcommand(1);
+  app.set_version_flag("-V,--version", "penstock " + std::string(version()));
   app.get_formatter()->column_width(34);
   add_serve(app, exit_status);
   add_ctl(app, exit_status);
@@ -81,7 +137,15 @@ int run(int argc, const char* const* argv) {
   add_functions(app, exit_status);
   add_version(app, exit_status);
   try {
+    const std::span words(argv, static_cast<std::size_t>(argc));
+    if (const auto known = check_words(app, words.subspan(1)); !known) return report(known.error());
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& error) {
+    static_cast<void>(app.exit(error));
+    const std::string_view what = error.what();
+    const std::string meant = option_meant(app, what.substr(what.rfind(' ') + 1));
+    if (!meant.empty()) std::cerr << meant << "\n";
+    return kUsage;
   } catch (const CLI::ParseError& error) {
     // CLI11's own texts and layout; 0 when it was --help.
     return app.exit(error) == 0 ? kOk : kUsage;

@@ -12,12 +12,16 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "config/load.h"
 #include "control/client.h"
+#include "core/listen_address.h"
+#include "text/printable.h"
 
 namespace penstock::cli {
 namespace {
 
 struct Options {
+  std::string config;
   control::ClientOptions client;
   control::TlsFiles tls;
   std::string name;
@@ -34,21 +38,29 @@ std::string json_of(const google::protobuf::Message& message) {
   return text;
 }
 
-std::int64_t lag_of(const v1::Pipeline& pipeline) {
+// "-" while it is not known of all partitions, so that nobody takes it for 0.
+std::string lag_of(const v1::Pipeline& pipeline) {
+  const auto state = pipeline.state();
+  if (state == v1::Pipeline::STARTING || state == v1::Pipeline::FAILED) return "-";
   std::int64_t records = 0;
-  for (const v1::Partition& partition : pipeline.partitions()) records += partition.lag_records();
-  return records;
+  for (const v1::Partition& partition : pipeline.partitions()) {
+    if (!partition.has_lag_records()) return "-";
+    records += partition.lag_records();
+  }
+  return std::to_string(records);
 }
 
 std::string state_of(const v1::Pipeline& pipeline) {
   std::string text = v1::Pipeline::State_Name(pipeline.state());
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return pipeline.state_reason().empty() ? text : text + ": " + pipeline.state_reason();
+  if (pipeline.state_reason().empty()) return text;
+  return text + ": " + text::printable(pipeline.state_reason());
 }
 
 void print_line(const v1::Pipeline& pipeline) {
-  std::cout << std::format("{:<24}  lag {:>9}  {}\n", pipeline.name(), lag_of(pipeline),
-                           state_of(pipeline));
+  std::cout << std::format("{:<24}  lag {:>9}  dead letters {:>6}  {}\n",
+                           text::printable(pipeline.name()), lag_of(pipeline),
+                           pipeline.counters().dead_letters_committed(), state_of(pipeline));
 }
 
 void print_partition(const v1::Partition& partition) {
@@ -57,9 +69,9 @@ void print_partition(const v1::Partition& partition) {
   };
   std::string halt;  // nothing is read, and why
   if (!partition.blocked_reason().empty()) {
-    halt = "; stopped: " + partition.blocked_reason();
+    halt = "; stopped: " + text::printable(partition.blocked_reason());
   } else if (!partition.waiting_reason().empty()) {
-    halt = "; " + partition.waiting_reason();
+    halt = "; " + text::printable(partition.waiting_reason());
   }
   std::cout << std::format("  {}[{}]: committed up to {} of {}, {} in flight, epoch {}{}\n",
                            partition.topic(), partition.partition(),
@@ -72,7 +84,9 @@ void print_whole(const v1::Pipeline& pipeline) {
   const v1::Counters& counters = pipeline.counters();
   print_line(pipeline);
   std::string tables;
-  for (const std::string& table : pipeline.tables()) tables += (tables.empty() ? "" : ", ") + table;
+  for (const std::string& table : pipeline.tables()) {
+    tables += (tables.empty() ? "" : ", ") + text::printable(table);
+  }
   std::cout << std::format(
       "  group {}, {} {}\n"
       "  {} polled, {} left out, {} rows, {} dead letters, {} transactions, {} rebalances\n",
@@ -82,7 +96,7 @@ void print_whole(const v1::Pipeline& pipeline) {
   if (pipeline.has_last_error()) {
     const std::chrono::sys_seconds at{std::chrono::seconds(pipeline.last_error().at().seconds())};
     std::cout << std::format("  last error at {:%FT%TZ}: {}\n", at,
-                             pipeline.last_error().message());
+                             text::printable(pipeline.last_error().message()));
   }
   for (const v1::Partition& partition : pipeline.partitions()) print_partition(partition);
 }
@@ -110,10 +124,31 @@ int list(const Options& options, control::Client& client) {
   return kOk;
 }
 
+// Where the server of a configuration is reached from its own machine.
+Result<std::string> address_in(const config::Loaded& loaded) {
+  const std::string& listens = loaded.config.server().grpc();
+  auto address = parse_listen_address(listens);
+  if (!address || address->port == 0) {
+    return fail(ErrorKind::invalid_argument,
+                "server.grpc is '" + listens + "', which is no address to call",
+                "give it with --address");
+  }
+  if (address->host == "0.0.0.0") address->host = "127.0.0.1";
+  if (address->host == "::") address->host = "::1";
+  return address->to_string();
+}
+
 // With a client that speaks as the options say.
 template <typename Act>
 int with_client(const Options& options, Act act) {
   control::ClientOptions client_options = options.client;
+  if (!options.config.empty()) {
+    config::Loaded loaded;
+    if (!load_config(options.config, loaded)) return kUsage;
+    auto address = address_in(loaded);
+    if (!address) return report(address.error());
+    client_options.address = *std::move(address);
+  }
   const control::TlsFiles& tls = options.tls;
   if (!tls.authority.empty()) client_options.tls = tls;
   auto client = control::Client::make(std::move(client_options));
@@ -124,9 +159,14 @@ int with_client(const Options& options, Act act) {
 CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description,
               Options& options) {
   CLI::App* command = parent.add_subcommand(name, description);
-  command->add_option("--address", options.client.address, "Where server.grpc listens")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+  CLI::Option* address =
+      command->add_option("--address", options.client.address, "Where server.grpc listens")
+          ->type_name("HOST:PORT")
+          ->envname("PENSTOCK_ADDRESS")
+          ->capture_default_str();
+  command->add_option("-c,--config", options.config, "The same, from the server's configuration")
+      ->type_name("FILE")
+      ->excludes(address);
   CLI::Option* ca =
       command->add_option("--ca-file", options.tls.authority,
                           "Speak TLS: PEM file with the authority of the server's certificate");

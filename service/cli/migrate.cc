@@ -70,7 +70,7 @@ CLI::App* add(CLI::App& parent, const std::string& name, const std::string& desc
               const std::shared_ptr<Options>& options) {
   CLI::App* command = parent.add_subcommand(name, description);
   auto* from = command->add_option_group("database", "which database");
-  from->add_option("-c,--config", options->config,
+  from->add_option("-c,--config,file", options->config,
                    "Configuration file; every database that its pipelines write to")
       ->type_name("FILE");
   from->add_option("--database", options->database, "Connection string of one database")

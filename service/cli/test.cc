@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/cli.h"
@@ -48,7 +49,20 @@ int nothing_to_run(const Options& options, const config::Loaded& loaded) {
                  "write them under 'tests:' of a pipeline: penstock test --help shows how", ""});
 }
 
+// `penstock test orders.yaml` means that file.
+Options with_file(Options options) {
+  const std::string_view word = options.filter;
+  if (options.config.empty() && (word.ends_with(".yaml") || word.ends_with(".yml"))) {
+    std::swap(options.config, options.filter);
+  }
+  return options;
+}
+
 int test(const Options& options) {
+  if (options.config.empty()) {
+    return report({ErrorKind::invalid_argument, "no configuration file was named",
+                   "penstock test FILE, or penstock test FILTER --config FILE", ""});
+  }
   config::Loaded loaded;
   if (!load_config(options.config, loaded)) return kUsage;
   config::Problems problems;
@@ -92,9 +106,7 @@ void add_test(CLI::App& app, int& exit_status) {
       app.add_subcommand("test", "Run the tests beside a pipeline, without Kafka and PostgreSQL");
   command->add_option("filter", options->filter, "Only tests whose name contains this")
       ->type_name("FILTER");
-  command->add_option("-c,--config", options->config, "Configuration file")
-      ->required()
-      ->type_name("FILE");
+  command->add_option("-c,--config", options->config, "Configuration file")->type_name("FILE");
   command->add_option("-p,--pipeline", options->pipeline, "Only the tests of this pipeline")
       ->type_name("NAME");
   command->footer(R"(Tests stand in the configuration, under the pipeline that they are about:
@@ -121,7 +133,7 @@ of a row only the columns that matter. A record may also have a key, headers, a 
 an offset and a timestamp. What only the table can say is not tested: column types, NOT NULL.
 
 Exit status: 0 all passed, 1 some failed, 2 the command line, the configuration or a test is wrong.)");
-  command->callback([options, &exit_status] { exit_status = test(*options); });
+  command->callback([options, &exit_status] { exit_status = test(with_file(*options)); });
 }
 
 }  // namespace penstock::cli

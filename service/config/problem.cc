@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "text/printable.h"
+
 namespace penstock::config {
 namespace {
 
@@ -48,8 +50,8 @@ std::string render(std::span<const Problem> problems, Colour colour) {
       out += ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column);
     }
     out.append(":").append(plain).append(" ");
-    if (!problem.path.empty()) out.append(problem.path).append(": ");
-    out.append(problem.message).append("\n");
+    if (!problem.path.empty()) out.append(text::printable(problem.path)).append(": ");
+    out.append(text::printable(problem.message)).append("\n");
     if (problem.line > 0 && !problem.source_line.empty()) {
       const Window window = window_of(problem.source_line, problem.caret);
       const std::string number = std::to_string(problem.line);
@@ -59,7 +61,7 @@ std::string render(std::span<const Problem> problems, Colour colour) {
     }
     if (problem.hint.empty()) continue;
     out += "  hint: ";
-    for (const char c : problem.hint) out += c == '\n' ? "\n        " : std::string(1, c);
+    for (const char c : text::printable(problem.hint, text::Lines::keep)) out += c == '\n' ? "\n        " : std::string(1, c);
     out += "\n";
   }
   return out;

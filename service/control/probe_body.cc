@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "text/json_string.h"
+#include "text/printable.h"
 #include "text/utf8.h"
 
 namespace penstock::control {
@@ -20,7 +21,7 @@ std::string probe_text(const Verdict& verdict) {
   for (const Finding& finding : verdict.findings) {
     out += "- ";
     if (!finding.pipeline.empty()) out += finding.pipeline + ": ";
-    out += finding.reason + ": " + text::repaired_utf8(finding.message) + "\n";
+    out += finding.reason + ": " + text::printable(finding.message) + "\n";
   }
   return out;
 }

@@ -200,7 +200,8 @@ const Metric<Pipeline> kPipelineMetrics[] = {
      }},
 
     {"penstock_partition_lag_records", kGauge, "topic, partition",
-     "Records between the committed offset and the end of the partition.",
+     "Records between the committed offset and the end of the partition; not there while one of "
+     "them is not known.",
      per_partition<[](const PartitionStatus& s) { return s.lag_records; }>},
     {"penstock_partition_committed_offset", kGauge, "topic, partition",
      "The first offset that is not in PostgreSQL yet.",

@@ -13,7 +13,8 @@ TEST(ProbeBody, IsReadableAsText) {
   EXPECT_EQ(probe_text({}), "ok\n");
   EXPECT_EQ(probe_text(kBad),
             "failing\n- shutting_down: the process is shutting down\n"
-            "- orders: breaker_open: it said \"no\"\n\n");
+            "- orders: breaker_open: it said \"no\"\\n\n")
+      << "no reason forges a line";
 }
 
 TEST(ProbeBody, IsValidJson) {
