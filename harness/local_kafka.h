@@ -47,6 +47,8 @@ class LocalKafka {
   void kill();
   // After stop() or kill(): the same data and port again.
   [[nodiscard]] Result<void> start_again();
+  // Its logs: a directory TOPIC-PARTITION each. For who breaks them while it is stopped.
+  [[nodiscard]] std::filesystem::path data() const { return directory_.path() / "data"; }
   [[nodiscard]] pid_t pid() const { return broker_ ? broker_->pid() : -1; }
 
  private:

@@ -1,5 +1,6 @@
 -- Drops positions and dead letters: they cannot be brought back.
-DROP FUNCTION penstock.advance(text, text[], integer[], bigint[], bigint[], bigint[]);
+DROP FUNCTION penstock.advance(text, text[], integer[], bigint[], bigint[], bigint[],
+  integer[]);
 DROP TABLE penstock.dead_letters;
 DROP TABLE penstock.pipelines;
 DROP TABLE penstock.offsets;

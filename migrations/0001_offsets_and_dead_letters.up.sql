@@ -12,7 +12,7 @@ CREATE TABLE penstock.offsets (
   topic_id    text        NOT NULL,
   claimed_at  timestamptz NOT NULL DEFAULT now(),
   updated_at  timestamptz NOT NULL DEFAULT now(),
-  leader_epoch integer    NOT NULL DEFAULT -1,  -- of the last record applied; -1: not known
+  leader_epoch integer    NOT NULL DEFAULT -1,  -- Kafka's, of the last record applied; -1: not known
   PRIMARY KEY (pipeline, topic, partition)
 ) WITH (fillfactor = 50);  -- updated with every commit: leave room for HOT updates
 
@@ -45,7 +45,8 @@ CREATE TABLE penstock.dead_letters (
 );
 CREATE INDEX dead_letters_position ON penstock.dead_letters (pipeline, topic, partition, "offset");
 
--- Moves positions forward inside the caller's transaction: the fence.
+-- Moves positions forward inside the caller's transaction: the fence. A position's leader epoch goes
+-- with it: that is how a log is told from another one that has grown to the same offset.
 --
 -- All arrays have one element per partition. A partition is advanced only if it still has the
 -- caller's epoch AND stands where the caller began; otherwise nothing is advanced and the statement
@@ -55,7 +56,7 @@ CREATE INDEX dead_letters_position ON penstock.dead_letters (pipeline, topic, pa
 -- schema of the caller's search_path (an operator, a function) must not take part.
 CREATE FUNCTION penstock.advance(
   a_pipeline text, a_topics text[], a_partitions integer[], a_epochs bigint[],
-  a_from bigint[], a_to bigint[])
+  a_from bigint[], a_to bigint[], a_leader_epochs integer[])
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   step record;
@@ -64,13 +65,13 @@ DECLARE
   fenced jsonb := '[]';
 BEGIN
   FOR step IN
-    SELECT u.topic, u.partition, u.epoch, u.from_offset, u.to_offset
-    FROM unnest(a_topics, a_partitions, a_epochs, a_from, a_to)
-      AS u(topic, partition, epoch, from_offset, to_offset)
+    SELECT u.topic, u.partition, u.epoch, u.from_offset, u.to_offset, u.leader_epoch
+    FROM unnest(a_topics, a_partitions, a_epochs, a_from, a_to, a_leader_epochs)
+      AS u(topic, partition, epoch, from_offset, to_offset, leader_epoch)
     ORDER BY u.topic, u.partition
   LOOP
     UPDATE penstock.offsets o
-      SET next_offset = step.to_offset, updated_at = now()
+      SET next_offset = step.to_offset, leader_epoch = step.leader_epoch, updated_at = now()
       WHERE o.pipeline = a_pipeline AND o.topic = step.topic AND o.partition = step.partition
         AND o.epoch = step.epoch
         AND o.next_offset = step.from_offset;

@@ -1,6 +1,8 @@
 #include "offsets/registry.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <format>
 #include <iostream>
@@ -14,6 +16,7 @@
 #include "config/load.h"
 #include "config/mask.h"
 #include "flow/stage_options.h"
+#include "kafka/probe.h"
 #include "postgres/pool.h"
 
 namespace penstock::cli {
@@ -24,6 +27,9 @@ struct Options {
   std::string database;
   std::string pipeline;
   std::string new_name;
+  std::string topic;
+  std::string to;
+  int partition = -1;  // all
   bool stopped = false;
   bool drop = false;
 
@@ -38,6 +44,11 @@ int index_of(const config::Loaded& loaded, const std::string& name) {
     if (loaded.config.pipelines(i).name() == name) return i;
   }
   return -1;
+}
+
+Error no_such_pipeline(const Options& options) {
+  return {ErrorKind::invalid_argument,
+          "there is no pipeline '" + options.pipeline + "' in " + options.config, "", ""};
 }
 
 // The databases that are meant: the one that was named, that of a pipeline of this name in the
@@ -117,10 +128,7 @@ int adopt(const Options& options) {
   config::Loaded loaded;
   if (!load_config(options.config, loaded)) return kUsage;
   const int index = index_of(loaded, options.pipeline);
-  if (index < 0) {
-    return report({ErrorKind::invalid_argument,
-                   "there is no pipeline '" + options.pipeline + "' in " + options.config, "", ""});
-  }
+  if (index < 0) return report(no_such_pipeline(options));
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   const auto cluster = flow::probe_kafka(spec, std::chrono::seconds(10));
   if (!cluster) return report(cluster.error());
@@ -135,6 +143,68 @@ int adopt(const Options& options) {
   if (!adopted) return report(adopted.error());
   std::cout << std::format("the positions of '{}' belong to the pipeline as it is in {} now\n",
                            options.pipeline, options.config);
+  return kOk;
+}
+
+// Where `--to` leads to in a log; the error says what would do.
+Result<std::int64_t> place_in(const std::string& to, const kafka::LogRange& log,
+                              const std::string& place) {
+  if (to == "beginning") return log.begin;
+  if (to == "end") return log.end;
+  std::int64_t offset = -1;
+  const auto read = std::from_chars(to.data(), to.data() + to.size(), offset);
+  if (read.ec != std::errc() || read.ptr != to.data() + to.size() || offset < log.begin ||
+      offset > log.end) {
+    return fail(
+        ErrorKind::invalid_argument, std::format("'{}' is no place in {}", to, place),
+        std::format("--to takes beginning, end, or an offset from {} to {}", log.begin, log.end));
+  }
+  return offset;
+}
+
+int reset(const Options& options) {
+  config::Loaded loaded;
+  if (!load_config(options.config, loaded)) return kUsage;
+  const int index = index_of(loaded, options.pipeline);
+  if (index < 0) return report(no_such_pipeline(options));
+  const v1::PipelineSpec& spec = loaded.config.pipelines(index);
+  const auto& topics = spec.source().topics();
+  if (std::ranges::find(topics, options.topic) == topics.end()) {
+    return report(
+        {ErrorKind::invalid_argument,
+         "pipeline '" + options.pipeline + "' does not read topic '" + options.topic + "'", "",
+         ""});
+  }
+  constexpr std::chrono::seconds kPatience(10);
+  const auto properties = flow::kafka_properties(spec);
+  const auto cluster = kafka::probe(properties, {options.topic}, kPatience);
+  if (!cluster) return report(cluster.error());
+  const kafka::TopicReport& topic = cluster->topics.front();
+  if (options.partition >= topic.partitions) {
+    return report({ErrorKind::invalid_argument,
+                   std::format("{} has no partition {}: it has {} of them", topic.name,
+                               options.partition, topic.partitions),
+                   "", ""});
+  }
+  const auto logs = kafka::probe_logs(properties, topic.name, topic.partitions, kPatience);
+  if (!logs) return report(logs.error());
+  std::vector<offsets::NewPosition> wanted;
+  for (std::int32_t i = 0; i < topic.partitions; ++i) {
+    if (options.partition >= 0 && i != options.partition) continue;
+    const auto offset = place_in(options.to, (*logs)[static_cast<std::size_t>(i)],
+                                 std::format("{}[{}]", topic.name, i));
+    if (!offset) return report(offset.error());
+    wanted.push_back({.partition = i, .next_offset = *offset});
+  }
+  postgres::Pool pool({.conninfo = spec.sink().postgres()});
+  const auto done = offsets::reset(pool, options.pipeline, cluster->cluster_id, topic.name,
+                                   topic.topic_id, std::move(wanted));
+  if (!done) return report(done.error());
+  for (const offsets::NewPosition& position : *done) {
+    std::cout << std::format(
+        "{}  {}[{}]  {} -> {}\n", options.pipeline, topic.name, position.partition,
+        position.was < 0 ? "none" : std::to_string(position.was), position.next_offset);
+  }
   return kOk;
 }
 
@@ -166,12 +236,13 @@ void add_offsets(CLI::App& app, int& exit_status) {
       app.add_subcommand("offsets", "Look at and settle whose the stored positions are");
   offsets->require_subcommand(1);
   offsets->footer(
-      "Positions go by the name of the pipeline. Stop every process of it before you change "
-      "them.\n\n"
+      "Positions go by the name of the pipeline. Stop every process of it before you change whose "
+      "they are.\n\n"
       "Examples:\n"
       "  penstock offsets list --config orders.yaml\n"
       "  penstock offsets rename orders orders-v2 --config orders.yaml\n"
-      "  penstock offsets adopt orders --config orders.yaml");
+      "  penstock offsets adopt orders --config orders.yaml\n"
+      "  penstock offsets reset orders --topic orders --to beginning --config orders.yaml");
   add(*offsets, "list", "Every position, with who has claimed it", *options)
       ->callback([options, &exit_status] { exit_status = list(*options); });
 
@@ -190,6 +261,25 @@ void add_offsets(CLI::App& app, int& exit_status) {
   add_pipeline(*adopting, options->pipeline, "pipeline", "Name of the pipeline");
   add_stopped(*adopting, *options);
   adopting->callback([options, &exit_status] { exit_status = adopt(*options); });
+
+  CLI::App* resetting = offsets->add_subcommand(
+      "reset",
+      "Read a topic from another place on, or a topic or log that is not the one it was. What is "
+      "running goes on there by itself");
+  resetting->add_option("-c,--config", options->config, "Configuration file")
+      ->required()
+      ->type_name("FILE");
+  add_pipeline(*resetting, options->pipeline, "pipeline", "Name of the pipeline");
+  resetting->add_option("--topic", options->topic, "Which topic")->required()->type_name("NAME");
+  resetting->add_option("--partition", options->partition, "Which partition; left out: all of them")
+      ->type_name("N");
+  resetting
+      ->add_option("--to", options->to,
+                   "beginning or end of its log, or the offset of the record to begin with. What "
+                   "was written before is written again, what lies between is left out")
+      ->required()
+      ->type_name("PLACE");
+  resetting->callback([options, &exit_status] { exit_status = reset(*options); });
 
   CLI::App* forgetting =
       add(*offsets, "forget", "Drop a pipeline that is gone for good, and its positions", *options);

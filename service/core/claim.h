@@ -31,6 +31,7 @@ struct ClaimAnswer {
   bool needs_initial = false;  // nothing is stored, and nothing was changed: ask with `initial`
   Epoch epoch = Epoch::none;
   Offset next_offset = 0;
+  std::int32_t leader_epoch = -1;  // Kafka's, of the record before next_offset; -1: not known
   // Not empty: the claim was refused and nothing was changed (another cluster, a re-created
   // topic); says why and how to go on.
   std::string refused_reason;

@@ -2,7 +2,12 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
+#include <format>
+#include <optional>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "core/log.h"
@@ -29,13 +34,49 @@ std::string place_of(const Partition& partition) {
   return partition.topic + "[" + std::to_string(partition.id.partition) + "]";
 }
 
-std::string outside_log(const std::string& place, Offset position, const std::string& log_range,
-                        const std::string& kafka_says) {
-  return "position " + std::to_string(position) + " is not in the log of " + place + log_range +
-         ": records were deleted before they were read, or the log is not the one that the "
-         "position belongs to. To go on elsewhere, stop this pipeline everywhere, set "
-         "next_offset in penstock.offsets, and start it again" +
-         (kafka_says.empty() ? std::string() : " (Kafka: " + kafka_says + ")");
+// Of a log, where it was asked for.
+struct LogRange {
+  Offset begin = 0;
+  Offset end = 0;
+};
+
+// Where the log parted from the one that was read, in librdkafka's words.
+std::optional<Offset> parted_at(const std::string& kafka_says) {
+  constexpr std::string_view kWords = "broker end offset is ";
+  const std::size_t at = kafka_says.find(kWords);
+  if (at == std::string::npos) return std::nullopt;
+  const char* const begin = kafka_says.data() + at + kWords.size();
+  Offset offset = -1;
+  const auto read = std::from_chars(begin, kafka_says.data() + kafka_says.size(), offset);
+  return read.ec == std::errc() && offset >= 0 ? std::optional(offset) : std::nullopt;
+}
+
+std::string outside_log(const std::string& pipeline, const Partition& partition, Offset position,
+                        const std::optional<LogRange>& log, const std::string& kafka_says) {
+  const std::string place = place_of(partition);
+  std::string what;
+  std::string to = "beginning";
+  if (const auto parted = parted_at(kafka_says)) {
+    what = std::format(
+        "the log of {} is not the one that was read up to position {}: it was cut at {}, and what "
+        "was written there since has not been read",
+        place, position, *parted);
+    to = std::to_string(*parted);
+  } else if (log && position > log->end) {
+    what = std::format("position {} is not in the log of {}, which holds {} to {}: the log was cut",
+                       position, place, log->begin, log->end);
+    to = "end";
+  } else {
+    what = std::format(
+        "position {} is not in the log of {}{}: records were deleted before they "
+        "were read, or the log was cut",
+        position, place, log ? std::format(", which holds {} to {}", log->begin, log->end) : "");
+  }
+  return std::format(
+      "{}. To go on there: penstock offsets reset {} --topic {} --partition {} --to "
+      "{} --config FILE{}",
+      what, pipeline, partition.topic, partition.id.partition, to,
+      kafka_says.empty() ? "" : " (Kafka: " + kafka_says + ")");
 }
 
 }  // namespace
@@ -114,7 +155,7 @@ bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
   partition.builder.emplace(chain, answer.next_offset,
                             BatchBuilder::Limits{options_.batch_bytes, options_.batch_records},
                             around_.in_flight);
-  partition.leader_epoch = -1;
+  partition.leader_epoch = answer.leader_epoch;
   partition.phase = Phase::seeking;
   partition.waiting_reason = "waiting for its position";
   partition.retry.reset();
@@ -147,7 +188,10 @@ void Assignment::retry_claim(Partition& partition, const std::string& reason) {
 void Assignment::seek(const Due& due) {
   const kafka::PartitionList list = list_of(due);
   for (int i = 0; i < list->cnt; ++i) {
-    list->elems[i].offset = due[static_cast<std::size_t>(i)]->builder->next();
+    const Partition& partition = *due[static_cast<std::size_t>(i)];
+    list->elems[i].offset = partition.builder->next();
+    // With it librdkafka asks the leader whether its log is still the one that the position is of.
+    rd_kafka_topic_partition_set_leader_epoch(&list->elems[i], partition.leader_epoch);
   }
   rd_kafka_error_t* error =
       rd_kafka_seek_partitions(kafka_.get(), list.get(), static_cast<int>(kSeekTimeout.count()));
@@ -227,7 +271,8 @@ void Assignment::block_outside_log(Partition& partition, const std::string& kafk
   const Offset position = partition.builder->next();
   partition.phase = Phase::blocked;
   partition.waiting_reason.clear();
-  partition.blocked_reason = outside_log(place_of(partition), position, {}, kafka_says);
+  partition.blocked_reason =
+      outside_log(options_.pipeline, partition, position, std::nullopt, kafka_says);
   touch(partition);
   pause({&partition});
   jobs_.start(Jobs::Kind::asking, [this, kafka = kafka_, id = partition.id, topic = partition.topic,
@@ -238,13 +283,12 @@ void Assignment::block_outside_log(Partition& partition, const std::string& kafk
         kafka::log_offsets(kafka.get(), one, kafka::LogPlace::begin, kQuestionTimeout)[0];
     const auto end =
         kafka::log_offsets(kafka.get(), one, kafka::LogPlace::end, kQuestionTimeout)[0];
-    const std::string range =
-        begin && end ? ", which holds " + std::to_string(*begin) + " to " + std::to_string(*end)
-                     : std::string();
-    post([this, id, number, position, range, kafka_says] {
+    std::optional<LogRange> log;
+    if (begin && end) log = {*begin, *end};
+    post([this, id, number, position, log, kafka_says] {
       Partition* blocked = find(id);
       if (blocked == nullptr || blocked->number != number) return;
-      block(*blocked, outside_log(place_of(*blocked), position, range, kafka_says));
+      block(*blocked, outside_log(options_.pipeline, *blocked, position, log, kafka_says));
     });
   });
 }

@@ -57,7 +57,7 @@ struct Partition {
       standing_reason;  // why nothing comes while it is read: no leader, an open transaction
 
   std::uint64_t opened_at_record = 0;  // how many records had been polled when the batch was opened
-  std::int32_t leader_epoch = -1;      // of the record that was taken last
+  std::int32_t leader_epoch = -1;      // Kafka's, of what was taken last; -1: not known
   bool listed = false;                 // among those with an open batch
   bool changed = true;                 // since it was published
 

@@ -279,8 +279,10 @@ SteadyTime Consumer::Impl::follow_gaps(SteadyTime now) {
     Partition* partition = assignment.find(entry.topic, entry.partition);
     BatchBuilder& builder = *partition->builder;
     if (entry.offset <= builder.next()) continue;
-    stats.gap_offsets_same_leader.add(static_cast<std::uint64_t>(entry.offset - builder.next()));
+    const std::int32_t leader_epoch = rd_kafka_topic_partition_get_leader_epoch(&entry);
+    count_gap(*partition, entry.offset - builder.next(), leader_epoch);
     builder.extend_to(entry.offset, now);
+    partition->leader_epoch = leader_epoch;
     assignment.opened(*partition, taken_records);
     assignment.emit(*partition);
   }

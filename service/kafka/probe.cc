@@ -116,4 +116,29 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
   return report;
 }
 
+Result<std::vector<LogRange>> probe_logs(const std::map<std::string, std::string>& properties,
+                                         const std::string& topic, std::int32_t partitions,
+                                         std::chrono::milliseconds timeout) {
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
+  const auto client = make_client(ClientKind::consumer, *std::move(conf));
+  if (!client) return std::unexpected(client.error());
+  std::vector<TopicPartition> all;
+  for (std::int32_t i = 0; i < partitions; ++i) all.push_back({topic, i});
+  const auto begins = log_offsets(client->get(), all, LogPlace::begin, timeout);
+  const auto ends = log_offsets(client->get(), all, LogPlace::end, timeout);
+  std::vector<LogRange> ranges;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (const Result<Offset>* offset : {&begins[i], &ends[i]}) {
+      if (*offset) continue;
+      Error error = offset->error();
+      error.message = topic + "[" + std::to_string(i) + "]: " + error.message;
+      return std::unexpected(std::move(error));
+    }
+    ranges.push_back({*begins[i], *ends[i]});
+  }
+  return ranges;
+}
+
 }  // namespace penstock::kafka

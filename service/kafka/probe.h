@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/ids.h"
 
 namespace penstock::kafka {
 
@@ -39,5 +40,14 @@ struct ClusterReport {
                                           const std::vector<std::string>& topics,
                                           std::chrono::milliseconds timeout,
                                           const std::stop_token& stop = {});
+
+// Where the logs of a topic's first `partitions` begin and end.
+struct LogRange {
+  Offset begin = 0;
+  Offset end = 0;
+};
+[[nodiscard]] Result<std::vector<LogRange>> probe_logs(
+    const std::map<std::string, std::string>& properties, const std::string& topic,
+    std::int32_t partitions, std::chrono::milliseconds timeout);
 
 }  // namespace penstock::kafka

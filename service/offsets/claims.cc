@@ -33,15 +33,6 @@ constexpr auto kMargin = 4'000ms;
 
 Key key_of(const ClaimRequest& request) { return {request.topic, request.id.partition}; }
 
-std::string sql_literal(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    out += c;
-    if (c == '\'') out += c;
-  }
-  return out + "'";
-}
-
 bool differ(const std::string& stored, const std::string& found) {
   return !stored.empty() && !found.empty() && stored != found;
 }
@@ -61,10 +52,10 @@ std::string refusal(const std::string& pipeline, const ClaimRequest& request,
   }
   return "the stored position " + std::to_string(row.next_offset) + " of topic '" + request.topic +
          "', partition " + std::to_string(request.id.partition) + " " + what +
-         ". If that is meant to be, stop this pipeline everywhere and begin anew with: DELETE FROM "
-         "penstock.offsets WHERE pipeline = " +
-         sql_literal(pipeline) + " AND topic = " + sql_literal(request.topic) +
-         "; or give the pipeline another name. If not, check bootstrap.servers";
+         ". Nothing has been read of this one. If that is meant to be, read it with: penstock "
+         "offsets reset " +
+         pipeline + " --topic " + request.topic +
+         " --to beginning --config FILE. If not, check bootstrap.servers";
 }
 
 // `ended`: what became of those that were to end, by their transaction.
@@ -262,6 +253,7 @@ Try<void> Claims::Impl::take_and_commit(Connection& connection, Progress& progre
     if (found == taken->end()) continue;
     progress.answers[i].epoch = found->second.epoch;
     progress.answers[i].next_offset = found->second.next_offset;
+    progress.answers[i].leader_epoch = found->second.leader_epoch;
     Epoch& highest = highest_[found->first];
     highest = std::max(highest, found->second.epoch);
   }

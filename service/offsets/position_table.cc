@@ -129,13 +129,15 @@ postgres::Try<std::map<Key, Taken>> take_rows(postgres::Connection& connection,
       "topic_id = coalesce(nullif(EXCLUDED.topic_id, ''), o.topic_id) "
       "WHERE (o.cluster_id IN ('', EXCLUDED.cluster_id) OR EXCLUDED.cluster_id = '') "
       "AND (o.topic_id IN ('', EXCLUDED.topic_id) OR EXCLUDED.topic_id = '') "
-      "RETURNING o.topic, o.partition, o.epoch, o.next_offset",
+      "RETURNING o.topic, o.partition, o.epoch, o.next_offset, o.leader_epoch",
       {pipeline, owner, keys.topics.text(), keys.partitions.text(), initials.text(),
        clusters.text(), topic_ids.text(), epochs.text()});
   if (!reply) return std::unexpected(std::move(reply.error()));
   for (int row = 0; row < reply->rows(); ++row) {
-    taken[key_of(*reply, row)] = {.epoch = Epoch{number(*reply, row, 2)},
-                                  .next_offset = number(*reply, row, 3)};
+    taken[key_of(*reply, row)] = {
+        .epoch = Epoch{number(*reply, row, 2)},
+        .next_offset = number(*reply, row, 3),
+        .leader_epoch = static_cast<std::int32_t>(number(*reply, row, 4))};
   }
   return taken;
 }

@@ -79,6 +79,7 @@ struct Claim {
 struct Taken {
   Epoch epoch = Epoch::none;
   Offset next_offset = 0;
+  std::int32_t leader_epoch = -1;
 };
 
 // Raises the epochs, and makes the rows that are not there. A row that appeared since it was looked

@@ -30,6 +30,18 @@ constexpr const char* kLook =
     "FROM penstock.pipelines p WHERE p.pipeline = $1 OR (p.consumer_group = $2 "
     "AND (p.cluster_id IN ('', $3) OR $3 = '') AND p.topics && $4::text[]) ORDER BY 1 DESC, 2";
 
+// A row that is made anew begins with an epoch above all that were given under its name before,
+// which grow by one with each claim.
+constexpr const char* kReset =
+    "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
+    "backend_pid, cluster_id, topic_id) "
+    "SELECT $1, $2, u.partition, u.next_offset, "
+    "(extract(epoch FROM clock_timestamp()) * 1000)::bigint, '', 0, $3, $4 "
+    "FROM unnest($5::integer[], $6::bigint[]) AS u(partition, next_offset) ORDER BY u.partition "
+    "ON CONFLICT (pipeline, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
+    "epoch = o.epoch + 1, owner = '', backend_pid = 0, cluster_id = EXCLUDED.cluster_id, "
+    "topic_id = EXCLUDED.topic_id, leader_epoch = -1, updated_at = now()";
+
 constexpr const char* kEnter =
     "INSERT INTO penstock.pipelines AS p (pipeline, consumer_group, cluster_id, topics, tables) "
     "VALUES ($1, $2, $3, $4::text[], $5::text[]) ON CONFLICT (pipeline) DO UPDATE SET "
@@ -256,6 +268,37 @@ Result<void> adopt(postgres::Pool& pool, const Identity& identity, Claimed claim
     if (fit) fit = judge(connection, identity, Own::replaced);
     return fit ? write(connection, identity) : fit;
   });
+}
+
+Result<std::vector<NewPosition>> reset(postgres::Pool& pool, const std::string& pipeline,
+                                       const std::string& cluster_id, const std::string& topic,
+                                       const std::string& topic_id,
+                                       std::vector<NewPosition> positions) {
+  return in_transaction(
+      pool, pipeline, {}, [&](Connection& connection) -> Try<std::vector<NewPosition>> {
+        ArrayText partitions;
+        ArrayText offsets;
+        for (const NewPosition& position : positions) {
+          partitions.add(position.partition);
+          offsets.add(position.next_offset);
+        }
+        auto rows = connection.execute(
+            "SELECT o.partition, o.next_offset FROM penstock.offsets o WHERE o.pipeline = $1 "
+            "AND o.topic = $2 AND o.partition = ANY ($3::integer[]) "
+            "ORDER BY o.topic, o.partition FOR UPDATE OF o",
+            {pipeline, topic, partitions.text()});
+        if (!rows) return std::unexpected(std::move(rows.error()));
+        for (int row = 0; row < rows->rows(); ++row) {
+          for (NewPosition& position : positions) {
+            if (position.partition != std::atoi(rows->string(row, 0).c_str())) continue;
+            position.was = std::atoll(rows->string(row, 1).c_str());
+          }
+        }
+        auto done = connection.execute(
+            kReset, {pipeline, topic, cluster_id, topic_id, partitions.text(), offsets.text()});
+        if (!done) return std::unexpected(std::move(done.error()));
+        return positions;
+      });
 }
 
 Result<std::size_t> forget(postgres::Pool& pool, const std::string& pipeline, Claimed claimed) {

@@ -65,6 +65,17 @@ enum class Claimed : std::uint8_t { refuse, ended };
                                          const std::string& to, Claimed claimed);
 // Enters the pipeline whatever is entered under its name. Positions stay.
 [[nodiscard]] Result<void> adopt(postgres::Pool& pool, const Identity& identity, Claimed claimed);
+// Where a partition is to be read from now on, and of which log that is.
+struct NewPosition {
+  std::int32_t partition = 0;
+  std::int64_t next_offset = 0;
+  std::int64_t was = -1;  // filled in; -1: there was none
+};
+// Puts them there. Whoever has claimed the partitions is fenced: what it has in flight is dropped,
+// and it goes on at the new positions by itself.
+[[nodiscard]] Result<std::vector<NewPosition>> reset(
+    postgres::Pool& pool, const std::string& pipeline, const std::string& cluster_id,
+    const std::string& topic, const std::string& topic_id, std::vector<NewPosition> positions);
 // Drops the pipeline and its positions. Returns how many there were.
 [[nodiscard]] Result<std::size_t> forget(postgres::Pool& pool, const std::string& pipeline,
                                          Claimed claimed);

@@ -21,8 +21,11 @@ void add_fence(Script& script, const Group& group) {
   postgres::BinaryArray epochs;
   postgres::BinaryArray from;
   postgres::BinaryArray to;
+  postgres::BinaryArray leader_epochs;
   topics.begin(postgres::oid::kText);
-  partitions.begin(postgres::oid::kInt4);
+  for (postgres::BinaryArray* array : {&partitions, &leader_epochs}) {
+    array->begin(postgres::oid::kInt4);
+  }
   for (postgres::BinaryArray* array : {&epochs, &from, &to}) array->begin(postgres::oid::kInt8);
   for (const Advance& advance : group.advances()) {
     const Chain& chain = *advance.chain;
@@ -31,13 +34,15 @@ void add_fence(Script& script, const Group& group) {
     epochs.add_integer(value_of(chain.epoch));
     from.add_integer(advance.range.from);
     to.add_integer(advance.range.to);
+    leader_epochs.add_integer(advance.leader_epoch);
   }
   const std::array parameters{postgres::Param{pipeline.data(), static_cast<int>(pipeline.size())},
                               topics.finish(),
                               partitions.finish(),
                               epochs.finish(),
                               from.finish(),
-                              to.finish()};
+                              to.finish(),
+                              leader_epochs.finish()};
   script.add(Step::fence, statement::kFence, parameters);
 }
 

@@ -134,13 +134,16 @@ void Group::index(StatementColumns& columns) {
     if (slices_.size() > before) tables_.emplace_back(before, slices_.size());
   }
   // One entry per chain: from the first part's beginning to the last one's end.
-  for (const Part& part : parts) advances_.push_back({part.batch->chain(), part.range()});
+  for (const Part& part : parts) {
+    advances_.push_back({part.batch->chain(), part.range(), part.batch->source->leader_epoch});
+  }
   std::ranges::stable_sort(advances_, {},
                            [](const Advance& advance) { return advance.chain->partition; });
   std::vector<Advance> merged;
   for (Advance& advance : advances_) {
     if (!merged.empty() && merged.back().chain == advance.chain) {
       merged.back().range.to = advance.range.to;
+      merged.back().leader_epoch = advance.leader_epoch;
     } else {
       merged.push_back(std::move(advance));
     }

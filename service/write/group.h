@@ -82,6 +82,7 @@ struct Slice {
 struct Advance {
   std::shared_ptr<Chain> chain;
   OffsetRange range;
+  std::int32_t leader_epoch = -1;  // RecordBatch::leader_epoch of what is at its end
 };
 
 // A record that is left out because of its rows.

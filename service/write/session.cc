@@ -108,9 +108,9 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       plain(statement::kReleaseOuter, "RELEASE SAVEPOINT penstock_outer"),
       // Its second column is the time that the first one took, without the network's.
       plain(statement::kFence,
-            "SELECT penstock.advance($1, $2, $3, $4, $5, $6), "
+            "SELECT penstock.advance($1, $2, $3, $4, $5, $6, $7), "
             "(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000.0)::bigint",
-            {kText, kTextArray, kInt4Array, kInt8Array, kInt8Array, kInt8Array}),
+            {kText, kTextArray, kInt4Array, kInt8Array, kInt8Array, kInt8Array, kInt4Array}),
       plain(statement::kDeadLetters,
             "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
             "\"timestamp\", key, value, headers, stage, reason, sqlstate, message) "

@@ -103,12 +103,25 @@ std::int64_t TestDatabase::number(const std::string& statement) {
 
 void TestDatabase::migrate() { execute(migrations_up()); }
 
-TestTopic::TestTopic(int partitions, const std::map<std::string, std::string>& settings)
-    : name_(unique_name("topic")) {
-  unwrap(harness::create_topic(shared_brokers(), name_, partitions, settings));
+TestTopic::TestTopic(int partitions, const std::map<std::string, std::string>& settings,
+                     std::string brokers)
+    : brokers_(std::move(brokers)), name_(unique_name("topic")) {
+  unwrap(harness::create_topic(brokers_, name_, partitions, settings));
 }
 
-TestTopic::~TestTopic() { static_cast<void>(harness::delete_topic(shared_brokers(), name_)); }
+TestTopic::~TestTopic() { static_cast<void>(harness::delete_topic(brokers_, name_)); }
+
+void TestTopic::make_again(int partitions) {
+  unwrap(harness::delete_topic(brokers_, name_));
+  // The name is free when the broker has let go of it.
+  Result<void> made;
+  if (!wait_until([&] {
+        made = harness::create_topic(brokers_, name_, partitions);
+        return made.has_value();
+      })) {
+    unwrap(made);
+  }
+}
 
 void TestTopic::produce(const std::vector<std::optional<std::string>>& values,
                         std::int32_t partition) {
@@ -121,7 +134,7 @@ void TestTopic::produce(const std::vector<std::optional<std::string>>& values,
                        .value = value ? value->data() : nullptr,
                        .value_size = value ? value->size() : 0});
   }
-  unwrap(harness::produce_all(shared_brokers(), name_, records));
+  unwrap(harness::produce_all(brokers_, name_, records));
 }
 
 }  // namespace penstock::test

@@ -61,7 +61,8 @@ class TestDatabase {
 // A topic that is deleted at the end.
 class TestTopic {
  public:
-  explicit TestTopic(int partitions = 1, const std::map<std::string, std::string>& settings = {});
+  explicit TestTopic(int partitions = 1, const std::map<std::string, std::string>& settings = {},
+                     std::string brokers = shared_brokers());
   ~TestTopic();
   TestTopic(const TestTopic&) = delete;
   TestTopic& operator=(const TestTopic&) = delete;
@@ -69,8 +70,11 @@ class TestTopic {
   [[nodiscard]] const std::string& name() const { return name_; }
   // Appends these values, in order, and returns when the broker has them. nullopt: a tombstone.
   void produce(const std::vector<std::optional<std::string>>& values, std::int32_t partition = 0);
+  // Deletes it, and makes it again under its name.
+  void make_again(int partitions = 1);
 
  private:
+  const std::string brokers_;
   std::string name_;
 };
 

@@ -281,7 +281,7 @@ TEST_F(RebalanceTest, BlocksAPartitionWhosePositionIsBeyondTheLog) {
   const std::string reason = pipeline.blocked_reason(kFirst);
   EXPECT_NE(reason.find("position 500"), std::string::npos) << reason;
   EXPECT_NE(reason.find("0 to 10"), std::string::npos) << reason;
-  EXPECT_NE(reason.find("penstock.offsets"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("penstock offsets reset"), std::string::npos) << reason;
   EXPECT_EQ(store.position(kFirst), 500);
 }
 

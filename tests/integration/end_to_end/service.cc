@@ -23,7 +23,7 @@ std::string from_hex(const std::string& hex) {
 Service::Service(ServiceOptions options)
     : options_(std::move(options)),
       directory_(must(harness::TemporaryDirectory::make("penstock-service"))),
-      topic_(1, options_.topic_settings),
+      topic_(options_.partitions, options_.topic_settings, options_.brokers),
       conninfo_(database_.conninfo()) {
   database_.execute(options_.table);
 }
@@ -37,7 +37,7 @@ std::string Service::config() const {
       "      group: {0}\n"
       "      kafka: {{bootstrap.servers: \"{1}\"}}\n"
       "    parse: {2}\n",
-      topic_.name(), shared_brokers(), options_.parse);
+      topic_.name(), options_.brokers, options_.parse);
   if (!options_.where.empty()) text += "    compute: {where: '" + options_.where + "'}\n";
   text += "    sink:\n      postgres: \"" + conninfo_ +
           "\"\n      target:\n        table: t\n        columns:\n";

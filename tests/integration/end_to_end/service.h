@@ -32,6 +32,8 @@ struct ServiceOptions {
   std::string pipeline_yaml = {};
   std::string parse = "{json: {}}";
   std::map<std::string, std::string> topic_settings = {};
+  int partitions = 1;
+  std::string brokers = shared_brokers();
 };
 
 class Service {

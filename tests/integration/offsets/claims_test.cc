@@ -1,4 +1,5 @@
 #include "offsets/claims.h"
+#include "offsets/registry.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -35,10 +36,11 @@ class Session {
         pid(std::stoi(*sql_.value("SELECT pg_backend_pid()"))) {}
 
   // Begins a transaction that holds this partition of "t" and moves it on.
-  void advance_in_transaction(int partition, int epoch, int from, int to) {
+  void advance_in_transaction(int partition, int epoch, int from, int to, int leader_epoch = -1) {
     const auto text = [](int number) { return "'{" + std::to_string(number) + "}'"; };
     const auto done = sql_.execute("BEGIN; SELECT penstock.advance('p', '{t}', " + text(partition) +
-                                   ", " + text(epoch) + ", " + text(from) + ", " + text(to) + ")");
+                                   ", " + text(epoch) + ", " + text(from) + ", " + text(to) + ", " +
+                                   text(leader_epoch) + ")");
     ASSERT_TRUE(done.has_value()) << done.error().to_string();
   }
   Result<void> execute(const std::string& statements) { return sql_.execute(statements); }
@@ -145,11 +147,12 @@ TEST_F(ClaimsTest, FencesThePreviousOwner) {
   claim(claims, request_of(0));
   Session zombie(database.conninfo(), "penstock/p/lane-0");
   const auto refused =
-      zombie.execute("SELECT penstock.advance('p', '{t}', '{0}', '{1}', '{0}', '{5}')");
+      zombie.execute("SELECT penstock.advance('p', '{t}', '{0}', '{1}', '{0}', '{5}', '{0}')");
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().sqlstate, "PS001");
-  EXPECT_TRUE(zombie.execute("SELECT penstock.advance('p', '{t}', '{0}', '{2}', '{0}', '{5}')")
-                  .has_value());
+  EXPECT_TRUE(
+      zombie.execute("SELECT penstock.advance('p', '{t}', '{0}', '{2}', '{0}', '{5}', '{0}')")
+          .has_value());
 }
 
 TEST_F(ClaimsTest, NeverGivesAnEpochAgainThoughTheDatabaseWentBack) {
@@ -203,10 +206,39 @@ TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
   EXPECT_EQ(database.number("SELECT epoch FROM penstock.offsets WHERE partition = 0"), 1);
 
   // The way out that it names works.
-  const std::size_t begin = refused.refused_reason.find("DELETE");
-  database.execute(
-      refused.refused_reason.substr(begin, refused.refused_reason.find(';', begin) - begin));
-  EXPECT_EQ(claim(claims, recreated).epoch, Epoch{2});
+  EXPECT_TRUE(refused.refused_reason.contains(
+      "penstock offsets reset p --topic t --to beginning --config FILE"))
+      << refused.refused_reason;
+  const auto reset = offsets::reset(pool, "p", "A", "t", "T2", {{.partition = 0}});
+  ASSERT_TRUE(reset.has_value()) << reset.error().to_string();
+  EXPECT_EQ(reset->front().was, 40);
+  const ClaimAnswer answer = claim(claims, recreated);
+  EXPECT_EQ(answer.epoch, Epoch{3}) << "whoever had it before is fenced twice over";
+  EXPECT_EQ(answer.next_offset, 0);
+}
+
+TEST_F(ClaimsTest, BelongsToNoLeaderEpochAfterAReset) {
+  Claims claims(options(), pool);
+  claim(claims, request_of(0, 0));
+  Session lane(database.conninfo(), "penstock/p/lane-0");
+  lane.advance_in_transaction(0, 1, 0, 7, /*leader_epoch=*/4);
+  ASSERT_TRUE(lane.execute("COMMIT").has_value());
+  EXPECT_EQ(claim(claims, request_of(0)).leader_epoch, 4);
+  ASSERT_TRUE(offsets::reset(pool, "p", "", "t", "", {{.partition = 0, .next_offset = 3}}));
+  const ClaimAnswer answer = claim(claims, request_of(0));
+  EXPECT_EQ(answer.next_offset, 3);
+  EXPECT_EQ(answer.leader_epoch, -1);
+}
+
+TEST_F(ClaimsTest, BeginsAboveEveryEpochWhereARowIsMadeAnew) {
+  Claims claims(options(), pool);
+  claim(claims, request_of(0, 0));
+  database.execute("DELETE FROM penstock.offsets");
+  const auto reset = offsets::reset(pool, "p", "", "t", "", {{.partition = 0, .next_offset = 9}});
+  ASSERT_TRUE(reset.has_value()) << reset.error().to_string();
+  EXPECT_EQ(reset->front().was, -1);
+  EXPECT_GT(database.number("SELECT epoch FROM penstock.offsets"), 1'000'000'000'000);
+  EXPECT_EQ(claim(claims, request_of(0)).next_offset, 9);
 }
 
 TEST_F(ClaimsTest, LearnsIdentitiesAndDoesNotCompareUnknownOnes) {

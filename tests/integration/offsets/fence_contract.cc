@@ -24,6 +24,7 @@ struct Step {
   std::int64_t epoch;
   std::int64_t from;
   std::int64_t to;
+  int leader_epoch = 3;
 };
 
 class Session {
@@ -32,9 +33,9 @@ class Session {
       : sql_(unwrap(harness::Sql::connect(conninfo))), pipeline_(std::move(pipeline)) {
     // "ok", or the SQLSTATE and the DETAIL of the failure.
     run("CREATE FUNCTION pg_temp.try_advance(text, text[], integer[], bigint[], bigint[], "
-        "bigint[]) "
+        "bigint[], integer[]) "
         "RETURNS text LANGUAGE plpgsql AS $$ DECLARE state text; found text; BEGIN "
-        "PERFORM penstock.advance($1, $2, $3, $4, $5, $6); RETURN 'ok'; "
+        "PERFORM penstock.advance($1, $2, $3, $4, $5, $6, $7); RETURN 'ok'; "
         "EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, "
         "found = PG_EXCEPTION_DETAIL; RETURN state || ' ' || found; END $$");
   }
@@ -43,7 +44,7 @@ class Session {
   std::string value(const std::string& statement) { return unwrap(sql_.value(statement)); }
 
   std::string advance(const std::vector<Step>& steps) {
-    std::string topics, partitions, epochs, from, to;
+    std::string topics, partitions, epochs, from, to, leader_epochs;
     for (const Step& step : steps) {
       const std::string comma = topics.empty() ? "" : ",";
       topics += comma + step.topic;
@@ -51,9 +52,11 @@ class Session {
       epochs += comma + std::to_string(step.epoch);
       from += comma + std::to_string(step.from);
       to += comma + std::to_string(step.to);
+      leader_epochs += comma + std::to_string(step.leader_epoch);
     }
     return value("SELECT pg_temp.try_advance('" + pipeline_ + "', '{" + topics + "}', '{" +
-                 partitions + "}', '{" + epochs + "}', '{" + from + "}', '{" + to + "}')");
+                 partitions + "}', '{" + epochs + "}', '{" + from + "}', '{" + to + "}', '{" +
+                 leader_epochs + "}')");
   }
 
   // Puts a partition at `next_offset` under `epoch`.
@@ -116,6 +119,10 @@ std::vector<std::string> violated_rules(const std::string& conninfo) {
   rule("advances when epoch and start are right",
        session.advance({{"t", 0, 2, 100, 110}}) == "ok" && session.next_offset("t", 0) == "110");
   rule("refuses an old epoch", refused(session.advance({{"t", 0, 1, 110, 120}})));
+  rule("keeps the leader epoch of what was applied last",
+       session.advance({{"t", 0, 2, 110, 112, 7}}) == "ok" &&
+           session.value("SELECT leader_epoch FROM penstock.offsets WHERE pipeline = '" + pipeline +
+                         "'") == "7");
   session.place("t", 0, 2, 110);
   rule("refuses an epoch that was never given", refused(session.advance({{"t", 0, 3, 110, 120}})));
   session.place("t", 0, 2, 110);

@@ -24,7 +24,7 @@ class FenceContract : public testing::Test {
   void take_out(const std::string& piece) {
     const std::string whole = database.value(
         "SELECT pg_get_functiondef('penstock.advance(text,text[],integer[],bigint[],bigint[],"
-        "bigint[])'::regprocedure)");
+        "bigint[],integer[])'::regprocedure)");
     std::string mutated = whole;
     const std::size_t at = mutated.find(piece);
     ASSERT_NE(at, std::string::npos) << "the mutation does not fit the function any more";

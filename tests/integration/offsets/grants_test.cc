@@ -83,7 +83,7 @@ TEST_F(Grants, AreEnoughForAllThatTheServiceDoes) {
       "BEGIN; INSERT INTO orders VALUES (1);"
       "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", headers, stage, "
       "reason, message) VALUES ('p', 't', 0, 1, '[]', 'parse', 'r', 'm');"
-      "SELECT penstock.advance('p', '{t}', '{0}', '{2}', '{0}', '{2}'); COMMIT");
+      "SELECT penstock.advance('p', '{t}', '{0}', '{2}', '{0}', '{2}', '{0}'); COMMIT");
   EXPECT_TRUE(done.has_value()) << done.error().to_string();
 }
 

@@ -110,7 +110,7 @@ TEST_F(LockOrderTest, TheFenceMovesRowsByPartition) {
   run(first_, "BEGIN; SELECT FROM penstock.offsets WHERE partition = 0 FOR UPDATE");
   const auto ask = [](postgres::Connection& connection) -> postgres::Try<void> {
     auto moved = connection.execute(
-        "SELECT penstock.advance('p', '{t,t}', '{1,0}', '{1,1}', '{0,0}', '{5,5}')");
+        "SELECT penstock.advance('p', '{t,t}', '{1,0}', '{1,1}', '{0,0}', '{5,5}', '{0,0}')");
     if (!moved) return std::unexpected(std::move(moved.error()));
     return {};
   };

@@ -234,9 +234,9 @@ TEST_F(SlowTest, SaysWhoHoldsTheLockThatItWaitsFor) {
 TEST_F(SlowTest, CommitsComeSeldomerWhenTheFenceBecomesSlow) {
   database_.execute(
       "ALTER FUNCTION penstock.advance RENAME TO advance_at_once;"
-      "CREATE FUNCTION penstock.advance(text, text[], int[], bigint[], bigint[], bigint[]) "
+      "CREATE FUNCTION penstock.advance(text, text[], int[], bigint[], bigint[], bigint[], int[]) "
       "RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.007); "
-      "PERFORM penstock.advance_at_once($1, $2, $3, $4, $5, $6); END $$");
+      "PERFORM penstock.advance_at_once($1, $2, $3, $4, $5, $6, $7); END $$");
   claim(0);
   TestLane lane(options(), record_, in_flight_);
   lane.start();

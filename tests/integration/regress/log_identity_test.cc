@@ -1,0 +1,137 @@
+// A position belongs to one log. When that log is another one by now, nothing may be left out of it
+// without a word, and a person has one command to go on.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+
+#include "harness/kafka_admin.h"
+#include "integration/end_to_end/service.h"
+
+namespace penstock::test {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+std::vector<std::optional<std::string>> records(int count, int generation) {
+  std::vector<std::optional<std::string>> values;
+  for (int i = 0; i < count; ++i) {
+    values.emplace_back(R"({"n":)" + std::to_string(generation) + R"(,"s":"x"})");
+  }
+  return values;
+}
+
+std::unique_ptr<harness::LocalKafka> own_kafka() {
+  return must(harness::LocalKafka::start({.kit = {},
+                                          .quick_start = true,
+                                          .heap = "512m",
+                                          .settings = {{"group.min.session.timeout.ms", "1000"}}}));
+}
+
+// Takes what is at `offset` and behind it out of a partition's log, as a broker loses it that was
+// restored from a backup. A batch must begin there.
+void cut(const fs::path& partition, std::int64_t offset) {
+  const fs::path segment = partition / "00000000000000000000.log";
+  std::ifstream log(segment, std::ios::binary);
+  const auto number = [&log](int bytes) {
+    std::int64_t value = 0;
+    for (int i = 0; i < bytes; ++i) value = (value << 8) | (log.get() & 0xff);
+    return value;
+  };
+  std::int64_t at = 0;
+  const auto size = static_cast<std::int64_t>(fs::file_size(segment));
+  while (at < size) {
+    log.seekg(at);
+    if (number(8) >= offset) break;
+    at += 12 + number(4);
+  }
+  if (at >= size) throw std::runtime_error("the log has nothing to cut off");
+  fs::resize_file(segment, static_cast<std::uintmax_t>(at));
+  for (const char* index : {"00000000000000000000.index", "00000000000000000000.timeindex"}) {
+    fs::remove(partition / index);
+  }
+}
+
+// The reason that a partition of `name` stands still for, once it does.
+std::string blocked_reason(Service& service) {
+  std::string log;
+  if (!wait_until(
+          [&] { return service.process().metric("penstock_partition_blocked").value_or(0) > 0; })) {
+    ADD_FAILURE() << "nothing is blocked\n" << service.process().log();
+    return {};
+  }
+  return must(service.process().get("/readyz")).body + service.process().log();
+}
+
+std::vector<std::optional<std::string>> count_by_n(Service& service) {
+  std::vector<std::optional<std::string>> counts;
+  for (const auto& row :
+       service.database().query("SELECT n || ':' || count(*) FROM t GROUP BY n ORDER BY n")) {
+    counts.push_back(row[0]);
+  }
+  return counts;
+}
+
+using Counts = std::vector<std::optional<std::string>>;
+
+// ---- A log that was cut and has grown again -----------------------------------------------------
+
+class CutLog : public testing::Test {
+ protected:
+  // 1,000 records are taken in; then the log is cut at 600, and has 1,400 again.
+  void cut_and_grow(Service& service) {
+    service.topic().produce(records(600, 1));
+    service.feed(records(400, 1));
+    ASSERT_TRUE(wait_until([&] { return service.applied() == 1'000; })) << service.process().log();
+  }
+  void lose_and_grow(Service& service) {
+    kafka->kill();
+    cut(kafka->data() / (service.topic().name() + "-0"), 600);
+    must(kafka->start_again());
+    ASSERT_EQ(must(harness::end_offsets(kafka->bootstrap_servers(), service.topic().name())),
+              std::vector<Offset>{600});
+    service.topic().produce(records(800, 2));
+  }
+
+  std::unique_ptr<harness::LocalKafka> kafka = own_kafka();
+};
+
+TEST_F(CutLog, IsNoticedAfterARestartAndReadByCommand) {
+  Service service({.brokers = kafka->bootstrap_servers()});
+  cut_and_grow(service);
+  ASSERT_TRUE(service.process().stop().success()) << service.process().log();
+  lose_and_grow(service);
+  service.serve_while_waiting(service.config());
+  const std::string reason = blocked_reason(service);
+  EXPECT_TRUE(reason.contains("it was cut at 600, and what was written there since")) << reason;
+  const std::vector<std::string> command = {
+      "offsets",     "reset", "p",    "--topic", service.topic().name(),
+      "--partition", "0",     "--to", "600"};
+  std::string words = "penstock";
+  for (const std::string& word : command) words += " " + word;
+  EXPECT_TRUE(reason.contains(words)) << reason;
+  EXPECT_EQ(count_by_n(service), (Counts{"1:1000"}));
+
+  ASSERT_TRUE(service.process().stop().success()) << service.process().log();
+  const auto done = service.run_with_config(command, service.config());
+  EXPECT_TRUE(done.status.success()) << done.text;
+  EXPECT_TRUE(done.text.contains("1000 -> 600")) << done.text;
+  service.serve();
+  EXPECT_TRUE(wait_until([&] { return service.applied() == 1'400; })) << service.process().log();
+  EXPECT_EQ(count_by_n(service), (Counts{"1:1000", "2:800"}));
+}
+
+TEST_F(CutLog, IsNoticedByWhoClaimsThePartitionAnew) {
+  Service service({.brokers = kafka->bootstrap_servers()});
+  cut_and_grow(service);
+  lose_and_grow(service);
+  // Whether its own client was still there to see it, or its session had ended.
+  const std::string reason = blocked_reason(service);
+  EXPECT_TRUE(reason.contains("it was cut at 600, and what was written there since")) << reason;
+  EXPECT_EQ(count_by_n(service), (Counts{"1:1000"}));
+}
+
+}  // namespace
+}  // namespace penstock::test
