@@ -55,8 +55,10 @@ void check_ready(const PipelineSnapshot& pipeline, Collector& collector) {
     add("schema_not_current",
         "Penstock's schema is not at this version; run `penstock migrate up`");
   }
-  // Before it runs, that is no news; and the reason why it does not run is above.
-  if (!pipeline.group_joined && pipeline.state != PipelineState::starting) {
+  if (!pipeline.aside_reason.empty()) {
+    add("stepped_aside", pipeline.aside_reason);
+    // Before it runs, that is no news; and the reason why it does not run is above.
+  } else if (!pipeline.group_joined && pipeline.state != PipelineState::starting) {
     add("group_not_joined", std::format("not a member of consumer group \"{}\"", pipeline.group));
   }
   if (pipeline.breaker_open) {

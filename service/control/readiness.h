@@ -27,8 +27,8 @@ struct Verdict {
 };
 
 // Not ready: shutting_down, no_pipelines, starting, failed, stopped, database_unreachable,
-// schema_not_current, group_not_joined, breaker_open, paused_by_error. A pipeline that a person has
-// paused or is draining is ready: it does what it was told.
+// schema_not_current, group_not_joined, stepped_aside, breaker_open, waiting, paused_by_error. A
+// pipeline that a person has paused or is draining is ready: it does what it was told.
 [[nodiscard]] Verdict readiness(std::span<const PipelineSnapshot> pipelines, bool shutting_down);
 
 // Not alive (reason "loop_stuck"): a loop that should come round whatever happens has not for

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/chain.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/ids.h"
 
@@ -39,6 +40,12 @@ struct ClaimAnswer {
   std::string waiting_reason;
 };
 
+// The store answers nobody in this process, not even new connections.
+struct Silence {
+  SteadyTime since{};    // when it was heard last, or later
+  bool refused = false;  // connections are refused at once, as by a server that restarts
+};
+
 // Where claims are kept. Threads: any, several at once; every call blocks its caller, bounded by
 // deadlines of its own, and ends soon after `stop` was requested (`cancelled`).
 class ClaimStore {
@@ -52,6 +59,8 @@ class ClaimStore {
   // Says to people that nobody owns these any more; the next claim works without it.
   [[nodiscard]] virtual Result<void> release(std::span<const std::shared_ptr<Chain>> chains,
                                              const std::stop_token& stop) = 0;
+  // Nothing: it answers, as far as is known. Never blocks.
+  [[nodiscard]] virtual std::optional<Silence> silence() const = 0;
 };
 
 }  // namespace penstock

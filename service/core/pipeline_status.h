@@ -60,6 +60,7 @@ struct PipelineCounters {
   std::uint64_t bisections = 0;
   std::uint64_t fenced = 0;  // partitions dropped by the fence
   std::uint64_t rebalances = 0;
+  std::uint64_t steps_aside = 0;  // how often the group was left to those whom PostgreSQL answers
   std::uint64_t batches_dropped = 0;  // of an old epoch, or of a lost partition
   // Offsets between records that held none for us: compaction, transaction markers, aborted
   // records; where the leader changed in between, records may be missing, too.
@@ -82,6 +83,9 @@ struct PipelineSnapshot {
   PipelineCounters counters;
 
   bool group_joined = false;
+  // Not empty: it has left the group, because PostgreSQL does not answer this process and other
+  // members can go on; it joins again by itself.
+  std::string aside_reason;
   bool database_asked = true;  // else nothing is known of it yet
   bool database_reachable = false;
   bool schema_current = false;

@@ -3,7 +3,9 @@
 namespace penstock::flow {
 
 Database::Database(const std::string& conninfo, int lane_count)
-    : pool({.conninfo = conninfo}), lanes({.conninfo = conninfo, .lanes = lane_count}) {}
+    : reach({.conninfo = conninfo}),
+      pool({.conninfo = conninfo, .reach = &reach}),
+      lanes({.conninfo = conninfo, .lanes = lane_count, .reach = &reach}) {}
 
 Engine::Engine(const EngineOptions& options)
     : workers(options.workers), pollers(options.pollers), lanes_(options.lanes) {

@@ -18,6 +18,7 @@
 #include "core/mutex.h"
 #include "ingest/pollers.h"
 #include "postgres/pool.h"
+#include "postgres/reach.h"
 #include "write/lanes.h"
 
 namespace penstock::flow {
@@ -32,6 +33,7 @@ struct EngineOptions {
 struct Database {
   Database(const std::string& conninfo, int lanes);
 
+  postgres::Reach reach;
   postgres::Pool pool;  // claims, the catalog
   write::Lanes lanes;
 };

@@ -121,7 +121,7 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
   snapshot.last_error_at = last_error_at_;
   snapshot.paused_by_user = paused_by_user_;
   snapshot.breaker_open = is_away;
-  snapshot.database_reachable = !is_away;
+  snapshot.database_reachable = !is_away && snapshot.aside_reason.empty();
 
   const auto decide = [&snapshot](PipelineState state, std::string reason) {
     snapshot.state = state;
@@ -137,6 +137,8 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
     decide(PipelineState::paused, stall->error.to_string());
   } else if (paused_by_user_) {
     decide(PipelineState::paused, pause_reason_);
+  } else if (!snapshot.aside_reason.empty()) {
+    decide(PipelineState::backoff, snapshot.aside_reason);
   } else if (is_away) {
     decide(PipelineState::backoff, stall->error.to_string());
   } else if (all_have(&PartitionStatus::blocked_reason)) {

@@ -40,8 +40,9 @@ class Health {
   // ---- Whatever went wrong last
   void set_error(std::string message) EXCLUDES(mutex_);
 
-  // Decides the snapshot's state from its partitions and from what is known here. `kafka_error`:
-  // why the group is not joined, if that is known; `fatal`: why only a restart helps.
+  // Decides the snapshot's state from its partitions, from why it stepped aside and from what is
+  // known here. `kafka_error`: why the group is not joined, if that is known; `fatal`: why only a
+  // restart helps.
   void fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_error,
             const std::optional<Error>& fatal) const EXCLUDES(mutex_);
 

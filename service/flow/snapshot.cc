@@ -22,6 +22,7 @@ PipelineSnapshot Flow::snapshot() const {
   counters.records_polled = ingest.records.value();
   counters.bytes_polled = ingest.bytes.value();
   counters.rebalances = ingest.rebalances.value();
+  counters.steps_aside = ingest.steps_aside.value();
   counters.gap_offsets_same_leader = ingest.gap_offsets_same_leader.value();
   counters.gap_offsets_new_leader = ingest.gap_offsets_new_leader.value();
   const write::WriterCounters& writer = writer_->counters();
@@ -46,6 +47,7 @@ PipelineSnapshot Flow::snapshot() const {
   if (const auto oldest = in_flight_.oldest()) snapshot.oldest_in_flight_age = age(*oldest);
 
   snapshot.group_joined = consumer_->joined();
+  snapshot.aside_reason = consumer_->aside_reason();
   snapshot.workers = engine_.workers.threads();
   snapshot.worker_utilisation = engine_.workers.utilisation();
   snapshot.lanes = static_cast<std::int64_t>(lanes.size());

@@ -76,6 +76,8 @@ class Assignment {
   [[nodiscard]] bool any_open() const { return !open_.empty(); }
   // We are leaving for good: revoked partitions are given back without waiting for them.
   void leave();
+  // We step aside, or are about to join again: no member until partitions are assigned.
+  void set_aside() { joined_ = false; }
   // Nothing will be committed for now: the group does not wait for what is in flight, either.
   void set_hopeless(bool hopeless) { hopeless_ = hopeless; }
 

@@ -140,7 +140,8 @@ Consumer::Impl::Impl(ConsumerOptions consumer_options, const Surroundings& surro
       mirror(options, around.events, stats, jobs),
       assignment(options, around, stats, jobs, mirror,
                  [this](const Error& error) { report(error); }),
-      log_ends(assignment, jobs) {}
+      log_ends(assignment, jobs),
+      membership(options, stats, jobs, assignment, [this](const Error& error) { report(error); }) {}
 
 void Consumer::Impl::report(const Error& error) {
   {
@@ -179,12 +180,7 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   client.reset(made, ClientDeleter{promise});
   rd_kafka_poll_set_consumer(made);
 
-  const kafka::PartitionList topics(
-      rd_kafka_topic_partition_list_new(static_cast<int>(options.topics.size())));
-  for (const std::string& topic : options.topics) {
-    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
-  }
-  if (const rd_kafka_resp_err_t err = rd_kafka_subscribe(made, topics.get())) {
+  if (const int err = Membership::subscribe(made, options)) {
     client.reset();
     return std::unexpected(kafka::to_error(err));
   }
@@ -315,6 +311,11 @@ const ConsumerStats& Consumer::stats() const { return impl_->stats; }
 SteadyTime Consumer::heartbeat() const { return Pollers::heartbeat(*impl_); }
 
 bool Consumer::joined() const { return impl_->joined; }
+
+std::string Consumer::aside_reason() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->aside_reason;
+}
 
 std::optional<Error> Consumer::last_error() const {
   const MutexLock lock(impl_->mutex);

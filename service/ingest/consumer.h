@@ -9,11 +9,12 @@
 // Ownership: all references outlive it.
 // Failure: what librdkafka can retry it retries for ever, and last_error() says so; fatal() is what
 // it cannot. A claim that fails or throws is tried again with backoff while its partition waits,
-// visible as waiting_reason. A partition whose position Kafka does not have stops with a
-// blocked_reason; the others go on.
-// Stop: close() ends intake but stays in the group, so that what is in flight can still be
-// committed; stop() leaves the group, drops open batches and ends the chains. It does not drain:
-// that is close(), flush(), waiting for InFlight, then stop().
+// visible as waiting_reason. When the ClaimStore has been silent for 12 s, the consumer leaves the
+// group if that has other members, and joins again when it answers. A partition whose position
+// Kafka does not have stops with a blocked_reason; the others go on. Stop: close() ends intake but
+// stays in the group, so that what is in flight can still be committed; stop() leaves the group,
+// drops open batches and ends the chains. It does not drain: that is close(), flush(), waiting for
+// InFlight, then stop().
 #pragma once
 
 #include <chrono>
@@ -72,6 +73,7 @@ struct ConsumerStats {
   Counter batches;
   Counter rebalances;
   Counter claim_failures;
+  Counter steps_aside;  // the group was left, because the database did not answer
   Counter mirrored;
   Counter mirror_failures;
   // Offsets that were passed over because the log holds no record there for us. Those between two
@@ -140,6 +142,8 @@ class Consumer {
   [[nodiscard]] SteadyTime heartbeat() const;
   // A member of the group, with an assignment (maybe an empty one).
   [[nodiscard]] bool joined() const;
+  // Not empty: it has left the group for others to go on, and why; it joins again by itself.
+  [[nodiscard]] std::string aside_reason() const;
   // The last thing Kafka complained about; nothing once the group was joined after it.
   [[nodiscard]] std::optional<Error> last_error() const;
   // librdkafka gave up, or we did: only another Consumer helps.

@@ -17,6 +17,7 @@
 #include "ingest/consumer.h"
 #include "ingest/jobs.h"
 #include "ingest/log_ends.h"
+#include "ingest/membership.h"
 #include "ingest/mirror.h"
 #include "ingest/pollers.h"
 #include "kafka/handle.h"
@@ -42,6 +43,7 @@ struct Consumer::Impl : Polled {
   [[nodiscard]] std::chrono::milliseconds work(SteadyTime now);
   // Nothing when we have left, or given up.
   [[nodiscard]] std::optional<std::chrono::milliseconds> leave(SteadyTime now);
+  [[nodiscard]] SteadyTime look_at_membership(SteadyTime now) EXCLUDES(mutex);
   void let_go() EXCLUDES(mutex);
   // Its events wake the poller.
   void watch(rd_kafka_queue_s* queue);
@@ -84,6 +86,7 @@ struct Consumer::Impl : Polled {
   std::optional<Error> last_error GUARDED_BY(mutex);
   std::optional<Error> fatal GUARDED_BY(mutex);
   std::vector<AssignedPartition> published GUARDED_BY(mutex);
+  std::string aside_reason GUARDED_BY(mutex);
 
   // The poller only.
   std::shared_ptr<rd_kafka_s> client;
@@ -92,6 +95,7 @@ struct Consumer::Impl : Polled {
   kafka::Queue closing;  // the same, while we leave
   Assignment assignment;
   LogEnds log_ends;
+  Membership membership;
   enum class Leaving : std::uint8_t { no, saying, closing, left } leaving = Leaving::no;
   SteadyTime say_until{};
   bool throttled = false;  // by the budgets

@@ -41,8 +41,11 @@ milliseconds Consumer::Impl::work(SteadyTime now) {
   const std::uint64_t flush = flush_asked;
   serve_group();
   jobs.serve();
-  assignment.set_hopeless((pauses & static_cast<std::uint32_t>(PauseReason::breaker)) != 0);
-  SteadyTime due = std::min(now + kIdleWait, assignment.look_after(now));
+  SteadyTime due = now + kIdleWait;
+  if (!closed) due = std::min(due, look_at_membership(now));
+  assignment.set_hopeless(membership.aside() ||
+                          (pauses & static_cast<std::uint32_t>(PauseReason::breaker)) != 0);
+  due = std::min(due, assignment.look_after(now));
   if (const auto next = mirror.send(now, client, assignment)) due = std::min(due, *next);
   const bool held = held_back();
   due = std::min(due, log_ends.look(now, client, held && !throttled));
@@ -61,6 +64,16 @@ milliseconds Consumer::Impl::work(SteadyTime now) {
   flush_done = flush;
   publish();
   return std::max(std::chrono::ceil<milliseconds>(due - now), milliseconds(0));
+}
+
+SteadyTime Consumer::Impl::look_at_membership(SteadyTime now) {
+  const bool was_aside = membership.aside();
+  const SteadyTime next = membership.look(now, client, around.claims.silence());
+  if (was_aside != membership.aside()) {
+    const MutexLock lock(mutex);
+    aside_reason = membership.reason();
+  }
+  return next;
 }
 
 std::optional<milliseconds> Consumer::Impl::leave(SteadyTime now) {
@@ -123,7 +136,7 @@ void Consumer::Impl::serve_group() {
     rd_kafka_message_destroy(message);
     wake();  // there may be more
   }
-  const bool member = assignment.joined() && !stopping;
+  const bool member = assignment.joined() && !membership.aside() && !stopping;
   if (!joined.exchange(member) && member) {
     const MutexLock lock(mutex);
     last_error.reset();

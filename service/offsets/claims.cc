@@ -120,6 +120,10 @@ class Claims::Impl {
 
   Result<void> release(std::span<const std::shared_ptr<Chain>> chains, const std::stop_token& stop);
 
+  [[nodiscard]] std::optional<Silence> silence() const {
+    const postgres::Reach* const reach = pool_.options().reach;
+    return reach == nullptr ? std::nullopt : reach->silence();
+  }
   [[nodiscard]] Counters counters() const {
     return {.claims = claims_.value(),
             .lock_timeouts = lock_timeouts_.value(),
@@ -322,6 +326,8 @@ Result<void> Claims::release(std::span<const std::shared_ptr<Chain>> chains,
                              const std::stop_token& stop) {
   return impl_->release(chains, stop);
 }
+
+std::optional<Silence> Claims::silence() const { return impl_->silence(); }
 
 Claims::Counters Claims::counters() const { return impl_->counters(); }
 

@@ -22,6 +22,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -61,6 +62,9 @@ class Claims final : public ClaimStore {
   // fences whatever is left of us.
   [[nodiscard]] Result<void> release(std::span<const std::shared_ptr<Chain>> chains,
                                      const std::stop_token& stop) override;
+
+  // As the pool's Reach says.
+  [[nodiscard]] std::optional<Silence> silence() const override;
 
   struct Counters {
     std::uint64_t claims = 0;          // partitions claimed

@@ -1,7 +1,10 @@
 #include "postgres/connection.h"
 
 #include <libpq-fe.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
@@ -247,6 +250,13 @@ bool Connection::found_dead() {
   return PQconsumeInput(connection_) == 0 || PQstatus(connection_) == CONNECTION_BAD;
 }
 
+std::uint64_t Connection::traffic() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
+  return info.tcpi_bytes_acked + info.tcpi_bytes_received;
+}
+
 bool Connection::idle() const { return PQtransactionStatus(connection_) == PQTRANS_IDLE; }
 
 int Connection::socket() const { return PQsocket(connection_); }
@@ -278,6 +288,8 @@ SteadyTime Connection::reply_deadline() const {
 
 Try<void> Connection::wait_io(bool for_write, SteadyTime deadline) {
   const auto events = static_cast<short>(for_write ? POLLIN | POLLOUT : POLLIN);
+  std::optional<SteadyTime> since;
+  if (silence_watch_ != nullptr) since = std::chrono::steady_clock::now();
   for (;;) {
     const short ready = wakeup_.wait(PQsocket(connection_), events, deadline);
     if (wakeup_.stopped()) return failed(FailureClass::cancelled, ErrorKind::cancelled, "stopped");
@@ -291,6 +303,12 @@ Try<void> Connection::wait_io(bool for_write, SteadyTime deadline) {
                             "PostgreSQL has not answered in time");
       failure.error().connection_lost = true;
       return failure;
+    }
+    if (since && std::chrono::steady_clock::now() - *since >= silence_after_) {
+      if (auto given_up = silence_watch_->silent(*since)) {
+        given_up->connection_lost = true;
+        return std::unexpected(std::move(*given_up));
+      }
     }
   }
 }

@@ -65,6 +65,15 @@ struct Param {
   int size = 0;
 };
 
+// Told, on the thread that waits, while a server says nothing.
+class SilenceWatch {
+ public:
+  virtual ~SilenceWatch() = default;
+  // Twice a second, once a wait that began then has lasted for a while. A failure ends the wait
+  // with it: the connection is given up.
+  [[nodiscard]] virtual std::optional<Failure> silent(SteadyTime since) = 0;
+};
+
 class Connection {
  public:
   struct Setting {
@@ -91,6 +100,11 @@ class Connection {
   // Longest silence of the server while we wait for it; 0: no bound. A frozen server keeps its TCP
   // connections alive, so neither keepalives nor its own statement_timeout end that wait.
   void set_reply_timeout(std::chrono::milliseconds timeout) { reply_timeout_ = timeout; }
+  // Who is told of a silence that has lasted for `after`; null: nobody. Outlives the connection.
+  void set_silence_watch(SilenceWatch* watch, std::chrono::milliseconds after) {
+    silence_watch_ = watch;
+    silence_after_ = after;
+  }
   // When every wait for the server ends, however much it says meanwhile.
   void set_deadline(SteadyTime deadline) { deadline_ = deadline; }
 
@@ -121,6 +135,9 @@ class Connection {
 
   // Whether the server has closed this connection while nothing was going on.
   [[nodiscard]] bool found_dead();
+  // What the other side of the connection has acknowledged and sent so far, in bytes: while either
+  // grows the link is slow, not dead. 0 where the system does not say (a Unix socket).
+  [[nodiscard]] std::uint64_t traffic() const;
   // Connected, nothing is running and no transaction is open.
   [[nodiscard]] bool idle() const;
   [[nodiscard]] int socket() const;
@@ -156,6 +173,8 @@ class Connection {
   Wakeup& wakeup_;
   std::chrono::milliseconds reply_timeout_{0};
   SteadyTime deadline_ = SteadyTime::max();
+  SilenceWatch* silence_watch_ = nullptr;
+  std::chrono::milliseconds silence_after_{0};
   std::vector<const char*> values_;  // scratch of send_prepared
   std::vector<int> sizes_;
   std::vector<int> formats_;

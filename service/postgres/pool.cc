@@ -95,17 +95,32 @@ Try<std::unique_ptr<Pool::Pooled>> Pool::wait_for_turn(const std::stop_token& st
 Try<void> Pool::connect(Pooled& pooled) {
   const std::array defaults{Connection::Setting{"tcp_user_timeout", "15000"}};
   const std::array overrides{Connection::Setting{"application_name", options_.application_name}};
+  const SteadyTime begin = std::chrono::steady_clock::now();
   auto opened = Connection::open(options_.conninfo, defaults, overrides, options_.connect_timeout,
                                  pooled.wakeup);
-  if (!opened) return std::unexpected(std::move(opened.error()));
+  if (!opened) {
+    tell_reach(opened.error(), begin);
+    return std::unexpected(std::move(opened.error()));
+  }
   // What others create in a schema of the role's search_path must not take part in our statements.
+  (*opened)->set_deadline(std::chrono::steady_clock::now() + options_.connect_timeout);
   if (auto set = (*opened)->execute("SET search_path = pg_catalog, pg_temp"); !set) {
+    tell_reach(set.error(), begin);
     return std::unexpected(std::move(set.error()));
   }
+  (*opened)->set_deadline(SteadyTime::max());
   pooled.connection = std::move(*opened);
   const MutexLock lock(mutex_);
   ++connects_;
   return {};
+}
+
+void Pool::tell_reach(const Failure& failure, SteadyTime begin) const {
+  if (options_.reach == nullptr || failure.failure != FailureClass::retry ||
+      !failure.error.sqlstate.empty() || !failure.connection_lost) {
+    return;
+  }
+  options_.reach->suspect(begin);
 }
 
 void Pool::give_back(std::unique_ptr<Pooled> pooled) {

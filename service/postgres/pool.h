@@ -29,6 +29,7 @@
 #include "core/clock.h"
 #include "core/mutex.h"
 #include "postgres/connection.h"
+#include "postgres/reach.h"
 
 namespace penstock::postgres {
 
@@ -43,6 +44,8 @@ class Pool {
     std::size_t max_connections = 2;
     std::chrono::milliseconds connect_timeout{5'000};  // for each address
     std::chrono::milliseconds idle_limit{60'000};
+    // Is told of servers that do not answer. Null: nobody is. Outlives the pool.
+    Reach* reach = nullptr;
   };
 
   // A connection for a while. Given back in the middle of something, broken or stopped, it is
@@ -82,9 +85,11 @@ class Pool {
     for (;;) {
       auto leased = lease(stop, std::chrono::steady_clock::now() + limit);
       if (!leased) return std::unexpected(std::move(leased.error()));
-      const SteadyTime deadline = std::chrono::steady_clock::now() + limit;
+      const SteadyTime begin = std::chrono::steady_clock::now();
+      const SteadyTime deadline = begin + limit;
       (*leased)->set_deadline(deadline);
       auto result = body(**leased);
+      if (!result) tell_reach(result.error(), begin);
       if (result || !result.error().connection_lost || !leased->reused() ||
           std::chrono::steady_clock::now() >= deadline) {
         return result;
@@ -104,6 +109,8 @@ class Pool {
   [[nodiscard]] Try<std::unique_ptr<Pooled>> wait_for_turn(const std::stop_token& stop,
                                                            SteadyTime deadline) EXCLUDES(mutex_);
   [[nodiscard]] Try<void> connect(Pooled& pooled);
+  // Who had no answer, from `begin` on, may not be the only one.
+  void tell_reach(const Failure& failure, SteadyTime begin) const;
   void give_back(std::unique_ptr<Pooled> pooled) EXCLUDES(mutex_);
   void close_idle() EXCLUDES(mutex_);
 

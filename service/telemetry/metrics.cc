@@ -167,6 +167,10 @@ const Metric<Pipeline> kPipelineMetrics[] = {
      [](const Pipeline& p, Samples& out) { out.add(p.counters.fenced); }},
     {"penstock_rebalances_total", kCounter, "", "Changes of the consumer group's assignment.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.rebalances); }},
+    {"penstock_steps_aside_total", kCounter, "",
+     "How often the consumer group was left to its other members because PostgreSQL did not answer "
+     "this process.",
+     [](const Pipeline& p, Samples& out) { out.add(p.counters.steps_aside); }},
     {"penstock_batches_dropped_total", kCounter, "",
      "Batches dropped because their partition was lost or claimed anew; they are read again.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.batches_dropped); }},
@@ -190,6 +194,10 @@ const Metric<Pipeline> kPipelineMetrics[] = {
      [](const Pipeline& p, Samples& out) { out.add(p.schema_current ? 1 : 0); }},
     {"penstock_group_joined", kGauge, "", "1 while the pipeline is a member of its consumer group.",
      [](const Pipeline& p, Samples& out) { out.add(p.group_joined ? 1 : 0); }},
+    {"penstock_stepped_aside", kGauge, "",
+     "1 while the pipeline has left its consumer group to the other members, because PostgreSQL "
+     "does not answer this process.",
+     [](const Pipeline& p, Samples& out) { out.add(p.aside_reason.empty() ? 0 : 1); }},
     {"penstock_paused_by_user", kGauge, "", "1 while a person has paused the pipeline.",
      [](const Pipeline& p, Samples& out) { out.add(p.paused_by_user ? 1 : 0); }},
     {"penstock_last_error_timestamp_seconds", kGauge, "",

@@ -1,5 +1,7 @@
 #include "write/breaker.h"
 
+#include <utility>
+
 namespace penstock::write {
 
 using std::chrono::milliseconds;
@@ -23,6 +25,12 @@ bool Breaker::failed(SteadyTime now) {
   }
   open_ = true;
   return true;
+}
+
+bool Breaker::trip(SteadyTime now) {
+  if (failures_ == 0) first_failure_ = now;
+  ++failures_;
+  return !std::exchange(open_, true);
 }
 
 bool Breaker::succeeded() {

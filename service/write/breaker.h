@@ -25,6 +25,8 @@ class Breaker {
 
   // Returns whether it opened just now.
   bool failed(SteadyTime now);
+  // Opens at once; returns whether it was closed.
+  bool trip(SteadyTime now);
   // Returns whether it closed just now.
   bool succeeded();
   [[nodiscard]] bool open() const { return open_; }

@@ -72,7 +72,7 @@ void Lane::detach(WriterQueue& queue) {
     }
     // It runs a statement that does not end: the thread lets go of the session.
     if (serving_ == &queue) wakeup_->stop();
-    while (serving_ == &queue) served_.wait(mutex_);
+    while (serving_ == &queue || telling_ == &queue) served_.wait(mutex_);
     std::erase_if(queues_, [&queue](const auto& other) { return other.get() == &queue; });
   }
   const MutexLock turn(queue.turn);
@@ -129,6 +129,7 @@ void Lane::turn() {
     postgres::Failure failure;
     failure.error = Error{ErrorKind::internal, error.what(), {}, {}};
     failure.connection_lost = true;
+    served_now_.reset();
     end_serving();
     lane_failed(failure);
   }
@@ -159,7 +160,9 @@ void Lane::take_turn() {
   // Who was idle has no claim on the turns that it did not want.
   queue->pass = std::max(queue->pass, turn_);
   turn_ = queue->pass;
+  served_now_ = queue;
   serve(*queue);
+  served_now_.reset();
   const double took = std::chrono::duration<double, std::micro>(now() - begin).count();
   queue->pass += std::max(took, 1.0) / std::max(queue->writer->options.weight, 1);
   end_serving();
@@ -216,6 +219,7 @@ bool Lane::begin_serving(WriterQueue& queue) {
 void Lane::end_serving() {
   const MutexLock lock(mutex_);
   serving_ = nullptr;
+  telling_ = nullptr;
   served_.notify_all();
 }
 

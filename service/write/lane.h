@@ -2,12 +2,13 @@
 // one database.
 //
 // Place: Lanes and Writer are the outside of a LaneSet. lane.cc is what other threads call and the
-// loop, lane_try.cc what it does for a writer, lane_failure.cc what it does when that went wrong.
+// loop, lane_try.cc what it does for a writer, lane_failure.cc what it does when that went wrong,
+// lane_silence.cc what it does while a statement has no answer.
 // Turns: each writer has a `pass`, which grows by the time it took divided by its weight; the
 // lowest that has something to do and is not backing off comes next.
 // Threads: only the lane's thread touches what is not guarded by `mutex_` (but for atomics).
-// Invariant: events of a writer are called only while `serving_` is its queue, and detaching waits
-// until it is not.
+// Invariant: events of a writer are called only while `serving_` or `telling_` is its queue, and
+// detaching waits until neither is.
 #pragma once
 
 #include <atomic>
@@ -28,7 +29,7 @@
 
 namespace penstock::write {
 
-class Lane {
+class Lane final : private postgres::SilenceWatch {
  public:
   Lane(const LanesOptions& options, int number);
 
@@ -89,6 +90,12 @@ class Lane {
   void tell(WriterQueue& queue, const std::optional<Stall>& stall) const;
   [[nodiscard]] std::string lock_holder(const Group& group);
   [[nodiscard]] bool serves_others(const WriterQueue& queue) const;
+  void tell_all(const Stall& stall, bool opened);
+
+  // lane_silence.cc
+  [[nodiscard]] std::optional<postgres::Failure> silent(SteadyTime since) override;
+  [[nodiscard]] std::optional<postgres::Failure> judge(const postgres::Reach::Answer& answer,
+                                                       SteadyTime since);
 
   const LanesOptions& options_;
   const int number_;
@@ -101,6 +108,7 @@ class Lane {
   CondVar served_;  // `serving_` has changed
   Queues queues_ GUARDED_BY(mutex_);
   const WriterQueue* serving_ GUARDED_BY(mutex_) = nullptr;
+  const WriterQueue* telling_ GUARDED_BY(mutex_) = nullptr;
   // Of the waits of this thread; another one after somebody has interrupted them.
   std::shared_ptr<postgres::Wakeup> wakeup_ GUARDED_BY(mutex_);
   bool connected_ GUARDED_BY(mutex_) = false;
@@ -110,11 +118,20 @@ class Lane {
   std::unique_ptr<Session> session_;
   std::shared_ptr<postgres::Wakeup> session_wakeup_;  // outlives the session
   std::uint64_t session_number_ = 0;
-  std::optional<BackendIdentity> lost_backend_;  // of the last session, when it broke
-  Breaker breaker_;                              // of the connection
-  std::optional<postgres::Failure> lost_by_;     // a writer's failure that took the connection
+  std::optional<postgres::BackendIdentity> lost_backend_;  // of the last session, when it broke
+  Breaker breaker_;                                        // of the connection
+  std::optional<postgres::Failure> lost_by_;  // a writer's failure that took the connection
   SteadyTime resume_at_{};
   double turn_ = 0;  // the pass of who was served last
+  std::shared_ptr<WriterQueue> served_now_;
+  // A wait without an answer: what was asked about it.
+  struct Silent {
+    SteadyTime since{};
+    SteadyTime ask_at{};
+    std::uint64_t traffic = 0;
+    std::shared_ptr<const postgres::Reach::Question> question = nullptr;
+  };
+  std::optional<Silent> silent_;
 
   Mutex join_mutex_;
   std::optional<Thread> thread_ GUARDED_BY(join_mutex_);

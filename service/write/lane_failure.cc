@@ -52,12 +52,24 @@ void Lane::lane_failed(const postgres::Failure& failure) {
     resume_at_ = now() + breaker_.delay();
     if (breaker_.open()) stall = Stall{.kind = Stall::Kind::away, .error = error};
   }
-  if (!stall) return;
+  // Nobody said so: perhaps nobody can.
+  if (error.sqlstate.empty() && options_.reach != nullptr) options_.reach->suspect(now());
+  if (stall) tell_all(*stall, opened);
+}
+
+// Also while a writer is served.
+void Lane::tell_all(const Stall& stall, bool opened) {
   for (const auto& queue : queues()) {
-    if (!begin_serving(*queue)) continue;
+    {
+      const MutexLock lock(mutex_);
+      if (queue->is_closed()) continue;
+      telling_ = queue.get();
+    }
     if (opened) queue->writer->counters.breaker_opened.add();
     tell(*queue, stall);
-    end_serving();
+    const MutexLock lock(mutex_);
+    telling_ = nullptr;
+    served_.notify_all();
   }
 }
 

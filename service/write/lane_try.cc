@@ -26,7 +26,7 @@ std::chrono::microseconds us(SteadyTime::duration time) {
 
 void Lane::connect() {
   session_wakeup_ = wakeup();
-  auto opened = Session::open(options_, number_, *session_wakeup_);
+  auto opened = Session::open(options_, number_, *session_wakeup_, this);
   if (!opened) return lane_failed(opened.error());
   session_ = std::move(*opened);
   if (session_number_++ > 0) ++reconnects_;
@@ -177,6 +177,7 @@ void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refu
   queue.odd_failures = 0;
   queue.glances = false;
   queue.glances_made = 0;
+  if (options_.reach != nullptr) options_.reach->heard(stats.end);
   lane_is_well();
   writer_is_well(queue);
   queue.writer->events.committed(batches, stats);

@@ -21,6 +21,7 @@
 
 #include "core/clock.h"
 #include "core/stages.h"
+#include "postgres/reach.h"
 #include "write/writer.h"
 
 namespace penstock::write {
@@ -47,8 +48,12 @@ struct LanesOptions {
   // A frozen owner in the middle of a transaction must not hold its locks for ever.
   std::chrono::milliseconds idle_in_transaction_timeout{30'000};
   std::chrono::milliseconds tcp_user_timeout{20'000};
-  // Silence beyond statement_timeout after which the server is taken for frozen.
+  // Silence beyond statement_timeout after which the server is taken for frozen, whatever is known.
   std::chrono::milliseconds reply_margin{15'000};
+  // Is asked, over a connection of its own, about a statement that has had no answer for
+  // `silence_after`, and told of servers that do not answer. Null: nobody is. Outlives the lanes.
+  postgres::Reach* reach = nullptr;
+  std::chrono::milliseconds silence_after{5'000};
 
   const Clock* clock = nullptr;  // the machine's own when null
 };

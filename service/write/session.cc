@@ -45,7 +45,8 @@ std::string column_list(const Slice& slice) {
 }  // namespace
 
 postgres::Try<std::unique_ptr<Session>> Session::open(const LanesOptions& options, int lane,
-                                                      postgres::Wakeup& wakeup) {
+                                                      postgres::Wakeup& wakeup,
+                                                      postgres::SilenceWatch* watch) {
   std::unique_ptr<Session> session(new Session());
   session->identity_.name = "penstock/lane-" + std::to_string(lane);
   const std::vector<postgres::Connection::Setting> defaults{
@@ -66,9 +67,13 @@ postgres::Try<std::unique_ptr<Session>> Session::open(const LanesOptions& option
   if (options.statement_timeout.count() > 0) {
     session->connection_->set_reply_timeout(options.statement_timeout + options.reply_margin);
   }
+  // A link may fall silent in the middle of this, too.
+  session->connection_->set_deadline(std::chrono::steady_clock::now() + options.connect_timeout);
   if (auto done = session->configure(options); !done) {
     return std::unexpected(std::move(done.error()));
   }
+  session->connection_->set_deadline(SteadyTime::max());
+  session->connection_->set_silence_watch(watch, options.silence_after);
   return session;
 }
 

@@ -17,6 +17,7 @@
 
 #include "core/row_batch.h"
 #include "postgres/connection.h"
+#include "postgres/reach.h"
 #include "write/group.h"
 #include "write/lanes.h"
 
@@ -39,23 +40,18 @@ inline constexpr const char* kReleaseOuter = "penstock_release";
 // How long statement::kGlance lets a statement wait for a lock.
 inline constexpr const char* kGlanceSql = "SET LOCAL lock_timeout = 50";
 
-// Which backend of which server: a process id alone may be used again.
-struct BackendIdentity {
-  std::string pid;
-  std::string start;
-  std::string name;  // application_name
-};
-
 class Session {
  public:
   static constexpr std::size_t kMaxStatements = 128;
 
+  // `watch`: who hears of its silences; null: nobody.
   [[nodiscard]] static postgres::Try<std::unique_ptr<Session>> open(const LanesOptions& options,
                                                                     int lane,
-                                                                    postgres::Wakeup& wakeup);
+                                                                    postgres::Wakeup& wakeup,
+                                                                    postgres::SilenceWatch* watch);
 
   [[nodiscard]] postgres::Connection& connection() { return *connection_; }
-  [[nodiscard]] const BackendIdentity& identity() const { return identity_; }
+  [[nodiscard]] const postgres::BackendIdentity& identity() const { return identity_; }
 
   // COPY schema.table (columns) FROM STDIN in binary, for rows like these.
   [[nodiscard]] static std::string copy_statement(const Slice& slice);
@@ -90,7 +86,7 @@ class Session {
   [[nodiscard]] static std::string key(const Statement& statement);
 
   std::unique_ptr<postgres::Connection> connection_;
-  BackendIdentity identity_;
+  postgres::BackendIdentity identity_;
   std::map<std::string, Statement, std::less<>> statements_;
   std::uint64_t uses_ = 0;   // calls of prepare()
   std::uint64_t names_ = 0;  // given so far

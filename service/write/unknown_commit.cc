@@ -21,7 +21,7 @@ constexpr const char* kStillThere =
 
 }  // namespace
 
-postgres::Try<void> end_backend(Session& session, const BackendIdentity& old_backend) {
+postgres::Try<void> end_backend(Session& session, const postgres::BackendIdentity& old_backend) {
   if (old_backend.pid.empty()) return {};
   auto ended =
       session.connection().execute(kEnd, {old_backend.pid, old_backend.start, old_backend.name});
@@ -32,7 +32,8 @@ postgres::Try<void> end_backend(Session& session, const BackendIdentity& old_bac
   return {};
 }
 
-postgres::Try<Resolution> resolve_unknown(Session& session, const BackendIdentity& old_backend,
+postgres::Try<Resolution> resolve_unknown(Session& session,
+                                          const postgres::BackendIdentity& old_backend,
                                           const Group& group) {
   postgres::Connection& connection = session.connection();
   if (auto ended = end_backend(session, old_backend); !ended) {

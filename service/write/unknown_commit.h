@@ -26,12 +26,12 @@ struct Resolution {
 
 // Waits until the backend that ran the transaction is gone (ends it where we may), for it could
 // still commit; then reads what penstock.offsets says.
-[[nodiscard]] postgres::Try<Resolution> resolve_unknown(Session& session,
-                                                        const BackendIdentity& old_backend,
-                                                        const Group& group);
+[[nodiscard]] postgres::Try<Resolution> resolve_unknown(
+    Session& session, const postgres::BackendIdentity& old_backend, const Group& group);
 
 // Tells the backend of a lost connection to end, so that its locks go; does not wait. Never ends
 // one that is not ours by process id, start and name.
-[[nodiscard]] postgres::Try<void> end_backend(Session& session, const BackendIdentity& old_backend);
+[[nodiscard]] postgres::Try<void> end_backend(Session& session,
+                                              const postgres::BackendIdentity& old_backend);
 
 }  // namespace penstock::write

@@ -83,9 +83,9 @@ class WriterQueue {
   void drop_group();
 
   std::optional<Group> group;
-  std::optional<CommitStats> unknown;     // of the COMMIT whose answer was lost,
-  std::vector<Refusal> unknown_refusals;  // without these,
-  BackendIdentity unknown_backend;        // by this backend
+  std::optional<CommitStats> unknown;         // of the COMMIT whose answer was lost,
+  std::vector<Refusal> unknown_refusals;      // without these,
+  postgres::BackendIdentity unknown_backend;  // by this backend
   bool halve_if_not_committed = false;
   std::uint64_t verified_session = 0;  // on which its chains were looked at
   SteadyTime last_begin{};

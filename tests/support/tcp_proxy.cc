@@ -1,6 +1,7 @@
 #include "support/tcp_proxy.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -45,6 +46,17 @@ bool send_all(int fd, std::string_view bytes) {
   return true;
 }
 
+// The kernel drops every packet that comes for this socket before TCP sees it, so that none is
+// acknowledged; takes no privilege.
+void drop_packets(int fd, bool drop) {
+  sock_filter nothing{.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = 0};
+  const sock_fprog program{.len = 1, .filter = &nothing};
+  const int none = 0;
+  const int done = drop ? ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program)
+                        : ::setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
+  if (done != 0) die("a socket's filter");
+}
+
 // The server's answer to COMMIT: the tag of its CommandComplete.
 constexpr std::string_view kCommitted{"COMMIT\0", 7};
 
@@ -55,8 +67,19 @@ struct TcpProxy::Link {
   int server = -1;
   bool silent = false;  // nothing more reaches the client
   bool end_when_answered = false;
-  std::string said;  // the end of what the client said, for triggers cut in two
+  bool dead = false;  // whatever either side says goes nowhere, and neither learns of the other
+  std::string said;   // the end of what the client said, for triggers cut in two
   std::string answered;
+
+  // True: somebody is still there.
+  bool swallow(int& fd) {
+    std::array<char, 65536> buffer;
+    if (::recv(fd, buffer.data(), buffer.size(), 0) <= 0) {
+      ::close(fd);
+      fd = -1;
+    }
+    return client >= 0 || server >= 0;
+  }
 
   ~Link() {
     if (client >= 0) ::close(client);
@@ -111,6 +134,28 @@ void TcpProxy::freeze(bool freeze) {
   wake();
 }
 
+void TcpProxy::silence(Silence silence) {
+  silence_ = silence;
+  wake();
+}
+
+void TcpProxy::apply_silence() {
+  const Silence wanted = silence_;
+  if (wanted == applied_) return;
+  if (wanted == Silence::lost || applied_ == Silence::lost) {
+    const bool drop = wanted == Silence::lost;
+    drop_packets(listener_, drop);
+    for (const auto& link : links_) {
+      drop_packets(link->client, drop);
+      drop_packets(link->server, drop);
+    }
+  }
+  if (wanted == Silence::swallowed) {
+    for (const auto& link : links_) link->dead = true;
+  }
+  applied_ = wanted;
+}
+
 void TcpProxy::wake() const {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
@@ -124,7 +169,8 @@ void TcpProxy::run() {
       fds.push_back({.fd = link->client, .events = POLLIN, .revents = 0});
       fds.push_back({.fd = link->server, .events = POLLIN, .revents = 0});
     }
-    const bool frozen = frozen_;
+    apply_silence();
+    const bool frozen = frozen_ || applied_ == Silence::lost;
     if (::poll(fds.data(), frozen ? 1 : fds.size(), -1) < 0) continue;
     if (fds[0].revents != 0) {
       std::uint64_t count = 0;
@@ -134,7 +180,7 @@ void TcpProxy::run() {
       links_.clear();
       continue;
     }
-    if (frozen) continue;
+    if (frozen || silence_ != applied_) continue;
     std::vector<const Link*> ended;
     for (std::size_t i = 0; i < links_.size(); ++i) {
       Link& link = *links_[i];
@@ -160,10 +206,12 @@ void TcpProxy::accept_one() {
   }
   be_quick(link->client);
   be_quick(link->server);
+  link->dead = applied_ == Silence::swallowed;
   links_.push_back(std::move(link));
 }
 
 bool TcpProxy::from_client(Link& link) {
+  if (link.dead) return link.swallow(link.client);
   std::array<char, 65536> buffer;
   const ssize_t size = ::recv(link.client, buffer.data(), buffer.size(), 0);
   if (size <= 0) return false;
@@ -208,11 +256,15 @@ bool TcpProxy::from_client(Link& link) {
     case Fault::silence:
       link.silent = true;
       return send_all(link.server, bytes);
+    case Fault::mute:
+      link.dead = true;
+      return send_all(link.server, bytes.substr(0, begin));
   }
   return false;
 }
 
 bool TcpProxy::from_server(Link& link) {
+  if (link.dead) return link.swallow(link.server);
   std::array<char, 65536> buffer;
   const ssize_t size = ::recv(link.server, buffer.data(), buffer.size(), 0);
   if (size <= 0) return false;

@@ -28,6 +28,7 @@ class TcpProxy {
     cut_after,       // the server sees it; both connections end at once
     swallow_answer,  // the server does it and answers; the client sees the connection end instead
     silence,         // as above, but the client's connection stays open without a word
+    mute,            // the server never sees the trigger, and both connections stay open
   };
   // What a write lane says when it commits: a Bind of its prepared COMMIT.
   static constexpr std::string_view kLaneCommit{"\0penstock_commit\0", 17};
@@ -50,6 +51,11 @@ class TcpProxy {
   void cut_all();
   // While frozen nothing passes and nobody is told: connections stay open, new ones too.
   void freeze(bool freeze);
+  // The link is silent in both directions, and nobody is told. Swallowed, everything is taken and
+  // acknowledged, and goes nowhere; connections of that time stay dead. Lost, no packet arrives,
+  // new connections' first ones neither; what still lives afterwards goes on.
+  enum class Silence : std::uint8_t { none, swallowed, lost };
+  void silence(Silence silence);
   // Each piece of data waits this long, in both directions.
   void set_delay(std::chrono::milliseconds delay) { delay_ms_ = static_cast<int>(delay.count()); }
 
@@ -59,6 +65,7 @@ class TcpProxy {
   void run();
   void wake() const;
   void accept_one();
+  void apply_silence();
   // False: the link has ended.
   [[nodiscard]] bool from_client(Link& link);
   [[nodiscard]] bool from_server(Link& link);
@@ -72,6 +79,8 @@ class TcpProxy {
   std::atomic<bool> refuse_{false};
   std::atomic<bool> cut_{false};
   std::atomic<bool> frozen_{false};
+  std::atomic<Silence> silence_{Silence::none};
+  Silence applied_ = Silence::none;  // the thread's only
   std::atomic<int> fired_{0};
   std::atomic<int> delay_ms_{0};
   std::mutex mutex_;

@@ -12,6 +12,8 @@ class FakeDatabase::Claims final : public ClaimStore {
  public:
   explicit Claims(FakeDatabase& database) : database_(database) {}
 
+  [[nodiscard]] std::optional<Silence> silence() const override { return std::nullopt; }
+
   Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests,
                                          const std::stop_token& stop) override {
     while (database_.claims_held_) {

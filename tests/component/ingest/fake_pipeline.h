@@ -42,6 +42,7 @@ class FakeStore : public ClaimStore {
                                          const std::stop_token& stop) override;
   Result<void> release(std::span<const std::shared_ptr<Chain>> chains,
                        const std::stop_token& stop) override;
+  [[nodiscard]] std::optional<Silence> silence() const override { return std::nullopt; }
   // All of the batch's records, or nothing: the fence.
   bool commit(const RecordBatch& batch);
 

@@ -334,25 +334,25 @@ TEST_F(FailureTest, PostgresqlsDetailIsNotLogged) {
 TEST_F(FailureTest, OnlyABackendThatBearsOurNameIsEnded) {
   postgres::Wakeup wakeup(system_clock());
   const LanesOptions chosen = options().lanes;
-  auto session = Session::open(chosen, 0, wakeup);
+  auto session = Session::open(chosen, 0, wakeup, nullptr);
   ASSERT_TRUE(session);
   // Behind a pooler, what was our backend may serve somebody else by now.
   const auto stranger = database_.query(
       "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
-  const BackendIdentity identity{.pid = stranger[0][0].value_or(""),
-                                 .start = stranger[0][1].value_or(""),
-                                 .name = (*session)->identity().name};
+  const postgres::BackendIdentity identity{.pid = stranger[0][0].value_or(""),
+                                           .start = stranger[0][1].value_or(""),
+                                           .name = (*session)->identity().name};
   ASSERT_TRUE(end_backend(**session, identity));
   EXPECT_EQ(database_.value("SELECT pg_backend_pid()"), identity.pid) << "the same session still";
   // One of ours goes, but not with another start.
   postgres::Wakeup other_wakeup(system_clock());
-  auto other = Session::open(chosen, 0, other_wakeup);
+  auto other = Session::open(chosen, 0, other_wakeup, nullptr);
   ASSERT_TRUE(other);
-  BackendIdentity ours = (*other)->identity();
+  postgres::BackendIdentity ours = (*other)->identity();
   const auto is_there = [&] {
     return database_.number("SELECT count(*) FROM pg_stat_activity WHERE pid = " + ours.pid) == 1;
   };
-  BackendIdentity earlier = ours;
+  postgres::BackendIdentity earlier = ours;
   earlier.start = "2001-01-01 00:00:00+00";
   ASSERT_TRUE(end_backend(**session, earlier));
   EXPECT_TRUE(is_there());

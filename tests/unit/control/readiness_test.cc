@@ -58,6 +58,13 @@ TEST(Readiness, NeedsTheGroup) {
   EXPECT_EQ(reasons(p), "group_not_joined");
 }
 
+TEST(Readiness, SaysOfOneThatSteppedAsideWhyAndNotThatItIsNoMember) {
+  PipelineSnapshot p = healthy();
+  p.group_joined = false;
+  p.aside_reason = "left for others";
+  EXPECT_EQ(reasons(p), "stepped_aside");
+}
+
 TEST(Readiness, EndsWhileTheBreakerIsOpen) {
   PipelineSnapshot p = healthy();
   p.breaker_open = true;

@@ -15,12 +15,14 @@ class HealthTest : public testing::Test {
     PipelineSnapshot snapshot;
     snapshot.group_joined = joined;
     snapshot.partitions = partitions_;
+    snapshot.aside_reason = aside_reason_;
     health_.fill(snapshot, kafka_error_, fatal_);
     return snapshot;
   }
 
   Health health_{"orders"};
   std::vector<PartitionStatus> partitions_;
+  std::string aside_reason_;
   std::optional<Error> kafka_error_;
   std::optional<Error> fatal_;
 };
@@ -36,6 +38,16 @@ TEST_F(HealthTest, StartsUntilTheGroupIsJoinedAndSaysWhatKafkaSays) {
   EXPECT_EQ(snapshot(false).state_reason, "joining the group");
   kafka_error_ = Error{ErrorKind::unavailable, "brokers are down", {}, {}};
   EXPECT_EQ(snapshot(false).state_reason, "brokers are down");
+}
+
+TEST_F(HealthTest, SaysWhyItSteppedAsideBeforeWhatTheLanesSay) {
+  health_.set_stall(0, stall(Stall::Kind::away, "gone"));
+  aside_reason_ = "left for others";
+  EXPECT_EQ(snapshot(false).state, PipelineState::backoff);
+  EXPECT_EQ(snapshot(false).state_reason, "left for others");
+  health_.set_stall(0, std::nullopt);
+  EXPECT_EQ(snapshot(false).state_reason, "left for others");
+  EXPECT_FALSE(snapshot(false).database_reachable);
 }
 
 TEST_F(HealthTest, BacksOffUntilEveryLaneIsBack) {
