@@ -152,6 +152,7 @@ class Waiter final : public ChainEvents {
   void fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>, std::optional<Offset>) override {
     die("fenced");
   }
+  void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>& stall) override {
     if (stall) die(stall->error.to_string());
   }

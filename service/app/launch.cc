@@ -109,8 +109,14 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
     return attempt;
   }
 
+  flow::Destination destination = flow::postgres_destination(spec_, engine_);
+  destination.make_plan = [&loaded = loaded_, index = index_,
+                           &database = engine_.database(spec_.sink().postgres()).pool](
+                              const plan::CompiledPlan& old, const std::stop_token& stopped) {
+    return make_plan_again(loaded, index, database, old, stopped);
+  };
   auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*plan), engine_, tracer_,
-                                               flow::postgres_destination(spec_, engine_));
+                                               std::move(destination));
   if (const auto started = pipeline->start(); !started) {
     const Error& error = started.error();
     attempt.problems.push_back(

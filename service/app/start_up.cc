@@ -50,6 +50,20 @@ std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
   return std::move(*plan);
 }
 
+Result<std::shared_ptr<const plan::CompiledPlan>> make_plan_again(const config::Loaded& loaded,
+                                                                  int index,
+                                                                  postgres::Pool& database,
+                                                                  const plan::CompiledPlan& old,
+                                                                  const std::stop_token& stop) {
+  const auto table = postgres::describe_table(
+      database, loaded.config.pipelines(index).sink().target().table(), stop);
+  if (!table) return std::unexpected(table.error());
+  auto plan = plan::compile(loaded, index, old.server(), *table);
+  if (plan) return std::move(*plan);
+  const config::Problem& first = plan.error().front();
+  return fail(ErrorKind::conflict, "the table has changed: " + first.message, first.hint);
+}
+
 offsets::Identity identity_of(const v1::PipelineSpec& spec, const plan::CompiledPlan& plan,
                               const kafka::ClusterReport& cluster) {
   offsets::Identity identity{.pipeline = spec.name(),

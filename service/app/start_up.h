@@ -30,6 +30,11 @@ struct Refusal {
   bool is_away = false;  // the database is, as is_away() says; else waiting cures nothing
 };
 
+// The same plan for the table as it is now, when it has changed under a running pipeline.
+[[nodiscard]] Result<std::shared_ptr<const plan::CompiledPlan>> make_plan_again(
+    const config::Loaded& loaded, int index, postgres::Pool& database,
+    const plan::CompiledPlan& old, const std::stop_token& stop);
+
 // Asks the database of pipeline number `index` what it is, checks the schema's version, reads the
 // table and compiles the expressions against it. A stop ends the waiting.
 [[nodiscard]] std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(

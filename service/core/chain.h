@@ -33,12 +33,13 @@ class Plan;
 struct RowBatch;
 
 enum class ChainEnd : std::uint8_t {
-  running,  // it has not ended
-  revoked,  // given back to the group, after what was in flight had time to be committed
-  lost,     // another member may have it already: nothing more may be committed
-  fenced,   // the database says that it is not ours, or not where we left it
-  broken,   // a batch of it is gone, by a failure of ours: it is claimed and read again
-  stopped,  // we are leaving
+  running,   // it has not ended
+  revoked,   // given back to the group, after what was in flight had time to be committed
+  lost,      // another member may have it already: nothing more may be committed
+  fenced,    // the database says that it is not ours, or not where we left it
+  broken,    // a batch of it is gone, by a failure of ours: it is claimed and read again
+  outdated,  // its table has changed: it is claimed again under another plan
+  stopped,   // we are leaving
 };
 
 class Chain {

@@ -1,6 +1,7 @@
-// What PostgreSQL's catalog says about a target table, read once at start.
+// What PostgreSQL's catalog says about a target table.
 //
-// write/ reads it, compute/ binds expressions to it and encodes by it. Immutable after start.
+// write/ reads it, compute/ binds expressions to it and encodes by it. Immutable: when the table
+// changes, the pipeline gets another plan.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +44,8 @@ struct ColumnDescription {
   bool not_null = false;
   bool has_default = false;   // a DEFAULT, an identity or a sequence
   bool is_generated = false;  // GENERATED ALWAYS (stored or identity): cannot be written
+
+  friend bool operator==(const ColumnDescription&, const ColumnDescription&) = default;
 };
 
 struct TableDescription {
@@ -50,6 +53,10 @@ struct TableDescription {
   std::string name;
   std::vector<ColumnDescription> columns;  // in attnum order, dropped ones left out
   std::vector<std::string> primary_key;    // column names, in key order
+  // Another one after every change of what is above: see postgres/catalog.h.
+  std::string version = {};
+
+  friend bool operator==(const TableDescription&, const TableDescription&) = default;
 
   // "schema"."name", quoted for SQL.
   [[nodiscard]] std::string quoted_name() const;

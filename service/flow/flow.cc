@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <format>
 #include <string>
 #include <thread>
@@ -20,6 +21,10 @@ std::string process_name() {
   char host[256] = "unknown";
   gethostname(host, sizeof host - 1);
   return std::format("{}/{}", host, getpid());
+}
+
+bool same_tables(const std::vector<Target>& one, const std::vector<Target>& other) {
+  return std::ranges::equal(one, other, {}, &Target::table, &Target::table);
 }
 
 // A broker that is frozen must not keep us: what is committed is committed, and the group takes
@@ -47,7 +52,7 @@ Flow::Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan
       engine_(engine),
       in_flight_(memory_shares(spec_).read_bytes, memory_shares(spec_).write_bytes),
       health_(spec_.name()),
-      observer_(*plan_, spec_.source().group(), process_name(), tracer),
+      observer_(*this->plan(), spec_.source().group(), process_name(), tracer),
       claims_(std::move(destination.claims)) {
   // 4. write: the lane of a chain commits everything that waits for it: rows, dead letters, fence.
   writer_ = destination.attach(writer_options(spec_), *this);
@@ -62,8 +67,13 @@ Flow::Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan
   ingest::ConsumerOptions consumer = consumer_options(spec_);
   consumer.capture_trace_links = tracer.enabled();
   consumer_ =
-      std::make_unique<ingest::Consumer>(std::move(consumer), plan_, engine.pollers,
+      std::make_unique<ingest::Consumer>(std::move(consumer), this->plan(), engine.pollers,
                                          engine.executor, *claims_, in_flight_, *work_, *this);
+
+  // When the table changes, what is claimed from then on is claimed under another plan.
+  replanner_ =
+      std::make_unique<Replanner>(engine.executor, std::move(destination.make_plan),
+                                  [this](const Result<PlanPtr>& made) { replanned(made); });
 }
 
 Flow::~Flow() {
@@ -88,6 +98,7 @@ void Flow::close() {
         {{"pipeline", spec_.name()}, {"batches_left", in_flight_.batches()}});
   }
   in_flight_.give_up();
+  replanner_->close();
   consumer_->stop(kLeaveLimit);
   work_->close();
   writer_->detach();
@@ -184,6 +195,11 @@ void Flow::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> foun
   consumer_->reclaim(chain, found_epoch.has_value() && *found_epoch > chain->epoch);
 }
 
+void Flow::doubted(const std::shared_ptr<const Plan>& plan) {
+  const PlanPtr current = this->plan();
+  if (plan == current) replanner_->ask(current);  // else another one is on its way
+}
+
 void Flow::stalled(std::uint16_t lane, const std::optional<Stall>& stall) {
   health_.set_stall(lane, stall);
   if (health_.database_unusable()) {
@@ -191,6 +207,27 @@ void Flow::stalled(std::uint16_t lane, const std::optional<Stall>& stall) {
   } else {
     consumer_->resume(ingest::PauseReason::breaker);
   }
+}
+
+// ---- … a job's thread --------------------------------------------------------------------------
+
+// Of a table that is what it was nothing follows: somebody else is to blame.
+void Flow::replanned(const Result<PlanPtr>& made) {
+  if (!made) {
+    const ErrorKind kind = made.error().kind;
+    const bool is_away = kind == ErrorKind::unavailable || kind == ErrorKind::deadline_exceeded ||
+                         kind == ErrorKind::cancelled;
+    if (!is_away) health_.set_misfit(made.error());
+    return;
+  }
+  health_.set_misfit(std::nullopt);
+  {
+    const MutexLock lock(plan_mutex_);
+    if (same_tables((*made)->targets(), plan_->targets())) return;
+    plan_ = *made;
+  }
+  log(LogLevel::info, "table_read_again", {{"pipeline", spec_.name()}});
+  consumer_->replan(*made);
 }
 
 }  // namespace penstock::flow

@@ -30,6 +30,7 @@
 #include "flow/engine.h"
 #include "flow/health.h"
 #include "flow/observer.h"
+#include "flow/replanner.h"
 #include "ingest/consumer.h"
 #include "penstock/v1/pipeline.pb.h"
 #include "plan/compiled_plan.h"
@@ -44,6 +45,7 @@ namespace penstock::flow {
 struct Destination {
   std::unique_ptr<ClaimStore> claims;
   std::function<std::unique_ptr<write::Outlet>(write::WriterOptions, ChainEvents&)> attach;
+  MakePlan make_plan = {};  // for when a table has changed; null: the plan stays
 };
 // The database of the spec, which the engine's pipelines share.
 [[nodiscard]] Destination postgres_destination(const v1::PipelineSpec& spec, Engine& engine);
@@ -80,8 +82,15 @@ class Flow final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
               std::optional<Offset> found_offset) override;
+  void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
+  // a job's thread
+  void replanned(const Result<PlanPtr>& made);
 
+  [[nodiscard]] PlanPtr plan() const EXCLUDES(plan_mutex_) {
+    const MutexLock lock(plan_mutex_);
+    return plan_;
+  }
   [[nodiscard]] bool wait_flushed(SteadyTime deadline) const;
   // Whether lanes may wait for fuller batches of what is in flight.
   void hurry(bool hurried);
@@ -91,7 +100,8 @@ class Flow final : public ChainEvents {
                                   SteadyTime now, PipelineSnapshot& snapshot);
 
   const v1::PipelineSpec spec_;
-  const std::shared_ptr<const plan::CompiledPlan> plan_;
+  mutable Mutex plan_mutex_;
+  PlanPtr plan_ GUARDED_BY(plan_mutex_);  // what is claimed under
   Engine& engine_;
 
   InFlight in_flight_;
@@ -105,6 +115,7 @@ class Flow final : public ChainEvents {
   std::unique_ptr<sequence::Sequencer> sequencer_;
   std::unique_ptr<compute::WorkQueue> work_;
   std::unique_ptr<ingest::Consumer> consumer_;
+  std::unique_ptr<Replanner> replanner_;
 
   std::atomic<bool> abandoned_{false};
   bool started_ = false;

@@ -62,6 +62,7 @@ void Health::set_stall(std::uint16_t lane, const std::optional<Stall>& stall) {
   const MutexLock lock(mutex_);
   if (!stall) {
     if (stalls_.erase(lane) > 0 && stalls_.empty()) {
+      misfit_.reset();
       log(LogLevel::info, "database_back", {{"pipeline", pipeline_}});
     }
     return;
@@ -76,10 +77,25 @@ void Health::set_stall(std::uint16_t lane, const std::optional<Stall>& stall) {
   }
 }
 
+void Health::set_misfit(std::optional<Error> why) {
+  const MutexLock lock(mutex_);
+  const bool is_news = why && (!misfit_ || misfit_->message != why->message);
+  misfit_ = std::move(why);
+  if (!is_news) return;
+  last_error_ = misfit_->to_string();
+  last_error_at_ = system_clock().system_now();
+  log(LogLevel::error, "table_does_not_fit", {{"pipeline", pipeline_}, {"error", last_error_}});
+}
+
+std::string Health::reason_of(const Stall& stall) const {
+  return stall.kind == Stall::Kind::configuration && misfit_ ? misfit_->to_string()
+                                                             : stall.error.to_string();
+}
+
 std::string Health::stall_reason(std::uint16_t lane) const {
   const MutexLock lock(mutex_);
   const auto found = stalls_.find(lane);
-  return found == stalls_.end() ? std::string() : found->second.error.to_string();
+  return found == stalls_.end() ? std::string() : reason_of(found->second);
 }
 
 bool Health::database_unusable() const {
@@ -134,7 +150,7 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
   } else if (closing_ || drains_ > 0) {
     decide(PipelineState::draining, closing_ ? "shutting down" : "asked to drain");
   } else if (stall != nullptr && stall->kind == Stall::Kind::configuration) {
-    decide(PipelineState::paused, stall->error.to_string());
+    decide(PipelineState::paused, reason_of(*stall));
   } else if (paused_by_user_) {
     decide(PipelineState::paused, pause_reason_);
   } else if (!snapshot.aside_reason.empty()) {

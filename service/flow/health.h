@@ -32,6 +32,9 @@ class Health {
 
   // ---- What the lanes say: nothing flows on that one, and why; or it does again.
   void set_stall(std::uint16_t lane, const std::optional<Stall>& stall) EXCLUDES(mutex_);
+  // Why the table, read again, does not fit the pipeline; nothing: it does. It explains a stall of
+  // the kind `configuration`, and is forgotten with it.
+  void set_misfit(std::optional<Error> why) EXCLUDES(mutex_);
   // Why nothing is committed on that lane; empty when something is.
   [[nodiscard]] std::string stall_reason(std::uint16_t lane) const EXCLUDES(mutex_);
   // PostgreSQL does not answer, or does not let us in: reading on would only fill memory.
@@ -48,6 +51,7 @@ class Health {
 
  private:
   [[nodiscard]] const Stall* worst_stall() const REQUIRES(mutex_);
+  [[nodiscard]] std::string reason_of(const Stall& stall) const REQUIRES(mutex_);
 
   const std::string pipeline_;
   mutable Mutex mutex_;
@@ -57,6 +61,7 @@ class Health {
   bool closing_ GUARDED_BY(mutex_) = false;
   bool stopped_ GUARDED_BY(mutex_) = false;
   std::map<std::uint16_t, Stall> stalls_ GUARDED_BY(mutex_);  // by lane
+  std::optional<Error> misfit_ GUARDED_BY(mutex_);
   std::string last_error_ GUARDED_BY(mutex_);
   SystemTime last_error_at_ GUARDED_BY(mutex_){};
 };

@@ -11,7 +11,7 @@ PipelineSnapshot Flow::snapshot() const {
   PipelineSnapshot snapshot;
   snapshot.name = spec_.name();
   snapshot.group = spec_.source().group();
-  for (const Target& target : plan_->targets()) {
+  for (const Target& target : plan()->targets()) {
     snapshot.tables.push_back(target.table.schema + "." + target.table.name);
   }
   snapshot.schema_current = true;  // start() refuses otherwise

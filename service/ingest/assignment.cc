@@ -22,6 +22,7 @@ Assignment::Assignment(const ConsumerOptions& options, const Surroundings& aroun
                        std::function<void(const Error&)> report)
     : options_(options),
       around_(around),
+      plan_(around.plan),
       stats_(stats),
       jobs_(jobs),
       mirror_(mirror),

@@ -60,6 +60,8 @@ class Assignment {
   // Claims, seeks and revocations that are due; returns when the next may be.
   [[nodiscard]] SteadyTime look_after(SteadyTime now);
   void reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner);
+  // What claims are made under from now on. The chains of other plans end, and are claimed anew.
+  void replan(std::shared_ptr<const Plan> plan);
   // Stops reading from it, until a person has acted.
   void block(Partition& partition, std::string reason);
   // The same, for a position that is not in the log; the reason follows when the log was asked.
@@ -128,9 +130,11 @@ class Assignment {
   void seek(const Due& due);
   void retry_claim(Partition& partition, const std::string& reason);
   void pause(const Due& due);
+  void claim_anew(Partition& partition, ChainEnd why, std::string waiting_reason);
 
   const ConsumerOptions& options_;
   const Surroundings& around_;
+  std::shared_ptr<const Plan> plan_;
   ConsumerStats& stats_;
   Jobs& jobs_;
   Mirror& mirror_;

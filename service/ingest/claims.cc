@@ -138,8 +138,7 @@ void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
 }
 
 bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
-  auto chain =
-      std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, around_.plan);
+  auto chain = std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, plan_);
   try {
     around_.events.claimed(chain);
   } catch (const std::exception& error) {
@@ -230,19 +229,31 @@ void Assignment::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner
   if (partition == nullptr || partition->chain != chain) return;
   // A new claim would not help what is blocked, and is not wanted for what is given back.
   if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) return;
-  end_chain(*partition, ChainEnd::fenced);
-  partition->phase = Phase::waiting;
-  partition->not_before = options_.clock->steady_now();
-  partition->waiting_reason = "waiting for claim: fenced";
-  if (foreign_owner) {
-    partition->awaits_group = true;
-    partition->not_before += session_timeout_;
-    partition->waiting_reason =
-        "waiting for claim: another instance took it; until the group confirms that it is ours";
+  claim_anew(*partition, ChainEnd::fenced, "waiting for claim: fenced");
+  if (!foreign_owner) return;
+  partition->awaits_group = true;
+  partition->not_before += session_timeout_;
+  partition->waiting_reason =
+      "waiting for claim: another instance took it; until the group confirms that it is ours";
+}
+
+void Assignment::replan(std::shared_ptr<const Plan> plan) {
+  plan_ = std::move(plan);
+  for (const auto& [id, partition] : partitions_) {
+    if (!partition->chain || partition->chain->plan == plan_) continue;
+    if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) continue;
+    claim_anew(*partition, ChainEnd::outdated, "waiting for claim: the table has changed");
   }
+}
+
+void Assignment::claim_anew(Partition& partition, ChainEnd why, std::string waiting_reason) {
+  end_chain(partition, why);
+  partition.phase = Phase::waiting;
+  partition.not_before = options_.clock->steady_now();
+  partition.waiting_reason = std::move(waiting_reason);
   next_due_ = {};
-  touch(*partition);
-  pause({partition});
+  touch(partition);
+  pause({&partition});
 }
 
 void Assignment::seek_again(Partition& partition) {

@@ -284,6 +284,12 @@ void Consumer::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner) 
   });
 }
 
+void Consumer::replan(std::shared_ptr<const Plan> plan) {
+  impl_->jobs.post([&assignment = impl_->assignment, plan = std::move(plan)]() mutable {
+    assignment.replan(std::move(plan));
+  });
+}
+
 void Consumer::mirror(const std::shared_ptr<Chain>& chain, Offset offset) {
   if (impl_->mirror.note(chain, offset)) impl_->wake();
 }

@@ -99,7 +99,7 @@ struct AssignedPartition {
 
 class Consumer {
  public:
-  // `plan` is what claims are made under.
+  // `plan` is what claims are made under, until replan().
   Consumer(ConsumerOptions options, std::shared_ptr<const Plan> plan, Pollers& pollers,
            Executor& executor, ClaimStore& claims, InFlight& in_flight, RecordSink& next,
            ChainEvents& events);
@@ -130,6 +130,8 @@ class Consumer {
   // confirmed that we are a member (a rebalance, or still assigned when the session timeout has
   // passed), so that a zombie never steals. Does nothing if the chain is not the current one.
   void reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner);
+  // Another plan: the chains of others end, as after a fence, and are claimed under this one.
+  void replan(std::shared_ptr<const Plan> plan);
   // Commits this position to Kafka for lag tools. Advisory: coalesced, asynchronous, held back
   // during rebalances, dropped if the chain is not the current one of its partition any more;
   // failures are only counted.

@@ -109,6 +109,18 @@ constexpr const char* kFind =
     "SELECT coalesce(pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.int8, 0)";
 constexpr const char* kOurPath = "SET LOCAL search_path = pg_catalog, pg_temp";
 
+// A row of the catalog has another xmin after each change, and a later one. What changes a table
+// without changing its columns (VACUUM FULL, TRUNCATE, grants, a new partition) is left out. A rule
+// that is gone again leaves relhasrules behind: an INSERT that it has swallowed holds no lock.
+constexpr const char* kVersion = R"sql(
+(SELECT pg_catalog.concat_ws(' ', c.oid, c.relkind, c.relrowsecurity, c.relnatts,
+  (SELECT pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8) FROM pg_catalog.pg_attribute a
+   WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0),
+  CASE WHEN c.relhasrules THEN pg_catalog.concat_ws(' ', c.xmin,
+   (SELECT pg_catalog.sum(r.xmin::pg_catalog.text::pg_catalog.int8) FROM pg_catalog.pg_rewrite r
+    WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid)) END)
+ FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) )sql";
+
 std::string_view relation_kind(char kind) {
   switch (kind) {
     case 'v':
@@ -292,6 +304,9 @@ Try<TableDescription> describe_on(Connection& connection, const std::string& tab
   auto key = read_primary_key(connection, id);
   if (!key) return std::unexpected(std::move(key.error()));
   description.primary_key = std::move(*key);
+  auto version = connection.execute("SELECT " + table_version_sql("$1::oid"), {id});
+  if (!version) return std::unexpected(std::move(version.error()));
+  description.version = version->string(0, 0);
   return description;
 }
 
@@ -335,6 +350,8 @@ Try<ServerDescription> check_on(Connection& connection, const Pool::Options& opt
 }
 
 }  // namespace
+
+std::string table_version_sql(const std::string& regclass) { return kVersion + regclass + ")"; }
 
 Result<ServerDescription> check_server(Pool& pool, const std::stop_token& stop,
                                        std::chrono::milliseconds limit) {

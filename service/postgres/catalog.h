@@ -49,4 +49,9 @@ struct ServerDescription {
     Pool& pool, const std::string& table, const std::stop_token& stop = {},
     std::chrono::milliseconds limit = std::chrono::seconds(10));
 
+// SQL for the version of a table: an expression whose value changes with whatever makes
+// describe_table() say something else. `regclass` is an expression, too. It is text, and NULL when
+// there is no such table. Not covered: what ALTER DOMAIN changes, and foreign partitions.
+[[nodiscard]] std::string table_version_sql(const std::string& regclass);
+
 }  // namespace penstock::postgres

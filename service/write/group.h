@@ -119,7 +119,10 @@ struct Group {
   // To be called after `parts` changed.
   void index(StatementColumns& columns);
 
-  [[nodiscard]] const Plan& plan() const { return *parts.front().batch->chain()->plan; }
+  [[nodiscard]] const std::shared_ptr<const Plan>& shared_plan() const {
+    return parts.front().batch->chain()->plan;
+  }
+  [[nodiscard]] const Plan& plan() const { return *shared_plan(); }
   [[nodiscard]] std::size_t rows() const { return rows_; }
   [[nodiscard]] std::span<const Slice> slices() const { return slices_; }
   [[nodiscard]] std::span<const Advance> advances() const { return advances_; }

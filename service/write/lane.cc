@@ -204,9 +204,7 @@ void Lane::idle(SteadyTime until) {
   if (ready == 0 || !session_->connection().found_dead()) return;
   log(LogLevel::warning, "lane_connection_lost", {{"lane", number_}});
   // Nothing was under way: connect again at once.
-  session_.reset();
-  const MutexLock lock(mutex_);
-  connected_ = false;
+  close_session();
 }
 
 bool Lane::begin_serving(WriterQueue& queue) {

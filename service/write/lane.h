@@ -83,7 +83,9 @@ class Lane final : private postgres::SilenceWatch {
   static void suspect_a_record(WriterQueue& queue, const Outcome& outcome);
   void too_much(WriterQueue& queue, const postgres::Failure& failure);
   void not_theirs(WriterQueue& queue, const Outcome& outcome);
+  void outdated(WriterQueue& queue, const Outcome& outcome);
   void interrupted();
+  void close_session();
   void lose_session();
   void lane_is_well();
   void writer_is_well(WriterQueue& queue);

@@ -88,9 +88,12 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
   } else if (!postgres::keeps_session(error.sqlstate)) {
     lose_session();
   }
+  ++queue.failures;
+  const std::shared_ptr<const Plan> plan = queue.group ? queue.group->shared_plan() : nullptr;
   if (failure.failure == postgres::FailureClass::configuration) {
     queue.resume_at = now() + queue.breaker.configuration_delay();
     tell(queue, Stall{.kind = Stall::Kind::configuration, .error = error});
+    if (plan) queue.writer->events.doubted(plan);
     return;
   }
   if (failure.failure == postgres::FailureClass::retry_quickly &&
@@ -104,6 +107,8 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
   }
   queue.resume_at = now() + queue.breaker.delay();
   if (failure.connection_lost) return;  // the lane says so
+  // A type that was dropped is an internal error to PostgreSQL.
+  if (plan && queue.failures > 1) queue.writer->events.doubted(plan);
   if (postgres::waits_for_lock(error.sqlstate)) {
     queue.glances = true;
     Error described = error;
@@ -176,10 +181,31 @@ void Lane::not_theirs(WriterQueue& queue, const Outcome& outcome) {
        {"lane", number_},
        {"error", error.to_string()},
        {"constraint", failure.constraint}});
+  const std::shared_ptr<const Plan> plan = queue.group->shared_plan();
   queue.probe(kProbeRecords);
   queue.put_back();
   queue.resume_at = now() + queue.breaker.refusal_delay();
   tell(queue, Stall{.kind = Stall::Kind::configuration, .error = std::move(error)});
+  queue.writer->events.doubted(plan);
+}
+
+// Mostly somebody makes another plan at once, and the chains of this one end: that is no stall.
+void Lane::outdated(WriterQueue& queue, const Outcome& outcome) {
+  const bool stays = std::exchange(queue.is_outdated, true);
+  log(LogLevel::info, "table_changed",
+      {{"pipeline", queue.writer->options.pipeline},
+       {"lane", number_},
+       {"what", outcome.failure.error.message}});
+  if (outcome.failure.connection_lost) {
+    lost_by_ = outcome.failure;
+  } else {
+    // Its prepared statements may be what a rule made of them, which PostgreSQL keeps after the
+    // rule has gone.
+    close_session();
+  }
+  queue.resume_at = now() + queue.breaker.configuration_delay();
+  if (stays) tell(queue, Stall{.kind = Stall::Kind::configuration, .error = outcome.failure.error});
+  queue.writer->events.doubted(queue.group->shared_plan());
 }
 
 // Somebody ended our waits: a statement may still run.
@@ -189,13 +215,17 @@ void Lane::interrupted() {
   renew_wakeup();
 }
 
+void Lane::close_session() {
+  session_.reset();
+  const MutexLock lock(mutex_);
+  connected_ = false;
+}
+
 // A session that is no good any more; its backend may still hold locks, or even commit.
 void Lane::lose_session() {
   if (!session_) return;
   if (!lost_backend_) lost_backend_ = session_->identity();  // the first one that nobody has ended
-  session_.reset();
-  const MutexLock lock(mutex_);
-  connected_ = false;
+  close_session();
 }
 
 void Lane::lane_is_well() { breaker_.succeeded(); }

@@ -149,6 +149,7 @@ void Lane::attempt(WriterQueue& queue) {
       writer_failed(queue, outcome.failure);
       break;
     case Outcome::Kind::failed:
+      if (outcome.outdated) return outdated(queue, outcome);
       suspect_a_record(queue, outcome);
       writer_failed(queue, outcome.failure);
       break;
@@ -174,7 +175,9 @@ void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refu
   counters.dead_letters.add(stats.dead_letters);
   if (stats.fence.count() > 0) counters.fence.record(stats.fence);
   queue.note_cost(us(stats.end - stats.begin), stats.fence);
+  queue.failures = 0;
   queue.odd_failures = 0;
+  queue.is_outdated = false;
   queue.glances = false;
   queue.glances_made = 0;
   if (options_.reach != nullptr) options_.reach->heard(stats.end);

@@ -83,11 +83,6 @@ void Script::add(Step step, const char* statement, std::span<const postgres::Par
   }
 }
 
-void Script::add(Step step, const Session::Statement& statement) {
-  parse(step, statement);
-  add(step, statement.name.c_str());
-}
-
 // For a statement that has not been prepared: as the unnamed one.
 void Script::parse(Step step, const Session::Statement& statement) {
   if (!statement.name.empty() || !enter()) return;

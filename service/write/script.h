@@ -15,7 +15,7 @@
 
 namespace penstock::write {
 
-enum class Step : std::uint8_t { begin, rows, types, constraints, dead_letters, fence, commit };
+enum class Step : std::uint8_t { begin, rows, tables, constraints, dead_letters, fence, commit };
 
 struct StepFailure {
   Step step = Step::begin;
@@ -32,8 +32,6 @@ class Script {
   // Sends; a failure is kept for run(), so that callers need not look at each one.
   void add(Step step, const char* statement, std::span<const postgres::Param> parameters = {},
            std::optional<RecordPlace> record = std::nullopt);
-  // A statement that takes no parameters; prepared or not.
-  void add(Step step, const Session::Statement& statement);
   // INSERTs for these slices, as few as can be; prepare_rows() has been called for them.
   void add_rows(std::span<const Slice> slices);
   // Ends the segment and reads everything. After a failure with a live connection the transaction

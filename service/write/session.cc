@@ -4,20 +4,12 @@
 #include <optional>
 
 #include "postgres/binary_array.h"
+#include "postgres/catalog.h"
 
 namespace penstock::write {
 namespace {
 
 std::string ms(std::chrono::milliseconds value) { return std::to_string(value.count()); }
-
-std::string quote_literal(std::string_view text) {
-  std::string quoted = text.contains('\\') ? " E'" : "'";
-  for (const char c : text) {
-    quoted += c;
-    if (c == '\'' || c == '\\') quoted += c;
-  }
-  return quoted += "'";
-}
 
 // A configuration error in our own schema has one cure.
 void add_schema_hint(postgres::Failure& failure) {
@@ -94,10 +86,10 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
     identity_.start = reply->string(0, 1);
   }
 
-  const auto plain = [](const char* name, const char* sql, std::vector<std::uint32_t> types = {}) {
+  const auto plain = [](const char* name, std::string sql, std::vector<std::uint32_t> types = {}) {
     Statement made;
     made.name = name;
-    made.sql = sql;
+    made.sql = std::move(sql);
     made.types = std::move(types);
     return made;
   };
@@ -106,6 +98,15 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       plain(statement::kBegin, "BEGIN ISOLATION LEVEL READ COMMITTED"),
       plain(statement::kGlance, kGlanceSql),
       plain(statement::kCommit, "COMMIT"),
+      // Of a table that has changed, rows must not stay: its columns may have come to mean other
+      // values, and binary COPY takes the eight bytes of a bigint for a double. A text that is no
+      // integer fails; no row, no failure.
+      plain(statement::kTables,
+            "SELECT (SELECT pg_catalog.concat(e.name, ' is not what it was when the pipeline read "
+            "its "
+            "columns') FROM unnest($1, $2) AS e(name, version) WHERE e.version IS DISTINCT FROM " +
+                postgres::table_version_sql("pg_catalog.to_regclass(e.name)") + " LIMIT 1)::int",
+            {kTextArray, kTextArray}),
       plain(statement::kImmediate, "SET CONSTRAINTS ALL IMMEDIATE"),
       plain(statement::kOuterSavepoint, "SAVEPOINT penstock_outer"),
       plain(statement::kSavepoint, "SAVEPOINT penstock_row"),
@@ -248,29 +249,6 @@ Session::Statement Session::insert(const Slice& slice, bool many) {
   } else {
     statement.sql += " (" + column_list(slice) + ") VALUES (" + places + ")";
   }
-  return statement;
-}
-
-Session::Statement Session::type_check(const Slice& slice) {
-  const TableDescription& table = table_of(slice);
-  std::string expected;
-  for (const std::uint16_t column : *slice.columns) {
-    expected += (expected.empty() ? "(" : ", (") + quote_literal(table.columns[column].name) +
-                ", " + std::to_string(table.columns[column].type_oid) + ")";
-  }
-  // An integer that is none fails; no row, no failure. Domains are not followed here: rarely
-  // changed.
-  Statement statement;
-  statement.sql =
-      "SELECT (SELECT 'column ' || e.name || ' is ' || pg_catalog.format_type(a.atttypid, "
-      "a.atttypmod) || ' "
-      "now'"
-      " FROM (VALUES " +
-      expected + ") AS e(name, type) JOIN pg_attribute a ON a.attrelid = " +
-      quote_literal(table.quoted_name()) +
-      "::regclass::oid AND a.attname = e.name "
-      "JOIN pg_type t ON t.oid = a.atttypid "
-      "WHERE a.atttypid <> e.type::oid AND t.typtype <> 'd' LIMIT 1)::int";
   return statement;
 }
 

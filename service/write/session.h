@@ -30,6 +30,7 @@ inline constexpr const char* kGlance = "penstock_glance";  // do not wait for lo
 inline constexpr const char* kCommit = "penstock_commit";
 inline constexpr const char* kFence = "penstock_fence";
 inline constexpr const char* kDeadLetters = "penstock_dead_letters";
+inline constexpr const char* kTables = "penstock_tables";        // fails if one has changed
 inline constexpr const char* kImmediate = "penstock_immediate";  // SET CONSTRAINTS ALL IMMEDIATE
 inline constexpr const char* kOuterSavepoint = "penstock_outer";
 inline constexpr const char* kSavepoint = "penstock_savepoint";
@@ -67,9 +68,6 @@ class Session {
   // An INSERT for rows like these: of one row, or of many from one array per column. With `many`,
   // the answer may be of one row all the same: arrays of arrays cannot be unnested.
   [[nodiscard]] static Statement insert(const Slice& slice, bool many);
-  // A query that fails if a column of these rows has another type than the one they were encoded
-  // for: binary COPY would take the eight bytes of a bigint for a double.
-  [[nodiscard]] static Statement type_check(const Slice& slice);
 
   // Prepares those that are new, as far as there is room (one round trip, outside of a pipeline).
   [[nodiscard]] postgres::Try<void> prepare(const std::vector<Statement>& wanted);

@@ -37,6 +37,7 @@ struct Outcome {
   // Of kind `failed`: a record may be what raised it, by a statement of its own or at COMMIT.
   bool by_a_record = false;
   bool deferred = false;
+  bool outdated = false;  // of kind `failed`: a table has changed since its plan was made
 };
 
 struct TransactionRules {

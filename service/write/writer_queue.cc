@@ -131,6 +131,7 @@ void WriterQueue::drop_ended() {
     }
   }
   count_dropped(dropped.size());
+  if (!dropped.empty() && !has_work()) resume_at = {};  // with what it waited for
 }
 
 bool WriterQueue::take_retry() {

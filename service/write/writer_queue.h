@@ -91,6 +91,7 @@ class WriterQueue {
   SteadyTime last_begin{};
   SteadyTime resume_at{};  // backoff
   Breaker breaker;
+  int failures = 0;      // in a row
   int odd_failures = 0;  // in a row that no row's SQLSTATE has, but that a record may raise
   bool glances = false;  // it met a lock
   int glances_made = 0;
@@ -107,6 +108,7 @@ class WriterQueue {
   void clear_left_out();
   std::size_t refused_in_a_row = 0;  // records, in groups of which nothing else came
   RefusalCause refused_by;
+  bool is_outdated = false;    // its tables had changed at the last try
   std::optional<Stall> stall;  // what was told
   double pass = 0;             // its place in the lane's turns
 

@@ -83,6 +83,7 @@ class Process final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
               std::optional<Offset> found_offset) override;
+  void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>&) override {}
 
   void reclaim(const std::shared_ptr<Chain>& chain, bool foreign);

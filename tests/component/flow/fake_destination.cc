@@ -63,6 +63,10 @@ class FakeDatabase::Writer final : public write::Outlet {
   ~Writer() override { detach(); }
 
   void adopt(const std::shared_ptr<Chain>& chain) override {
+    {
+      const MutexLock lock(database_.mutex_);
+      database_.claimed_plan_ = chain->plan;
+    }
     const MutexLock lock(mutex_);
     chains_.push_back(chain);
   }
@@ -170,6 +174,11 @@ void FakeDatabase::steal(std::int32_t partition) {
 void FakeDatabase::stall(const std::optional<Stall>& stall) {
   const MutexLock lock(mutex_);
   for (ChainEvents* const events : events_) events->stalled(0, stall);
+}
+
+void FakeDatabase::doubt() {
+  const MutexLock lock(mutex_);
+  for (ChainEvents* const events : events_) events->doubted(claimed_plan_);
 }
 
 std::vector<Offset> FakeDatabase::committed(std::int32_t partition) const {

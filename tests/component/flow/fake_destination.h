@@ -35,6 +35,8 @@ class FakeDatabase {
   void steal(std::int32_t partition);
   // The lane says that it cannot commit, or that it can again.
   void stall(const std::optional<Stall>& stall);
+  // The lane doubts what was claimed last.
+  void doubt();
 
   // ---- What became of it
   [[nodiscard]] std::vector<Offset> committed(std::int32_t partition) const;  // of every record
@@ -65,6 +67,7 @@ class FakeDatabase {
   std::map<std::int32_t, Row> rows_ GUARDED_BY(mutex_);  // by partition: there is one topic
   std::map<std::int32_t, std::vector<Offset>> committed_ GUARDED_BY(mutex_);
   std::vector<ChainEvents*> events_ GUARDED_BY(mutex_);
+  std::shared_ptr<const Plan> claimed_plan_ GUARDED_BY(mutex_);
 };
 
 }  // namespace penstock::flow

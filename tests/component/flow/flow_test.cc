@@ -75,8 +75,15 @@ class FlowTest : public testing::Test {
     if (!loaded_) throw std::runtime_error(config::render(loaded_.error()));
     auto plan = plan::compile(*loaded_, 0, {}, table());
     if (!plan) throw std::runtime_error(config::render(plan.error()));
+    Destination destination = database_.destination();
+    destination.make_plan = [this](const plan::CompiledPlan& old, const std::stop_token&) {
+      const MutexLock lock(mutex_);
+      ++plans_asked_;
+      if (misfit_) return Result<PlanPtr>(std::unexpected(*misfit_));
+      return Result<PlanPtr>(*plan::compile(*loaded_, 0, old.server(), table_));
+    };
     return std::make_unique<Flow>(loaded_->config.pipelines(0), std::move(*plan), engine_, *tracer_,
-                                  database_.destination());
+                                  std::move(destination));
   }
 
   // `count` records, alternating between the partitions; one partition if it is given.
@@ -95,6 +102,11 @@ class FlowTest : public testing::Test {
   std::unique_ptr<telemetry::Tracer> tracer_ = telemetry::Tracer::from_environment("test");
   Engine engine_{EngineOptions{.workers = {.min_threads = 2, .max_threads = 2}}};
   std::expected<config::Loaded, config::Problems> loaded_{};
+  // What the catalog says when it is asked again.
+  Mutex mutex_;
+  TableDescription table_ GUARDED_BY(mutex_) = table();
+  std::optional<Error> misfit_ GUARDED_BY(mutex_);
+  std::atomic<int> plans_asked_{0};
 };
 
 TEST_F(FlowTest, CommitsEveryRecordOfEveryPartitionInOrder) {
@@ -109,6 +121,50 @@ TEST_F(FlowTest, CommitsEveryRecordOfEveryPartitionInOrder) {
   EXPECT_EQ(snapshot.tables, (std::vector<std::string>{"public.t"}));
   ASSERT_EQ(snapshot.partitions.size(), 2U);
   EXPECT_EQ(snapshot.partitions[0].committed_offset, 100);
+}
+
+TEST_F(FlowTest, GoesOnUnderAnotherPlanWhenItsTableHasChanged) {
+  const auto flow = make();
+  ASSERT_TRUE(flow->start());
+  produce(100);
+  ASSERT_TRUE(eventually([&] { return database_.records() == 100; }));
+  database_.hold(true);
+  produce(100);
+  {
+    const MutexLock lock(mutex_);
+    table_.version = "another";
+  }
+  database_.doubt();
+  EXPECT_TRUE(eventually([&] { return database_.claims() == 4; })) << "both are claimed anew";
+  database_.hold(false);
+  ASSERT_TRUE(eventually([&] { return database_.records() == 200; }));
+  EXPECT_EQ(database_.committed(0), offsets(0, 100));
+  EXPECT_EQ(database_.committed(1), offsets(0, 100));
+  database_.doubt();
+  EXPECT_TRUE(eventually([&] { return plans_asked_ == 2; }));
+  produce(100);
+  ASSERT_TRUE(eventually([&] { return database_.records() == 300; }));
+  EXPECT_EQ(database_.claims(), 4) << "the table is what the plan was made for";
+}
+
+TEST_F(FlowTest, SaysWhyItsTableDoesNotFitAnyMore) {
+  const auto flow = make();
+  ASSERT_TRUE(flow->start());
+  ASSERT_TRUE(eventually([&] { return database_.claims() == 2; }));
+  {
+    const MutexLock lock(mutex_);
+    misfit_ = Error{ErrorKind::conflict, "there is no column 'n'", {}, {}};
+  }
+  database_.stall(Stall{Stall::Kind::configuration, {ErrorKind::conflict, "changed", {}, {}}});
+  database_.doubt();
+  EXPECT_TRUE(eventually([&] {
+    return flow->snapshot().state_reason.contains("there is no column 'n'");
+  })) << flow->snapshot().state_reason;
+  EXPECT_EQ(state(*flow), PipelineState::paused);
+  database_.stall(std::nullopt);
+  EXPECT_TRUE(eventually([&] { return state(*flow) == PipelineState::running; }));
+  flow->close();
+  database_.doubt();  // nobody asks any more
 }
 
 TEST_F(FlowTest, DrainsWhatWasPolledAndStaysPaused) {

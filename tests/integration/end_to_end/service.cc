@@ -39,12 +39,15 @@ std::string Service::config() const {
       "    parse: {2}\n",
       topic_.name(), options_.brokers, options_.parse);
   if (!options_.where.empty()) text += "    compute: {where: '" + options_.where + "'}\n";
-  text += "    sink:\n      postgres: \"" + conninfo_ +
-          "\"\n      target:\n        table: t\n        columns:\n";
-  for (const auto& [column, expression] : options_.columns) {
-    text += "          " + column + ": " + expression + "\n";
+  text += "    sink:\n      postgres: \"" + conninfo_ + "\"\n      target:\n        table: t\n";
+  if (!options_.by_name) {
+    text += "        columns:\n";
+    for (const auto& [column, expression] : options_.columns) {
+      text += "          " + column + ": " + expression + "\n";
+    }
+    text += "          source_offset: record.offset\n";
   }
-  text += "          source_offset: record.offset\n" + options_.pipeline_yaml +
+  text += options_.pipeline_yaml +
           "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nlog: {format: json}\n";
   return text;
 }

@@ -25,6 +25,8 @@ struct DeadLetter {
 struct ServiceOptions {
   // Statements that make the table `t`; it needs a column source_offset bigint.
   std::string table = "CREATE TABLE t (n bigint, s text, source_offset bigint)";
+  // Columns are matched by name: records bring a field source_offset themselves.
+  bool by_name = false;
   // Column → expression; source_offset is added.
   std::map<std::string, std::string> columns = {{"n", "msg.n"}, {"s", "msg.s"}};
   std::string where = {};

@@ -173,7 +173,7 @@ TEST_F(SharingTest, OnePipelinesBrokenTableIsNoneOfTheOthersTrouble) {
   Pipeline broken = join(lanes, "broken");
   Pipeline whole = join(lanes, "whole");
   lanes.start();
-  database_.execute("ALTER TABLE broken RENAME COLUMN name TO other_name");
+  database_.execute("ALTER TABLE broken RENAME TO away");
   push(broken, 10);
   ASSERT_TRUE(soon([&] { return broken.record->stall().has_value(); }));
   EXPECT_EQ(broken.record->stall()->kind, Stall::Kind::configuration);
@@ -181,7 +181,7 @@ TEST_F(SharingTest, OnePipelinesBrokenTableIsNoneOfTheOthersTrouble) {
   ASSERT_TRUE(soon([&] { return whole.record->committed_rows() == 10; }));
   EXPECT_TRUE(whole.record->stalls().empty());
   EXPECT_EQ(lanes.status().front().reconnects, 0U);
-  database_.execute("ALTER TABLE broken RENAME COLUMN other_name TO name");
+  database_.execute("ALTER TABLE away RENAME TO broken");
   EXPECT_TRUE(soon([&] { return broken.record->committed_rows() == 10; }));
 }
 

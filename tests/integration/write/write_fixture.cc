@@ -134,6 +134,16 @@ void Record::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> fo
                      found_offset});
 }
 
+void Record::doubted(const std::shared_ptr<const Plan>& plan) {
+  const std::lock_guard lock(mutex_);
+  doubted_ = plan;
+}
+
+std::shared_ptr<const Plan> Record::doubted_plan() const {
+  const std::lock_guard lock(mutex_);
+  return doubted_;
+}
+
 void Record::stalled(std::uint16_t, const std::optional<Stall>& stall) {
   const std::lock_guard lock(mutex_);
   stalls_.push_back(stall);
@@ -246,6 +256,11 @@ Options WriteTest::options_of(const std::vector<std::string>& tables) {
   options.lanes.refusal_backoff_max = std::chrono::milliseconds(300);
   options.writer.pipeline = "p";
   return options;
+}
+
+void WriteTest::claim_anew(std::int32_t partition, const std::string& table) {
+  chain(partition)->end(ChainEnd::outdated);
+  plan_ = make_plan({table});
 }
 
 std::shared_ptr<Chain> WriteTest::chain(std::int32_t partition, std::int64_t epoch, Offset next) {

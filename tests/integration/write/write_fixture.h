@@ -80,6 +80,7 @@ class Record final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
               std::optional<Offset> found_offset) override;
+  void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
 
   [[nodiscard]] std::size_t committed_batches() const;
@@ -95,6 +96,8 @@ class Record final : public ChainEvents {
   [[nodiscard]] std::vector<std::string> stall_kinds() const;
   // The stall that holds, if one does.
   [[nodiscard]] std::optional<Stall> stall() const;
+  // The plan that was doubted last.
+  [[nodiscard]] std::shared_ptr<const Plan> doubted_plan() const;
 
  private:
   mutable std::mutex mutex_;
@@ -103,6 +106,7 @@ class Record final : public ChainEvents {
   std::vector<BatchTrace> traces_;
   std::vector<FencedCall> fenced_;
   std::vector<std::optional<Stall>> stalls_;
+  std::shared_ptr<const Plan> doubted_;
 };
 
 // Everything that a test may choose.
@@ -151,6 +155,8 @@ class WriteTest : public testing::Test {
   [[nodiscard]] Options options_of(const std::vector<std::string>& tables);
   [[nodiscard]] std::shared_ptr<const Plan> make_plan(const std::vector<std::string>& tables,
                                                       const std::string& pipeline = "p");
+  // What a flow does when a table has changed: ends the chain, reads the table and claims anew.
+  void claim_anew(std::int32_t partition, const std::string& table);
   // The chain of that claim; made when it is new, or the old one has ended.
   [[nodiscard]] std::shared_ptr<Chain> chain(std::int32_t partition, std::int64_t epoch = 1,
                                              Offset next = 0);

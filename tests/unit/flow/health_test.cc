@@ -76,6 +76,20 @@ TEST_F(HealthTest, IsPausedByAConfigurationErrorOfAnyLaneUntilItPasses) {
   EXPECT_EQ(snapshot().state, PipelineState::backoff);
 }
 
+TEST_F(HealthTest, SaysWhyTheTableDoesNotFitInPlaceOfWhatPostgresqlSays) {
+  health_.set_misfit(Error{ErrorKind::conflict, "there is no column 'x'", {}, {}});
+  EXPECT_EQ(snapshot().state, PipelineState::running) << "nothing waits for it";
+  health_.set_stall(0, stall(Stall::Kind::configuration, "changed"));
+  EXPECT_EQ(snapshot().state_reason, "there is no column 'x'");
+  EXPECT_EQ(health_.stall_reason(0), "there is no column 'x'");
+  health_.set_misfit(std::nullopt);
+  EXPECT_EQ(snapshot().state_reason, "changed");
+  health_.set_misfit(Error{ErrorKind::conflict, "there is no column 'x'", {}, {}});
+  health_.set_stall(0, std::nullopt);
+  health_.set_stall(0, stall(Stall::Kind::configuration, "gone"));
+  EXPECT_EQ(snapshot().state_reason, "gone") << "that was another stall";
+}
+
 TEST_F(HealthTest, GoesOnReadingWhileALaneWaitsForALock) {
   health_.set_stall(0, stall(Stall::Kind::waits, "a lock held by pid 7"));
   EXPECT_FALSE(health_.database_unusable());

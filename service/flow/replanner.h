@@ -1,0 +1,44 @@
+// Replanner: makes a pipeline's plan anew when its table may have changed.
+//
+// Place: the flow asks when a lane doubts the plan; a job of the Executor asks the catalog and
+// compiles, and what became of it comes back by `done`.
+// Threads: ask() from any, never blocks; one job at a time. `done` comes on a job's thread.
+// Failure: the error that `done` is given; who still doubts asks again.
+// Stop: close() ends the waiting for the database; no `done` is called afterwards. The job itself
+// may end a moment later: what `make` uses outlives the Executor.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+
+#include "concurrency/executor.h"
+#include "core/error.h"
+#include "core/mutex.h"
+#include "plan/compiled_plan.h"
+
+namespace penstock::flow {
+
+using PlanPtr = std::shared_ptr<const plan::CompiledPlan>;
+
+// A plan for the tables as they are now, in place of `old`.
+using MakePlan =
+    std::function<Result<PlanPtr>(const plan::CompiledPlan& old, const std::stop_token& stop)>;
+
+class Replanner {
+ public:
+  Replanner(Executor& executor, MakePlan make, std::function<void(const Result<PlanPtr>&)> done);
+  ~Replanner();
+  Replanner(const Replanner&) = delete;
+  Replanner& operator=(const Replanner&) = delete;
+
+  void ask(PlanPtr old);
+  void close();
+
+ private:
+  struct State;
+  Executor& executor_;
+  const std::shared_ptr<State> state_;
+};
+
+}  // namespace penstock::flow
