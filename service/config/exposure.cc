@@ -94,11 +94,12 @@ class Connection {
     return {};
   }
 
+  // Empty: nobody has said it, and Penstock asks for `require`.
   [[nodiscard]] std::string sslmode() const {
     std::string mode = value("sslmode");
-    if (!mode.empty()) return mode;
     // libpq then asks for verify-full by itself.
-    return value("sslrootcert") == "system" ? "verify-full" : "prefer";
+    if (mode.empty() && value("sslrootcert") == "system") return "verify-full";
+    return mode;
   }
 
  private:
@@ -111,9 +112,20 @@ void Search::look_at_postgres(const std::string& conninfo, const std::string& pa
   // What stands in a service's file is not known here.
   if (!connection.value("service").empty() || connection.value("gssencmode") == "require") return;
   const std::string mode = connection.sslmode();
-  if (mode != "disable" && mode != "allow" && mode != "prefer") return;
   const std::string host = connection.first_beyond();
   if (host.empty()) return;
+  const std::string hint =
+      "add sslmode=verify-full and sslrootcert=FILE (or sslrootcert=system) to the connection "
+      "string, or set PGSSLMODE and PGSSLROOTCERT";
+  if (mode.empty()) {
+    add(path,
+        std::format("the connection to PostgreSQL at {} is encrypted, but whoever answers there is "
+                    "taken for the server (nobody has said an sslmode, and Penstock takes require)",
+                    host),
+        hint + "; sslmode=require says that this is meant");
+    return;
+  }
+  if (mode != "disable" && mode != "allow" && mode != "prefer") return;
   const std::string_view how = mode == "disable"
                                    ? "is plaintext"
                                    : "is plaintext if the server, or whoever plays it, says so";
@@ -121,8 +133,7 @@ void Search::look_at_postgres(const std::string& conninfo, const std::string& pa
       std::format("the connection to PostgreSQL at {} {} (sslmode={}): whoever is on the way reads "
                   "and changes rows",
                   host, how, mode),
-      "add sslmode=verify-full and sslrootcert=FILE (or sslrootcert=system) to the connection "
-      "string, or set PGSSLMODE and PGSSLROOTCERT");
+      hint);
 }
 
 // "PLAINTEXT://host:9092", "[::1]:9092", "host".
@@ -142,12 +153,26 @@ void Search::look_at_kafka(const v1::SourceSpec& source, const std::string& path
   };
   const std::string said = lower(value("security.protocol"));
   const std::string protocol = said.empty() ? "plaintext" : said;
-  if (protocol != "plaintext" && protocol != "sasl_plaintext") return;
+  const bool plaintext = protocol == "plaintext" || protocol == "sasl_plaintext";
+  const bool unverified = lower(value("enable.ssl.certificate.verification")) == "false";
+  const bool any_name = lower(value("ssl.endpoint.identification.algorithm")) == "none";
+  if (!plaintext && !unverified && !any_name) return;
   const std::string named = value("bootstrap.servers");
   const std::string brokers = named.empty() ? value("metadata.broker.list") : named;
   for (const auto part : std::views::split(brokers, ',')) {
     const std::string_view host = host_of(std::string_view(part.begin(), part.end()));
     if (host.empty() || is_loopback(host)) continue;
+    if (!plaintext) {
+      const char* const property = unverified ? "enable.ssl.certificate.verification"
+                                              : "ssl.endpoint.identification.algorithm";
+      add(child_path(path, property),
+          std::format("the connection to Kafka at {} is encrypted, but {} taken for the broker",
+                      host,
+                      unverified ? "whoever answers there is"
+                                 : "whoever has a certificate of a known authority is"),
+          std::format("leave {} out, and name the authority with ssl.ca.location", property));
+      return;
+    }
     add(child_path(path, said.empty() ? "bootstrap.servers" : "security.protocol"),
         std::format("the connection to Kafka at {} is plaintext (security.protocol={}): whoever is "
                     "on the way reads and changes records{}",

@@ -49,6 +49,9 @@ struct MemoryFree {
   void operator()(char* text) const { PQfreemem(text); }
 };
 
+constexpr std::array<std::string_view, 6> kSslModes{"disable", "allow",     "prefer",
+                                                    "require", "verify-ca", "verify-full"};
+
 class Rules {
  public:
   explicit Rules(std::vector<Violation>& found) : found_(found) {}
@@ -251,6 +254,10 @@ class Rules {
     for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
       const std::string_view keyword = option->keyword;
       const std::string_view value = option->val == nullptr ? "" : option->val;
+      if (keyword == "sslmode" && !value.empty() && !std::ranges::contains(kSslModes, value)) {
+        fail(path, "not a valid connection string: its sslmode is none",
+             "one of disable, allow, prefer, require, verify-ca and verify-full");
+      }
       if (keyword == "target_session_attrs" &&
           (value == "read-only" || value == "standby" || value == "prefer-standby")) {
         fail(path,

@@ -53,6 +53,15 @@ ConnectMessage read_connect_message(std::string_view message) {
 }
 
 std::string connect_hint(std::string_view sqlstate, std::string_view text) {
+  if (text.contains("server does not support SSL")) {
+    return "switch TLS on at the server; or say in the connection string that there is none: "
+           "sslmode=disable, and rows and passwords pass for everybody to read";
+  }
+  if (text.contains("authentication method requirement")) {
+    return "let the server take SCRAM (password_encryption = scram-sha-256, and scram-sha-256 in "
+           "pg_hba.conf), or verify who it is (sslmode=verify-full with sslrootcert), or name what "
+           "it may ask for in the connection string: require_auth=md5";
+  }
   if (sqlstate == "28P01") return "check user and password of the connection string";
   if (sqlstate == "28000") return "check the role and the server's pg_hba.conf";
   if (sqlstate == "3D000") return "create the database, or correct its name";
@@ -69,10 +78,23 @@ std::string connect_hint(std::string_view sqlstate, std::string_view text) {
 
 // What libpq refuses by itself is as final as if the server had said it.
 std::string implied_sqlstate(std::string_view text) {
-  return text.contains("no password supplied") ? "28P01" : "";
+  if (text.contains("no password supplied")) return "28P01";
+  if (text.contains("authentication method requirement") ||
+      text.contains("server does not support SSL")) {
+    return "28000";
+  }
+  return {};
 }
+// It quotes the value, and that may be a piece of a password.
 bool is_misspelt(std::string_view text) {
-  return text.starts_with("invalid ") && text.contains("connection option");
+  return text.starts_with("invalid ") &&
+         (text.contains("connection option") || text.contains(" value: \""));
+}
+std::string without_quote(std::string_view text) {
+  const std::size_t open = text.find('"');
+  const std::size_t close = text.find('"', std::min(open, text.size() - 1) + 1);
+  if (open == std::string_view::npos || close == std::string_view::npos) return std::string(text);
+  return std::string(text.substr(0, open)) + "…" + std::string(text.substr(close + 1));
 }
 
 }  // namespace
@@ -96,7 +118,7 @@ struct Keywords {
 // What libpq makes of the string, the service file and the environment. It refuses this value only
 // after it has read all of them, and before it connects.
 Conninfo resolved(Keywords keywords) {
-  keywords.add("sslmode", "not-yet");
+  keywords.add("target_session_attrs", "not-yet");
   keywords.end();
   pg_conn* const connection =
       PQconnectStartParams(keywords.names.data(), keywords.values.data(), /*expand_dbname=*/1);
@@ -121,9 +143,10 @@ Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
                                                   std::span<const Setting> overrides,
                                                   std::chrono::milliseconds timeout,
                                                   Wakeup& wakeup) {
-  if (auto readable = Conninfo::parse(conninfo); !readable) {
-    return failed(FailureClass::configuration, readable.error().kind,
-                  std::move(readable.error().message), std::move(readable.error().hint));
+  const auto readable = Conninfo::parse(conninfo);
+  if (!readable) {
+    return failed(FailureClass::configuration, readable.error().kind, readable.error().message,
+                  readable.error().hint);
   }
   Keywords keywords;
   keywords.add("keepalives_idle", "10");
@@ -137,6 +160,8 @@ Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
   keywords.add("target_session_attrs", "read-write");  // after a failover, find the new primary
 
   const Conninfo options = resolved(keywords);
+  const bool sslmode_is_said =
+      !readable->value("sslmode").empty() || std::getenv("PGSSLMODE") != nullptr;
   auto addresses = options.addresses();
   if (!addresses) {
     return failed(FailureClass::retry, ErrorKind::unavailable, std::move(addresses.error().message),
@@ -149,6 +174,9 @@ Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
     if (!address.host.empty()) one.add("host", address.host.c_str());
     if (!address.hostaddr.empty()) one.add("hostaddr", address.hostaddr.c_str());
     if (!address.port.empty()) one.add("port", address.port.c_str());
+    const Conninfo::Demands demands = options.demands(address, sslmode_is_said);
+    if (!demands.sslmode.empty()) one.add("sslmode", demands.sslmode.c_str());
+    if (!demands.require_auth.empty()) one.add("require_auth", demands.require_auth.c_str());
     one.end();
     auto opened = open_one(one.names, one.values, std::chrono::steady_clock::now() + limit, wakeup);
     if (opened || opened.error().failure == FailureClass::cancelled) return opened;
@@ -191,6 +219,7 @@ Try<void> Connection::finish_connecting(SteadyTime deadline) {
   while (status != PGRES_POLLING_OK) {
     if (status == PGRES_POLLING_FAILED) {
       ConnectMessage message = read_connect_message(PQerrorMessage(connection_));
+      if (message.text.empty()) message.text = "libpq cannot connect, and does not say why";
       if (message.sqlstate.empty()) message.sqlstate = implied_sqlstate(message.text);
       Failure failure;
       failure.connection_lost = true;
@@ -200,6 +229,7 @@ Try<void> Connection::finish_connecting(SteadyTime deadline) {
       if (is_misspelt(message.text)) {
         failure.failure = FailureClass::configuration;
         failure.error.kind = ErrorKind::invalid_argument;
+        failure.error.message = without_quote(message.text);
         failure.error.hint = "correct the connection string";
       }
       return std::unexpected(std::move(failure));
@@ -263,6 +293,10 @@ int Connection::socket() const { return PQsocket(connection_); }
 int Connection::server_version() const { return PQserverVersion(connection_); }
 int Connection::backend_pid() const { return PQbackendPID(connection_); }
 std::string Connection::host() const { return PQhost(connection_); }
+std::string Connection::tls() const {
+  const char* const version = PQsslAttribute(connection_, "protocol");
+  return version != nullptr ? version : "off";
+}
 std::uint16_t Connection::port() const {
   return static_cast<std::uint16_t>(std::strtoul(PQport(connection_), nullptr, 10));
 }

@@ -84,10 +84,11 @@ class Connection {
   // Tries every address of every host of the connection string in turn and takes the first that
   // can be written to, whatever the string says of target_session_attrs. `timeout` is for each
   // address; the string's own connect_timeout goes before it. `defaults` give way to what the
-  // string says, `overrides` do not. UTF8, and keepalives that find a vanished server within about
-  // 25 s, are there anyway.
-  // Failure: a wrong password or database ends the search, as what the servers have in common. Of
-  // several hosts the first one's failure says what it is, and all of them are told.
+  // string says, `overrides` do not. Beyond this machine the server has to encrypt, and it gets no
+  // password in clear, if nobody has said otherwise (conninfo.h). UTF8, and keepalives that find a
+  // vanished server within about 25 s, are there anyway. Failure: a wrong password or database ends
+  // the search, as what the servers have in common. Of several hosts the first one's failure says
+  // what it is, and all of them are told.
   [[nodiscard]] static Try<std::unique_ptr<Connection>> open(const std::string& conninfo,
                                                              std::span<const Setting> defaults,
                                                              std::span<const Setting> overrides,
@@ -146,6 +147,7 @@ class Connection {
   [[nodiscard]] int backend_pid() const;
   // Of the server that answered, where the connection string names several. A path for a socket.
   [[nodiscard]] std::string host() const;
+  [[nodiscard]] std::string tls() const;  // "TLSv1.3" or "off"
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] std::string parameter(const char* name) const;
 

@@ -11,6 +11,8 @@
 #include <random>
 #include <utility>
 
+#include "core/listen_address.h"
+
 namespace penstock::postgres {
 namespace {
 
@@ -106,6 +108,21 @@ std::string Conninfo::masked() const {
     text += option.keyword + "=" + (option.secret ? "****" : quote_value(option.value));
   }
   return text;
+}
+
+Conninfo::Demands Conninfo::demands(const Address& address, bool sslmode_is_said) const {
+  const bool socket =
+      address.hostaddr.empty() && (address.host.empty() || is_directory(address.host));
+  if (socket) return {};
+  Demands demands;
+  std::string mode(value("sslmode"));
+  const bool default_mode = mode.empty() || (mode == "prefer" && !sslmode_is_said);
+  if (default_mode && !is_loopback(address.hostaddr) && value("gssencmode") != "require") {
+    demands.sslmode = mode = "require";
+  }
+  const bool verified = mode == "verify-ca" || mode == "verify-full";
+  if (!verified && value("require_auth").empty()) demands.require_auth = "!password,!md5";
+  return demands;
 }
 
 Result<std::vector<Conninfo::Address>> Conninfo::addresses() const {

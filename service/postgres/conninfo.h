@@ -41,6 +41,17 @@ class Conninfo {
   // "host=db port=5432 user=me password=****", for people. Values with spaces are quoted.
   [[nodiscard]] std::string masked() const;
 
+  // What is asked of a server where nobody has said it; empty: nothing. Beyond this machine it has
+  // to encrypt, and a server that need not show a certificate that is verified gets no password in
+  // clear, nor an MD5 of it, wherever it is: whoever plays it could ask for one.
+  struct Demands {
+    std::string sslmode;
+    std::string require_auth;
+  };
+  // Of options as they are in force, libpq's defaults among them. `sslmode_is_said`: what is in
+  // force is somebody's choice, though it be the default.
+  [[nodiscard]] Demands demands(const Address& address, bool sslmode_is_said) const;
+
   // Every host in the order in which libpq would try them (load_balance_hosts=random shuffles), a
   // name once for each of its addresses. `not_found`: no name could be resolved.
   [[nodiscard]] Result<std::vector<Address>> addresses() const;

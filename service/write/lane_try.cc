@@ -37,7 +37,9 @@ void Lane::connect() {
     lost_backend_.reset();
   }
   log(LogLevel::info, "lane_connected",
-      {{"lane", number_}, {"backend_pid", session_->identity().pid}});
+      {{"lane", number_},
+       {"backend_pid", session_->identity().pid},
+       {"tls", session_->connection().tls()}});
   const MutexLock lock(mutex_);
   connected_ = true;
   waiting_for_.clear();

@@ -32,6 +32,7 @@ class SilentServer {
 
   // The kernel accepts for us: connections wait in the listener's queue.
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] int descriptor() const { return listener_; }
 
  private:
   int listener_;

@@ -199,7 +199,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongWithTheConnectionButNeverThePassword) {
            Case{base + " dbname=missing_database", ErrorKind::not_found, "missing_database"},
            Case{base + " port=1 password=hunter2", ErrorKind::unavailable, "refused"},
            Case{"postgresql://me:hunter2@host:notaport/db", ErrorKind::invalid_argument,
-                "notaport"},
+                "connection option \"port\""},
            Case{"password=hunter2 nonsense", ErrorKind::invalid_argument, "connection string"},
            Case{base + " options='-c default_transaction_read_only=on'", ErrorKind::unavailable,
                 "read-only"},

@@ -53,8 +53,9 @@ TEST(Exposure, IsAPlaintextConnectionToPostgresBeyondThisMachine) {
             "pipelines[0].sink.postgres: the connection to PostgreSQL at db is plaintext "
             "(sslmode=disable): whoever is on the way reads and changes rows\n");
   for (const char* conninfo :
-       {"host=db", "host=db sslmode=prefer", "postgres://u@db/d?sslmode=allow", "host=localhost,db",
-        "host=/run/postgresql,db", "hostaddr=10.0.0.1 host=localhost"}) {
+       {"host=db sslmode=prefer", "postgres://u@db/d?sslmode=allow",
+        "host=localhost,db sslmode=prefer", "host=/run/postgresql,db sslmode=prefer",
+        "hostaddr=10.0.0.1 host=localhost sslmode=prefer"}) {
     EXPECT_NE(of_postgres(conninfo).find("is plaintext if the server"), std::string::npos)
         << conninfo;
   }
@@ -62,6 +63,30 @@ TEST(Exposure, IsAPlaintextConnectionToPostgresBeyondThisMachine) {
                                "host=db sslrootcert=system", "host=db gssencmode=require"}) {
     EXPECT_EQ(of_postgres(conninfo), "") << conninfo;
   }
+}
+
+TEST(Exposure, IsAServerThatNobodyVerifiesUnlessThatIsSaid) {
+  EXPECT_EQ(of_postgres("host=db"),
+            "pipelines[0].sink.postgres: the connection to PostgreSQL at db is encrypted, but "
+            "whoever answers there is taken for the server (nobody has said an sslmode, and "
+            "Penstock takes require)\n");
+  EXPECT_EQ(of_postgres("host=db sslmode=require"), "");
+}
+
+TEST(Exposure, IsABrokerThatNobodyVerifies) {
+  EXPECT_EQ(of_kafka({{"bootstrap.servers", "k:9092"},
+                      {"security.protocol", "ssl"},
+                      {"enable.ssl.certificate.verification", "False"}}),
+            "pipelines[0].source.kafka[\"enable.ssl.certificate.verification\"]: the connection to "
+            "Kafka at k is encrypted, but whoever answers there is taken for the broker\n");
+  EXPECT_NE(of_kafka({{"bootstrap.servers", "k:9092"},
+                      {"security.protocol", "sasl_ssl"},
+                      {"ssl.endpoint.identification.algorithm", "none"}}),
+            "");
+  EXPECT_EQ(of_kafka({{"bootstrap.servers", "localhost:9092"},
+                      {"security.protocol", "ssl"},
+                      {"enable.ssl.certificate.verification", "false"}}),
+            "");
 }
 
 TEST(Exposure, CountsWhatTheEnvironmentTellsLibpq) {

@@ -255,6 +255,23 @@ TEST(Validate, ExplainsABadConnectionStringWithoutItsSecrets) {
   EXPECT_EQ(with("password='hunter"), "not a valid connection string: a quote is not closed");
   EXPECT_EQ(with("postgres://u:hun%ter@h/d"),
             "not a valid connection string: a '%' that is not followed by two hexadecimal digits");
+  for (const char* misread :
+       {"postgres://u:first@hunter2@127.0.0.1:1/d", "postgres://u:hunter2/x@127.0.0.1:1/d",
+        "postgres://u:a/hunter2@127.0.0.1:1/d", "postgres://u:7/hunter2@db/d",
+        "postgres://u:a@b:hunter2@127.0.0.1:1/d", "postgres://u:p@127.0.0.1:hunter2/d",
+        "host=h port=hunter2", "host='hunter2@h'"}) {
+    const std::string message = with(misread);
+    EXPECT_FALSE(message.empty()) << misread;
+    EXPECT_EQ(message.find("hunter2"), std::string::npos) << message;
+  }
+  for (const char* good :
+       {"postgres://u:a%40b%2Fc@h1:1,h2:2/d", "postgres://u@[::1]:5432/d", "host=/run/postgresql",
+        "host=@abstract", "postgres://%2Frun%2Fpostgresql/d", "postgres:///d?user=me@tenant",
+        "host=fe80::1%eth0", "host=db.example. port='5432'", "postgres://u:a#b:c?d@h/d"}) {
+    EXPECT_EQ(with(good), "") << good;
+  }
+  EXPECT_EQ(with("host=h user=u sslmode=hunter2"),
+            "not a valid connection string: its sslmode is none");
   EXPECT_EQ(with("host=h target_session_attrs=standby"),
             "target_session_attrs=standby asks for a server that cannot be written to");
 }

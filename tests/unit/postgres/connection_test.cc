@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <string>
+#include <string_view>
+#include <thread>
 
 #include "support/silent_server.h"
 
@@ -39,6 +42,74 @@ TEST(Connection, SaysWhatIsWrongWithListsThatDoNotFit) {
 TEST(Connection, GoesOnToTheNextHostWhenANameIsUnknown) {
   const Failure failure = open_failure("host=nobody.invalid,127.0.0.1 port=1 user=u", 500ms);
   EXPECT_TRUE(failure.error.message.contains("refused")) << failure.error.message;
+}
+
+// Answers that there is no TLS, and asks for the password in clear.
+class Eavesdropper {
+ public:
+  Eavesdropper() : thread_([this] { run(); }) {}
+  ~Eavesdropper() { thread_.join(); }
+  [[nodiscard]] std::uint16_t port() const { return server_.port(); }
+  [[nodiscard]] std::string heard() {
+    thread_.join();
+    thread_ = std::thread([] {});
+    return heard_;
+  }
+
+ private:
+  void run() {
+    const int guest = ::accept(server_.descriptor(), nullptr, nullptr);
+    std::array<char, 1024> bytes{};
+    while (true) {
+      const ssize_t size = ::recv(guest, bytes.data(), bytes.size(), 0);
+      if (size <= 0) break;
+      if (size == 8) {  // may we speak TLS?
+        static_cast<void>(::send(guest, "N", 1, MSG_NOSIGNAL));
+        continue;
+      }
+      heard_.append(bytes.data(), static_cast<std::size_t>(size));
+      constexpr std::string_view kPassword("R\0\0\0\10\0\0\0\3", 9);
+      static_cast<void>(::send(guest, kPassword.data(), kPassword.size(), MSG_NOSIGNAL));
+    }
+    ::close(guest);
+  }
+
+  const test::SilentServer server_;
+  std::string heard_;
+  std::thread thread_;
+};
+
+TEST(Connection, TellsNobodyAPasswordWhoAsksForItInClear) {
+  Eavesdropper server;
+  const Failure failure = open_failure(
+      "host=127.0.0.1 user=u password=hunter2 port=" + std::to_string(server.port()), 10s);
+  EXPECT_EQ(server.heard().find("hunter2"), std::string::npos);
+  EXPECT_EQ(failure.error.sqlstate, "28000") << failure.error.message;
+  EXPECT_TRUE(failure.error.hint.contains("require_auth")) << failure.error.hint;
+}
+
+TEST(Connection, TellsAPasswordInClearWhereThatIsSaid) {
+  Eavesdropper server;
+  static_cast<void>(
+      open_failure("host=127.0.0.1 user=u password=hunter2 require_auth=password "
+                   "connect_timeout=2 port=" +
+                       std::to_string(server.port()),
+                   10s));
+  EXPECT_NE(server.heard().find("hunter2"), std::string::npos);
+}
+
+TEST(Connection, SaysThatAServerDoesNotEncrypt) {
+  Eavesdropper server;
+  const Failure failure = open_failure(
+      "host=127.0.0.1 user=u sslmode=require port=" + std::to_string(server.port()), 10s);
+  EXPECT_EQ(failure.error.sqlstate, "28000") << failure.error.message;
+  EXPECT_TRUE(failure.error.hint.contains("sslmode=disable")) << failure.error.hint;
+}
+
+TEST(Connection, DoesNotRepeatAValueThatLibpqDoesNotKnow) {
+  const Failure failure = open_failure("host=127.0.0.1 port=1 gssencmode=hunter2", 1s);
+  EXPECT_EQ(failure.failure, FailureClass::configuration);
+  EXPECT_EQ(failure.error.message.find("hunter2"), std::string::npos) << failure.error.message;
 }
 
 TEST(Connection, AStopEndsConnecting) {

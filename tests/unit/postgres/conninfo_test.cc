@@ -76,5 +76,39 @@ TEST(Conninfo, GoesOnWithoutANameThatNobodyKnows) {
   EXPECT_TRUE(none.error().message.contains("nobody.invalid")) << none.error().message;
 }
 
+TEST(ConninfoDemands, EncryptionBeyondThisMachineUnlessSomebodyHasSaidOtherwise) {
+  const auto mode = [](const std::string& text, const Conninfo::Address& address) {
+    const auto said = Conninfo::parse(text);
+    // As libpq does where nobody has said it.
+    const auto in_force =
+        Conninfo::parse(said->value("sslmode").empty() ? text + " sslmode=prefer" : text);
+    return in_force->demands(address, !said->value("sslmode").empty()).sslmode;
+  };
+  const Conninfo::Address away{.host = "db", .hostaddr = "10.0.0.1", .port = ""};
+  EXPECT_EQ(mode("user=u", away), "require");
+  EXPECT_EQ(mode("user=u", {.host = "db", .hostaddr = "2001:db8::1", .port = ""}), "require");
+  for (const char* said : {"prefer", "disable", "verify-full"}) {
+    EXPECT_EQ(mode("sslmode=" + std::string(said), away), "") << said;
+  }
+  EXPECT_EQ(mode("user=u", {.host = "db", .hostaddr = "127.0.0.1", .port = ""}), "");
+  EXPECT_EQ(mode("user=u", {.host = "localhost", .hostaddr = "::1", .port = ""}), "");
+  EXPECT_EQ(mode("user=u", {.host = "/run/postgresql", .hostaddr = "", .port = ""}), "");
+  EXPECT_EQ(mode("user=u", {}), "");
+}
+
+TEST(ConninfoDemands, NoPasswordInClearForAServerThatNobodyVerifies) {
+  const auto required = [](const std::string& text, const Conninfo::Address& address) {
+    return Conninfo::parse(text)->demands(address, true).require_auth;
+  };
+  const Conninfo::Address away{.host = "db", .hostaddr = "10.0.0.1", .port = ""};
+  const Conninfo::Address loopback{.host = "127.0.0.1", .hostaddr = "127.0.0.1", .port = ""};
+  EXPECT_EQ(required("sslmode=require", away), "!password,!md5");
+  EXPECT_EQ(required("sslmode=prefer", loopback), "!password,!md5");
+  EXPECT_EQ(required("sslmode=verify-full", away), "") << "tokens of clouds are passwords";
+  EXPECT_EQ(required("sslmode=require require_auth=password", away), "");
+  EXPECT_EQ(required("sslmode=prefer", {.host = "/run/postgresql", .hostaddr = "", .port = ""}),
+            "");
+}
+
 }  // namespace
 }  // namespace penstock::postgres
