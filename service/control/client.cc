@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "control/grpc_log.h"
+#include "control/library_logs.h"
 #include "penstock/v1/pipeline_service.grpc.pb.h"
 
 namespace penstock::control {
@@ -130,7 +130,7 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
 Result<Client> Client::make(ClientOptions options) {
-  take_over_grpc_log();
+  take_over_library_logs();
   const auto credentials = credentials_for(options);
   if (!credentials) return std::unexpected(credentials.error());
   grpc::ChannelArguments arguments;

@@ -15,7 +15,7 @@
 
 #include "concurrency/thread.h"
 #include "control/grpc_door.h"
-#include "control/grpc_log.h"
+#include "control/library_logs.h"
 #include "control/pipeline_service.h"
 #include "control/readiness.h"
 #include "core/listen_address.h"
@@ -36,7 +36,7 @@ constexpr int kKeepaliveTimeoutMilliseconds = 20 * 1000;
 // These are switches of the whole process that every server built later obeys.
 void prepare_grpc() {
   static const bool once = [] {
-    take_over_grpc_log();
+    take_over_library_logs();
     grpc::EnableDefaultHealthCheckService(true);
     return true;
   }();

@@ -8,7 +8,7 @@ namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static_assert(Http2Guard::kGreetingBytes == kPreface.size() + 9);
 
-enum FrameType : std::uint8_t { kHeaders = 1, kSettings = 4, kContinuation = 9 };
+enum FrameType : std::uint8_t { kHeaders = 1, kSettings = 4, kPush = 5, kContinuation = 9 };
 constexpr std::uint8_t kAck = 1;
 constexpr std::uint8_t kEndHeaders = 4;
 
@@ -57,8 +57,10 @@ std::string_view Http2Guard::take_head() {
   first_ = false;
   if (in_block_ != (type == kContinuation)) return "a header block is not continued";
 
+  if (type == kPush) return "a client that pushes";
   if (type == kSettings && (flags & kAck) != 0) knows_limits_ = true;
   if (type == kHeaders) {
+    if ((head_[8] & 1U) == 0) return "a call with a number that is not a client's";
     block_bytes_ = 0;
     block_frames_ = 0;
     if (!knows_limits_ && ++early_streams_ > kMaxEarlyStreams) {

@@ -13,15 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include "text/utf8.h"
+#include "text/printable.h"
 
 namespace penstock::control {
 namespace {
 
 namespace pb = google::protobuf;
 
-// Makes every text of a message valid UTF-8: receivers refuse a whole message for one byte that is
-// not, and reasons come from PostgreSQL and librdkafka in whatever encoding.
+// Makes every text of a message valid UTF-8 that a terminal only shows: receivers refuse a whole
+// message for one byte that is none, and reasons quote records, PostgreSQL and librdkafka.
 void make_valid(pb::Message& message) {
   const pb::Reflection& reflection = *message.GetReflection();
   std::vector<const pb::FieldDescriptor*> fields;
@@ -34,11 +34,9 @@ void make_valid(pb::Message& message) {
                                         : *reflection.MutableMessage(&message, field));
       } else if (field->type() == pb::FieldDescriptor::TYPE_STRING && field->is_repeated()) {
         reflection.SetRepeatedString(
-            &message, field, i,
-            text::repaired_utf8(reflection.GetRepeatedString(message, field, i)));
+            &message, field, i, text::printable(reflection.GetRepeatedString(message, field, i)));
       } else if (field->type() == pb::FieldDescriptor::TYPE_STRING) {
-        reflection.SetString(&message, field,
-                             text::repaired_utf8(reflection.GetString(message, field)));
+        reflection.SetString(&message, field, text::printable(reflection.GetString(message, field)));
       }
     }
   }

@@ -145,7 +145,7 @@ bool read_endpoint(const Reader& reader, OtlpConfig& config) {
   if (!url) {
     reader.warn(
         std::format("the OTLP endpoint \"{}\" is not a URL like http://host:{}; tracing is off",
-                    text, config.grpc ? 4317 : 4318));
+                    without_password(text), config.grpc ? 4317 : 4318));
     return false;
   }
   if (config.grpc) {
@@ -243,6 +243,15 @@ std::optional<OtlpConfig> otlp_config(const Environment& environment,
   read_sampler(reader, config);
   read_resource(reader, service_version, config.resource);
   return config;
+}
+
+std::string without_password(std::string_view endpoint) {
+  // The last one: a password may have an '@' or a '/' of its own.
+  const std::size_t at = endpoint.rfind('@');
+  if (at == std::string_view::npos) return std::string(endpoint);
+  const std::size_t scheme = endpoint.find("://");
+  const std::size_t begin = scheme < at ? scheme + 3 : 0;
+  return std::string(endpoint.substr(0, begin)) + "***" + std::string(endpoint.substr(at));
 }
 
 }  // namespace penstock::telemetry

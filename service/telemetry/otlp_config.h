@@ -42,4 +42,7 @@ struct OtlpConfig {
                                                     std::string_view service_version,
                                                     std::vector<std::string>& warnings);
 
+// For logs: without what stands before the host.
+[[nodiscard]] std::string without_password(std::string_view endpoint);
+
 }  // namespace penstock::telemetry

@@ -147,7 +147,7 @@ void Tracer::Impl::send(const std::deque<PendingSpans>& batches, SteadyTime dead
   if (rejected == 0) return;
   dropped_spans.fetch_add(static_cast<std::uint64_t>(rejected), std::memory_order_relaxed);
   log(LogLevel::warning, "trace_export_failed",
-      {{"endpoint", config.endpoint},
+      {{"endpoint", without_password(config.endpoint)},
        {"error", error.empty() ? response.partial_success().error_message() : error},
        {"spans_lost", rejected}});
 }
@@ -181,7 +181,8 @@ std::unique_ptr<Tracer> Tracer::from_environment(std::string_view service_versio
     auto transport = config->grpc ? make_grpc_transport(*config) : make_http_transport(*config);
     if (transport) {
       log(LogLevel::info, "tracing_on",
-          {{"endpoint", config->endpoint}, {"protocol", config->grpc ? "grpc" : "http/protobuf"}});
+          {{"endpoint", without_password(config->endpoint)},
+           {"protocol", config->grpc ? "grpc" : "http/protobuf"}});
       impl = std::make_unique<Impl>(std::move(*config), std::move(*transport));
     } else {
       warnings.push_back(transport.error() + "; tracing is off");

@@ -12,7 +12,8 @@ namespace penstock::text {
 
 enum class Lines : std::uint8_t { join, keep };
 
-// Valid UTF-8 without control characters: "\u001b" stands for one, U+FFFD for what is no UTF-8.
+// Valid UTF-8 without control characters and without what turns the direction of writing: "\u001b"
+// stands for one, U+FFFD for what is no UTF-8.
 // With Lines::keep, line ends and tabs stay.
 [[nodiscard]] std::string printable(std::string_view text, Lines lines = Lines::join);
 

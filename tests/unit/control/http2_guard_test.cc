@@ -84,6 +84,13 @@ TEST(Http2Guard, CutsManyCallsOfOneWhoDoesNotSayThatItKnowsTheLimit) {
   EXPECT_EQ(cut(bytes + frame(4, 1, 0) + call()), "") << "gRPC counts from here on";
 }
 
+TEST(Http2Guard, CutsACallWithANumberThatIsNotAClients) {
+  std::string even = frame(1, 4, 10);
+  even[8] = 2;
+  EXPECT_NE(cut(greeting() + even), "");
+  EXPECT_NE(cut(greeting() + frame(5, 4, 10)), "") << "nor may it push";
+}
+
 TEST(Http2Guard, GivesAFewFramesAtATime) {
   Http2Guard guard;
   const std::string first = greeting();

@@ -138,5 +138,21 @@ TEST_F(OtlpConfigTest, DescribesTheProcess) {
             "penstock");
 }
 
+TEST(OtlpEndpoint, IsShownWithoutItsPassword) {
+  EXPECT_EQ(without_password("http://c:4318/v1/traces"), "http://c:4318/v1/traces");
+  EXPECT_EQ(without_password("https://joe:secret@c/v1"), "https://***@c/v1");
+  EXPECT_EQ(without_password("http://joe:a/b@c@d/v1"), "http://***@d/v1");
+  EXPECT_EQ(without_password("joe:secret@c:4317"), "***@c:4317");
+  std::vector<std::string> warnings;
+  const auto config = otlp_config(
+      [](const char* name) {
+        return std::string_view(name) == "OTEL_EXPORTER_OTLP_ENDPOINT" ? "ftp://joe:secret@c" : "";
+      },
+      "1", warnings);
+  EXPECT_FALSE(config);
+  ASSERT_FALSE(warnings.empty());
+  EXPECT_EQ(warnings.front().find("secret"), std::string::npos) << warnings.front();
+}
+
 }  // namespace
 }  // namespace penstock::telemetry

@@ -21,5 +21,10 @@ TEST(Printable, KeepsLinesIfThatIsAskedFor) {
   EXPECT_EQ(printable("a\n\tb\r\x1b", Lines::keep), "a\n\tb\\r\\u001b");
 }
 
+TEST(Printable, DoesNotTurnTheDirectionOfWriting) {
+  EXPECT_EQ(printable("a\u202egnp.exe\u2066\u2028\u200f"), "a\\u202egnp.exe\\u2066\\u2028\\u200f");
+  EXPECT_EQ(printable("\u2013 \u2026 \u20ac \u206a"), "\u2013 \u2026 \u20ac \u206a");
+}
+
 }  // namespace
 }  // namespace penstock::text

@@ -1,6 +1,9 @@
-#include "control/grpc_log.h"
+#include "control/library_logs.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
+
+#include <string>
 
 #include "core/log.h"
 
@@ -15,11 +18,18 @@ void log_for_grpc(gpr_log_func_args* message) noexcept {
   }
 }
 
+void log_for_protobuf(google::protobuf::LogLevel level, const char* /*file*/, int line,
+                      const std::string& message) {
+  if (level < google::protobuf::LOGLEVEL_WARNING) return;
+  log(LogLevel::warning, "protobuf_error", {{"message", message}, {"line", line}});
+}
+
 }  // namespace
 
-void take_over_grpc_log() {
+void take_over_library_logs() {
   static const bool once = [] {
     gpr_set_log_function(&log_for_grpc);
+    google::protobuf::SetLogHandler(&log_for_protobuf);
     return true;
   }();
   static_cast<void>(once);
