@@ -160,6 +160,7 @@ command_test() {
     unit | component) test_layer debug "$layer" "$filter" ;;
     integration | faults) test_layer release "$layer" "$filter" ;;
     helm) test_helm "$filter" ;;
+    abuse) test_abuse "$filter" ;;
     image) test_image "$filter" ;;
     matrix)
       [ -z "$filter" ] || die "./dev test matrix takes no filter"
@@ -167,6 +168,6 @@ command_test() {
       ;;
     mutations) test_mutations ${filter:+"$filter"} ;;
     all) test_all ;;
-    *) die "there is no layer '$layer': unit, component, integration, faults, helm, image, matrix, mutations or all" ;;
+    *) die "there is no layer '$layer': unit, component, integration, faults, helm, abuse, image, matrix, mutations or all" ;;
   esac
 }

@@ -55,6 +55,23 @@ test_helm() { # [NAME]
   return "$status"
 }
 
+abuse_results=$PENSTOCK_REPO/build/abuse/test-results/abuse.xml
+
+# run_abuse [--quick] [NAME]: attacks penstock, in a release build that is there.
+run_abuse() {
+  need_kafka_kit
+  rm -f "$abuse_results"
+  python3 -B tests/abuse/run.py --junit "$abuse_results" "$@" </dev/null
+}
+
+test_abuse() { # [NAME]
+  local status=0
+  build release penstock penstock_test_servers penstock_test_orders
+  "$PENSTOCK_REPO/tools/inside.sh" run_abuse ${1:+"$1"} || status=$?
+  python3 "$PENSTOCK_REPO/tools/count_tests.py" "$abuse_results" || status=1
+  return "$status"
+}
+
 # What ./dev test matrix runs: the oldest servers that Penstock is for, and the newest.
 matrix=('14.19.0 4.0.0' '18.1.0 4.4.0')
 
@@ -139,6 +156,8 @@ test_all() {
     step 'runtime packages' "$PENSTOCK_REPO/tools/check_runtime.sh" || true
     results+=("$helm_results")
     step "the chart's tests" run_helm --without-cluster || true
+    results+=("$abuse_results")
+    step 'attacks' run_abuse --quick || true
     results+=("$image_results")
     step 'container image' run_image || true
   fi
