@@ -89,7 +89,7 @@ class Parsed {
     formats::JsonReader reader({}, tree);
     slots_.resize(source->size());
     for (std::size_t i = 0; i < source->size(); ++i) {
-      Evaluator sized(projection.plan().expressions);
+      Evaluator sized(projection.plan().expressions, &formats::JsonReader::field_names);
       slots_[i].resize(sized.slots().size());
       if (!reader.read(*source->record(i).value, arena_, slots_[i]).ok()) std::abort();
     }
@@ -113,7 +113,7 @@ class Parsed {
 void evaluate_alone(benchmark::State& state, const StageWorkload& workload) {
   const Parsed parsed(workload);
   const std::size_t columns = parsed.projection.columns().size();
-  Evaluator evaluator(parsed.projection.plan().expressions);
+  Evaluator evaluator(parsed.projection.plan().expressions, &formats::JsonReader::field_names);
   evaluator.start(PartitionId{});
   for (auto step : state) {
     for (std::size_t i = 0; i < parsed.source->size(); ++i) {
@@ -134,7 +134,8 @@ class Evaluated {
   explicit Evaluated(const StageWorkload& workload) : parsed_(workload) {
     for (std::size_t i = 0; i < kRows; ++i) {
       // One for each row: the next record's values would take the place of this one's.
-      evaluators_.push_back(std::make_unique<Evaluator>(parsed_.projection.plan().expressions));
+      evaluators_.push_back(std::make_unique<Evaluator>(parsed_.projection.plan().expressions,
+                                                        &formats::JsonReader::field_names));
       Evaluator& evaluator = *evaluators_.back();
       evaluator.start(PartitionId{});
       if (!parsed_.evaluate(evaluator, i)) std::abort();

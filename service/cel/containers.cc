@@ -53,6 +53,8 @@ std::uint64_t hash_key(const Value& key) noexcept {
   switch (key.kind()) {
     case Kind::kString:
       return hash_bytes(key.as_string());
+    case Kind::kJson:  // a key with half a surrogate pair
+      return hash_bytes(key.as_json());
     case Kind::kBool:
       return mix(key.as_bool() ? 3 : 2);
     case Kind::kInt:

@@ -16,6 +16,14 @@ std::string_view to_string(ErrorCode code) noexcept {
       return "divide_by_zero";
     case ErrorCode::kOutOfRange:
       return "out_of_range";
+    case ErrorCode::kNumberOutOfRange:
+      return "number_out_of_range";
+    case ErrorCode::kLoneSurrogate:
+      return "lone_surrogate";
+    case ErrorCode::kNotAnObject:
+      return "not_an_object";
+    case ErrorCode::kWrongType:
+      return "wrong_type";
     case ErrorCode::kInvalidArgument:
       return "invalid_argument";
     case ErrorCode::kLimitExceeded:

@@ -52,6 +52,14 @@ std::uint32_t Inputs::add(std::string_view root, std::span<const std::string> se
   return at->second;
 }
 
+std::uint32_t Inputs::add_text(std::string_view root, std::span<const std::string> segments) {
+  // No key of a path without this begins so.
+  const auto [at, is_new] = slots_.try_emplace('\0' + key_of(root, segments), size());
+  if (is_new)
+    paths_.push_back({std::string(root), {segments.begin(), segments.end()}, false, true});
+  return at->second;
+}
+
 std::optional<std::uint32_t> Inputs::find(std::string_view root,
                                           std::span<const std::string> segments) const {
   const auto at = slots_.find(key_of(root, segments));

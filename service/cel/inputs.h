@@ -23,6 +23,8 @@ struct InputPath {
   std::vector<std::string> segments;
   // Only has() asks for it: any value that is not absent will do, the extractor need not read it.
   bool presence_only = false;
+  // The value is wanted as the document has it, Value::of_json(), or null: no expression reads it.
+  bool as_text = false;
 
   // "msg.a.b", as messages show it.
   [[nodiscard]] std::string to_string() const;
@@ -34,6 +36,8 @@ class Inputs {
   // change. `presence_only` turns false once any expression wants the value.
   std::uint32_t add(std::string_view root, std::span<const std::string> segments,
                     bool presence_only = false);
+  // The slot of its text, which is another one than that of its value.
+  std::uint32_t add_text(std::string_view root, std::span<const std::string> segments);
   [[nodiscard]] std::optional<std::uint32_t> find(std::string_view root,
                                                   std::span<const std::string> segments) const;
 

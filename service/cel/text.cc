@@ -6,6 +6,7 @@
 
 #include "cel/containers.h"
 #include "cel/eval_error.h"
+#include "cel/json/number.h"
 #include "cel/library/addresses.h"
 #include "cel/library/numbers.h"
 #include "cel/library/time.h"
@@ -142,6 +143,9 @@ void append_text_at(std::string& out, const Value& value, int depth) {
       append_address(out, value);
       out += "\")";
       return;
+    case Kind::kJson:
+      out += value.as_json();
+      return;
     case Kind::kError:
       out += "error(" + describe(value.as_error()) + ")";
       return;
@@ -154,15 +158,21 @@ void append_text_at(std::string& out, const Value& value, int depth) {
 bool append_json_at(std::string& out, const Value& value, int depth) {
   if (depth == 0 || out.size() > kLongestText) return false;
   switch (value.kind()) {
+    case Kind::kInt:
     case Kind::kUint:
-      out += std::to_string(value.as_uint());
+      if (value.number_text() != nullptr) {
+        out += text_of_number(value);
+      } else {
+        out += value.is_int() ? std::to_string(value.as_int()) : std::to_string(value.as_uint());
+      }
       return true;
     case Kind::kDouble: {
-      const double d = value.as_double();
-      if (std::isnan(d) || std::isinf(d)) {
-        out += std::isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+      if (value.number_text() != nullptr) {
+        out += text_of_number(value);
         return true;
       }
+      const double d = value.as_double();
+      if (!std::isfinite(d)) return false;
       std::array<char, 32> buffer;
       const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), d);
       out.append(buffer.data(), end.ptr);
@@ -216,6 +226,8 @@ bool append_json_at(std::string& out, const Value& value, int depth) {
         separator = ",";
         if (entry.key.is_string()) {
           text::append_json_string(out, entry.key.as_string());
+        } else if (entry.key.is_json()) {
+          out += entry.key.as_json();
         } else {
           out += '"';
           if (!append_json_at(out, entry.key, depth - 1)) return false;
@@ -230,7 +242,7 @@ bool append_json_at(std::string& out, const Value& value, int depth) {
     case Kind::kError:
     case Kind::kAbsent:
       return false;
-    default:  // null, bool, int and string look the same in both notations
+    default:  // null, bool, string and JSON text look the same in both notations
       append_text_at(out, value, depth);
       return true;
   }

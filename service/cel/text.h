@@ -12,9 +12,10 @@ namespace penstock::cel {
 void append_text(std::string& out, const Value& value);
 [[nodiscard]] std::string to_text(const Value& value);
 
-// As JSON: int and uint as exact numbers, bytes as base64, timestamps in RFC 3339, durations as
-// "1.5s", map keys as text; NaN and infinities as the strings "NaN", "Infinity", "-Infinity".
-// False: it holds something that JSON cannot have (an error, an absent value).
+// As JSON: numbers of a document as they are written there, others exactly; bytes as base64,
+// timestamps in RFC 3339, durations as "1.5s", map keys as text.
+// False: it holds something that JSON cannot have (NaN, an infinite number, an error, an absent
+// value).
 [[nodiscard]] bool append_json(std::string& out, const Value& value);
 
 }  // namespace penstock::cel

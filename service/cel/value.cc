@@ -104,6 +104,8 @@ bool equal_at(const Value& a, const Value& b, std::uint64_t& budget, int depth) 
       [[fallthrough]];
     case Kind::kIp:
       return std::memcmp(a.octets(), b.octets(), 16) == 0;  // also ::ffff:a.b.c.d and a.b.c.d
+    case Kind::kJson:
+      return equal_texts(a.as_json(), b.as_json(), budget);
     case Kind::kError:
     case Kind::kAbsent:
       return false;
@@ -145,12 +147,36 @@ std::string_view to_string(Kind kind) noexcept {
       return "net.IP";
     case Kind::kCidr:
       return "net.CIDR";
+    case Kind::kJson:
+      return "json";
     case Kind::kError:
       return "error";
     case Kind::kAbsent:
       return "absent";
   }
   return "";
+}
+
+std::string_view described(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::kNull:
+      return "null";
+    case Kind::kBool:
+      return "true or false";
+    case Kind::kInt:
+    case Kind::kUint:
+    case Kind::kDouble:
+    case Kind::kJson:
+      return "a number";
+    case Kind::kString:
+      return "a string";
+    case Kind::kList:
+      return "a list";
+    case Kind::kMap:
+      return "an object";
+    default:
+      return to_string(kind);
+  }
 }
 
 bool equal(const Value& a, const Value& b) noexcept {

@@ -36,12 +36,16 @@ enum class Kind : std::uint8_t {
   kOptional,  // a value that may be there: optional.of(x), optional.none(), msg.?field
   kIp,        // a network address: ip('…')
   kCidr,      // a block of addresses: cidr('…')
+  kJson,      // a part of a document, as its text: of_json()
   kError,
   kAbsent,  // an input that is not in the document; only in slots, never a result
 };
 
 // "int", "null_type" …: CEL's own name of the kind's type.
 [[nodiscard]] std::string_view to_string(Kind kind) noexcept;
+
+// "null", "a string", "a number" …: of a document, for messages.
+[[nodiscard]] std::string_view described(Kind kind) noexcept;
 
 // Both timestamp (since 1970-01-01T00:00:00Z) and duration; nanos is 0 … 999,999,999 for a
 // timestamp and has the sign of seconds for a duration.
@@ -69,6 +73,21 @@ class Value {
   static constexpr Value of_int(std::int64_t i) noexcept { return {Kind::kInt, i}; }
   static constexpr Value of_uint(std::uint64_t u) noexcept { return Value(u); }
   static constexpr Value of_double(double d) noexcept { return Value(d); }
+  // A number of a document, which carries along where its text begins (number_text()): what only
+  // moves the value loses nothing of what was written. JSON, and something that ends it behind it.
+  static Value of_int(std::int64_t i, const char* text) noexcept {
+    return Value(of_int(i), text_bits(text));
+  }
+  static Value of_uint(std::uint64_t u, const char* text) noexcept {
+    return Value(of_uint(u), text_bits(text));
+  }
+  static Value of_double(double d, const char* text) noexcept {
+    return Value(of_double(d), text_bits(text));
+  }
+  // JSON text that is no value of the language, and an error for every expression that looks at it:
+  // a number beyond 64 bits, a string with half a surrogate pair, or a part of a document that is
+  // wanted as it was written (InputPath::as_text). It can be moved, and columns can take it.
+  static constexpr Value of_json(std::string_view text) noexcept { return {Kind::kJson, text}; }
   // Not copied, not owned; at most 4 GiB.
   static constexpr Value of_string(std::string_view s) noexcept { return {Kind::kString, s}; }
   static constexpr Value of_bytes(std::string_view b) noexcept { return {Kind::kBytes, b}; }
@@ -95,13 +114,13 @@ class Value {
   }
   static constexpr Value error(const EvalError* error) noexcept { return {Kind::kError, error, 0}; }
 
-  // An input that is not there. `depth`: how many segments of its path *are* there, all of them
-  // objects: depth = segments - 1 means the parent object lacks the leaf, so has() is false; less
-  // means that an ancestor is missing, so has() is an error, as CEL asks. When segment number
-  // `depth` cannot be looked up because what is there is not an object (msg.a.b where a is 5: one
-  // segment is there, depth 1), pass not_an_object: then has() is an error too.
-  static constexpr Value absent(std::uint32_t depth, bool not_an_object = false) noexcept {
-    return {Kind::kAbsent, nullptr, depth, not_an_object};
+  // An input that is not there. `depth`: how many segments of its path *are* there. `found`: of
+  // what kind the value is that should have segment number `depth`. An object (kMap) lacks it:
+  // then with depth = segments - 1 has() is false, and with less an error, as CEL asks. Anything
+  // else has no fields (msg.a.b where a is 5: depth 1, a number): then has() is an error, too.
+  static constexpr Value absent(std::uint32_t depth, Kind found = Kind::kMap) noexcept {
+    return {Kind::kAbsent,
+            Instant{static_cast<std::int64_t>(found), static_cast<std::int32_t>(depth)}};
   }
 
   [[nodiscard]] constexpr Kind kind() const noexcept {
@@ -123,6 +142,7 @@ class Value {
   [[nodiscard]] constexpr bool is_optional() const noexcept { return is(Kind::kOptional); }
   [[nodiscard]] constexpr bool is_ip() const noexcept { return is(Kind::kIp); }
   [[nodiscard]] constexpr bool is_cidr() const noexcept { return is(Kind::kCidr); }
+  [[nodiscard]] constexpr bool is_json() const noexcept { return is(Kind::kJson); }
   [[nodiscard]] constexpr bool is_error() const noexcept { return is(Kind::kError); }
   [[nodiscard]] constexpr bool is_absent() const noexcept { return is(Kind::kAbsent); }
 
@@ -149,6 +169,16 @@ class Value {
   [[nodiscard]] constexpr std::string_view as_bytes() const noexcept {
     assert(is_bytes());
     return {chars_, aux()};
+  }
+  [[nodiscard]] constexpr std::string_view as_json() const noexcept {
+    assert(is_json());
+    return {chars_, aux()};
+  }
+  // Of an int, uint or double: where its text begins; nullptr: it was computed. See
+  // json/number.h for where it ends.
+  [[nodiscard]] const char* number_text() const noexcept {
+    assert(is_int() || is_uint() || is_double());
+    return reinterpret_cast<const char*>(meta_ >> kTextShift);  // NOLINT(performance-no-int-to-ptr)
   }
   [[nodiscard]] List as_list() const noexcept {
     assert(is_list());
@@ -183,9 +213,13 @@ class Value {
     assert(is_absent());
     return aux();
   }
-  [[nodiscard]] constexpr bool absent_not_an_object() const noexcept {
+  [[nodiscard]] constexpr Kind absent_found() const noexcept {
     assert(is_absent());
-    return flag();
+    return static_cast<Kind>(int_);
+  }
+  // What is there is neither an object that lacks it nor null: the document has another shape.
+  [[nodiscard]] constexpr bool absent_by_shape() const noexcept {
+    return absent_found() != Kind::kMap && (absent_found() != Kind::kNull || aux() == 0);
   }
   // Of an ip or cidr.
   [[nodiscard]] const std::uint8_t* octets() const noexcept {
@@ -212,6 +246,18 @@ class Value {
   constexpr Value(Kind kind, Instant at) noexcept
       : int_(at.seconds), meta_(meta(kind, static_cast<std::uint32_t>(at.nanos))) {}
 
+  Value(const Value& number, std::uint64_t text_bits) noexcept : Value(number) {
+    meta_ |= text_bits;
+  }
+
+  // Addresses of programs have at most 48 bits on the machines that Penstock is for. One that had
+  // more would be left out, and the number be like a computed one.
+  static constexpr unsigned kTextShift = 16;
+  static std::uint64_t text_bits(const char* text) noexcept {
+    const auto address = reinterpret_cast<std::uint64_t>(text);
+    return address >> (64 - kTextShift) == 0 ? address << kTextShift : 0;
+  }
+
   static constexpr std::uint64_t meta(Kind kind, std::uint32_t aux = 0,
                                       bool flag = false) noexcept {
     return std::uint64_t{aux} << 32 | (flag ? 0x100U : 0U) | static_cast<std::uint64_t>(kind);
@@ -231,8 +277,9 @@ class Value {
     const char* chars_;
     const void* pointer_;
   };
-  // The kind, a flag, and 32 bits more: a size, nanoseconds, a depth, a prefix length. One word, so
-  // that what was just stored is loaded again without waiting for the store to retire.
+  // The kind, a flag, and 32 bits more: a size, nanoseconds, a depth, a prefix length; of a number
+  // 48 bits: the address of its text. One word, so that what was just stored is loaded again
+  // without waiting for the store to retire.
   std::uint64_t meta_;
 };
 

@@ -112,7 +112,7 @@ void add_eval(CLI::App& app, int& exit_status) {
       "Examples:\n"
       "  penstock eval '1 + 2 * 3'\n"
       "  penstock eval 'msg.items.filter(i, i.price > 10.0).size()' --msg order.json\n"
-      "  penstock eval --type 'double(msg.quantity) * msg.unit_price'\n"
+      "  penstock eval --type 'double(msg.quantity) * double(msg.unit_price)'\n"
       "  penstock eval --explain 'msg.items.exists(i, i.price > 10.0)'");
   eval->callback([options, &exit_status] { exit_status = evaluate(*options); });
 }

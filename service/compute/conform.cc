@@ -7,7 +7,9 @@
 #include <span>
 #include <utility>
 
+#include "cel/compare.h"
 #include "cel/containers.h"
+#include "cel/json/number.h"
 #include "compute/shown.h"
 
 namespace penstock::compute {
@@ -17,9 +19,6 @@ using cel::Kind;
 using cel::Type;
 using cel::TypeKind;
 using cel::Value;
-
-// From here on neighbouring doubles are more than 1 apart: which integer was meant is lost.
-constexpr double kExactBelow = 0x1p53;
 
 Kind kind_of(const Type& type) {
   switch (type.certain().kind()) {
@@ -47,26 +46,31 @@ bool has_declared_elements(const Type& type) {
   return (kind == TypeKind::kList || kind == TypeKind::kMap) && !type.certain().element().is_dyn();
 }
 
-bool is_exact_integer(const Value& value) {
-  if (!value.is_double()) return false;
-  const double number = value.as_double();
-  return std::trunc(number) == number && std::abs(number) < kExactBelow;
+bool is_json_number(const Value& value) {
+  return value.is_json() && !value.as_json().starts_with('"');
 }
 
-// The same number in another type; false: it would not be the same.
+// What the document says of the number; empty: it is no number.
+std::string_view text_of(const Value& value) {
+  if (is_json_number(value)) return value.as_json();
+  return cel::is_number(value.kind()) ? cel::text_of_number(value) : std::string_view();
+}
+
+// The same number in another type, with its text; false: it would not be the same.
 bool convert_number(Kind wanted, Value& value) {
+  const std::string_view text = text_of(value);
+  if (text.empty()) return false;
   if (wanted == Kind::kDouble) {
     // The nearest double, as for a number with a fraction.
-    if (value.is_int()) {
-      value = Value::of_double(static_cast<double>(value.as_int()));
-    } else if (value.is_uint()) {
-      value = Value::of_double(static_cast<double>(value.as_uint()));
-    }
-    return value.is_double();
+    const double nearest = cel::nearest_double(text);
+    value = Value::of_double(nearest, text.data());
+    return std::isfinite(nearest);
   }
-  if (is_exact_integer(value)) value = Value::of_int(static_cast<std::int64_t>(value.as_double()));
-  if (wanted == Kind::kUint && value.is_int() && value.as_int() >= 0) {
-    value = Value::of_uint(static_cast<std::uint64_t>(value.as_int()));
+  const cel::WholeNumber whole = cel::read_whole_number(text);
+  if (wanted == Kind::kInt && whole.fits_int()) {
+    value = Value::of_int(whole.as_int(), text.data());
+  } else if (wanted == Kind::kUint && whole.fits_uint()) {
+    value = Value::of_uint(whole.magnitude, text.data());
   }
   return value.kind() == wanted;
 }
@@ -89,8 +93,11 @@ class Walk {
     mismatch_ = std::format(" is declared as {}, and is {}", type.to_string(), shown(found));
     if (found.is_null()) {
       mismatch_ += std::format(" (nullable({}) accepts null)", type.to_string());
-    } else if (number && found.is_double() && std::trunc(found.as_double()) == found.as_double()) {
-      mismatch_ += ", which may be rounded: write it without a fraction and an exponent";
+    } else if (is_json_number(found)) {
+      mismatch_ += wanted == Kind::kDouble ? ", which is larger than any double"
+                                           : ", a number beyond 64 bits";
+    } else if (found.is_json()) {
+      mismatch_ += ", with half of a surrogate pair, which is not a character";
     } else if (!found.is_double() || !number) {
       mismatch_ += std::format(", a value of type {}", cel::to_string(found.kind()));
     }
@@ -163,7 +170,9 @@ Conform::Conform(const cel::Environment::Variable& document, const cel::Inputs& 
   std::uint32_t number = 0;
   for (const cel::InputPath& path : inputs.paths()) {
     const std::uint32_t slot = number++;
-    if (path.root != document.name || path.segments.empty() || path.presence_only) continue;
+    if (path.root != document.name || path.segments.empty() || path.presence_only || path.as_text) {
+      continue;
+    }
     const std::optional<Type> type = document.declared_type(path.segments);
     if (!type || type->is_dyn()) continue;
     slots_.push_back({slot, kind_of(*type), has_declared_elements(*type), *type, path.to_string()});

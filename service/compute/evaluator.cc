@@ -1,11 +1,17 @@
 #include "compute/evaluator.h"
 
+#include <algorithm>
 #include <format>
+#include <string>
 #include <utility>
 
 #include "cel/containers.h"
+#include "cel/eval_context.h"
 #include "cel/eval_error.h"
+#include "cel/library/time.h"
 #include "compute/shown.h"
+#include "text/nearest_names.h"
+#include "text/utf8.h"
 
 namespace penstock::compute {
 namespace {
@@ -27,10 +33,39 @@ cel::Instant instant_of(std::int64_t unix_ms) {
   return {seconds, static_cast<std::int32_t>(ms * 1'000'000)};
 }
 
+// What is wrong is the document, or what an expression makes of it.
+Stage stage_of(cel::ErrorCode code) {
+  switch (code) {
+    case cel::ErrorCode::kNotAnObject:
+    case cel::ErrorCode::kWrongType:
+    case cel::ErrorCode::kNumberOutOfRange:
+    case cel::ErrorCode::kLoneSurrogate:
+      return Stage::parse;
+    default:
+      return Stage::compute;
+  }
+}
+
+// "a, b, c": the first of them, each cut.
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 12;
+  constexpr std::size_t kShownBytes = 60;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    const std::string_view cut = text::cut_utf8(names[i], kShownBytes);
+    text += i == 0 ? "" : ", ";
+    text += cut;
+    if (cut.size() < names[i].size()) text += "…";
+  }
+  if (names.size() > kShown) text += ", …";
+  return text;
+}
+
 }  // namespace
 
-Evaluator::Evaluator(const ExpressionPlan& plan)
+Evaluator::Evaluator(const ExpressionPlan& plan, FieldNames field_names)
     : plan_(plan),
+      field_names_(field_names),
       arena_(kArenaBytes, kArenaKeepBytes),
       slots_(plan.inputs.size(), Value::absent(0)) {}
 
@@ -46,6 +81,7 @@ void Evaluator::start(PartitionId partition) {
 Evaluator::Fate Evaluator::begin(const RecordView& record) {
   arena_.reset();
   record_ = record;
+  steps_done_ = 0;
   if (record.value) [[likely]]
     return Fate::row;
   if (plan_.tombstones == Tombstones::skip) return Fate::filtered;
@@ -58,27 +94,45 @@ Evaluator::Fate Evaluator::evaluate() {
   if (!plan_.conform.apply(slots_, arena_, mismatch)) [[unlikely]] {
     return reject(Stage::parse, "wrong_type", std::move(mismatch));
   }
-  fill_record_slots();
+  if (plan_.record.is_read) fill_record_slots();
   if (plan_.where) {
     evaluate_steps(0, plan_.steps_for_where);
     if (const Fate fate = evaluate_where(); fate != Fate::row) return fate;
   }
   evaluate_steps(plan_.steps_for_where, plan_.steps.size());
-  return Fate::row;
+  // Nearly always the first one is there.
+  if (plan_.bare_fields.empty() || !slots_[plan_.bare_fields.front()].is_absent()) [[likely]] {
+    return Fate::row;
+  }
+  return lacks_all_fields() ? reject_lack() : Fate::row;
 }
 
 void Evaluator::fill_record_slots() {
   const ExpressionPlan::RecordSlots& slots = plan_.record;
   if (slots.offset != kNoSlot) slots_[slots.offset] = Value::of_int(record_.offset);
-  if (slots.timestamp != kNoSlot) {
-    slots_[slots.timestamp] = record_.timestamp_ms < 0
-                                  ? Value::absent(0)
-                                  : Value::of_timestamp(instant_of(record_.timestamp_ms));
-  }
+  if (slots.timestamp != kNoSlot) slots_[slots.timestamp] = timestamp();
   if (slots.key != kNoSlot) {
     slots_[slots.key] = record_.key ? Value::of_bytes(*record_.key) : Value::absent(0);
   }
   if (slots.headers != kNoSlot) slots_[slots.headers] = headers();
+  if (slots.value != kNoSlot) slots_[slots.value] = Value::of_bytes(*record_.value);
+  if (slots.value_text != kNoSlot) {
+    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+    std::string_view text = *record_.value;
+    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+    slots_[slots.value_text] = Value::of_json(text);
+  }
+}
+
+// Kafka takes any 64 bits for a time.
+Value Evaluator::timestamp() {
+  if (record_.timestamp_ms < 0) return Value::absent(0);
+  const cel::Instant instant = instant_of(record_.timestamp_ms);
+  if (instant.seconds <= cel::kLastSecond) return Value::of_timestamp(instant);
+  cel::EvalContext context{.arena = arena_};
+  return context.fail(cel::ErrorCode::kOutOfRange,
+                      {"record.timestamp is ", std::to_string(record_.timestamp_ms),
+                       " ms, which is not between the years 1 and 9999"});
 }
 
 Value Evaluator::headers() {
@@ -97,6 +151,7 @@ void Evaluator::evaluate_steps(std::size_t begin, std::size_t end) {
     const ExpressionPlan::Step& step = plan_.steps[i];
     slots_[step.slot] = step.program.evaluate(slots_, arena_, frame_);
   }
+  steps_done_ = end;
 }
 
 Evaluator::Fate Evaluator::evaluate_where() {
@@ -120,19 +175,82 @@ Evaluator::Fate Evaluator::reject(Stage stage, std::string_view reason, std::str
 Evaluator::Fate Evaluator::reject_evaluation(const std::string& place, const Value& error) {
   const cel::EvalError& what = error.as_error();
   std::string where = place;
-  for (const ExpressionPlan::Step& step : plan_.steps) {
-    const Value& value = slots_[step.slot];
+  for (std::size_t i = 0; i < steps_done_; ++i) {
+    const Value& value = slots_[plan_.steps[i].slot];
     if (value.is_error() && &value.as_error() == &what) {
-      where = step.place;
+      where = plan_.steps[i].place;
       break;
     }
   }
-  return reject(Stage::compute, cel::to_string(what.code),
+  return reject(stage_of(what.code), cel::to_string(what.code),
                 std::format("{}: {}", where, cel::describe(what)));
 }
 
-void Evaluator::reject_column(const ExpressionPlan::Column& column, const Value& error) {
-  reject_evaluation(std::format("column \"{}\"", column.name), error);
+bool Evaluator::is_missing(const ExpressionPlan::Column& column, const Value& value) {
+  const std::string place = std::format("column \"{}\"", column.name);
+  if (value.is_error()) {
+    reject_evaluation(place, value);
+    return false;
+  }
+  if (!value.absent_by_shape()) return true;
+  const cel::InputPath& path = plan_.inputs.paths()[column.input];
+  const cel::InputPath above{path.root,
+                             {path.segments.begin(), path.segments.begin() + value.absent_depth()},
+                             false,
+                             false};
+  const bool is_root = value.absent_depth() == 0;
+  reject(Stage::parse, is_root ? "not_an_object" : "wrong_type",
+         std::format("{}: there is no {}, because {} is {}, not an object", place, path.to_string(),
+                     is_root ? "the document" : above.to_string(),
+                     cel::described(value.absent_found())));
+  return false;
+}
+
+// Wanted as columns, all of them missing, and nothing else of the document was wanted and found.
+bool Evaluator::lacks_all_fields() const {
+  const auto is_lacking = [this](std::uint32_t slot) {
+    return slots_[slot].is_absent() && !slots_[slot].absent_by_shape();
+  };
+  return std::ranges::all_of(plan_.bare_fields, is_lacking) &&
+         std::ranges::all_of(plan_.fields, is_lacking);
+}
+
+Evaluator::Fate Evaluator::reject_lack() {
+  std::vector<std::string> wanted;
+  std::vector<std::string_view> outermost;
+  for (const std::uint32_t slot : plan_.fields) {
+    const cel::InputPath& path = plan_.inputs.paths()[slot];
+    std::string name = path.to_string();
+    if (std::ranges::contains(wanted, name)) continue;
+    wanted.push_back(std::move(name));
+    outermost.push_back(path.segments.front());
+  }
+  return reject(Stage::encode, "missing_field",
+                std::format("the record has none of the fields that are read, {}{}", listed(wanted),
+                            what_is_there(outermost)));
+}
+
+std::string Evaluator::missing_field(std::size_t i) const {
+  const std::uint32_t input = plan_.columns[i].input;
+  if (input == kNoSlot) return "its expression gives it no value";
+  const cel::InputPath& path = plan_.inputs.paths()[input];
+  if (path.root != "msg") return std::format("the record has no {}", path.to_string());
+  const std::string_view outermost = path.segments.front();
+  return std::format("there is no {}{}", path.to_string(), what_is_there({&outermost, 1}));
+}
+
+std::string Evaluator::what_is_there(std::span<const std::string_view> wanted) const {
+  const std::vector<std::string> names = field_names_(*record_.value);
+  if (names.empty()) return "; it has no fields";
+  std::string text = std::format("; it has {}", listed(names));
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  for (const std::string_view name : wanted) {
+    if (std::ranges::contains(candidates, name)) continue;
+    if (const std::string hint = text::did_you_mean(name, candidates); !hint.empty()) {
+      return text + std::format(" (hint: for {}, {} Capitals count)", name, hint);
+    }
+  }
+  return text;
 }
 
 }  // namespace penstock::compute

@@ -3,6 +3,9 @@
 //
 // Place in the flow: RowBuilder encodes what it gives; the tests of a spec compare it. Per record:
 // begin(), then a reader fills slots(), then evaluate(), then column() for each column.
+// A record of another shape is a reject, not a row of NULLs: a document that is no object
+// (not_an_object), a path through a text, number or list (wrong_type), and one that has none of the
+// fields that are wanted (missing_field). Only what is missing or null is DEFAULT or NULL.
 // Threads: one thread at a time. The plan must outlive it.
 // Memory: slots, registers and arena are kept from record to record; what it gives points into
 // them and into the record.
@@ -32,7 +35,10 @@ class Evaluator {
     std::string message;
   };
 
-  explicit Evaluator(const ExpressionPlan& plan);
+  // The names of the outermost fields of a payload, for messages: some of them, if they are many.
+  using FieldNames = std::vector<std::string> (*)(std::string_view payload);
+
+  Evaluator(const ExpressionPlan& plan, FieldNames field_names);
 
   // The records of this partition follow.
   void start(PartitionId partition);
@@ -50,34 +56,42 @@ class Evaluator {
     const ExpressionPlan::Column& column = plan_.columns[i];
     value = column.input != ExpressionPlan::kNoSlot
                 ? slots_[column.input]
-                : column.program.evaluate(slots_, arena_, frame_);
+                : column.program->evaluate(slots_, arena_, frame_);
     if (value.is_optional()) {
       value = value.as_optional() == nullptr ? cel::Value::absent(0) : *value.as_optional();
     }
-    if (!value.is_error()) [[likely]]
+    if (value.kind() < cel::Kind::kError) [[likely]]
       return true;
-    reject_column(column, value);
-    return false;
+    return is_missing(column, value);
   }
+  // The field that column number `i` is, and that is not there: for a message.
+  [[nodiscard]] std::string missing_field(std::size_t i) const;
 
   // Of the record that was the last reject.
   [[nodiscard]] Rejection& rejection() { return rejection_; }
 
  private:
   void fill_record_slots();
+  [[nodiscard]] cel::Value timestamp();
   [[nodiscard]] cel::Value headers();
   void evaluate_steps(std::size_t begin, std::size_t end);
   [[nodiscard]] Fate evaluate_where();
 
   Fate reject(Stage stage, std::string_view reason, std::string message);
   Fate reject_evaluation(const std::string& place, const cel::Value& error);
-  void reject_column(const ExpressionPlan::Column& column, const cel::Value& error);
+  // False: it is an error, or the record has another shape.
+  bool is_missing(const ExpressionPlan::Column& column, const cel::Value& value);
+  [[nodiscard]] bool lacks_all_fields() const;
+  Fate reject_lack();
+  [[nodiscard]] std::string what_is_there(std::span<const std::string_view> wanted) const;
 
   const ExpressionPlan& plan_;
+  FieldNames field_names_;
   cel::Arena arena_;
   cel::Frame frame_;
   std::vector<cel::Value> slots_;
   RecordView record_;
+  std::size_t steps_done_ = 0;  // of this record: the slots of the others are older
   Rejection rejection_;
 };
 

@@ -47,6 +47,7 @@ cel::Environment base_environment(std::vector<cel::Field> declared) {
                               {"offset", TypeKind::kInt},
                               {"timestamp", TypeKind::kTimestamp},
                               {"key", TypeKind::kBytes},
+                              {"value", TypeKind::kBytes},
                               // A header's value may be null, so that it is bytes only mostly.
                               {"headers", Type::map(TypeKind::kString, TypeKind::kDyn)}});
   return environment;

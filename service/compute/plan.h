@@ -29,17 +29,20 @@ struct ExpressionPlan {
   };
   struct Column {
     std::string name;
-    std::uint32_t input = kNoSlot;  // the expression is nothing but this slot
-    cel::Program program;
+    std::uint32_t input = kNoSlot;        // the expression is nothing but this slot
+    std::optional<cel::Program> program;  // otherwise
   };
   // Slots of the fields of `record` that expressions use; the others are kNoSlot.
   struct RecordSlots {
+    bool is_read = false;  // any of them
     std::uint32_t topic = kNoSlot;
     std::uint32_t partition = kNoSlot;
     std::uint32_t offset = kNoSlot;
     std::uint32_t timestamp = kNoSlot;
     std::uint32_t key = kNoSlot;
     std::uint32_t headers = kNoSlot;
+    std::uint32_t value = kNoSlot;
+    std::uint32_t value_text = kNoSlot;  // into a json or jsonb column
   };
 
   Tombstones tombstones = Tombstones::reject;
@@ -52,6 +55,9 @@ struct ExpressionPlan {
   std::vector<Step> steps;          // a step comes after those it uses
   std::size_t steps_for_where = 0;  // the first ones: `where` needs them
   std::vector<Column> columns;
+  // Slots of the document: those that are a column each, and all.
+  std::vector<std::uint32_t> bare_fields;
+  std::vector<std::uint32_t> fields;
 };
 
 struct Projection::Plan {

@@ -3,7 +3,8 @@
 // Place in the flow: plan/ makes one per worker with the reader of the pipeline's format; process()
 // is called for every batch. A template, so that compute/ does not know the formats and no record
 // pays for a virtual call.
-// A Reader has `read(payload, arena, slots)` and returns a verdict with ok(), reason and message.
+// A Reader has `read(payload, arena, slots)` and returns a verdict with ok(), reason and message;
+// and a static `field_names(payload)` (Evaluator::FieldNames).
 //
 // Threads: one thread at a time. The Projection must outlive it.
 // Failure: a record that cannot become a row becomes a reject; an exception from inside a record
@@ -24,7 +25,7 @@ class BatchProcessor {
  public:
   // `target` is what the projection was compiled for.
   BatchProcessor(const Projection& projection, const Target& target, Reader reader)
-      : builder_(projection, target), reader_(std::move(reader)) {}
+      : builder_(projection, target, &Reader::field_names), reader_(std::move(reader)) {}
 
   [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) {
     builder_.start(std::move(batch));

@@ -61,7 +61,7 @@ class Compilation {
       const std::string place = column_place(name);
       if (compile_at(place, source, lets_.environment(), column_inputs_, TypeKind::kDyn,
                      problems_)) {
-        columns_.push_back({static_cast<std::uint16_t>(columns_.size()), name, source});
+        columns_.push_back({static_cast<std::uint16_t>(columns_.size()), name, source, {}});
       }
     }
     if (!put_together()) return std::nullopt;
@@ -87,10 +87,16 @@ class Compilation {
       add_part({PartKind::let, name, options_.let.at(name)});
     }
     for (const BoundColumn& column : columns_) {
-      add_part({PartKind::column, column.name, column.source});
+      if (!column.text_of) add_part({PartKind::column, column.name, column.source});
     }
     if (!problems_.empty()) return false;
     ExpressionPlan& plan = plan_->expressions;
+    for (const BoundColumn& column : columns_) {
+      plan.columns.push_back({column.name, ExpressionPlan::kNoSlot, std::nullopt});
+      if (!column.text_of) continue;
+      plan.columns.back().input =
+          plan.inputs.add_text(column.text_of->root, column.text_of->segments);
+    }
     plan.tombstones = options_.tombstones;
     plan.topics = options_.topics;
     auto steps = set_.compile(plan.inputs);
@@ -100,6 +106,7 @@ class Compilation {
     }
     for (cel::ExpressionSet::Step& step : *steps) place(plan, std::move(step));
     find_record_slots(plan);
+    find_fields(plan);
     plan.conform = Conform(*lets_.environment().find("msg"), plan.inputs);
     return true;
   }
@@ -138,8 +145,10 @@ class Compilation {
       plan.where = std::move(step.program);
       plan.steps_for_where = plan.steps.size();
     } else {
-      const std::uint32_t input = step.program.direct_input().value_or(ExpressionPlan::kNoSlot);
-      plan.columns.push_back({part.name, input, std::move(step.program)});
+      ExpressionPlan::Column& column =
+          *std::ranges::find(plan.columns, part.name, &ExpressionPlan::Column::name);
+      column.input = step.program.direct_input().value_or(ExpressionPlan::kNoSlot);
+      if (column.input == ExpressionPlan::kNoSlot) column.program = std::move(step.program);
     }
   }
 
@@ -211,7 +220,22 @@ class Compilation {
                            problem.hint});
       return;
     }
-    columns_.push_back({static_cast<std::uint16_t>(index), column.name, std::string(source)});
+    columns_.push_back({static_cast<std::uint16_t>(index), column.name, std::string(source),
+                        text_wanted(column, *program)});
+  }
+
+  // JSON into JSON, as it is written: nothing has to be read and printed again. A field whose type
+  // is declared is read all the same, to see whether it has it.
+  [[nodiscard]] std::optional<cel::InputPath> text_wanted(const ColumnDescription& column,
+                                                          const cel::Program& program) const {
+    const bool is_json = column.type == ColumnType::json || column.type == ColumnType::jsonb;
+    const auto input = program.direct_input();
+    if (!is_json || column.is_array || !input) return std::nullopt;
+    const cel::InputPath& path = column_inputs_.paths()[*input];
+    const bool is_document =
+        path.root == "msg" && (path.segments.empty() || program.result_type().is_dyn());
+    const bool is_payload = path.root == "record" && path.segments.front() == "value";
+    return is_document || is_payload ? std::optional(path) : std::nullopt;
   }
 
   // A column that no row can do without and no expression sets.
@@ -232,6 +256,7 @@ class Compilation {
     const std::span<const cel::InputPath> paths = plan.inputs.paths();
     for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
       if (paths[slot].root != "record") continue;
+      slots.is_read = true;
       // All of `record` is not a value, so that a field is always named.
       const std::string_view field = paths[slot].segments.front();
       if (field == "topic") slots.topic = slot;
@@ -240,6 +265,23 @@ class Compilation {
       if (field == "timestamp") slots.timestamp = slot;
       if (field == "key") slots.key = slot;
       if (field == "headers") slots.headers = slot;
+      if (field == "value") (paths[slot].as_text ? slots.value_text : slots.value) = slot;
+    }
+  }
+
+  static void find_fields(ExpressionPlan& plan) {
+    const std::span<const cel::InputPath> paths = plan.inputs.paths();
+    const auto is_field = [&paths](std::uint32_t slot) {
+      return paths[slot].root == "msg" && !paths[slot].segments.empty();
+    };
+    for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
+      // All of the document is there, whatever it is.
+      if (paths[slot].root == "msg") plan.fields.push_back(slot);
+    }
+    for (const ExpressionPlan::Column& column : plan.columns) {
+      if (column.input != ExpressionPlan::kNoSlot && is_field(column.input)) {
+        plan.bare_fields.push_back(column.input);
+      }
     }
   }
 
@@ -253,6 +295,7 @@ class Compilation {
     std::uint16_t index;
     std::string name;
     std::string source;
+    std::optional<cel::InputPath> text_of;  // the expression is this input, wanted as text
   };
 
   Lets lets_;

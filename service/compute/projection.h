@@ -5,10 +5,10 @@
 // evaluates it for every record.
 //
 // What expressions see: `msg`, the parsed value, as far as declared with types; `record` {topic:
-// string, partition: int, offset: int, timestamp: timestamp, key: bytes, headers: map(string, bytes
-// or null)}, where a record without key or timestamp lacks that field; every `let` by its name. A
-// `let` is evaluated at most once per record, and only if `where` or a column uses it. There is no
-// clock and no randomness, so that a replay gives the same rows.
+// string, partition: int, offset: int, timestamp: timestamp, key: bytes, value: bytes, headers:
+// map(string, bytes or null)}, where a record without key or timestamp lacks that field; every
+// `let` by its name. A `let` is evaluated at most once per record, and only if `where` or a column
+// uses it. There is no clock and no randomness, so that a replay gives the same rows.
 //
 // Threads: immutable after compile(); shared by all workers.
 // Failure: every problem of the spec at once, each with its place, so that one start shows them

@@ -17,8 +17,9 @@ using cel::Value;
 
 }  // namespace
 
-RowBuilder::RowBuilder(const Projection& projection, const Target& target)
-    : plan_(projection.plan()), target_(target), evaluator_(plan_.expressions) {}
+RowBuilder::RowBuilder(const Projection& projection, const Target& target,
+                       Evaluator::FieldNames field_names)
+    : plan_(projection.plan()), target_(target), evaluator_(plan_.expressions, field_names) {}
 
 void RowBuilder::start(std::unique_ptr<RecordBatch> source) {
   rows_ = std::make_unique<RowBatch>();
@@ -89,11 +90,9 @@ bool RowBuilder::add_column(std::size_t column_number) {
       return true;
     }
     if (description.not_null) [[unlikely]] {
-      reject(
-          Stage::encode, "missing_field",
-          std::format("column \"{}\": the field is not in the record, and the column is NOT NULL "
-                      "without a default",
-                      description.name));
+      reject(Stage::encode, "missing_field",
+             std::format("column \"{}\" is NOT NULL without a default, and {}", description.name,
+                         evaluator_.missing_field(column_number)));
       return false;
     }
     // Its default is NULL. Saying so, rather than leaving it out, keeps the rows of one shape.
@@ -124,7 +123,7 @@ void RowBuilder::reject_encoding(const ColumnDescription& column, const Value& v
 
 void RowBuilder::append_row() {
   if (fields_ == 0) [[unlikely]] {
-    reject(Stage::encode, "missing_field", "none of the columns' fields is in the record");
+    reject(Stage::encode, "missing_field", "no expression gives a column a value");
     return;
   }
   store(row_.at(0), fields_);

@@ -29,7 +29,7 @@ namespace penstock::compute {
 
 class RowBuilder {
  public:
-  RowBuilder(const Projection& projection, const Target& target);
+  RowBuilder(const Projection& projection, const Target& target, Evaluator::FieldNames field_names);
 
   // Begins a batch; finish() gives what became of it.
   void start(std::unique_ptr<RecordBatch> source);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "cel/json/number.h"
 #include "cel/text.h"
 #include "text/utf8.h"
 
@@ -17,6 +18,8 @@ std::string shown(const cel::Value& value) {
   if (value.is_string()) {
     // Long texts are cut before they are quoted, not after.
     text = cel::to_text(cel::Value::of_string(text::cut_utf8(value.as_string(), 2 * kShownBytes)));
+  } else if (value.is_double() && value.number_text() != nullptr) {
+    text = cel::text_of_number(value);  // not as the double that it became
   } else {
     text = cel::to_text(value);
   }

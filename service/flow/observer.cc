@@ -31,6 +31,14 @@ Observer::Observer(const plan::CompiledPlan& plan, const std::string& group,
   }
 }
 
+std::optional<std::int64_t> end_to_end_us(std::int64_t now_ms, std::int64_t timestamp_ms) {
+  constexpr std::int64_t kDayMs = 86'400'000;
+  if (timestamp_ms < 0) return std::nullopt;
+  const std::int64_t ms = now_ms - timestamp_ms;  // neither is negative
+  if (ms > kDayMs || ms < -kDayMs) return std::nullopt;
+  return std::max<std::int64_t>(0, ms) * 1000;
+}
+
 void Observer::committed(std::span<const std::unique_ptr<RowBatch>> batches,
                          const CommitStats& stats) {
   rows_committed_.add(stats.rows);
@@ -48,10 +56,10 @@ void Observer::committed(std::span<const std::unique_ptr<RowBatch>> batches,
   for (const std::unique_ptr<RowBatch>& batch : batches) {
     const RecordBatch& source = *batch->source;
     for (std::size_t i = 0; i < source.size(); ++i) {
-      if (source.timestamp_ms(i) < 0) continue;
-      const std::int64_t us = std::max<std::int64_t>(0, now_ms - source.timestamp_ms(i)) * 1000;
-      ++latencies.counts[LatencyHistogram::bucket_of(us)];
-      latencies.sum_us += static_cast<std::uint64_t>(us);
+      const auto us = end_to_end_us(now_ms, source.timestamp_ms(i));
+      if (!us) continue;
+      ++latencies.counts[LatencyHistogram::bucket_of(*us)];
+      latencies.sum_us += static_cast<std::uint64_t>(*us);
     }
     records_filtered_.add(batch->filtered);
     for (const Reject& reject : batch->rejects) {

@@ -58,8 +58,12 @@ void FieldTree::add(const cel::InputPath& path, std::uint32_t slot) {
     }
     at = child;
   }
-  nodes_[at].slot = slot;
-  nodes_[at].presence_only = path.presence_only;
+  if (path.as_text) {
+    nodes_[at].text_slot = slot;
+  } else {
+    nodes_[at].slot = slot;
+    nodes_[at].presence_only = path.presence_only;
+  }
   slot_limit_ = std::max(slot_limit_, slot + 1);
 }
 
@@ -68,7 +72,9 @@ void FieldTree::number_slots(std::uint32_t index) {
   nodes_[index].slots_begin = static_cast<std::uint32_t>(slots_.size());
   for (std::uint32_t child = nodes_[index].first_child; child != kNone;
        child = nodes_[child].next_sibling) {
-    if (nodes_[child].slot != kNone) slots_.push_back(nodes_[child].slot);
+    for (const std::uint32_t slot : {nodes_[child].slot, nodes_[child].text_slot}) {
+      if (slot != kNone) slots_.push_back(slot);
+    }
     number_slots(child);
   }
   nodes_[index].slots_end = static_cast<std::uint32_t>(slots_.size());

@@ -23,12 +23,13 @@ class FieldTree {
   static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
 
   struct Node {
-    std::string key;                // the last segment of its path; empty for the root
-    std::string path;               // "msg.customer.id", for messages
-    std::uint32_t slot = kNone;     // where the whole value goes
-    bool presence_only = false;     // any value will do in `slot`
-    std::uint32_t depth = 0;        // segments from the root
-    std::uint32_t slots_begin = 0;  // slots of all descendants: slots_below()
+    std::string key;                  // the last segment of its path; empty for the root
+    std::string path;                 // "msg.customer.id", for messages
+    std::uint32_t slot = kNone;       // where the whole value goes
+    bool presence_only = false;       // any value will do in `slot`
+    std::uint32_t text_slot = kNone;  // where its text goes
+    std::uint32_t depth = 0;          // segments from the root
+    std::uint32_t slots_begin = 0;    // slots of all descendants: slots_below()
     std::uint32_t slots_end = 0;
     std::uint32_t table = kNone;  // of its children: where their hash table begins
     std::uint32_t table_mask = 0;

@@ -9,8 +9,8 @@ namespace penstock::formats {
 
 struct Verdict {
   // Empty: it was read. Else stable and snake_case, in static storage: empty_payload,
-  // record_too_large, not_utf8, invalid_utf8, invalid_json, truncated_json, trailing_content,
-  // too_deep, number_out_of_range.
+  // record_too_large, not_utf8, registry_format, compressed_payload, invalid_utf8, invalid_json,
+  // truncated_json, trailing_content, too_deep.
   std::string_view reason;
   std::string message;  // for people; names the byte (from 0) where that is known
 
@@ -19,7 +19,5 @@ struct Verdict {
 
 [[nodiscard]] Verdict too_large(std::size_t bytes, std::size_t allowed_bytes);
 [[nodiscard]] Verdict takes_too_much_memory(std::size_t allowed_bytes);
-// `number` as it is written, of the field at `path`.
-[[nodiscard]] Verdict number_out_of_range(std::string_view number, std::string_view path);
 
 }  // namespace penstock::formats

@@ -59,7 +59,7 @@ class Run {
                    Epoch{1}, offset_of(record, number), nullptr),
                offset_of(record, number), record.value().size()),
         reader_(plan::json_options(spec), tree),
-        evaluator_(plan) {
+        evaluator_(plan, &formats::JsonReader::field_names) {
     const auto optional = [](bool there, const std::string& text) {
       return there ? std::optional<std::string_view>(text) : std::nullopt;
     };

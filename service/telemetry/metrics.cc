@@ -248,7 +248,8 @@ const Metric<Pipeline> kPipelineMetrics[] = {
        out.add_histogram(p.fence_latency, {{"stage", "fence"}});
      }},
     {"penstock_end_to_end_latency_seconds", kHistogram, "",
-     "Per record, from its Kafka timestamp until it was committed.",
+     "Per record, from its Kafka timestamp until it was committed; a timestamp that is more than a "
+     "day off does not count.",
      [](const Pipeline& p, Samples& out) { out.add_histogram(p.end_to_end_latency); }},
 
     {"penstock_workers", kGauge, "", "Worker threads that parse and compute.",

@@ -176,8 +176,8 @@ std::vector<Value> fuzz_slots(FuzzBytes& bytes, const Inputs& inputs, Arena& are
     }
     const auto depth = static_cast<std::uint32_t>(path.segments.size());
     if (depth > 0 && bytes.chance(8)) {
-      slots.push_back(
-          Value::absent(static_cast<std::uint32_t>(bytes.below(depth)), bytes.chance(2)));
+      slots.push_back(Value::absent(static_cast<std::uint32_t>(bytes.below(depth)),
+                                    bytes.chance(2) ? Kind::kString : Kind::kMap));
     } else {
       slots.push_back(value(bytes, bytes.chance(32) ? Type() : type, arena, 3));
     }

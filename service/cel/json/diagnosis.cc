@@ -1,8 +1,5 @@
 #include "cel/json/diagnosis.h"
 
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <format>
 #include <string>
 
@@ -13,18 +10,10 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // Strict reader of one document; stops at the first problem.
 class Diagnosis {
  public:
-  Diagnosis(std::string_view text, std::uint32_t max_depth, JsonNumbers numbers)
-      : text_(text), max_depth_(max_depth), numbers_(numbers) {}
+  Diagnosis(std::string_view text, std::uint32_t max_depth) : text_(text), max_depth_(max_depth) {}
 
   JsonProblem run() {
     if (text_.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
@@ -33,7 +22,11 @@ class Diagnosis {
     if (!document()) return std::move(problem_);
     skip_space();
     if (at_ < text_.size()) {
-      fail_at("trailing_content", std::format("{} after the end of the document", seen()));
+      constexpr std::string_view kBeginsValue = "{[\"-0123456789tfn";
+      fail_at("trailing_content",
+              kBeginsValue.contains(text_[at_])
+                  ? "a second document begins: a record is one, also where each line is one"
+                  : std::format("{} after the end of the document", seen()));
     }
     return std::move(problem_);
   }
@@ -155,28 +148,7 @@ class Diagnosis {
       if (!is_digit(text_[at_])) return bad_number(begin, "no digit in its exponent");
       digits();
     }
-    return ends_here() && (numbers_ == JsonNumbers::kAny || fits(begin));
-  }
-
-  // Whether the number that ends here fits 64 bits.
-  bool fits(std::size_t begin) {
-    const std::string_view number = text_.substr(begin, at_ - begin);
-    const auto reads_as = [number](auto value) {
-      const auto [end, status] =
-          std::from_chars(number.data(), number.data() + number.size(), value);
-      return status == std::errc() && end == number.data() + number.size();
-    };
-    if (number.find_first_of(".eE") != std::string_view::npos
-            // Not from_chars(), which refuses what is nearly 0 too.
-            ? std::isfinite(std::strtod(std::string(number).c_str(), nullptr))
-            : reads_as(std::int64_t{}) || reads_as(std::uint64_t{})) {
-      return true;
-    }
-    constexpr std::size_t kShown = 40;
-    at_ = begin;
-    return fail_at("number_out_of_range",
-                   std::format("the number {}{} does not fit 64 bits", number.substr(0, kShown),
-                               number.size() > kShown ? "…" : ""));
+    return ends_here();
   }
 
   void digits() {
@@ -218,7 +190,6 @@ class Diagnosis {
   }
 
   bool escape() {
-    const std::size_t begin = at_;
     if (at_ + 1 == text_.size()) return truncated();
     const char c = text_[at_ + 1];
     if (c != 'u') {
@@ -227,28 +198,12 @@ class Diagnosis {
       at_ += 2;
       return true;
     }
-    int unit = 0;
-    if (!code_unit(unit)) return false;
-    if (unit < 0xD800 || unit > 0xDFFF) return true;
-    int low = 0;
-    if (unit < 0xDC00 && at_ + 1 < text_.size() && text_[at_] == '\\' && text_[at_ + 1] == 'u') {
-      if (!code_unit(low)) return false;
-    } else if (unit < 0xDC00 && (at_ == text_.size() || text_.substr(at_) == "\\")) {
-      return truncated();
-    }
-    if (low < 0xDC00 || low > 0xDFFF) {
-      at_ = begin;
-      return fail_at("invalid_json", "half of a surrogate pair: that is not a character");
-    }
-    return true;
-  }
-
-  bool code_unit(int& unit) {
+    // Half of a surrogate pair is no character, but JSON may say so.
     for (std::size_t i = 2; i < 6; ++i) {
       if (at_ + i >= text_.size()) return truncated();
-      const int digit = hex_value(text_[at_ + i]);
-      if (digit < 0) return fail_at("invalid_json", "\\u without four hexadecimal digits");
-      unit = unit * 16 + digit;
+      if (!is_hex_digit(text_[at_ + i])) {
+        return fail_at("invalid_json", "\\u without four hexadecimal digits");
+      }
     }
     at_ += 6;
     return true;
@@ -293,7 +248,11 @@ class Diagnosis {
     const std::size_t at = at_;
     if (static_cast<unsigned char>(text_[at_]) >= 0x80 && !multi_byte()) return false;
     at_ = at;
-    return fail_at("invalid_json", std::format("{}, but expected {}", seen(), expected));
+    const std::string_view rest = text_.substr(at_);
+    const bool is_not_finite = rest.starts_with("NaN") || rest.starts_with("Infinity");
+    return fail_at("invalid_json",
+                   std::format("{}, but expected {}{}", seen(), expected,
+                               is_not_finite ? "; JSON has no NaN and Infinity" : ""));
   }
 
   std::string seen() const {
@@ -321,26 +280,74 @@ class Diagnosis {
 
   std::string_view text_;
   std::uint32_t max_depth_;
-  JsonNumbers numbers_;
   std::size_t at_ = 0;
   std::string open_;  // the brackets that are open
   JsonProblem problem_;
 };
 
+unsigned byte_at(std::string_view text, std::size_t i) {
+  return static_cast<unsigned char>(text[i]);
+}
+
 // UTF-16 and UTF-32 by their byte order mark, or by the zero bytes that ASCII has in them.
 bool is_wide(std::string_view text) {
   if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) return true;
-  return text.size() >= 4 && (text[0] == '\0' || text[1] == '\0');
+  if (text.size() < 4) return false;
+  if (byte_at(text, 0) != 0) return byte_at(text, 1) == 0;
+  if (byte_at(text, 1) != 0) return byte_at(text, 2) == 0;  // 00 7B 00 22
+  const std::string_view zeros("\0\0\0", 3);                // 00 00 00 7B 00 00 00 22
+  return text.substr(0, 3) == zeros && text.substr(4, 3) == zeros;
+}
+
+struct Magic {
+  std::string_view begins_with;
+  std::string_view name;
+};
+
+constexpr Magic kCompressed[] = {{"\x1F\x8B", "gzip"},
+                                 {"\x28\xB5\x2F\xFD", "zstd"},
+                                 {"\x04\x22\x4D\x18", "lz4"},
+                                 {"\x82SNAPPY", "snappy"},
+                                 {"\xFF\x06", "snappy"},
+                                 {"\x78\x01", "zlib"},
+                                 {"\x78\x9C", "zlib"},
+                                 {"\x78\xDA", "zlib"},
+                                 {"BZh", "bzip2"},
+                                 {"\xFD"
+                                  "7zXZ",
+                                  "xz"}};
+
+// What it is in place of text; ok if nobody knows.
+JsonProblem recognise(std::string_view text) {
+  if (is_wide(text)) {
+    return {"not_utf8", "the document looks like UTF-16 or UTF-32; JSON must come in UTF-8"};
+  }
+  constexpr std::size_t kPrefixBytes = 5;
+  if (text.size() >= kPrefixBytes && byte_at(text, 0) == 0) {
+    const unsigned id = byte_at(text, 1) << 24U | byte_at(text, 2) << 16U | byte_at(text, 3) << 8U |
+                        byte_at(text, 4);
+    return {"registry_format",
+            std::format("the payload looks like a schema registry's wire format: a zero byte, then "
+                        "schema id {}, then the data; only plain JSON is read, so have the "
+                        "producer write it without the registry's serializer",
+                        id)};
+  }
+  for (const Magic& magic : kCompressed) {
+    if (!text.starts_with(magic.begins_with)) continue;
+    return {"compressed_payload",
+            std::format("the payload looks like {}; only plain JSON is read, so let Kafka compress "
+                        "it (the producer's compression.type) instead of the application",
+                        magic.name)};
+  }
+  return {};
 }
 
 }  // namespace
 
-JsonProblem diagnose_json(std::string_view text, std::uint32_t max_depth, JsonNumbers numbers) {
+JsonProblem diagnose_json(std::string_view text, std::uint32_t max_depth) {
   if (text.empty()) return {"empty_payload", "the document is empty"};
-  if (is_wide(text)) {
-    return {"not_utf8", "the document looks like UTF-16 or UTF-32; JSON must come in UTF-8"};
-  }
-  return Diagnosis(text, max_depth, numbers).run();
+  if (JsonProblem known = recognise(text); !known.ok()) return known;
+  return Diagnosis(text, max_depth).run();
 }
 
 }  // namespace penstock::cel

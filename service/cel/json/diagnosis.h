@@ -14,21 +14,16 @@ namespace penstock::cel {
 
 struct JsonProblem {
   // Empty: there is none. Else stable and snake_case, in static storage: empty_payload, not_utf8,
-  // invalid_utf8, invalid_json, truncated_json, trailing_content, too_deep, number_out_of_range.
+  // registry_format, compressed_payload, invalid_utf8, invalid_json, truncated_json,
+  // trailing_content, too_deep.
   std::string_view reason;
   std::string message;  // for people; names the byte (from 0) where that is known
 
   [[nodiscard]] bool ok() const { return reason.empty(); }
 };
 
-enum class JsonNumbers : std::uint8_t {
-  kAny,     // of any size
-  k64Bits,  // integers are an int64 or a uint64, others are finite doubles
-};
-
 // The first thing that is wrong, or ok if the text is JSON (RFC 8259) in UTF-8, nested at most
 // `max_depth` deep; a byte order mark in front is skipped.
-[[nodiscard]] JsonProblem diagnose_json(std::string_view text, std::uint32_t max_depth,
-                                        JsonNumbers numbers);
+[[nodiscard]] JsonProblem diagnose_json(std::string_view text, std::uint32_t max_depth);
 
 }  // namespace penstock::cel

@@ -38,6 +38,27 @@ inline constexpr std::array<bool, 256> kEndsScalar = [] {
   return false;
 }
 
+[[nodiscard]] inline bool is_hex_digit(char c) {
+  return is_digit(c) || static_cast<unsigned char>((c | 0x20) - 'a') < 6;
+}
+
+// Every backslash of a string's text begins an escape that JSON knows. Half a surrogate pair is
+// one.
+[[nodiscard]] inline bool are_escapes(std::string_view text) {
+  constexpr std::string_view kEscapes = "\"\\/bfnrt";
+  for (std::size_t at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at)) {
+    if (++at == text.size()) return false;
+    if (text[at++] != 'u') {
+      if (!kEscapes.contains(text[at - 1])) return false;
+      continue;
+    }
+    for (std::size_t i = 0; i < 4; ++i, ++at) {
+      if (at >= text.size() || !is_hex_digit(text[at])) return false;
+    }
+  }
+  return true;
+}
+
 // Behind a number that begins at `at`, by JSON's grammar; nullptr: it is none.
 [[nodiscard]] inline const char* skip_number(const char* at) {
   if (*at == '-') ++at;

@@ -1,19 +1,29 @@
 // json.parse(): JSON inside a string.
 //
-// The rules are those of the payload itself (parse/json_reader.h): strict RFC 8259, exact integers,
-// the last of several equal keys counts.
+// The rules are those of the payload itself (json/on_demand.h).
 #include <simdjson.h>
 
+#include <cstring>
 #include <string>
 
-#include "cel/containers.h"
 #include "cel/json/diagnosis.h"
+#include "cel/json/on_demand.h"
 #include "cel/library/library.h"
 
 namespace penstock::cel {
 namespace {
 
-namespace dom = simdjson::dom;
+namespace ondemand = simdjson::ondemand;
+
+struct Api {
+  using value = ondemand::value;
+  using object = ondemand::object;
+  using array = ondemand::array;
+  using field = ondemand::field;
+  using raw_json_string = ondemand::raw_json_string;
+  using error_code = simdjson::error_code;
+  static constexpr bool kKeepsStrings = false;  // the next json.parse() overwrites them
+};
 
 // As deep as a payload may be nested by default.
 constexpr std::uint32_t kDeepest = 256;
@@ -26,93 +36,69 @@ constexpr std::size_t kKeepBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kStepsPerText = 20;
 constexpr std::size_t kBytesPerStep = 4;
 
-// Builds in the arena. Out of memory shows in the builders' results and in Arena::exhausted().
-class DomReader {
- public:
-  explicit DomReader(Arena& arena) : arena_(arena) {}
+// Values point into `text`, which lies in the arena with room behind it. False: it is not JSON.
+bool read(ondemand::parser& parser, std::string_view text, Arena& arena, Value& out,
+          simdjson::error_code& error) {
+  OnDemandValues<Api> values(kDeepest);
+  values.start(arena);
+  ondemand::document document;
+  ondemand::value root;
+  error = parser.iterate(text.data(), text.size(), text.size() + simdjson::SIMDJSON_PADDING)
+              .get(document);
+  if (error == simdjson::SUCCESS) error = document.get_value().get(root);
+  if (error != simdjson::SUCCESS) return false;
+  const bool is_read = values.build(root, 0, out) && document.at_end();
+  error = values.error();
+  return is_read;
+}
 
-  // `depth`: how many more brackets may open.
-  Value build(const dom::element& element, std::uint32_t depth) {
-    switch (element.type()) {
-      case dom::element_type::ARRAY:
-        return build_list(dom::array(element), depth);
-      case dom::element_type::OBJECT:
-        return build_map(dom::object(element), depth);
-      case dom::element_type::INT64:
-        return Value::of_int(std::int64_t(element));
-      case dom::element_type::UINT64:
-        return Value::of_uint(std::uint64_t(element));
-      case dom::element_type::DOUBLE:
-        return Value::of_double(double(element));
-      case dom::element_type::STRING:
-        return Value::of_string(arena_.copy(std::string_view(element)));
-      case dom::element_type::BOOL:
-        return Value::of_bool(bool(element));
-      case dom::element_type::NULL_VALUE:
-        return Value::null();
-    }
-    return {};
+// A copy of the text, as simdjson wants it; data() is nullptr when there is no memory. `brackets`:
+// the text is the only item of a list.
+std::string_view padded_copy(Arena& arena, std::string_view text, bool brackets) {
+  const std::size_t size = text.size() + (brackets ? 2 : 0);
+  auto* const copy = static_cast<char*>(arena.allocate(size + simdjson::SIMDJSON_PADDING, 1));
+  if (copy == nullptr) return {};
+  std::memcpy(copy + (brackets ? 1 : 0), text.data(), text.size());
+  if (brackets) {
+    copy[0] = '[';
+    copy[size - 1] = ']';
   }
-
-  [[nodiscard]] bool too_deep() const { return too_deep_; }
-
- private:
-  Value build_list(const dom::array& array, std::uint32_t depth) {
-    if (depth == 0) return refuse();
-    ListBuilder list(arena_, static_cast<std::uint32_t>(array.size()));
-    for (const dom::element item : array) {
-      list.add(build(item, depth - 1));
-      if (arena_.exhausted() || too_deep_) break;
-    }
-    return list.finish();
-  }
-
-  Value build_map(const dom::object& object, std::uint32_t depth) {
-    if (depth == 0) return refuse();
-    MapBuilder map(arena_, static_cast<std::uint32_t>(object.size()));
-    for (const dom::key_value_pair field : object) {
-      map.add(Value::of_string(arena_.copy(field.key)), build(field.value, depth - 1));
-      if (arena_.exhausted() || too_deep_) break;
-    }
-    return map.finish();
-  }
-
-  Value refuse() {
-    too_deep_ = true;
-    return {};
-  }
-
-  Arena& arena_;
-  bool too_deep_ = false;
-};
+  std::memset(copy + size, ' ', simdjson::SIMDJSON_PADDING);
+  return {copy, size};
+}
 
 Value explain(EvalContext& context, std::string_view text) {
-  const JsonProblem problem = diagnose_json(text, kDeepest, JsonNumbers::k64Bits);
-  ErrorCode code = ErrorCode::kInvalidArgument;
-  if (problem.reason == "too_deep") code = ErrorCode::kLimitExceeded;
-  if (problem.reason == "number_out_of_range") code = ErrorCode::kOutOfRange;
+  const JsonProblem problem = diagnose_json(text, kDeepest);
+  const ErrorCode code =
+      problem.reason == "too_deep" ? ErrorCode::kLimitExceeded : ErrorCode::kInvalidArgument;
   return context.fail(code, {"not JSON: ", problem.message});
 }
 
 Value parse(EvalContext& context, std::span<const Value> args) {
-  const std::string_view text = args[0].is_string() ? args[0].as_string() : args[0].as_bytes();
+  std::string_view text = args[0].is_string() ? args[0].as_string() : args[0].as_bytes();
   if (!context.charge(kStepsPerText + text.size() / kBytesPerStep)) return context.out_of_steps();
   if (text.size() > context.arena.limit_bytes() / kScratchPerByte) return context.out_of_memory();
 
-  if (text.empty()) return explain(context, text);  // simdjson takes no null pointer
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  const std::string_view whole = text;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const std::size_t begin = text.find_first_not_of(" \t\n\r");
+  if (begin == std::string_view::npos) return explain(context, whole);
+  // On-Demand reads no document that is a number, a string or a word.
+  const bool is_scalar = text[begin] != '{' && text[begin] != '[';
+  if (is_scalar && !diagnose_json(text, kDeepest).ok()) return explain(context, whole);
 
-  thread_local dom::parser kept;
-  dom::parser once;
-  dom::parser& parser = text.size() <= kKeepBytes ? kept : once;
-  dom::element root;
-  const simdjson::error_code error = parser.parse(text.data(), text.size()).get(root);
-  if (error == simdjson::MEMALLOC) return context.out_of_memory();
-  if (error != simdjson::SUCCESS) return explain(context, text);
-
-  DomReader reader(context.arena);
-  const Value value = reader.build(root, kDeepest);
-  if (reader.too_deep()) return explain(context, text);
-  return context.arena.exhausted() ? context.out_of_memory() : value;
+  const std::string_view copy = padded_copy(context.arena, text, is_scalar);
+  if (copy.data() == nullptr) return context.out_of_memory();
+  thread_local ondemand::parser kept;
+  ondemand::parser once;
+  Value value;
+  simdjson::error_code error{};
+  const bool is_read =
+      read(text.size() <= kKeepBytes ? kept : once, copy, context.arena, value, error);
+  if (error == simdjson::MEMALLOC || context.arena.exhausted()) return context.out_of_memory();
+  if (!is_read) return explain(context, whole);
+  return is_scalar ? value.as_list()[0] : value;
 }
 
 constexpr FunctionRow kRows[] = {

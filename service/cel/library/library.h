@@ -67,7 +67,8 @@ struct FunctionGroup {
 [[nodiscard]] constexpr std::uint32_t kind_bit(Kind kind) noexcept {
   return std::uint32_t{1} << static_cast<unsigned>(kind);
 }
-inline constexpr std::uint32_t kAnyKind = ~(kind_bit(Kind::kError) | kind_bit(Kind::kAbsent));
+inline constexpr std::uint32_t kAnyKind =
+    ~(kind_bit(Kind::kError) | kind_bit(Kind::kAbsent) | kind_bit(Kind::kJson));
 
 // The kind of the values of a type; kAnyKind for dyn and parameters.
 [[nodiscard]] std::uint32_t kinds_of(const Type& type) noexcept;

@@ -47,6 +47,11 @@ bool is_zero(const Value& value) {
   }
 }
 
+Value of_non_null(EvalContext&, Args args) {
+  const Value* inner = args[0].as_optional();
+  return inner != nullptr && inner->is_null() ? Value::of_optional(nullptr) : args[0];
+}
+
 Value of_non_zero(EvalContext& context, Args args) {
   return is_zero(args[0]) ? Value::of_optional(nullptr) : of(context, args);
 }
@@ -97,6 +102,7 @@ constexpr FunctionRow kRows[] = {
     {"optional.ofNonZeroValue(A) -> optional<A>", of_non_zero,
      "An optional with this value, empty if it is null, zero or empty.",
      "!optional.ofNonZeroValue('').hasValue()"},
+    {"@ofNonNull(optional<A>) -> optional<A>", of_non_null, "", ""},
     {"optional.none() -> optional<A>", none, "The empty optional.", "!optional.none().hasValue()"},
     {"optional<A>.hasValue() -> bool", has_value, "Whether it has a value.",
      "{'a': 1}.?a.hasValue()"},

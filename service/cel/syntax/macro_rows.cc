@@ -13,8 +13,14 @@ constexpr FunctionRow kRows[] = {
      "Whether a map or record has the field. Use it before a field that may be missing.",
      "has({'a': 1}.a) && !has({'a': 1}.b)"},
     {"e.?field -> optional(A)", nullptr,
-     "The field as an optional: empty if it, or anything on the way to it, is missing.",
+     "The field as an optional: empty if it is missing, or if what should have it is null or an "
+     "empty optional.",
      "{'a': 1}.?b.orValue(0) == 0"},
+    {"coalesce(e.field, A) -> A", nullptr,
+     "The first of its arguments that is there and not null, or the last one; fields on the way "
+     "may "
+     "be missing or null, too.",
+     "coalesce(dyn({'a': null}).a.b, {}.c, 7) == 7"},
     {"[?optional(A)] -> list(A)", nullptr, "An element that is left out if the optional is empty.",
      "[1, ?optional.none(), ?optional.of(3)] == [1, 3]"},
     {"{?key: optional(A)} -> map(K, A)", nullptr,

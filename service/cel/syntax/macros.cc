@@ -33,6 +33,7 @@ class Expander {
   Node* expand() {
     if (!call_->is_method) {
       if (call_->name == "has" && call_->args.size() == 1) return expand_has();
+      if (call_->name == "coalesce") return expand_coalesce();
       return call_;
     }
     const std::string_view name = call_->name;
@@ -111,6 +112,36 @@ class Expander {
     }
     field->test_only = true;
     return field;
+  }
+
+  // a.b.c as a.?b.?c, a[b] as a[?b]; false: it looks nothing up.
+  static bool make_optional(Node* node) {
+    if (node->kind == NodeKind::kSelect && !node->test_only) {
+      node->is_optional = true;
+      make_optional(node->target);
+      return true;
+    }
+    const bool is_index = node->kind == NodeKind::kCall && !node->is_method &&
+                          (node->name == op::kIndex || node->name == op::kOptionalIndex);
+    if (!is_index) return false;
+    node->name = op::kOptionalIndex;
+    make_optional(node->args[0]);
+    return true;
+  }
+
+  // bind @it = @ofNonNull(a.?b): @it.hasValue() ? @it.value() : (the same of the other arguments)
+  Node* expand_coalesce() {
+    if (call_->args.size() < 2) return fail(call_, "coalesce() takes two arguments or more");
+    Node* result = call_->args.back();
+    for (std::size_t i = call_->args.size() - 1; i-- > 0;) {
+      Node* value = call_->args[i];
+      if (!make_optional(value)) value = call("of", ident("optional"), {value});
+      Node* has_value = call("hasValue", ident("@it"), {});
+      Node* it = call("value", ident("@it"), {});
+      result = bind("@it", call("@ofNonNull", nullptr, {value}),
+                    call(op::kConditional, nullptr, {has_value, it, result}));
+    }
+    return result;
   }
 
   Node* expand_bind() {

@@ -115,11 +115,11 @@ Value has(EvalContext& context, const Argument& a, std::string_view field) {
 
 Value has_input(EvalContext& context, const Argument& a, std::uint32_t segments) {
   if (!a.value.is_absent()) return a.value.is_error() ? a.value : Value::of_bool(true);
-  if (a.value.absent_depth() + 1 == segments && !a.value.absent_not_an_object()) {
-    return Value::of_bool(false);
-  }
-  return context.fail(ErrorCode::kNoSuchField, {"no such field: what holds ", a.input_name,
-                                                " is not there or not an object"});
+  const bool is_in_object = a.value.absent_found() == Kind::kMap;
+  if (a.value.absent_depth() + 1 == segments && is_in_object) return Value::of_bool(false);
+  if (!is_in_object) return error_of(context, a);
+  return context.fail(ErrorCode::kNoSuchField,
+                      {"no such field: what holds ", a.input_name, " is not there"});
 }
 
 Value to_optional(EvalContext& context, const Value& value) {
@@ -135,6 +135,8 @@ Value optional_index(EvalContext& context, const Argument& a, const Argument& ke
     if (inner == nullptr) return a.value;
     return optional_index(context, {*inner, a.input_name}, key);
   }
+  // Producers write null for what is not there.
+  if (a.value.is_null() && !key.value.is_error()) return Value::of_optional(nullptr);
   Value error;
   const Value* found = look_up(context, a, key, &error);
   if (found != nullptr) return to_optional(context, *found);
@@ -144,6 +146,9 @@ Value optional_index(EvalContext& context, const Argument& a, const Argument& ke
 Value optional_input(EvalContext& context, const Argument& a, std::uint32_t segments) {
   if (!a.value.is_absent()) {
     return a.value.is_error() ? a.value : to_optional(context, a.value);
+  }
+  if (a.value.absent_found() == Kind::kNull && !a.value.absent_by_shape()) {
+    return Value::of_optional(nullptr);
   }
   const Value is_there = has_input(context, a, segments);
   return is_there.is_error() ? is_there : Value::of_optional(nullptr);

@@ -142,6 +142,46 @@ Value subtract_other(EvalContext& context, const Value& a, const Value& b, bool*
   return {};
 }
 
+// The first `segments` of a path as InputPath::to_string() writes it: "msg.a" of "msg.a.b".
+std::string_view beginning_of(std::string_view path, std::uint32_t segments) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '"' && (path[i - 1] == '[' || path.substr(i + 1).starts_with(']'))) {
+      quoted = !quoted;
+    }
+    const bool begins_one = path[i] == '[' ? path.substr(i + 1).starts_with('"') : path[i] == '.';
+    if (!quoted && begins_one && segments-- == 0) return path.substr(0, i);
+  }
+  return path;
+}
+
+Value absent_error(EvalContext& context, const Argument& argument) {
+  const std::string_view name = argument.input_name;
+  const Kind found = argument.value.absent_found();
+  if (found == Kind::kMap) return context.fail(ErrorCode::kNoSuchField, {"no such field: ", name});
+  const std::uint32_t depth = argument.value.absent_depth();
+  const ErrorCode code = !argument.value.absent_by_shape() ? ErrorCode::kNoSuchField
+                         : depth == 0                      ? ErrorCode::kNotAnObject
+                                                           : ErrorCode::kWrongType;
+  return context.fail(code, {"no such field: ", name, ", because ", beginning_of(name, depth),
+                             " is ", described(found)});
+}
+
+Value json_error(EvalContext& context, const Argument& argument) {
+  const std::string_view text = argument.value.as_json();
+  const std::string_view of = argument.input_name.empty() ? "" : " of ";
+  if (text.starts_with('"')) {
+    return context.fail(ErrorCode::kLoneSurrogate,
+                        {"the string", of, argument.input_name,
+                         " holds half of a surrogate pair, which is not a character: ", text});
+  }
+  return context.fail(
+      ErrorCode::kNumberOutOfRange,
+      {"the number ", text, of, argument.input_name,
+       text.find_first_of(".eE") == std::string_view::npos ? " does not fit 64 bits"
+                                                           : " is larger than any double"});
+}
+
 std::string shown(const Argument& argument) {
   return argument.input_name.empty() ? "…" : std::string(argument.input_name);
 }
@@ -150,9 +190,8 @@ std::string shown(const Argument& argument) {
 
 Value error_of(EvalContext& context, const Argument& argument) {
   if (argument.value.is_error()) return argument.value;
-  if (argument.value.is_absent()) {
-    return context.fail(ErrorCode::kNoSuchField, {"no such field: ", argument.input_name});
-  }
+  if (argument.value.is_absent()) return absent_error(context, argument);
+  if (argument.value.is_json()) return json_error(context, argument);
   return {};
 }
 

@@ -1,12 +1,15 @@
 #include "compute/encode/column_encoder.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <format>
 #include <limits>
 #include <new>
 
+#include "cel/compare.h"
+#include "cel/json/number.h"
 #include "compute/encode/field_writer.h"
 #include "compute/encode/numeric_encoder.h"
 #include "compute/encode/refusal.h"
@@ -19,6 +22,21 @@ namespace {
 using cel::Kind;
 using cel::Value;
 
+// What the document says of a number; empty: it is none, or it was computed.
+std::string_view number_text(const Value& value) {
+  if (cel::is_number(value.kind())) return cel::text_of_number(value);
+  const bool is_number = value.is_json() && !value.as_json().empty() &&
+                         (value.as_json()[0] == '-' || cel::is_digit(value.as_json()[0]));
+  return is_number ? value.as_json() : std::string_view();
+}
+
+bool refuse_fraction(const ColumnDescription& column, EncodeProblem& problem) {
+  return refuse(problem, "not_integral",
+                std::format("a number with a fraction does not go into a column of type {}",
+                            column.type_name),
+                "int(...) cuts it off, math.round(...) rounds");
+}
+
 template <typename Integer>
 bool encode_integer(const ColumnDescription& column, const Value& value, FieldBuffer& out,
                     EncodeProblem& problem) {
@@ -30,16 +48,24 @@ bool encode_integer(const ColumnDescription& column, const Value& value, FieldBu
   } else if (value.is_uint()) {
     if (value.as_uint() > static_cast<std::uint64_t>(kMax)) return refuse_range(column, problem);
     number = static_cast<std::int64_t>(value.as_uint());
+  } else if (const std::string_view text = number_text(value); !text.empty()) {
+    const cel::WholeNumber whole = cel::read_whole_number(text);
+    if (whole.verdict == cel::WholeNumber::Verdict::has_fraction) {
+      return refuse_fraction(column, problem);
+    }
+    if (!whole.fits_int()) return refuse_range(column, problem);
+    number = whole.as_int();
   } else if (value.is_double()) {
     const double real = value.as_double();
-    if (real != std::trunc(real) && !std::isnan(real)) {
-      return refuse(problem, "not_integral",
-                    std::format("a number with a fraction does not go into a column of type {}",
-                                column.type_name),
-                    "int(...) cuts it off, math.round(...) rounds");
-    }
+    if (real != std::trunc(real) && !std::isnan(real)) return refuse_fraction(column, problem);
     // 2^63 is a double, INT64_MAX is not.
     if (!(real >= -0x1p63 && real < 0x1p63)) return refuse_range(column, problem);
+    // From here on neighbouring doubles are more than 1 apart: which integer was meant is lost.
+    if (std::abs(real) >= 0x1p53) {
+      return refuse(problem, "out_of_range",
+                    "a computed double of 2^53 or more may be rounded, and is no exact integer",
+                    "compute with ints, or write int(...) to take it as it is");
+    }
     number = static_cast<std::int64_t>(real);
   } else {
     return refuse_type(column, value, problem);
@@ -49,28 +75,48 @@ bool encode_integer(const ColumnDescription& column, const Value& value, FieldBu
   return true;
 }
 
-bool as_real(const Value& value, double& real) {
-  if (value.is_double()) {
-    real = value.as_double();
-  } else if (value.is_int()) {
-    real = static_cast<double>(value.as_int());
-  } else if (value.is_uint()) {
-    real = static_cast<double>(value.as_uint());
-  } else {
-    return false;
+// False: it is no number, or one that a double cannot be near to.
+bool read_double(const ColumnDescription& column, const Value& value, double& real,
+                 EncodeProblem& problem) {
+  switch (value.kind()) {
+    case Kind::kDouble:
+      real = value.as_double();
+      break;
+    case Kind::kInt:
+      real = static_cast<double>(value.as_int());
+      if (real == 0 && number_text(value).starts_with('-')) real = -0.0;
+      break;
+    case Kind::kUint:
+      real = static_cast<double>(value.as_uint());
+      break;
+    case Kind::kJson: {
+      const std::string_view text = number_text(value);
+      if (text.empty()) return refuse_type(column, value, problem);
+      real = cel::nearest_double(text);
+      if (std::isinf(real)) return refuse_range(column, problem);
+      break;
+    }
+    default:
+      return refuse_type(column, value, problem);
   }
+  // As PostgreSQL does.
+  if (real == 0 && cel::is_not_zero(number_text(value))) return refuse_range(column, problem);
   return true;
 }
 
 bool encode_float4(const ColumnDescription& column, const Value& value, FieldBuffer& out,
                    EncodeProblem& problem) {
   double real = 0;
-  if (!as_real(value, real)) return refuse_type(column, value, problem);
+  if (!read_double(column, value, real, problem)) return false;
   // A double beyond the largest float would be undefined to convert; PostgreSQL refuses what
   // becomes infinite or zero. Half a step above the largest float still rounds down to it.
   constexpr double kOverflow = 0x1.ffffffp127;
   if (std::isfinite(real) && std::abs(real) >= kOverflow) return refuse_range(column, problem);
-  const auto single = static_cast<float>(real);
+  auto single = static_cast<float>(real);
+  // Rounded once, not to a double and then to a float.
+  if (const std::string_view text = number_text(value); !text.empty()) {
+    std::from_chars(text.data(), text.data() + text.size(), single);
+  }
   if (single == 0 && real != 0) return refuse_range(column, problem);
   write_field(out, std::bit_cast<std::int32_t>(single));
   return true;
@@ -79,13 +125,20 @@ bool encode_float4(const ColumnDescription& column, const Value& value, FieldBuf
 bool encode_float8(const ColumnDescription& column, const Value& value, FieldBuffer& out,
                    EncodeProblem& problem) {
   double real = 0;
-  if (!as_real(value, real)) return refuse_type(column, value, problem);
+  if (value.is_double() && value.as_double() != 0) [[likely]] {
+    real = value.as_double();
+  } else if (!read_double(column, value, real, problem)) {
+    return false;
+  }
   write_field(out, std::bit_cast<std::int64_t>(real));
   return true;
 }
 
 bool encode_numeric_value(const ColumnDescription& column, const Value& value, FieldBuffer& out,
                           EncodeProblem& problem) {
+  if (const std::string_view text = number_text(value); !text.empty()) {
+    return encode_numeric(column, text, out, problem);
+  }
   switch (value.kind()) {
     case Kind::kInt:
       return encode_numeric(column, value.as_int(), out, problem);

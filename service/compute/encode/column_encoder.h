@@ -6,19 +6,22 @@
 //
 // What goes into which column (null is NULL everywhere):
 //   bool                   bool
-//   int2, int4, int8       int, uint; double if it has no fraction; in range
-//   float4, float8         double, int, uint; float4 in range
+//   int2, int4, int8       int, uint; double if it has no fraction and is exact; in range
+//   float4, float8         double, int, uint; in range
 //   numeric(p,s)           int, uint, double (its shortest decimal form), string ("12.50", "1e3",
 //                          "NaN"); rounded to the scale as PostgreSQL does, then the precision
 //                          holds
-//   text, varchar, char    string without NUL; at most n characters, spaces beyond do not count
+//   text, varchar, char    string without NUL, bytes in UTF-8; at most n characters, spaces beyond
+//                          do not count
 //   bytea                  bytes; string as its UTF-8
 //   uuid                   string in a form that PostgreSQL takes, 16 bytes
 //   date                   timestamp (its day in UTC), string "YYYY-MM-DD"
 //   timestamptz            timestamp, string as in RFC 3339
 //   timestamp              the same, in UTC; a string may also come without an offset
-//   json, jsonb            anything JSON can have (bytes as base64, timestamps as strings)
+//   json, jsonb            anything JSON can have (bytes as base64, timestamps as strings), no NaN
 //   one-dimensional array  list of such values; elements may be null
+// A number of a document (Value::number_text()) counts as it is written there, of any size: into
+// numeric, json and jsonb exactly, into integers exactly or not at all, into floats the nearest.
 // Timestamps are in microseconds: a finer part is cut off, towards the past.
 //
 // Threads: pure functions. Failure: false, and the problem says what PostgreSQL would have said.

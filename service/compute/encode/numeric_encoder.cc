@@ -37,6 +37,7 @@ void trim_zeros(Decimal& decimal) {
   const std::size_t first = decimal.digits.find_first_not_of('0');
   if (first == std::string_view::npos) {
     decimal.digits = {};
+    decimal.point = 0;
     return;
   }
   decimal.point -= static_cast<std::int64_t>(first);
@@ -79,6 +80,7 @@ void round_to(Decimal& decimal, std::int64_t scale, std::string& storage) {
   if (keep >= static_cast<std::int64_t>(decimal.digits.size())) return;
   if (keep < 0 || (keep == 0 && decimal.digits[0] < '5')) {
     decimal.digits = {};
+    decimal.point = 0;
     return;
   }
   const bool up = decimal.digits[static_cast<std::size_t>(keep)] >= '5';
@@ -94,12 +96,16 @@ void round_to(Decimal& decimal, std::int64_t scale, std::string& storage) {
   trim_zeros(decimal);
 }
 
+bool fits(const Decimal& decimal) {
+  return decimal.scale <= kMaxDigitsBehind && decimal.point <= kMaxDigitsBefore;
+}
+
 bool finish(const ColumnDescription& column, Decimal decimal, FieldBuffer& out,
             EncodeProblem& problem) {
   trim_zeros(decimal);
   if (column.numeric_precision < 0) {
-    const bool fits = decimal.scale <= kMaxDigitsBehind && decimal.point <= kMaxDigitsBefore;
-    if (!fits) return refuse(problem, "out_of_range", "the number has too many digits for numeric");
+    if (!fits(decimal))
+      return refuse(problem, "out_of_range", "the number has too many digits for numeric");
     write_decimal(decimal, out);
     return true;
   }
@@ -184,6 +190,15 @@ bool encode_integer(const ColumnDescription& column, Integer number, FieldBuffer
 }
 
 }  // namespace
+
+bool fits_numeric(std::string_view number) {
+  if (number.starts_with('-')) number.remove_prefix(1);
+  Decimal decimal;
+  std::string storage;
+  if (!read_decimal(number, decimal, storage)) return false;
+  trim_zeros(decimal);
+  return fits(decimal);
+}
 
 bool encode_numeric(const ColumnDescription& column, std::int64_t number, FieldBuffer& out,
                     EncodeProblem& problem) {

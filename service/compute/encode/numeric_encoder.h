@@ -21,6 +21,8 @@ namespace penstock::compute {
 // By its shortest decimal form that reads back as the same number: 0.1 is 0.1.
 [[nodiscard]] bool encode_numeric(const ColumnDescription& column, double number, FieldBuffer& out,
                                   EncodeProblem& problem);
+// Whether a numeric without precision holds a number by JSON's grammar, as jsonb keeps them.
+[[nodiscard]] bool fits_numeric(std::string_view number);
 // "-12.50", "1e3", "NaN", "Infinity", with white space around it.
 [[nodiscard]] bool encode_numeric(const ColumnDescription& column, std::string_view text,
                                   FieldBuffer& out, EncodeProblem& problem);

@@ -67,6 +67,11 @@ std::string_view conversion_hint(ColumnType type, Kind kind) {
   }
 }
 
+// What messages call it.
+std::string_view kind_name(const Value& value) {
+  return value.is_json() ? "a number beyond 64 bits" : cel::to_string(value.kind());
+}
+
 }  // namespace
 
 bool refuse(EncodeProblem& problem, std::string_view reason, std::string message,
@@ -78,9 +83,14 @@ bool refuse(EncodeProblem& problem, std::string_view reason, std::string message
 }
 
 bool refuse_type(const ColumnDescription& column, const Value& value, EncodeProblem& problem) {
+  if (value.is_json() && value.as_json().starts_with('"')) {
+    return refuse(problem, "lone_surrogate",
+                  "the string holds half of a surrogate pair, which is not a character",
+                  "a json column takes it, as part of a document");
+  }
   return refuse(problem, "wrong_type",
                 std::format("{} does not go into a column of type {}, which takes {}",
-                            cel::to_string(value.kind()), column.type_name, expected(column.type)),
+                            kind_name(value), column.type_name, expected(column.type)),
                 std::string(conversion_hint(column.type, value.kind())));
 }
 

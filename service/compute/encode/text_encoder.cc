@@ -1,12 +1,15 @@
 #include "compute/encode/text_encoder.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <format>
 #include <string_view>
 
+#include "cel/json/token.h"
 #include "cel/text.h"
 #include "compute/encode/field_writer.h"
+#include "compute/encode/numeric_encoder.h"
 #include "compute/encode/refusal.h"
 #include "text/utf8.h"
 
@@ -61,24 +64,96 @@ bool read_uuid(std::string_view text, char* octets) {
   return text.empty();
 }
 
-// "\u0000" that is an escape, not the end of "\\u0000".
-bool has_nul_escape(std::string_view json) {
-  for (std::size_t at = json.find("\\u0000"); at != std::string_view::npos;
-       at = json.find("\\u0000", at + 1)) {
-    std::size_t backslashes = 1;
-    while (backslashes <= at && json[at - backslashes] == '\\') ++backslashes;
-    if (backslashes % 2 == 1) return true;
+constexpr std::size_t kEscapeBytes = 6;  // "\\u0000"
+
+// The four hexadecimal digits of an escape \uXXXX; -1: there is none at this place.
+int code_unit(std::string_view json, std::size_t at) {
+  if (at + kEscapeBytes > json.size() || json[at] != '\\' || json[at + 1] != 'u') return -1;
+  int unit = 0;
+  for (std::size_t i = at + 2; i < at + kEscapeBytes; ++i) unit = unit * 16 + hex_value(json[i]);
+  return unit;
+}
+
+bool is_high_half(int unit) { return unit >= 0xD800 && unit < 0xDC00; }
+bool is_low_half(int unit) { return unit >= 0xDC00 && unit < 0xE000; }
+
+// jsonb keeps strings as text, which has neither NUL nor half surrogate pairs. `json` is JSON.
+bool check_escapes(std::string_view json, EncodeProblem& problem) {
+  for (std::size_t at = json.find('\\'); at != std::string_view::npos; at = json.find('\\', at)) {
+    const int unit = code_unit(json, at);
+    if (unit < 0) {
+      at += 2;
+      continue;
+    }
+    if (unit == 0) {
+      return refuse(problem, "nul_in_text",
+                    "a string holds a NUL character, which PostgreSQL's jsonb cannot have",
+                    "take it out in the expression, or use a json column");
+    }
+    at += kEscapeBytes;
+    const bool is_pair = is_high_half(unit) && is_low_half(code_unit(json, at));
+    if (is_pair) at += kEscapeBytes;
+    if (!is_pair && (is_high_half(unit) || is_low_half(unit))) {
+      return refuse(problem, "lone_surrogate",
+                    "a string holds half of a surrogate pair, which is not a character",
+                    "use a json column, which keeps it");
+    }
   }
-  return false;
+  return true;
+}
+
+// jsonb keeps numbers as numeric. Only very long ones, or some with an exponent, are too large.
+bool check_numbers(std::string_view json, EncodeProblem& problem) {
+  constexpr std::size_t kLongNumber = 16'000;
+  unsigned char exponents = json.size() > kLongNumber ? 1 : 0;
+  const char* const text = json.data();
+  for (std::size_t i = 1; i < json.size(); ++i) {
+    const auto is_e = static_cast<unsigned char>((text[i] | 0x20) == 'e');
+    const auto is_behind_digit = static_cast<unsigned char>(cel::is_digit(text[i - 1]));
+    exponents |= is_e & is_behind_digit;
+  }
+  if (exponents == 0) [[likely]]
+    return true;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    if (json[at] == '"') {
+      while (json[++at] != '"') {
+        if (json[at] == '\\') ++at;
+      }
+    } else if (cel::is_digit(json[at])) {
+      const std::size_t end = std::min(json.find_first_not_of("0123456789.eE+-", at), json.size());
+      const std::string_view number = json.substr(at, end - at);
+      if (!fits_numeric(number)) {
+        return refuse(problem, "out_of_range",
+                      std::format("the number {} has too many digits for jsonb",
+                                  number.size() > 40 ? std::string(number.substr(0, 40)) + "…"
+                                                     : std::string(number)),
+                      "use a json column, which keeps it as it is");
+      }
+      at = end - 1;
+    }
+  }
+  return true;
 }
 
 }  // namespace
 
-// CEL's strings are UTF-8 by construction, so that only NUL and the length are left to check.
+// CEL's strings are UTF-8 by construction, so that of them only NUL and the length are left to
+// check.
 bool encode_text(const ColumnDescription& column, const Value& value, FieldBuffer& out,
                  EncodeProblem& problem) {
-  if (!value.is_string()) return refuse_type(column, value, problem);
-  const std::string_view text = value.as_string();
+  std::string_view text;
+  if (value.is_string()) [[likely]] {
+    text = value.as_string();
+  } else if (value.is_bytes()) {
+    text = value.as_bytes();
+    if (!text::is_valid_utf8(text)) {
+      return refuse(
+          problem, "invalid_utf8", "the bytes are not text in UTF-8",
+          "base64.encode(...) makes text of any bytes; a bytea column takes them as they are");
+    }
+  } else {
+    return refuse_type(column, value, problem);
+  }
   if (text.contains('\0')) [[unlikely]] {
     return refuse(problem, "nul_in_text",
                   "the string holds a NUL character, which PostgreSQL's text cannot have",
@@ -133,25 +208,42 @@ bool encode_uuid(const ColumnDescription& column, const Value& value, FieldBuffe
   return true;
 }
 
+namespace {
+
+// append_json() does not say what JSON cannot have.
+bool refuse_json(const ColumnDescription& column, const Value& value, EncodeProblem& problem) {
+  if (value.is_double() || value.is_list() || value.is_map()) {
+    return refuse(problem, "out_of_range",
+                  "it is or holds NaN or an infinite number, which JSON cannot have",
+                  "string(...) makes text of it");
+  }
+  return refuse_type(column, value, problem);
+}
+
+}  // namespace
+
 bool encode_json(const ColumnDescription& column, const Value& value, FieldBuffer& out,
                  EncodeProblem& problem) {
-  out.text.clear();
-  if (!cel::append_json(out.text, value)) return refuse_type(column, value, problem);
-  if (out.text.size() >= kMaxFieldBytes) return refuse_size(out.text.size(), problem);
+  std::string_view text;
+  if (value.is_json()) {
+    text = value.as_json();
+  } else {
+    out.text.clear();
+    if (!cel::append_json(out.text, value)) return refuse_json(column, value, problem);
+    text = out.text;
+  }
+  if (text.size() >= kMaxFieldBytes) return refuse_size(text.size(), problem);
   if (column.type == ColumnType::json) {
-    write_bytes(out, out.text);
+    write_bytes(out, text);
     return true;
   }
-  if (has_nul_escape(out.text)) {
-    return refuse(problem, "nul_in_text",
-                  "a string holds a NUL character, which PostgreSQL's jsonb cannot have",
-                  "take it out in the expression, or use a json column");
-  }
+  if (!check_escapes(text, problem)) return false;
+  if (!value.is_string() && !check_numbers(text, problem)) return false;
   // jsonb_recv(): version 1, then the text.
-  char* at = store(out.extend(sizeof(std::int32_t) + 1 + out.text.size()),
-                   static_cast<std::int32_t>(out.text.size() + 1));
+  char* at = store(out.extend(sizeof(std::int32_t) + 1 + text.size()),
+                   static_cast<std::int32_t>(text.size() + 1));
   *at++ = 1;
-  std::memcpy(at, out.text.data(), out.text.size());
+  std::memcpy(at, text.data(), text.size());
   return true;
 }
 

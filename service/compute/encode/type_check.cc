@@ -28,7 +28,6 @@ bool takes(ColumnType column, TypeKind kind) {
     case ColumnType::numeric:
       return is_number(kind) || kind == TypeKind::kString;
     case ColumnType::text:
-      return kind == TypeKind::kString;
     case ColumnType::bytea:
     case ColumnType::uuid:
       return kind == TypeKind::kString || kind == TypeKind::kBytes;

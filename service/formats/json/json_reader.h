@@ -7,11 +7,12 @@
 //
 // What is checked: the WHOLE document must be JSON in UTF-8 (RFC 8259), also the fields that no
 // expression uses: brackets, commas, strings and their escapes, numbers, literals, and nothing but
-// white space behind it. One byte order mark in front is skipped. Only the *range* of a number is
-// not looked at before an expression uses it.
-// What values become: integers are exact (int64, above that uint64), numbers with a fraction or an
-// exponent are doubles; strings are unescaped, \u0000 included; of a key that occurs twice the last
-// one counts, at every depth. A field that is not there is Value::absent().
+// white space behind it. One byte order mark in front is skipped.
+// What values become (cel/json/on_demand.h): integers are exact (int64, above that uint64), numbers
+// with a fraction or an exponent are doubles, each with the place of its text; strings are
+// unescaped, \u0000 included; of a key that occurs twice the last one counts, at every depth. A
+// number that neither 64 bits nor a double hold, and a string with half a surrogate pair, are
+// Value::of_json(), and so is what is wanted as text. A field that is not there is Value::absent().
 //
 // Threads: one thread at a time; one reader per worker. The tree is shared and must outlive it.
 // Ownership: what slots point to lives in the payload, the arena or the reader, until the next
@@ -22,7 +23,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "cel/arena.h"
 #include "cel/value.h"
@@ -52,6 +55,10 @@ class JsonReader {
   // more; only those of the tree are written. A null payload is the caller's business.
   [[nodiscard]] Verdict read(std::string_view payload, cel::Arena& arena,
                              std::span<cel::Value> slots);
+
+  // The outermost names of a document that was read, at most 20 of them; none: it is no object. For
+  // messages.
+  [[nodiscard]] static std::vector<std::string> field_names(std::string_view payload);
 
  private:
   class Impl;

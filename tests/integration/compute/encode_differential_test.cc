@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "cel/arena.h"
+#include "cel/json/number.h"
 #include "compute/encode/field_writer.h"
 #include "integration/compute/encoding_session.h"
 
@@ -170,6 +172,42 @@ TEST_F(EncodeDifferential, Floats) {
   };
   compare(describe(ColumnType::float8, "double precision"), "text::float8", next);
   compare(describe(ColumnType::float4, "real"), "text::float8::real", next);
+}
+
+// As the reader makes them of a document's numbers.
+TEST_F(EncodeDifferential, NumbersOfDocuments) {
+  cel::Arena arena;
+  const auto next = [this, &arena] {
+    Sample sample;
+    std::string whole = digits(1 + below(below(4) == 0 ? 45 : 18));
+    whole.erase(0, std::min(whole.find_first_not_of('0'), whole.size() - 1));
+    sample.text = (below(3) == 0 ? "-" : "") + whole;
+    if (below(2) == 0) sample.text += "." + digits(1 + below(below(4) == 0 ? 45 : 12));
+    if (below(4) == 0) {
+      sample.text += (below(2) == 0 ? "e" : "E-") + std::to_string(below(below(3) == 0 ? 420 : 20));
+    }
+    const std::string_view text = sample.text;
+    const char* const begin = arena.copy(sample.text + ",").data();
+    const double real = cel::nearest_double(text);
+    const cel::WholeNumber integer = cel::read_whole_number(text);
+    if (text.find_first_of(".eE") == std::string_view::npos && integer.fits_int()) {
+      sample.value = Value::of_int(integer.as_int(), begin);
+    } else if (text.find_first_of(".eE") != std::string_view::npos && std::isfinite(real)) {
+      sample.value = Value::of_double(real, begin);
+    } else {
+      sample.value = Value::of_json({begin, text.size()});
+    }
+    return sample;
+  };
+  ColumnDescription column = describe(ColumnType::numeric, "numeric(30,6)");
+  column.numeric_precision = 30;
+  column.numeric_scale = 6;
+  compare(column, "text::numeric(30,6)", next);
+  compare(describe(ColumnType::numeric, "numeric"), "text::numeric", next);
+  compare(describe(ColumnType::float8, "double precision"), "text::float8", next);
+  compare(describe(ColumnType::float4, "real"), "text::real", next);
+  compare(describe(ColumnType::json, "json"), "text::json", next);
+  compare(describe(ColumnType::jsonb, "jsonb"), "text::jsonb", next);
 }
 
 TEST_F(EncodeDifferential, Uuids) {

@@ -79,8 +79,8 @@ TEST(Evaluation, TestsPresenceWithHas) {
   EXPECT_FALSE(eval.inputs.paths()[0].presence_only);
   eval.values["msg.b.c"] = Value::absent(0);
   EXPECT_EQ(eval("has(msg.b.c)"), "no_such_field") << "what should hold c is missing";
-  eval.values["msg.d.e"] = Value::absent(1, true);
-  EXPECT_EQ(eval("has(msg.d.e)"), "no_such_field") << "what should hold e is not an object";
+  eval.values["msg.d.e"] = Value::absent(1, Kind::kInt);
+  EXPECT_EQ(eval("has(msg.d.e)"), "wrong_type") << "what should hold e is not an object";
   EXPECT_EQ(eval("has(msg.b.c) || true"), "true");
 }
 

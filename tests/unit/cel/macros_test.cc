@@ -56,6 +56,20 @@ TEST(Macros, TakeTwoVariables) {
             "does not compile: the two variables of a macro need different names");
 }
 
+TEST(Macros, CoalesceWhatIsMissingOrNull) {
+  Evaluator eval;
+  EXPECT_EQ(eval("coalesce({'a': 1}.a, 2)"), "1");
+  EXPECT_EQ(eval("coalesce(dyn({'a': null}).a, 2)"), "2");
+  EXPECT_EQ(eval("coalesce(dyn({'a': null}).a.b.c, dyn({}).x, 2)"), "2");
+  EXPECT_EQ(eval("coalesce(dyn({}).a, {'b': [1]}['b'][0], 1 / 0)"), "1");
+  EXPECT_EQ(eval("coalesce({'b': [1]}['b'][3], 4)"), "4");
+  EXPECT_EQ(eval("coalesce(dyn(null), 2)"), "2");
+  EXPECT_EQ(eval("coalesce('x'.size() + 1, 3)"), "2");
+  EXPECT_EQ(eval("coalesce(dyn({'a': 'text'}).a.b, 2)"), "no_such_overload");
+  EXPECT_EQ(eval("coalesce(dyn({}).a, dyn(null))"), "null");
+  EXPECT_EQ(eval("coalesce(1)"), "does not compile: coalesce() takes two arguments or more");
+}
+
 TEST(Macros, BindValuesToNames) {
   Evaluator eval;
   eval.values["msg.a"] = Value::of_int(4);

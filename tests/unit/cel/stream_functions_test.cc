@@ -36,12 +36,19 @@ TEST_F(JsonText, KeepsIntegersExact) {
             "[9223372036854775807, -9223372036854775808, 9223372036854775808u, "
             "18446744073709551615u, 0, 1000.0, 1.0]");
   EXPECT_EQ(parsed("1e-400"), "0.0");
-  EXPECT_EQ(parsed("[1, 18446744073709551616]"), "out_of_range");
-  EXPECT_EQ(eval.message,
-            "not JSON: the number 18446744073709551616 does not fit 64 bits (at byte 4) (at 1:6)");
-  EXPECT_EQ(parsed("-9223372036854775809"), "out_of_range");
-  EXPECT_EQ(parsed("[1e-400, 1e400]"), "out_of_range");
-  EXPECT_EQ(eval.message, "not JSON: the number 1e400 does not fit 64 bits (at byte 9) (at 1:6)");
+  EXPECT_EQ(parsed("-0"), "0");
+  EXPECT_EQ(parsed("0.5"), "0.5");
+}
+
+TEST_F(JsonText, HarmsOnlyWhoReadsWhatNoTypeHolds) {
+  EXPECT_EQ(parsed("[1, 18446744073709551616]"), "[1, 18446744073709551616]");
+  EXPECT_EQ(eval("json.parse('[1, 18446744073709551616]')[0]"), "1");
+  EXPECT_EQ(eval("json.parse('[1, 18446744073709551616]')[1] + 1"), "number_out_of_range");
+  EXPECT_TRUE(eval.message.contains("the number 18446744073709551616 does not fit 64 bits"));
+  EXPECT_EQ(eval("json.parse('1e400') > 0.0"), "number_out_of_range");
+  EXPECT_TRUE(eval.message.contains("the number 1e400 is larger than any double"));
+  EXPECT_EQ(eval(R"(json.parse('{"a": "\\ud800"}').a.size())"), "lone_surrogate");
+  EXPECT_EQ(eval(R"(json.parse('{"\\ud800": 1, "b": 2}').b)"), "2");
 }
 
 TEST_F(JsonText, CountsTheLastOfEqualKeys) {
@@ -57,12 +64,13 @@ TEST_F(JsonText, IsRefusedWithItsPlace) {
   refused(" ", "the document holds nothing but white space");
   refused("{\"a\" 1}", "'1', but expected ':' (at byte 5)");
   refused("[1,]", "']', but expected a value (at byte 3)");
-  refused("[1] 2", "'2' after the end of the document (at byte 4)");
+  refused("[1] 2",
+          "a second document begins: a record is one, also where each line is one (at byte 4)");
   refused("{'a': 1}", "''', but expected a field name in quotes (at byte 1)");
-  refused("NaN", "'N', but expected a value (at byte 0)");
+  refused("NaN", "'N', but expected a value; JSON has no NaN and Infinity (at byte 0)");
   refused("01", "not a number: it begins with 0 (at byte 0)");
   refused("[\"a", "the document ends too early (at byte 3)");
-  refused("\"\\ud800\"", "half of a surrogate pair: that is not a character (at byte 1)");
+  refused("\"\\ud8\"", "\\u without four hexadecimal digits (at byte 1)");
   EXPECT_EQ(eval("json.parse(b'\"\\xff\"')"), "invalid_argument");
   EXPECT_EQ(eval.message, "not JSON: 0xff does not continue a UTF-8 text (at byte 1) (at 1:6)");
   EXPECT_EQ(eval("json.parse(dyn(1))"), "no_such_overload");

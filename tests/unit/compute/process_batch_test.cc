@@ -81,7 +81,7 @@ TEST_F(BatchProcessorTest, RejectsBadRecordsAndKeepsTheirNeighbours) {
   };
   expect(0, 1, Stage::parse, "truncated_json", "byte 6");
   expect(1, 2, Stage::encode, "wrong_type", "the value is \"one\"");
-  expect(2, 3, Stage::parse, "number_out_of_range", "msg.id");
+  expect(2, 3, Stage::encode, "out_of_range", "column \"id\"");
   expect(3, 4, Stage::encode, "nul_in_text", "column \"name\"");
 }
 
@@ -174,6 +174,7 @@ struct ThrowingReader {
     if (payload == "throw") throw std::runtime_error("out of luck");
     return {};
   }
+  static std::vector<std::string> field_names(std::string_view) { return {}; }
 };
 
 TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <format>
 
+#include "cel/json/number.h"
+#include "cel/text.h"
 #include "unit/formats/json_reading.h"
 
 namespace penstock::formats {
@@ -53,18 +55,97 @@ TEST(JsonReader, KeepsIntegersExact) {
   EXPECT_TRUE(std::signbit(read("-0.0").as_double()));
 }
 
-TEST(JsonReader, RefusesAnIntegerOf65BitsAndAnInfiniteDoubleWhereTheyAreUsed) {
+TEST(JsonReader, KeepsTheTextOfEveryNumber) {
   JsonReading json({{"n"}});
+  for (const std::string_view number :
+       {"0", "-0", "7", "-12", "1.10", "1E2", "1e-400", "-0.0", "9007199254740993.0",
+        "18446744073709551615", "0.1234567890123456789012345678901234567890"}) {
+    for (const std::string_view end : {"}", " }", "\n,\"x\":1}"}) {
+      ASSERT_READ(json, std::format("{{\"n\":{}{}", number, end));
+      EXPECT_EQ(cel::text_of_number(json[0]), number);
+    }
+  }
+  ASSERT_READ(json, R"({"n":{"deep":[1.50]}})");
+  std::string printed;
+  ASSERT_TRUE(cel::append_json(printed, json[0]));
+  EXPECT_EQ(printed, R"({"deep":[1.50]})");
+}
+
+TEST(JsonReader, KeepsANumberThatNoTypeHoldsAsItsText) {
+  JsonReading json({{"n"}, {}});
   for (const std::string_view number :
        {"18446744073709551616", "-9223372036854775809", "20000000000000000000",
         "99999999999999999999", "123456789012345678901234567890", "-18446744073709551615", "1e309",
         "-1e99999"}) {
-    const Verdict verdict = json.read(std::format("{{\"a\":1,\"n\":{}}}", number));
-    EXPECT_EQ(verdict.reason, "number_out_of_range") << number;
-    EXPECT_TRUE(verdict.message.contains("msg.n")) << verdict.message;
-    EXPECT_TRUE(verdict.message.contains(number)) << verdict.message;
+    ASSERT_READ(json, std::format("{{\"a\":1,\"n\":{} }}", number));
+    ASSERT_TRUE(json[0].is_json()) << number;
+    EXPECT_EQ(json[0].as_json(), number);
+    EXPECT_EQ(json[1].as_map().find("n")->as_json(), number);
     EXPECT_TRUE(json.read(std::format("{{\"unused\":{}}}", number)).ok());
   }
+}
+
+TEST(JsonReader, KeepsAStringWithHalfASurrogatePairAsItsText) {
+  JsonReading json({{"s"}, {}});
+  for (const std::string_view text :
+       {R"("\ud83d")", R"("a\udc00")", R"("\ud800\u0041")", R"("\ud83d\ud83d\ude00")"}) {
+    ASSERT_READ(json, std::format("{{\"s\":{} ,\"t\":{},{}:1}}", text, text, text));
+    ASSERT_TRUE(json[0].is_json()) << text;
+    EXPECT_EQ(json[0].as_json(), text);
+    const cel::Map& whole = json[1].as_map();
+    EXPECT_EQ(whole.size(), 3U);
+    EXPECT_EQ(whole.find(Value::of_json(text))->as_int(), 1);
+  }
+  ASSERT_READ(json, R"({"s":"\ud83d\ude00","\ud800":1,"n\ud800":{"\udc01":[]}})");
+  EXPECT_EQ(json[0].as_string(), "😀");
+}
+
+TEST(JsonReader, GivesThePartsOfADocumentAsTheyAreWritten) {
+  JsonReading json(
+      {{"!"}, {"o", "!"}, {"n", "!"}, {"s", "!"}, {"l", "!"}, {"o", "x"}, {"no", "!"}});
+  const std::string_view document =
+      R"({ "o" : {"x" : 1.10, "x":2 } , "n": -1E+2 ,"s" : "a\u0062\ud800" , "l":[ 1,{} ] })";
+  ASSERT_READ(json, "  " + std::string(document) + " \n");
+  EXPECT_EQ(json[0].as_json(), document);
+  EXPECT_EQ(json[1].as_json(), R"({"x" : 1.10, "x":2 })");
+  EXPECT_EQ(json[2].as_json(), "-1E+2");
+  EXPECT_EQ(json[3].as_json(), R"("a\u0062\ud800")");
+  EXPECT_EQ(json[4].as_json(), "[ 1,{} ]");
+  EXPECT_EQ(json[5].as_int(), 2);
+  EXPECT_TRUE(json[6].is_absent());
+  ASSERT_READ(json, R"({"o":null,"n":true,"s":"}","l":{"a":[{}]}})");
+  EXPECT_TRUE(json[1].is_null());
+  EXPECT_EQ(json[2].as_json(), "true");
+  EXPECT_EQ(json[3].as_json(), "\"}\"");
+  EXPECT_EQ(json[4].as_json(), R"({"a":[{}]})");
+  for (const std::string_view scalar : {"12.50", "\"text\"", "false", "[ ]"}) {
+    ASSERT_READ(json, std::format(" {} ", scalar));
+    EXPECT_EQ(json[0].as_json(), scalar);
+  }
+  ASSERT_READ(json, " null ");
+  EXPECT_TRUE(json[0].is_null());
+}
+
+TEST(JsonReader, GivesAPartOfWhatIsAlsoReadWholeAsItsValue) {
+  JsonReading json({{"o"}, {"o", "p", "!"}, {"o", "!"}});
+  ASSERT_READ(json, R"({"o": {"p" : {"n" : 1.10}}})");
+  std::string printed;
+  ASSERT_TRUE(cel::append_json(printed, json[1]));
+  EXPECT_EQ(printed, R"({"n":1.10})");
+  EXPECT_EQ(json[2].as_json(), R"({"p" : {"n" : 1.10}})");
+}
+
+TEST(JsonReader, ListsTheOutermostFields) {
+  const auto names = [](std::string payload) {
+    const std::size_t size = payload.size();
+    payload.resize(size + 64);
+    return JsonReader::field_names({payload.data(), size});
+  };
+  EXPECT_EQ(names(R"({"before":null,"af\u0074er":{"id":1}})"),
+            (std::vector<std::string>{"before", "after"}));
+  EXPECT_TRUE(names("{}").empty());
+  EXPECT_TRUE(names("[1]").empty());
+  EXPECT_TRUE(names("5").empty());
 }
 
 TEST(JsonReader, SaysHowMuchOfAPathIsThere) {
@@ -73,32 +154,32 @@ TEST(JsonReader, SaysHowMuchOfAPathIsThere) {
   for (std::size_t slot = 0; slot < 3; ++slot) {
     ASSERT_TRUE(json[slot].is_absent());
     EXPECT_EQ(json[slot].absent_depth(), 0U);
-    EXPECT_FALSE(json[slot].absent_not_an_object());
+    EXPECT_EQ(json[slot].absent_found(), cel::Kind::kMap);
   }
   ASSERT_READ(json, R"({"a":{"x":1}})");
   EXPECT_TRUE(json[0].is_map());
   EXPECT_EQ(json[1].absent_depth(), 1U);
   EXPECT_EQ(json[2].absent_depth(), 1U);
-  EXPECT_FALSE(json[2].absent_not_an_object());
+  EXPECT_EQ(json[2].absent_found(), cel::Kind::kMap);
   ASSERT_READ(json, R"({"a":5})");
   EXPECT_EQ(json[0].as_int(), 5);
   EXPECT_EQ(json[2].absent_depth(), 1U);
-  EXPECT_TRUE(json[2].absent_not_an_object());
+  EXPECT_NE(json[2].absent_found(), cel::Kind::kMap);
   ASSERT_READ(json, R"({"a":{"b":[1]}})");
   EXPECT_EQ(json[2].absent_depth(), 2U);
-  EXPECT_TRUE(json[2].absent_not_an_object());
+  EXPECT_NE(json[2].absent_found(), cel::Kind::kMap);
 }
 
 TEST(JsonReader, SaysTheSameWithoutTheInnerValues) {
   JsonReading json({{"a", "b", "c"}});
   ASSERT_READ(json, R"({"a":{"b":{"d":1}}})");
   EXPECT_EQ(json[0].absent_depth(), 2U);
-  EXPECT_FALSE(json[0].absent_not_an_object());
+  EXPECT_EQ(json[0].absent_found(), cel::Kind::kMap);
   ASSERT_READ(json, R"({"a":null})");
   EXPECT_EQ(json[0].absent_depth(), 1U);
-  EXPECT_TRUE(json[0].absent_not_an_object());
+  EXPECT_NE(json[0].absent_found(), cel::Kind::kMap);
   ASSERT_READ(json, R"({"a":[{"b":{"c":1}}]})");
-  EXPECT_TRUE(json[0].absent_not_an_object());
+  EXPECT_NE(json[0].absent_found(), cel::Kind::kMap);
 }
 
 TEST(JsonReader, ForgetsTheRecordBefore) {
@@ -121,7 +202,7 @@ TEST(JsonReader, TakesTheLastOfDuplicateKeysAtEveryDepth) {
   EXPECT_EQ(whole.find("k")->as_map().find("m")->as_int(), 2);
   ASSERT_READ(json, R"({"o":{"x":1},"o":7})");
   EXPECT_TRUE(json[1].is_absent());
-  EXPECT_TRUE(json[1].absent_not_an_object());
+  EXPECT_NE(json[1].absent_found(), cel::Kind::kMap);
 }
 
 TEST(JsonReader, UnescapesStrings) {
@@ -182,8 +263,8 @@ TEST(JsonReader, ReadsARootThatIsNotAnObject) {
        {"1", "\"text\"", "null", "true", "[]", "[{\"a\":1}]", " 2 "}) {
     ASSERT_READ(fields, payload);
     EXPECT_EQ(fields[0].absent_depth(), 0U);
-    EXPECT_TRUE(fields[0].absent_not_an_object()) << payload;
-    EXPECT_TRUE(fields[1].absent_not_an_object()) << payload;
+    EXPECT_NE(fields[0].absent_found(), cel::Kind::kMap) << payload;
+    EXPECT_NE(fields[1].absent_found(), cel::Kind::kMap) << payload;
   }
   JsonReading whole({{}, {"a"}});
   ASSERT_READ(whole, "17");

@@ -41,8 +41,9 @@ class JsonReading {
     std::vector<cel::InputPath> inputs;
     for (const Path& path : paths) {
       const bool presence_only = !path.empty() && path.back() == "?";
-      inputs.push_back({"msg", path, presence_only});
-      if (presence_only) inputs.back().segments.pop_back();
+      const bool as_text = !path.empty() && path.back() == "!";
+      inputs.push_back({"msg", path, presence_only, as_text});
+      if (presence_only || as_text) inputs.back().segments.pop_back();
     }
     return inputs;
   }

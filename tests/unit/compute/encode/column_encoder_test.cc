@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <charconv>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "cel/arena.h"
 #include "cel/containers.h"
+#include "cel/json/number.h"
 #include "unit/compute/encoding.h"
 
 namespace penstock::compute {
@@ -50,7 +53,8 @@ TEST(ColumnEncoder, RefusesIntegersOutOfRange) {
   expect_refused(kInt4, Value::of_int(INT64_C(1) << 31), "out_of_range");
   expect_refused(kInt8, Value::of_uint(UINT64_C(1) << 63), "out_of_range");
   expect_refused(kInt8, Value::of_double(0x1p63), "out_of_range");
-  EXPECT_TRUE(encode(kInt8, Value::of_double(-0x1p63)).ok);
+  EXPECT_TRUE(encode(kInt8, Value::of_double(0x1p53 - 1)).ok);
+  expect_refused(kInt8, Value::of_double(-0x1p53), "out_of_range");
   expect_refused(kInt8, Value::of_double(1e300), "out_of_range");
   expect_refused(kInt8, Value::of_double(std::nan("")), "out_of_range");
   expect_refused(kInt8, Value::of_double(std::numeric_limits<double>::infinity()), "out_of_range");
@@ -101,11 +105,106 @@ TEST(ColumnEncoder, RefusesNulInText) {
 }
 
 TEST(ColumnEncoder, TurnsNothingIntoTextSilently) {
-  for (const Value& value : {Value::of_int(1), Value::of_double(1), Value::of_bool(true),
-                             Value::of_bytes("x"), Value::of_timestamp({})}) {
+  for (const Value& value :
+       {Value::of_int(1), Value::of_double(1), Value::of_bool(true), Value::of_timestamp({})}) {
     const Encoded encoded = encode(kText, value);
     EXPECT_EQ(encoded.problem.reason, "wrong_type");
     EXPECT_EQ(encoded.problem.hint, "string(...)");
+  }
+}
+
+TEST(ColumnEncoder, TakesBytesIntoTextIfTheyAreText) {
+  EXPECT_EQ(encode(kText, Value::of_bytes("é")).bytes, "é");
+  expect_refused(kText, Value::of_bytes("\xFF"), "invalid_utf8");
+  expect_refused(kText, Value::of_bytes("a\0b"sv), "nul_in_text");
+}
+
+// As the reader makes it of a document's number.
+Value number(std::string_view text) {
+  static cel::Arena arena;
+  const std::string document = std::string(text) + ",";
+  const char* const begin = arena.copy(document).data();
+  std::int64_t whole = 0;
+  if (text.find_first_of(".eE") != std::string_view::npos) {
+    const double real = cel::nearest_double(text);
+    return std::isinf(real) ? Value::of_json({begin, text.size()}) : Value::of_double(real, begin);
+  }
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), whole);
+  return status == std::errc() ? Value::of_int(whole, begin) : Value::of_json({begin, text.size()});
+}
+
+TEST(ColumnEncoder, TakesWholeNumbersByTheirTextOrNotAtAll) {
+  const auto of = [](std::string_view text) {
+    const Encoded encoded = encode(kInt8, number(text));
+    return encoded.ok ? std::to_string(encoded.number<std::int64_t>())
+                      : std::string(encoded.problem.reason);
+  };
+  EXPECT_EQ(of("9007199254740993.0"), "9007199254740993");
+  EXPECT_EQ(of("9.007199254740993E15"), "9007199254740993");
+  EXPECT_EQ(of("1e3"), "1000");
+  EXPECT_EQ(of("-7.50e1"), "-75");
+  EXPECT_EQ(of("-0.0"), "0");
+  EXPECT_EQ(of("-0"), "0");
+  EXPECT_EQ(of("0e999999999999"), "0");
+  EXPECT_EQ(of("-9223372036854775808.000"), "-9223372036854775808");
+  EXPECT_EQ(of("9223372036854775808.0"), "out_of_range");
+  EXPECT_EQ(of("9223372036854775808"), "out_of_range");
+  EXPECT_EQ(of("1e400"), "out_of_range");
+  EXPECT_EQ(of("123456789012345678901234567890"), "out_of_range");
+  EXPECT_EQ(of("9007199254740993.5"), "not_integral");
+  EXPECT_EQ(of("1.00000000000000000000001"), "not_integral");
+  EXPECT_EQ(of("4503599627370496.25"), "not_integral");
+  EXPECT_EQ(of("1e-400"), "not_integral");
+}
+
+TEST(ColumnEncoder, TakesTheNearestFloatOfANumbersText) {
+  EXPECT_EQ(encode(kFloat8, number("-0")).hex(), "8000000000000000");
+  EXPECT_EQ(encode(kFloat8, number("-0.0")).hex(), "8000000000000000");
+  EXPECT_EQ(encode(kFloat8, number("100000000000000000000")).hex(), "4415af1d78b58c40");
+  EXPECT_EQ(encode(kFloat8, number("0e-999")).hex(), "0000000000000000");
+  expect_refused(kFloat8, number("1e400"), "out_of_range");
+  expect_refused(kFloat8, number("1e-400"), "out_of_range");
+  // Just above half of the way between two floats, and just that half for a double.
+  EXPECT_EQ(encode(kFloat4, number("1.00000005960464477540")).hex(), "3f800001");
+  EXPECT_EQ(encode(kFloat4, number("1.00000005960464477539")).hex(), "3f800000");
+  expect_refused(kFloat4, number("3.5e38"), "out_of_range");
+  expect_refused(kFloat4, number("100000000000000000000000000000000000000000"), "out_of_range");
+}
+
+TEST(ColumnEncoder, KeepsTheTextOfNumbersInJson) {
+  const ColumnDescription json = column_of(ColumnType::json, "json");
+  EXPECT_EQ(encode(json, number("1.10")).bytes, "1.10");
+  EXPECT_EQ(encode(json, number("1E400")).bytes, "1E400");
+  EXPECT_EQ(encode(json, Value::of_json("{\"a\": 1.0, \"a\": \"\\ud800\"}")).bytes,
+            "{\"a\": 1.0, \"a\": \"\\ud800\"}");
+  expect_refused(json, Value::of_double(std::nan("")), "out_of_range");
+}
+
+TEST(ColumnEncoder, RefusesOfJsonWhatJsonbCannotHold) {
+  const ColumnDescription jsonb = column_of(ColumnType::jsonb, "jsonb");
+  EXPECT_EQ(encode(jsonb, number("1.10")).bytes,
+            "\x01"
+            "1.10");
+  const auto refused = [&](std::string_view text, std::string_view reason) {
+    expect_refused(jsonb, Value::of_json(text), reason);
+  };
+  refused(R"(["a\u0000"])", "nul_in_text");
+  refused(R"(["\ud800"])", "lone_surrogate");
+  refused(R"(["\udc00\ud800"])", "lone_surrogate");
+  refused(R"(["\ud800\u0041"])", "lone_surrogate");
+  refused(R"({"\ud800":1})", "lone_surrogate");
+  refused("[1e131073]", "out_of_range");
+  refused("{\"a\":[1E-16384]}", "out_of_range");
+  for (const std::string_view text : {R"(["\ud83d\ude00","\\u0000","\\\\ud800"])", "[1e131000]",
+                                      R"(["1e999999"])", R"("\"1e999999")", "[1e-16000,0.5e1]"}) {
+    EXPECT_TRUE(encode(jsonb, Value::of_json(text)).ok) << text;
+  }
+}
+
+TEST(ColumnEncoder, RefusesAStringThatIsNoText) {
+  const Value half = Value::of_json(R"("a\ud800")");
+  for (const ColumnDescription& column : {kText, kBytea, kInt4}) {
+    expect_refused(column, half, "lone_surrogate");
   }
 }
 

@@ -52,7 +52,6 @@ TEST(TypeCheck, RefusesAMismatchAndNamesTheConversion) {
   EXPECT_EQ(hint(kInt8, TypeKind::kString), "convert it: int(...)");
   EXPECT_EQ(hint(kInt8, TypeKind::kDouble), "convert it: int(...)");
   EXPECT_EQ(hint(kText, TypeKind::kInt), "convert it: string(...)");
-  EXPECT_EQ(hint(kText, TypeKind::kBytes), "convert it: string(...)");
   EXPECT_EQ(hint(kFloat8, TypeKind::kString), "convert it: double(...)");
   EXPECT_TRUE(hint(kTimestamptz, TypeKind::kInt).contains("timestamp(...)"));
   EXPECT_EQ(hint(column_of(ColumnType::boolean, "boolean"), TypeKind::kString),

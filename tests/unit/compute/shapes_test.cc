@@ -1,0 +1,168 @@
+// Records of another shape than the expressions expect: rejects, not rows of NULLs.
+#include <gtest/gtest.h>
+
+#include "unit/compute/processing.h"
+
+namespace penstock::compute {
+namespace {
+
+class Shapes : public Processing {
+ protected:
+  Shapes() {
+    table.columns.clear();
+    add("id", ColumnType::int8, "bigint");
+    add("v", ColumnType::text, "text");
+  }
+
+  // "row", or the reject's reason.
+  std::string became(std::string_view document) {
+    batch = std::make_unique<RecordBatch>(test::chain(), Offset{100}, std::size_t{64});
+    record(document);
+    const auto rows = process();
+    message = rows->rejects.empty() ? "" : rows->rejects[0].message;
+    stage = rows->rejects.empty() ? Stage::write : rows->rejects[0].stage;
+    if (rows->rejects.empty()) return rows->row_count() == 1 ? "row" : "filtered";
+    return std::string(rows->rejects[0].reason);
+  }
+
+  std::string message;
+  Stage stage = Stage::write;
+};
+
+TEST_F(Shapes, RejectsADocumentThatIsNoObject) {
+  const std::map<std::string, std::string> ways[] = {
+      {},
+      {{"id", "msg.id"}, {"v", "msg.customer.name"}},
+      {{"v", "msg.v.lowerAscii()"}},
+      {{"id", "msg.?id"}, {"v", "msg.?v.orValue('')"}},
+      {{"v", "has(msg.v) ? 'a' : 'b'"}}};
+  for (const auto& columns : ways) {
+    options.columns = columns;
+    for (const char* schema : {"", "int"}) {
+      if (*schema != 0) options.schema = {{"id", schema}};
+      for (const std::string_view document :
+           {"5", "\"text\"", "null", "true", "[]", R"([{"id":1,"v":"a"}])"}) {
+        EXPECT_EQ(became(document), "not_an_object") << document;
+        EXPECT_EQ(stage, Stage::parse);
+      }
+    }
+  }
+}
+
+TEST_F(Shapes, TakesAnyDocumentWhereItIsReadWholeOrNotAtAll) {
+  add("doc", ColumnType::jsonb, "jsonb");
+  options.columns = {{"doc", "msg"}};
+  EXPECT_EQ(became("[1]"), "row");
+  options.columns = {{"id", "record.offset"}};
+  EXPECT_EQ(became("5"), "row");
+  EXPECT_EQ(became("{}"), "row");
+  options.columns = {{"doc", "record.value"}, {"id", "msg.id"}};
+  EXPECT_EQ(became("[1]"), "not_an_object");
+}
+
+TEST_F(Shapes, RejectsAPathThroughWhatIsNeitherAnObjectNorNull) {
+  options.columns = {{"id", "msg.id"}, {"v", "msg.customer.name"}};
+  for (const std::string_view customer : {"\"bob\"", "[]", "7", "true", R"([{"name":"x"}])"}) {
+    EXPECT_EQ(became("{\"id\":8,\"customer\":" + std::string(customer) + "}"), "wrong_type")
+        << customer;
+  }
+  EXPECT_EQ(became(R"({"id":8,"customer":"bob"})"), "wrong_type");
+  EXPECT_EQ(message,
+            "column \"v\": there is no msg.customer.name, because msg.customer is a string, not an "
+            "object");
+  EXPECT_EQ(became(R"({"id":8,"customer":null})"), "row");
+  EXPECT_EQ(became(R"({"id":8})"), "row");
+  EXPECT_EQ(became(R"({"id":8,"customer":{}})"), "row");
+  EXPECT_EQ(became(R"({"id":8,"customer":{"name":null}})"), "row");
+  options.columns = {{"id", "msg.id"}, {"v", "msg.customer.name + '!'"}};
+  EXPECT_EQ(became(R"({"id":8,"customer":"bob"})"), "wrong_type");
+  EXPECT_EQ(message,
+            "column \"v\": no such field: msg.customer.name, because msg.customer is a "
+            "string (at 1:19)");
+  EXPECT_EQ(became(R"({"id":8,"customer":null})"), "no_such_field");
+}
+
+TEST_F(Shapes, RejectsARecordWithNoneOfTheFieldsAndNamesThoseItHas) {
+  for (const std::string_view document :
+       {R"({"schema":{},"payload":{"id":1}})", R"({"before":null,"after":{"id":1}})", "{}"}) {
+    EXPECT_EQ(became(document), "missing_field") << document;
+  }
+  EXPECT_EQ(became(R"({"before":null,"after":{"id":1}})"), "missing_field");
+  EXPECT_EQ(message,
+            "the record has none of the fields that are read, msg.id, msg.v; it has "
+            "before, after");
+  EXPECT_EQ(became(R"({"ID":1,"V":"a"})"), "missing_field");
+  EXPECT_TRUE(message.contains("did you mean 'ID'?")) << message;
+  EXPECT_EQ(became(R"({"id":null})"), "row");
+  EXPECT_EQ(became(R"({"v":"a"})"), "row");
+  options.schema = {{"id", "int"}};
+  EXPECT_EQ(became(R"({"after":{"id":1}})"), "missing_field");
+  options.schema = {};
+  options.columns = {{"id", "msg.payload.id"}};
+  EXPECT_EQ(became(R"({"payload":null})"), "missing_field");
+  EXPECT_EQ(became(R"({"payload":{"id":1}})"), "row");
+  EXPECT_EQ(became(R"({"payload":"text"})"), "wrong_type");
+  EXPECT_EQ(became(R"({"payload":[1]})"), "wrong_type");
+}
+
+TEST_F(Shapes, LetsExpressionsSayThatFieldsMayBeMissing) {
+  options.columns = {{"id", "record.offset"}, {"v", "msg.?v"}};
+  EXPECT_EQ(became("{}"), "row");
+  options.columns = {{"id", "msg.?id.orValue(0)"}, {"v", "msg.?v.orValue('none')"}};
+  EXPECT_EQ(became(R"({"other":1})"), "row");
+  options.where = "!has(msg.deleted)";
+  EXPECT_EQ(became(R"({"other":1})"), "row");
+  options.columns = {{"id", "msg.id"}};
+  EXPECT_EQ(became(R"({"other":1})"), "missing_field");
+  options.where = "msg.kind == 'a'";
+  EXPECT_EQ(became(R"({"kind":"a"})"), "row") << "one of the fields that are read is there";
+}
+
+TEST_F(Shapes, NamesWhatIsThereWhenANotNullColumnsFieldIsNot) {
+  table.columns[0].not_null = true;
+  EXPECT_EQ(became(R"({"Id":1,"v":"a"})"), "missing_field");
+  EXPECT_EQ(message,
+            "column \"id\" is NOT NULL without a default, and there is no msg.id; it has "
+            "Id, v (hint: for id, did you mean 'Id'? Capitals count)");
+}
+
+TEST_F(Shapes, LetsOptionalPathsGetPastNull) {
+  options.columns = {{"v", "msg.?customer.?address.?city.orValue('unknown')"}};
+  for (const std::string_view document :
+       {"{}", R"({"customer":null})", R"({"customer":{"address":null}})",
+        R"({"customer":{"address":{}}})"}) {
+    EXPECT_EQ(became(document), "row") << document << message;
+  }
+  EXPECT_EQ(became(R"({"customer":"bob"})"), "no_such_overload");
+  options.columns = {{"v", "coalesce(msg.customer.address.city, 'unknown')"}};
+  for (const std::string_view document :
+       {"{}", R"({"customer":null})", R"({"customer":{"address":null}})",
+        R"({"customer":{"address":{"city":null}}})"}) {
+    EXPECT_EQ(became(document), "row") << document << message;
+  }
+  options.schema = {{"v", "nullable(string)"}, {"id", "nullable(int)"}};
+  options.columns = {{"v", "coalesce(msg.v, 'none')"}, {"id", "coalesce(msg.id, 7) + 1"}};
+  EXPECT_EQ(became(R"({"v":null,"id":null})"), "row") << message;
+  EXPECT_EQ(became("{}"), "row") << message;
+  options.schema = {};
+  options.columns = {{"v", "msg.customer.?name.orValue('unknown')"}};
+  EXPECT_EQ(became(R"({"customer":null})"), "row");
+  EXPECT_EQ(became(R"({"customer":5})"), "wrong_type");
+}
+
+TEST_F(Shapes, BlamesTheExpressionThatFailedForThisRecord) {
+  options.where = "msg.amount > 0";
+  options.let = {{"total", "msg.quantity * msg.unit_price"}};
+  options.columns = {{"id", "total"}};
+  record(R"({"id":1,"amount":1,"quantity":1.5,"unit_price":2})");
+  record(R"({"id":2,"quantity":1,"unit_price":2})");
+  record(R"({"id":3,"amount":"x"})");
+  const auto rows = process();
+  ASSERT_EQ(rows->rejects.size(), 3U);
+  EXPECT_TRUE(rows->rejects[0].message.starts_with("let \"total\": ")) << rows->rejects[0].message;
+  EXPECT_TRUE(rows->rejects[1].message.starts_with("where: ")) << rows->rejects[1].message;
+  EXPECT_TRUE(rows->rejects[2].message.starts_with("where: ")) << rows->rejects[2].message;
+}
+
+}  // namespace
+}  // namespace penstock::compute
