@@ -32,6 +32,7 @@ penstock_dependency(simdjson simdjson.h simdjson)
 penstock_dependency(yaml yaml-cpp/yaml.h yaml-cpp)
 penstock_dependency(json nlohmann/json.hpp)
 penstock_dependency(re2 re2/re2.h re2)
+penstock_dependency(absl_time absl/time/time.h absl_time)
 penstock_dependency(protobuf google/protobuf/message.h protobuf)
 # absl: gRPC's headers for servers use its mutex inline.
 penstock_dependency(grpc grpcpp/grpcpp.h grpc++ grpc gpr absl_synchronization)

@@ -49,7 +49,7 @@ SYSTEM = re.compile(r"[a-z_]+|(unistd|poll|fcntl|signal|time|stdint|stddef|pthre
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 SPEAKS_PROTO = {"config", "plan", "flow", "app", "control"}
 GENERATED = re.compile(r"\.pb\.h$")
-CEL_THIRD_PARTY = re.compile(r"re2/.*|simdjson\.h|curl/urlapi\.h|curl/curl\.h|openssl/evp\.h|xxhash\.h")
+CEL_THIRD_PARTY = re.compile(r"re2/.*|absl/time/time\.h|simdjson\.h|curl/urlapi\.h|curl/curl\.h|openssl/evp\.h|xxhash\.h")
 
 
 def check(path):

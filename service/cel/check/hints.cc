@@ -79,6 +79,9 @@ std::string overload_hint(const Function& function, const std::vector<Type>& typ
                 ? "numbers are not converted by themselves: write double(…) around the other one\n"
                 : "numbers are not converted by themselves: write int(…) around the uint\n";
   }
+  if (function.name == "timestamp" && types.size() == 1 && types[0].is(TypeKind::kDouble)) {
+    hint += "write time.fromSeconds(…)\n";
+  }
   hint += "there is: ";
   std::size_t shown = 0;
   for (const Overload& overload : nearest_first(function.overloads, types)) {

@@ -5,6 +5,7 @@
 #include "cel/library/library.h"
 #include "cel/library/numbers.h"
 #include "cel/library/time.h"
+#include "cel/library/time_text.h"
 #include "text/utf8.h"
 
 namespace penstock::cel {
@@ -132,8 +133,13 @@ Value bool_of_string(EvalContext& context, Args args) {
 
 Value timestamp_of_string(EvalContext& context, Args args) {
   const auto instant = parse_timestamp(args[0].as_string());
-  return instant ? Value::of_timestamp(*instant)
-                 : malformed(context, "timestamp", args[0].as_string());
+  if (instant) return Value::of_timestamp(*instant);
+  const std::string_view text = args[0].as_string();
+  TimeText other;
+  const bool is_other_form = read_time_text(text, other).empty() && other.has_offset;
+  return context.fail(ErrorCode::kInvalidArgument,
+                      {"not a timestamp as RFC 3339 has it: '", text, "'; ",
+                       is_other_form ? "time.parse(…) reads it" : time_text_hint(text)});
 }
 
 Value timestamp_of_int(EvalContext& context, Args args) {

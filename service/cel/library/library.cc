@@ -169,13 +169,14 @@ const Function* find_function(std::string_view name) {
 std::span<const Function> all_functions() { return library().functions; }
 
 std::span<const FunctionGroup> function_groups() {
-  static const std::array<FunctionGroup, 14> groups = {{
+  static const std::array<FunctionGroup, 15> groups = {{
       {"Operators", operator_rows()},
       {"Logic, fields and macros", macro_rows(), true},
       {"Conversions", conversion_rows()},
       {"Strings", string_rows()},
       {"Regular expressions", regex_rows()},
       {"Timestamps and durations", time_rows()},
+      {"Times as others write them", time_parse_rows()},
       {"Lists, maps and sets", collection_rows()},
       {"Numbers", math_rows()},
       {"Optional values", optional_rows()},

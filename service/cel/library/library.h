@@ -83,6 +83,7 @@ inline constexpr std::uint32_t kAnyKind =
 [[nodiscard]] std::span<const FunctionRow> conversion_rows();
 [[nodiscard]] std::span<const FunctionRow> string_rows();
 [[nodiscard]] std::span<const FunctionRow> time_rows();
+[[nodiscard]] std::span<const FunctionRow> time_parse_rows();
 [[nodiscard]] std::span<const FunctionRow> collection_rows();
 [[nodiscard]] std::span<const FunctionRow> math_rows();
 [[nodiscard]] std::span<const FunctionRow> optional_rows();

@@ -92,6 +92,25 @@ void append_fraction(std::string& out, std::int64_t nanos) {
   while (out.back() == '0') out.pop_back();
 }
 
+// Of seconds beyond the year 9999: which unit would make them a year of our time.
+std::string unit_guess(std::int64_t seconds) {
+  constexpr std::int64_t kFirst = 631'152'000;     // 1990
+  constexpr std::int64_t kLast = 4'102'444'800;    // 2100
+  struct Guess {
+    std::int64_t per_second;
+    std::string_view what;
+  };
+  for (const Guess& guess : {Guess{1'000, "milliseconds: write time.fromMillis(…)"},
+                             Guess{1'000'000, "microseconds: write time.fromMicros(…)"},
+                             Guess{1'000'000'000, "nanoseconds: write time.fromNanos(…)"}}) {
+    const std::int64_t scaled = seconds / guess.per_second;
+    if (scaled >= kFirst && scaled <= kLast) {
+      return "; " + std::to_string(seconds) + " looks like " + std::string(guess.what);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 std::optional<Instant> add(Instant a, Instant b) { return from_nanos(nanos_of(a) + nanos_of(b)); }
@@ -107,7 +126,8 @@ Value make_timestamp(EvalContext& context, std::optional<Instant> instant) {
   }
   if (!instant || instant->seconds < kFirstSecond || instant->seconds > kLastSecond) {
     return context.fail(ErrorCode::kOutOfRange,
-                        {"timestamp out of range: it is not between the years 1 and 9999"});
+                        {"timestamp out of range: it is not between the years 1 and 9999",
+                         instant ? unit_guess(instant->seconds) : ""});
   }
   return Value::of_timestamp(*instant);
 }

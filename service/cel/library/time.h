@@ -19,7 +19,8 @@ inline constexpr std::int64_t kLastSecond = 253'402'300'799;
 [[nodiscard]] std::optional<Instant> add(Instant a, Instant b);
 [[nodiscard]] std::optional<Instant> subtract(Instant a, Instant b);
 
-// The value, or the error `out of range`. Brings nanoseconds into the form the kind asks for.
+// The value, or the error `out of range`, which guesses the unit of seconds that are milliseconds.
+// Brings nanoseconds into the form the kind asks for.
 [[nodiscard]] Value make_timestamp(EvalContext& context, std::optional<Instant> instant);
 [[nodiscard]] Value make_duration(EvalContext& context, std::optional<Instant> instant);
 

@@ -25,7 +25,10 @@ Value Machine::dispatch(const CallSite& site, std::span<const Value> args) {
   const std::string_view receiver = site.is_method ? to_string(args[0].kind()) : std::string_view();
   return context.fail(ErrorCode::kNoSuchOverload,
                       {"no such overload: ", receiver, site.is_method ? "." : "",
-                       site.function->name, "(", types, ")"});
+                       site.function->name, "(", types, ")",
+                       site.function->name == "timestamp" && args[0].is_double()
+                           ? "; write time.fromSeconds(…)"
+                           : ""});
 }
 
 Value Machine::call(const CallSite& site, std::span<const Operand> operands) {

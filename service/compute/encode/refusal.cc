@@ -59,8 +59,8 @@ std::string_view conversion_hint(ColumnType type, Kind kind) {
     case ColumnType::date:
     case ColumnType::timestamp:
     case ColumnType::timestamptz:
-      return kind == Kind::kInt || kind == Kind::kUint
-                 ? "timestamp(...), which takes seconds since 1970"
+      return kind == Kind::kInt || kind == Kind::kUint || kind == Kind::kDouble
+                 ? "time.fromSeconds(...) or time.fromMillis(...), since 1970"
                  : "";
     default:
       return "";

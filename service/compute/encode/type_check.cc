@@ -68,7 +68,7 @@ std::string_view conversion(ColumnType column, TypeKind kind) {
     case ColumnType::date:
     case ColumnType::timestamp:
     case ColumnType::timestamptz:
-      return is_number(kind) ? "timestamp(...), which takes seconds since 1970" : "";
+      return is_number(kind) ? "time.fromSeconds(...) or time.fromMillis(...), since 1970" : "";
     default:
       return "";
   }

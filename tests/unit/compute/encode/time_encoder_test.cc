@@ -61,16 +61,14 @@ TEST(TimeEncoder, RefusesWhatIsNoTimestamp) {
                                       "2001-02-29T00:00:00Z",
                                       "2000-01-32T00:00:00Z",
                                       "2000-01-00T00:00:00Z",
-                                      "2000-01-01T24:00:00Z",
+                                      "2000-01-01T24:00:01Z",
                                       "2000-01-01T00:60:00Z",
                                       "2000-01-01T00:00:61Z",
-                                      "2000-01-01T00:00Z",
                                       "2000-01-01T00:00:00.Z",
                                       "2000-01-01T00:00:00+1:00",
                                       "2000-01-01T00:00:00+24:00",
                                       "2000-01-01T00:00:00+01:60",
                                       "2000-01-01T00:00:00ZZ",
-                                      "2000-01-01T00:00:00 Z",
                                       "0000-01-01T00:00:00Z",
                                       "2000/01/01T00:00:00Z",
                                       "20000-01-01T00:00:00Z",
@@ -78,6 +76,41 @@ TEST(TimeEncoder, RefusesWhatIsNoTimestamp) {
                                       "2000-01-01X00:00:00Z"}) {
     EXPECT_EQ(encode(kTimestamptz, Value::of_string(text)).problem.reason, "invalid_timestamp")
         << text;
+  }
+}
+
+TEST(TimeEncoder, ReadsWhatOthersWrite) {
+  for (const std::string_view text :
+       {"2021-06-01T10:00Z", "2021-06-01T12:00+02:00", "2021-06-01T10:00:00+0000",
+        "2021-06-01 10:00:00+00", "2021-06-01 10:00:00.000000+00", "20210601T100000Z",
+        "20210601T1000Z", "2021-06-01T12:00:00+02", "2021-06-01T12:00+02:00[Europe/Berlin]",
+        "2021-06-01T10:00:00z[UTC]", "2021-06-01 12:00:00 +0200", "2021-06-01 10:00:00 UTC",
+        "2021-06-01 10:00:00,000 gmt", "2021-06-01T15:30:00+05:30", "2021-06-01  10:00Z"}) {
+    EXPECT_EQ(micros(text), micros("2021-06-01T10:00:00Z")) << text;
+  }
+  EXPECT_EQ(micros("2021-06-01T24:00:00Z"), micros("2021-06-02T00:00:00Z"));
+  EXPECT_EQ(micros(kTimestamp, Value::of_string("2021-06-01 10:00")),
+            micros("2021-06-01T10:00:00Z"));
+  EXPECT_EQ(micros(kTimestamp, Value::of_string("20210601")), micros("2021-06-01T00:00:00Z"));
+}
+
+TEST(TimeEncoder, SaysWhatIsMissingAndHowToReadIt) {
+  const auto problem = [](std::string_view text) {
+    const Encoded encoded = encode(kTimestamptz, Value::of_string(text));
+    EXPECT_FALSE(encoded.ok) << text;
+    return encoded.problem.message + " | " + encoded.problem.hint;
+  };
+  EXPECT_TRUE(problem("2021-06-01 10:00:00").contains("no offset from UTC")) << problem("");
+  EXPECT_TRUE(problem("2021-06-01 10:00:00").contains("\"Europe/Berlin\""));
+  EXPECT_TRUE(problem("2021-06-01").contains("no time of day"));
+  EXPECT_TRUE(problem("1520949575").contains("time.fromSeconds"));
+  EXPECT_TRUE(problem("10/Oct/2000:13:55:36 -0700").contains("%d/%b/%Y:%H:%M:%S %z"));
+  EXPECT_TRUE(problem("2021-06-01 10:00:00 CEST").contains("no offset from UTC"));
+  EXPECT_TRUE(problem("2021-06-01T10:00:00+02:00[Europe/Berlin").contains("not a time"));
+  EXPECT_TRUE(problem("10000-01-01T00:00:00Z").contains("not a time"));
+  EXPECT_TRUE(problem("0000-01-01T00:00:00Z").contains("no such day"));
+  for (const std::string_view text : {"infinity", "-infinity", "epoch", "0044-03-15 12:00:00 BC"}) {
+    problem(text);
   }
 }
 
@@ -98,7 +131,13 @@ TEST(TimeEncoder, WritesDates) {
   EXPECT_EQ(days(Value::of_string("1999-12-31")), -1);
   EXPECT_EQ(days(Value::of_timestamp({946'684'799, 0})), -1);
   EXPECT_EQ(days(Value::of_timestamp({-1, 0})), -10'958);
-  for (const std::string_view text : {"2000-02-30", "2000-01-01 ", "2000-1-1", "01/01/2000", ""}) {
+  EXPECT_EQ(days(Value::of_string("20000301")), 60);
+  EXPECT_EQ(days(Value::of_string("2000-03-01T00:00:00Z")), 60);
+  EXPECT_EQ(days(Value::of_string("2000-03-01 23:59:59.999+00")), 60);
+  EXPECT_EQ(days(Value::of_string("2000-03-01 12:00:00")), 60);
+  EXPECT_TRUE(encode(kDate, Value::of_string("2000-03-01T00:30:00+02:00"))
+                  .problem.hint.contains("substring"));
+  for (const std::string_view text : {"2000-02-30", "2000-1-1", "01/01/2000", "", "20000230"}) {
     EXPECT_EQ(encode(kDate, Value::of_string(text)).problem.reason, "invalid_date") << text;
   }
 }

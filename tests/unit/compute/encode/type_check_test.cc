@@ -53,7 +53,7 @@ TEST(TypeCheck, RefusesAMismatchAndNamesTheConversion) {
   EXPECT_EQ(hint(kInt8, TypeKind::kDouble), "convert it: int(...)");
   EXPECT_EQ(hint(kText, TypeKind::kInt), "convert it: string(...)");
   EXPECT_EQ(hint(kFloat8, TypeKind::kString), "convert it: double(...)");
-  EXPECT_TRUE(hint(kTimestamptz, TypeKind::kInt).contains("timestamp(...)"));
+  EXPECT_TRUE(hint(kTimestamptz, TypeKind::kInt).contains("time.fromMillis(...)"));
   EXPECT_EQ(hint(column_of(ColumnType::boolean, "boolean"), TypeKind::kString),
             "convert it: bool(...)");
   EXPECT_EQ(hint(kText, Type::list(TypeKind::kString)), "");
