@@ -186,20 +186,35 @@ endfunction()
 
 # ---- Protocol buffers -------------------------------------------------------------------------------
 
-# penstock_proto(): penstock_protos, from every file under protos/ and the google.rpc, google.api and
-# google.longrunning files that they import.
+# Ours, Google's and OpenTelemetry's, where Debian puts these.
+set(proto_roots ${CMAKE_SOURCE_DIR}/protos /usr/lib/python3/dist-packages /usr/include)
+
+function(penstock_proto_path out proto)
+  foreach(root IN LISTS proto_roots)
+    if(EXISTS ${root}/${proto})
+      set(${out} ${root}/${proto} PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  message(FATAL_ERROR "${proto} is missing; build with ./dev, which brings everything in "
+    "tools/packages.txt")
+endfunction()
+
+# penstock_proto(): penstock_protos, from every file under protos/, the google.rpc, google.api and
+# google.longrunning files that they import, and OpenTelemetry's of traces.
 function(penstock_proto)
   file(GLOB_RECURSE own RELATIVE ${CMAKE_SOURCE_DIR}/protos CONFIGURE_DEPENDS
     ${CMAKE_SOURCE_DIR}/protos/*.proto)
   if(NOT own)
     return()
   endif()
-  set(common /usr/lib/python3/dist-packages)
+  list(TRANSFORM proto_roots PREPEND -I OUTPUT_VARIABLE includes)
   set(out ${CMAKE_BINARY_DIR}/protos)
   file(MAKE_DIRECTORY ${out})
 
   # Error details are part of the API though no message of ours holds one.
-  set(queue ${own} google/rpc/status.proto google/rpc/error_details.proto)
+  set(queue ${own} google/rpc/status.proto google/rpc/error_details.proto
+    opentelemetry/proto/collector/trace/v1/trace_service.proto)
   set(seen)
   while(queue)
     list(POP_FRONT queue proto)
@@ -207,10 +222,7 @@ function(penstock_proto)
       continue()
     endif()
     list(APPEND seen ${proto})
-    set(path ${CMAKE_SOURCE_DIR}/protos/${proto})
-    if(NOT EXISTS ${path})
-      set(path ${common}/${proto})
-    endif()
+    penstock_proto_path(path ${proto})
     file(STRINGS ${path} imports REGEX "^import ")
     foreach(import IN LISTS imports)
       string(REGEX REPLACE "^import +(public +)?\"([^\"]+)\".*" "\\2" import ${import})
@@ -223,19 +235,16 @@ function(penstock_proto)
   set(sources)
   foreach(proto IN LISTS seen)
     string(REGEX REPLACE "\\.proto$" "" stem ${proto})
-    set(path ${CMAKE_SOURCE_DIR}/protos/${proto})
+    penstock_proto_path(path ${proto})
     set(outputs ${out}/${stem}.pb.cc ${out}/${stem}.pb.h)
     set(grpc)
-    if(EXISTS ${path})
+    if(proto IN_LIST own)
       list(APPEND outputs ${out}/${stem}.grpc.pb.cc ${out}/${stem}.grpc.pb.h)
       set(grpc --grpc_out=${out} --plugin=protoc-gen-grpc=${PENSTOCK_GRPC_CPP_PLUGIN})
-    else()
-      set(path ${common}/${proto})
     endif()
     add_custom_command(
       OUTPUT ${outputs}
-      COMMAND ${PENSTOCK_PROTOC} --cpp_out=${out} ${grpc}
-        -I${CMAKE_SOURCE_DIR}/protos -I${common} ${path}
+      COMMAND ${PENSTOCK_PROTOC} --cpp_out=${out} ${grpc} ${includes} ${path}
       DEPENDS ${path}
       COMMENT "protoc ${proto}"
       VERBATIM)

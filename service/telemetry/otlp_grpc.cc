@@ -5,7 +5,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/security/credentials.h>
-#include <penstock/otlp/trace.pb.h>
+#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 
 #include <algorithm>
 #include <cctype>
@@ -35,7 +35,7 @@ class GrpcTransport final : public OtlpTransport {
     }
   }
 
-  std::string send(const otlp::ExportTraceRequest& request, otlp::ExportTraceResponse& response,
+  std::string send(const ExportTraceServiceRequest& request, ExportTraceServiceResponse& response,
                    std::chrono::milliseconds timeout) override {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + timeout);
@@ -71,7 +71,7 @@ class GrpcTransport final : public OtlpTransport {
 
  private:
   std::shared_ptr<grpc::Channel> channel_;
-  grpc::TemplatedGenericStub<otlp::ExportTraceRequest, otlp::ExportTraceResponse> stub_;
+  grpc::TemplatedGenericStub<ExportTraceServiceRequest, ExportTraceServiceResponse> stub_;
   std::vector<std::pair<std::string, std::string>> metadata_;
   Mutex mutex_;
   grpc::ClientContext* running_ GUARDED_BY(mutex_) = nullptr;

@@ -1,5 +1,5 @@
 #include <curl/curl.h>
-#include <penstock/otlp/trace.pb.h>
+#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 
 #include <atomic>
 #include <format>
@@ -49,7 +49,7 @@ class HttpTransport final : public OtlpTransport {
     }
   }
 
-  std::string send(const otlp::ExportTraceRequest& request, otlp::ExportTraceResponse& response,
+  std::string send(const ExportTraceServiceRequest& request, ExportTraceServiceResponse& response,
                    std::chrono::milliseconds timeout) override {
     const std::string body = request.SerializeAsString();
     CURL* easy = easy_.get();

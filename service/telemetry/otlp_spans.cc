@@ -1,6 +1,6 @@
 #include "telemetry/otlp_spans.h"
 
-#include <penstock/otlp/trace.pb.h>
+#include <opentelemetry/proto/trace/v1/trace.pb.h>
 
 #include <array>
 #include <concepts>
@@ -13,7 +13,10 @@
 namespace penstock::telemetry {
 namespace {
 
-using otlp::Span;
+using opentelemetry::proto::common::v1::AnyValue;
+using opentelemetry::proto::common::v1::KeyValue;
+using opentelemetry::proto::trace::v1::Span;
+using opentelemetry::proto::trace::v1::Status;
 
 template <std::size_t N>
 std::string bytes_of(const std::array<std::uint8_t, N>& id) {
@@ -32,7 +35,7 @@ bool happened(SteadyTime begin, SteadyTime end) {
 // A span that is being filled. Attributes that are empty are left out.
 class Builder {
  public:
-  Builder(Span& span, const PendingSpans& pending, std::string_view name, Span::Kind kind)
+  Builder(Span& span, const PendingSpans& pending, std::string_view name, Span::SpanKind kind)
       : span_(span), pending_(pending) {
     span_.set_trace_id(bytes_of(pending.context.trace_id));
     span_.set_name(std::string(name));
@@ -50,7 +53,7 @@ class Builder {
     span_.set_end_time_unix_nano(unix_nanoseconds(std::max(begin, end)));
   }
   void set_error(std::string_view message) {
-    span_.mutable_status()->set_code(Span::Status::ERROR);
+    span_.mutable_status()->set_code(Status::STATUS_CODE_ERROR);
     span_.mutable_status()->set_message(std::string(message));
   }
   void add_link(const TraceLink& link) {
@@ -68,8 +71,8 @@ class Builder {
   }
 
  private:
-  otlp::AnyValue& value(std::string_view key) {
-    otlp::KeyValue* added = span_.add_attributes();
+  AnyValue& value(std::string_view key) {
+    KeyValue* added = span_.add_attributes();
     added->set_key(std::string(key));
     return *added->mutable_value();
   }
@@ -108,11 +111,11 @@ void add_write(Builder& span, const BatchSpans& batch) {
   if (target.server_port != 0) span.attribute("server.port", target.server_port);
 }
 
-void add_batch(const PendingSpans& pending, const BatchSpans& batch, otlp::ScopeSpans& scope) {
+void add_batch(const PendingSpans& pending, const BatchSpans& batch, ScopeSpans& scope) {
   const TraceTarget& target = *batch.target;
   const BatchTrace& trace = batch.trace;
 
-  Builder root(*scope.add_spans(), pending, "batch " + target.topic, Span::CONSUMER);
+  Builder root(*scope.add_spans(), pending, "batch " + target.topic, Span::SPAN_KIND_CONSUMER);
   root.set_root();
   root.set_times(trace.poll_begin, trace.commit_end);
   add_messaging(root, target, batch.partition, "batch", "process");
@@ -127,29 +130,31 @@ void add_batch(const PendingSpans& pending, const BatchSpans& batch, otlp::Scope
   root.attribute("penstock.dead_letters", batch.dead_letters);
   for (const TraceLink& link : trace.links) root.add_link(link);
 
-  const auto child = [&](std::string_view name, Span::Kind kind, SteadyTime begin, SteadyTime end) {
+  const auto child = [&](std::string_view name, Span::SpanKind kind, SteadyTime begin,
+                         SteadyTime end) {
     Builder span(*scope.add_spans(), pending, name, kind);
     span.set_child();
     span.set_times(begin, end);
     return span;
   };
   if (happened(trace.poll_begin, trace.poll_end)) {
-    Builder span = child("poll", Span::CLIENT, trace.poll_begin, trace.poll_end);
+    Builder span = child("poll", Span::SPAN_KIND_CLIENT, trace.poll_begin, trace.poll_end);
     add_messaging(span, target, batch.partition, "poll", "receive");
     span.attribute("messaging.batch.message_count", batch.records);
   }
   if (happened(trace.process_begin, trace.process_end)) {
-    Builder span = child("process", Span::INTERNAL, trace.process_begin, trace.process_end);
+    Builder span =
+        child("process", Span::SPAN_KIND_INTERNAL, trace.process_begin, trace.process_end);
     span.attribute("penstock.pipeline", target.pipeline);
   }
   if (happened(trace.write_begin, trace.commit_end)) {
-    Builder span = child("write", Span::CLIENT, trace.write_begin, trace.commit_end);
+    Builder span = child("write", Span::SPAN_KIND_CLIENT, trace.write_begin, trace.commit_end);
     add_write(span, batch);
   }
 }
 
-void add_mirror(const PendingSpans& pending, const MirrorSpan& mirror, otlp::ScopeSpans& scope) {
-  Builder span(*scope.add_spans(), pending, "mirror", Span::CLIENT);
+void add_mirror(const PendingSpans& pending, const MirrorSpan& mirror, ScopeSpans& scope) {
+  Builder span(*scope.add_spans(), pending, "mirror", Span::SPAN_KIND_CLIENT);
   span.set_child();
   span.set_times(mirror.begin, mirror.end);
   add_messaging(span, *mirror.target, mirror.partition, "commit", "settle");
@@ -172,7 +177,7 @@ std::int64_t count_spans(const PendingSpans& pending) {
          (happened(trace.write_begin, trace.commit_end) ? 1 : 0);
 }
 
-std::int64_t add_spans(const PendingSpans& pending, otlp::ScopeSpans& scope) {
+std::int64_t add_spans(const PendingSpans& pending, ScopeSpans& scope) {
   const int before = scope.spans_size();
   if (const auto* batch = std::get_if<BatchSpans>(&pending.what)) {
     add_batch(pending, *batch, scope);

@@ -11,11 +11,13 @@
 #include "core/clock.h"
 #include "telemetry/tracing.h"
 
-namespace penstock::otlp {
+namespace opentelemetry::proto::trace::v1 {
 class ScopeSpans;
 }
 
 namespace penstock::telemetry {
+
+using opentelemetry::proto::trace::v1::ScopeSpans;
 
 // What waits in the tracer's queue.
 struct PendingSpans {
@@ -27,7 +29,7 @@ struct PendingSpans {
 };
 
 // Adds the spans to `scope` and returns how many.
-std::int64_t add_spans(const PendingSpans& pending, otlp::ScopeSpans& scope);
+std::int64_t add_spans(const PendingSpans& pending, ScopeSpans& scope);
 
 // How many spans add_spans() would add.
 [[nodiscard]] std::int64_t count_spans(const PendingSpans& pending);

@@ -13,19 +13,22 @@
 
 #include "telemetry/otlp_config.h"
 
-namespace penstock::otlp {
-class ExportTraceRequest;
-class ExportTraceResponse;
-}  // namespace penstock::otlp
+namespace opentelemetry::proto::collector::trace::v1 {
+class ExportTraceServiceRequest;
+class ExportTraceServiceResponse;
+}  // namespace opentelemetry::proto::collector::trace::v1
 
 namespace penstock::telemetry {
+
+using opentelemetry::proto::collector::trace::v1::ExportTraceServiceRequest;
+using opentelemetry::proto::collector::trace::v1::ExportTraceServiceResponse;
 
 class OtlpTransport {
  public:
   virtual ~OtlpTransport() = default;
   // Empty when the collector took the request.
-  [[nodiscard]] virtual std::string send(const otlp::ExportTraceRequest& request,
-                                         otlp::ExportTraceResponse& response,
+  [[nodiscard]] virtual std::string send(const ExportTraceServiceRequest& request,
+                                         ExportTraceServiceResponse& response,
                                          std::chrono::milliseconds timeout) = 0;
   virtual void cancel() = 0;
 };

@@ -1,6 +1,6 @@
 #include "telemetry/tracing.h"
 
-#include <penstock/otlp/trace.pb.h>
+#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,6 +20,10 @@
 
 namespace penstock::telemetry {
 namespace {
+
+using opentelemetry::proto::common::v1::InstrumentationScope;
+using opentelemetry::proto::common::v1::KeyValue;
+using opentelemetry::proto::trace::v1::ResourceSpans;
 
 // About 500 spans, the usual size of an export.
 constexpr std::size_t kExportBatches = 128;
@@ -47,13 +51,13 @@ TraceLink fresh_context() {
 struct Tracer::Impl {
   Impl(OtlpConfig otlp, std::unique_ptr<OtlpTransport> sender)
       : config(std::move(otlp)), transport(std::move(sender)) {
-    otlp::ResourceSpans& spans = *request.add_resource_spans();
+    ResourceSpans& spans = *request.add_resource_spans();
     for (const auto& [key, value] : config.resource) {
-      otlp::KeyValue* attribute = spans.mutable_resource()->add_attributes();
+      KeyValue* attribute = spans.mutable_resource()->add_attributes();
       attribute->set_key(key);
       attribute->mutable_value()->set_string_value(value);
     }
-    otlp::Scope* scope = spans.add_scope_spans()->mutable_scope();
+    InstrumentationScope* scope = spans.add_scope_spans()->mutable_scope();
     scope->set_name("penstock");
     worker.emplace("traces", [this] { run(); });
   }
@@ -69,7 +73,7 @@ struct Tracer::Impl {
   void send(const std::deque<PendingSpans>& batches, SteadyTime deadline);
 
   const std::unique_ptr<OtlpTransport> transport;
-  otlp::ExportTraceRequest request;  // the worker's; keeps the resource between exports
+  ExportTraceServiceRequest request;  // the worker's; keeps the resource between exports
 
   Mutex mutex;
   CondVar changed;
@@ -126,7 +130,7 @@ void Tracer::Impl::run() {
 }
 
 void Tracer::Impl::send(const std::deque<PendingSpans>& batches, SteadyTime deadline) {
-  otlp::ScopeSpans& scope = *request.mutable_resource_spans(0)->mutable_scope_spans(0);
+  ScopeSpans& scope = *request.mutable_resource_spans(0)->mutable_scope_spans(0);
   scope.clear_spans();
   std::int64_t spans = 0;
   for (const PendingSpans& pending : batches) spans += add_spans(pending, scope);
@@ -137,7 +141,7 @@ void Tracer::Impl::send(const std::deque<PendingSpans>& batches, SteadyTime dead
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     timeout = std::clamp(left, std::chrono::milliseconds(1), timeout);
   }
-  otlp::ExportTraceResponse response;
+  ExportTraceServiceResponse response;
   const std::string error = transport->send(request, response, timeout);
   scope.clear_spans();
   const std::int64_t rejected =

@@ -1,7 +1,7 @@
 #include "telemetry/tracing.h"
 
 #include <gtest/gtest.h>
-#include <penstock/otlp/trace.pb.h>
+#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -19,13 +19,17 @@ namespace penstock::telemetry {
 namespace {
 
 using namespace std::chrono_literals;
-using otlp::Span;
+using opentelemetry::proto::collector::trace::v1::ExportTraceServiceRequest;
+using opentelemetry::proto::collector::trace::v1::ExportTraceServiceResponse;
+using opentelemetry::proto::common::v1::KeyValue;
+using opentelemetry::proto::trace::v1::Span;
+using opentelemetry::proto::trace::v1::Status;
 
 // What a collector got, span by span.
 class Received {
  public:
   std::string operator()(const Export& received) {
-    otlp::ExportTraceRequest request;
+    ExportTraceServiceRequest request;
     EXPECT_TRUE(request.ParseFromString(received.body));
     const std::scoped_lock lock(mutex_);
     last_ = received;
@@ -67,7 +71,7 @@ class Received {
 };
 
 std::string attribute(const Span& span, std::string_view key) {
-  for (const otlp::KeyValue& pair : span.attributes()) {
+  for (const KeyValue& pair : span.attributes()) {
     if (pair.key() != key) continue;
     return pair.value().has_int_value() ? std::to_string(pair.value().int_value())
                                         : pair.value().string_value();
@@ -155,7 +159,7 @@ TEST_P(Tracing, SendsABatchAsOneTraceWithLinks) {
             std::string(reinterpret_cast<const char*>(context.trace_id.data()), 16));
   EXPECT_EQ(batch.span_id(), std::string(reinterpret_cast<const char*>(context.span_id.data()), 8));
   EXPECT_TRUE(batch.parent_span_id().empty());
-  EXPECT_EQ(batch.kind(), Span::CONSUMER);
+  EXPECT_EQ(batch.kind(), Span::SPAN_KIND_CONSUMER);
   EXPECT_EQ(attribute(batch, "messaging.system"), "kafka");
   EXPECT_EQ(attribute(batch, "messaging.destination.name"), "orders-v1");
   EXPECT_EQ(attribute(batch, "messaging.destination.partition.id"), "3");
@@ -183,7 +187,7 @@ TEST_P(Tracing, SendsABatchAsOneTraceWithLinks) {
   EXPECT_LT(static_cast<std::uint64_t>(now.count()) - batch.end_time_unix_nano(), 60'000'000'000U);
 
   const Span& write = named(spans, "write");
-  EXPECT_EQ(write.kind(), Span::CLIENT);
+  EXPECT_EQ(write.kind(), Span::SPAN_KIND_CLIENT);
   EXPECT_EQ(attribute(write, "db.system.name"), "postgresql");
   EXPECT_EQ(attribute(write, "db.namespace"), "shop");
   EXPECT_EQ(attribute(write, "db.operation.name"), "COPY");
@@ -220,7 +224,7 @@ TEST_P(Tracing, AddsTheMirrorToTheBatch) {
   ASSERT_EQ(spans.size(), 5U);
   const Span& mirror = named(spans, "mirror");
   EXPECT_EQ(mirror.parent_span_id(), named(spans, "batch orders-v1").span_id());
-  EXPECT_EQ(mirror.status().code(), Span::Status::ERROR);
+  EXPECT_EQ(mirror.status().code(), Status::STATUS_CODE_ERROR);
   EXPECT_EQ(mirror.status().message(), "coordinator away");
   EXPECT_EQ(attribute(mirror, "messaging.kafka.offset"), "150");
   EXPECT_EQ(attribute(mirror, "messaging.operation.type"), "settle");
@@ -260,7 +264,7 @@ TEST_P(Tracing, ACollectorThatIsNotThereIsHarmless) {
 }
 
 TEST_P(Tracing, CountsWhatTheCollectorRejects) {
-  otlp::ExportTraceResponse partly;
+  ExportTraceServiceResponse partly;
   partly.mutable_partial_success()->set_rejected_spans(3);
   partly.mutable_partial_success()->set_error_message("too many");
   received_.answer = partly.SerializeAsString();
