@@ -61,7 +61,8 @@ std::string render(std::span<const Problem> problems, Colour colour) {
     }
     if (problem.hint.empty()) continue;
     out += "  hint: ";
-    for (const char c : text::printable(problem.hint, text::Lines::keep)) out += c == '\n' ? "\n        " : std::string(1, c);
+    for (const char c : text::printable(problem.hint, text::Lines::keep))
+      out += c == '\n' ? "\n        " : std::string(1, c);
     out += "\n";
   }
   return out;

@@ -36,7 +36,8 @@ void make_valid(pb::Message& message) {
         reflection.SetRepeatedString(
             &message, field, i, text::printable(reflection.GetRepeatedString(message, field, i)));
       } else if (field->type() == pb::FieldDescriptor::TYPE_STRING) {
-        reflection.SetString(&message, field, text::printable(reflection.GetString(message, field)));
+        reflection.SetString(&message, field,
+                             text::printable(reflection.GetString(message, field)));
       }
     }
   }

@@ -34,7 +34,7 @@ std::string printable(std::string_view text, Lines lines) {
       out += one;
     } else if (turns(one)) {
       out += std::format("\\u20{:02x}", (one[1] == '\x80' ? 0x00 : 0x40) +
-                                             (static_cast<unsigned char>(one[2]) & 0x3F));
+                                            (static_cast<unsigned char>(one[2]) & 0x3F));
     } else {
       append_json_escaped(out, one);
     }
