@@ -106,7 +106,8 @@ class Scratch:
             if configured.returncode != 0:
                 raise Broken(f"the copy could not be configured:\n{configured.stdout}")
             self.configured.add(preset)
-        targets = [target, "penstock"] if layer_of(target) == "faults" else [target]
+        # Where servers are, the program itself may be under test.
+        targets = [target, "penstock"] if preset == "release" else [target]
         built = self.run("cmake", "--build", "--preset", preset, "--target", *targets)
         return None if built.returncode == 0 else built.stdout
 
@@ -126,7 +127,8 @@ class Scratch:
         return done.returncode == 0, "\n".join(done.stdout.splitlines()[-30:])
 
     def apply(self, mutation, *options):
-        return self.run("git", "apply", *options, str(mutation.path))
+        # One line of context on each side has to do: the neighbours change.
+        return self.run("git", "apply", "-C1", *options, str(mutation.path))
 
 
 def check_baseline(scratch, mutations):
