@@ -387,6 +387,15 @@ Connection::~Connection() {
 
 void Connection::cancel() {}
 
+std::string Connection::tls() const { return {}; }
+std::uint64_t Connection::traffic() const { return 0; }
+
+// Nobody has one.
+std::optional<Reach::Answer> Reach::Question::answer() const { return std::nullopt; }
+void Reach::suspect(SteadyTime) {}
+void Reach::heard(SteadyTime) {}
+std::shared_ptr<const Reach::Question> Reach::ask(BackendIdentity, SteadyTime) { return nullptr; }
+
 // Nobody is given one.
 void Reply::Clear::operator()(pg_result*) const {}
 int Reply::rows() const { return 0; }
@@ -412,7 +421,8 @@ namespace penstock::write {
 using test::current;
 
 postgres::Try<std::unique_ptr<Session>> Session::open(const LanesOptions& options, int,
-                                                      postgres::Wakeup& wakeup) {
+                                                      postgres::Wakeup& wakeup,
+                                                      postgres::SilenceWatch*) {
   auto connection =
       postgres::Connection::open(options.conninfo, {}, {}, options.connect_timeout, wakeup);
   if (!connection) return std::unexpected(std::move(connection.error()));
@@ -430,7 +440,7 @@ Outcome commit_group(Session& session, Group& group, const TransactionRules&, Co
   return current->commit(session, group, stats);
 }
 
-postgres::Try<void> end_backend(Session& session, const BackendIdentity& old_backend) {
+postgres::Try<void> end_backend(Session& session, const postgres::BackendIdentity& old_backend) {
   if (!current->is_alive(session.connection())) return std::unexpected(test::lost());
   current->end_backend(old_backend.pid);
   return {};
@@ -441,7 +451,8 @@ postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const 
   return current->moved(advances);
 }
 
-postgres::Try<Resolution> resolve_unknown(Session& session, const BackendIdentity& old_backend,
+postgres::Try<Resolution> resolve_unknown(Session& session,
+                                          const postgres::BackendIdentity& old_backend,
                                           const Group& group) {
   if (auto ended = end_backend(session, old_backend); !ended) {
     return std::unexpected(std::move(ended.error()));
