@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -439,6 +440,9 @@ struct Raised {
   const char* sqlstate;
   bool reconnects;
 };
+// What GoogleTest calls it where it fails.
+void PrintTo(const Raised& raised, std::ostream* out) { *out << raised.sqlstate; }
+
 class RaisedFailureTest : public FailureTest, public testing::WithParamInterface<Raised> {};
 
 TEST_P(RaisedFailureTest, IsTriedAgainAndLosesNothing) {
