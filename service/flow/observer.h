@@ -22,9 +22,9 @@
 namespace penstock::flow {
 
 // Microseconds from a record's timestamp until now, 0 if its clock is ahead of ours. Nothing: it
-// says nothing of this pipeline, because the record has none, or it is more than a day off in either
-// direction. A producer may write any number there, and one such record would bend the average for
-// ever.
+// says nothing of this pipeline, because the record has none, or it is more than a day off in
+// either direction. A producer may write any number there, and one such record would bend the
+// average for ever.
 [[nodiscard]] std::optional<std::int64_t> end_to_end_us(std::int64_t now_ms,
                                                         std::int64_t timestamp_ms);
 

@@ -94,8 +94,8 @@ void append_fraction(std::string& out, std::int64_t nanos) {
 
 // Of seconds beyond the year 9999: which unit would make them a year of our time.
 std::string unit_guess(std::int64_t seconds) {
-  constexpr std::int64_t kFirst = 631'152'000;     // 1990
-  constexpr std::int64_t kLast = 4'102'444'800;    // 2100
+  constexpr std::int64_t kFirst = 631'152'000;   // 1990
+  constexpr std::int64_t kLast = 4'102'444'800;  // 2100
   struct Guess {
     std::int64_t per_second;
     std::string_view what;

@@ -117,8 +117,9 @@ struct Format {
       case '%':
         break;
       case 'Z':
-        problem = "%Z, a zone's name in the text, is ambiguous: take it out, and name the zone as "
-                  "the third argument";
+        problem =
+            "%Z, a zone's name in the text, is ambiguous: take it out, and name the zone as "
+            "the third argument";
         return;
       default:
         problem = std::string("the format knows no '%") + conversion +
@@ -164,9 +165,10 @@ Value parse_format(EvalContext& context, Args args) {
     return context.fail(ErrorCode::kInvalidArgument, {"time.parse: ", format.problem});
   }
   if (!format.has_offset && args.size() == 2) {
-    return context.fail(ErrorCode::kInvalidArgument,
-                        {"time.parse: the format has no offset from UTC (%z): name the time zone as "
-                         "the third argument, such as \"UTC\" or \"Europe/Berlin\""});
+    return context.fail(
+        ErrorCode::kInvalidArgument,
+        {"time.parse: the format has no offset from UTC (%z): name the time zone as "
+         "the third argument, such as \"UTC\" or \"Europe/Berlin\""});
   }
   absl::Time parsed;
   std::string error;

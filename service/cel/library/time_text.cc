@@ -31,10 +31,10 @@ bool take(std::string_view& text, char c) {
 }
 
 bool take_word(std::string_view& text, std::string_view upper) {
-  const bool is_there =
-      text.size() >= upper.size() &&
-      std::ranges::equal(text.substr(0, upper.size()), upper,
-                         [](char a, char b) { return (a >= 'a' ? a - ('a' - 'A') : a) == b; });
+  const bool is_there = text.size() >= upper.size() &&
+                        std::ranges::equal(text.substr(0, upper.size()), upper, [](char a, char b) {
+                          return (a >= 'a' ? a - ('a' - 'A') : a) == b;
+                        });
   if (is_there) text.remove_prefix(upper.size());
   return is_there;
 }
@@ -76,8 +76,7 @@ bool take_time_of_day(std::string_view& text, TimeText& time) {
   const int minute = hour < 0 ? -1 : take_digits(rest, 2);
   int second = 0;
   std::int32_t nanos = 0;
-  const bool has_seconds =
-      with_colons ? take(rest, ':') : !rest.empty() && is_digit(rest[0]);
+  const bool has_seconds = with_colons ? take(rest, ':') : !rest.empty() && is_digit(rest[0]);
   if (has_seconds) second = take_digits(rest, 2);
   if (has_seconds && second >= 0 && (rest.starts_with('.') || rest.starts_with(','))) {
     if (rest.size() < 2 || !is_digit(rest[1])) return false;
@@ -136,7 +135,8 @@ std::string time_text_hint(std::string_view text) {
     return "time.parse(…, \"%Y-%m-%d %H:%M:%S\", \"Europe/Berlin\") reads it in a time zone, and + "
            "\"Z\" behind the text makes it UTC";
   }
-  const bool is_number = !text.empty() && text.find_first_not_of("0123456789.") == std::string::npos;
+  const bool is_number =
+      !text.empty() && text.find_first_not_of("0123456789.") == std::string::npos;
   if (is_number) {
     return "time.fromSeconds(double(…)) and time.fromMillis(int(…)) read numbers that count from "
            "1970";

@@ -23,12 +23,12 @@ Value Machine::dispatch(const CallSite& site, std::span<const Value> args) {
     types += to_string(args[i].kind());
   }
   const std::string_view receiver = site.is_method ? to_string(args[0].kind()) : std::string_view();
-  return context.fail(ErrorCode::kNoSuchOverload,
-                      {"no such overload: ", receiver, site.is_method ? "." : "",
-                       site.function->name, "(", types, ")",
-                       site.function->name == "timestamp" && args[0].is_double()
-                           ? "; write time.fromSeconds(…)"
-                           : ""});
+  return context.fail(
+      ErrorCode::kNoSuchOverload,
+      {"no such overload: ", receiver, site.is_method ? "." : "", site.function->name, "(", types,
+       ")",
+       site.function->name == "timestamp" && args[0].is_double() ? "; write time.fromSeconds(…)"
+                                                                 : ""});
 }
 
 Value Machine::call(const CallSite& site, std::span<const Operand> operands) {

@@ -51,8 +51,9 @@ bool encode_timestamp(std::string_view text, bool offset_may_lack, FieldBuffer& 
   }
   if (!offset_may_lack && !time.has_offset) {
     return refuse_text(problem, "invalid_timestamp",
-                       time.has_time ? "the time has no offset from UTC, such as \"Z\" or \"+02:00\""
-                                     : "it has no time of day and no offset from UTC",
+                       time.has_time
+                           ? "the time has no offset from UTC, such as \"Z\" or \"+02:00\""
+                           : "it has no time of day and no offset from UTC",
                        text);
   }
   write_micros(time.seconds - time.offset_seconds, time.nanos / 1000, out);

@@ -83,15 +83,15 @@ class JsonReader::Impl {
     if (payload.size() > options_.max_record_bytes) [[unlikely]] {
       return too_large(payload.size(), options_.max_record_bytes);
     }
+    arena_ = &arena;
+    slots_ = slots.data();
+    values_.start(arena);
     text_ = payload;
     if (text_.starts_with(kByteOrderMark)) [[unlikely]] {
       text_.remove_prefix(kByteOrderMark.size());
       if (text_.starts_with(kByteOrderMark))
         return explain(payload);  // simdjson would skip it, too
     }
-    arena_ = &arena;
-    slots_ = slots.data();
-    values_.start(arena);
     fit_capacity(text_.size());
     if (!read_document()) [[unlikely]]
       return explain(payload);

@@ -88,7 +88,8 @@ TEST_F(TimeParse, CountsFrom1970InAnyUnit) {
 }
 
 TEST_F(TimeParse, GuessesTheUnitOfATimeThatIsOutOfRange) {
-  EXPECT_TRUE(of("timestamp(1520949575820)").contains("looks like milliseconds: write time.fromMillis"));
+  EXPECT_TRUE(
+      of("timestamp(1520949575820)").contains("looks like milliseconds: write time.fromMillis"));
   EXPECT_TRUE(of("timestamp(1520949575820367)").contains("time.fromMicros"));
   EXPECT_TRUE(of("timestamp(1520949575820367000)").contains("time.fromNanos"));
   EXPECT_TRUE(of("timestamp(dyn(1520949575.5))").contains("write time.fromSeconds"));
