@@ -14,6 +14,8 @@ namespace {
 
 // How often is looked whether what is in flight of revoked partitions has arrived.
 constexpr std::chrono::milliseconds kRevocationWait(5);
+// Whether what is in flight of a topic that was made again has been committed.
+constexpr std::chrono::milliseconds kLookAgain(1000);
 
 }  // namespace
 
@@ -358,7 +360,8 @@ SteadyTime Assignment::look_after(SteadyTime now) {
     Due claims;
     Due seeks;
     for (auto& [id, partition] : partitions_) {
-      const bool claim = partition->phase == Phase::waiting && !claiming_;
+      const bool claim = is_to_be_claimed(*partition) && !claiming_;
+      if (partition->asks_again && !claim) next_due_ = std::min(next_due_, now + kLookAgain);
       if (!claim && partition->phase != Phase::seeking) continue;
       if (partition->not_before > now) {
         next_due_ = std::min(next_due_, partition->not_before);

@@ -26,6 +26,7 @@
 #include "ingest/jobs.h"
 #include "ingest/mirror.h"
 #include "ingest/partition.h"
+#include "ingest/topic_ids.h"
 #include "kafka/handle.h"
 
 struct rd_kafka_topic_s;
@@ -66,6 +67,9 @@ class Assignment {
   void block(Partition& partition, std::string reason);
   // The same, for a position that is not in the log; the reason follows when the log was asked.
   void block_outside_log(Partition& partition, const std::string& kafka_says);
+  // The same, for all partitions of a topic that was made again; each is claimed again when
+  // somebody has said where to go on.
+  void block_topic(const TopicIds::Change& change);
   // Goes back to the end of what was taken in.
   void seek_again(Partition& partition);
   // Gives the open batch, if there is one, to the next stage.
@@ -99,6 +103,8 @@ class Assignment {
   [[nodiscard]] bool joined() const { return joined_; }
   // Between a revoke and the assignment that follows it.
   [[nodiscard]] bool rebalancing() const { return !joined_ || revoking_; }
+  // Which topics librdkafka reads.
+  [[nodiscard]] const std::shared_ptr<TopicIds>& topic_ids() const { return topic_ids_; }
   // Of the group, when partitions were assigned last.
   [[nodiscard]] std::int32_t generation() const { return generation_; }
 
@@ -131,6 +137,9 @@ class Assignment {
   void retry_claim(Partition& partition, const std::string& reason);
   void pause(const Due& due);
   void claim_anew(Partition& partition, ChainEnd why, std::string waiting_reason);
+  // Blocked until the claim is granted, which is asked for from time to time.
+  void block_until_granted(Partition& partition, std::string reason);
+  [[nodiscard]] static bool is_to_be_claimed(const Partition& partition);
 
   const ConsumerOptions& options_;
   const Surroundings& around_;
@@ -144,6 +153,7 @@ class Assignment {
   std::chrono::milliseconds session_timeout_{};
   std::shared_ptr<Claimer> claimer_;
 
+  const std::shared_ptr<TopicIds> topic_ids_ = std::make_shared<TopicIds>();
   Partitions partitions_;
   std::vector<std::vector<Partition*>> by_number_;  // by TopicIndex, then by partition
   std::vector<std::pair<const rd_kafka_topic_s*, TopicIndex>> topics_;  // of librdkafka's handles

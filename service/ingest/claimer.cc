@@ -21,7 +21,7 @@ std::vector<ClaimOutcome> Claimer::claim(const std::vector<ClaimWish>& wishes,
                                          const std::stop_token& stop) {
   std::vector<ClaimOutcome> outcomes;
   const auto failed = [&outcomes](const ClaimWish& wish, std::string why) {
-    outcomes.push_back({wish.id, wish.number, {}, std::move(why)});
+    outcomes.push_back({wish.id, wish.number, {}, {}, std::move(why)});
   };
   std::vector<Asked> asked = requests_for(wishes);
   // The second round is for those that have no position yet.
@@ -39,7 +39,8 @@ std::vector<ClaimOutcome> Claimer::claim(const std::vector<ClaimWish>& wishes,
       if (answer == by_id.end()) {
         failed(*one.wish, "the claim was not answered");
       } else if (!answer->second->needs_initial) {
-        outcomes.push_back({one.wish->id, one.wish->number, *answer->second, {}});
+        outcomes.push_back(
+            {one.wish->id, one.wish->number, *answer->second, one.request.topic_id, {}});
       } else {
         again.push_back(std::move(one));
       }

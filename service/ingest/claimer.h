@@ -31,8 +31,9 @@ struct ClaimWish {
 struct ClaimOutcome {
   PartitionId id;
   std::uint64_t number = 0;
-  ClaimAnswer answer;   // when there is no failure
-  std::string failure;  // not empty: nothing was claimed, or it is not known; ask again
+  ClaimAnswer answer;    // when there is no failure
+  std::string topic_id;  // of the topic that was claimed; empty when the brokers do not say
+  std::string failure;   // not empty: nothing was claimed, or it is not known; ask again
 };
 
 class Claimer {

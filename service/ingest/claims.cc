@@ -20,6 +20,8 @@ namespace {
 // librdkafka's main thread answers a seek at once, without a broker.
 constexpr std::chrono::milliseconds kSeekTimeout(1000);
 constexpr std::chrono::milliseconds kQuestionTimeout(1000);
+// For a claim that was refused: whether somebody has put the position elsewhere.
+constexpr std::chrono::milliseconds kAskAgainEvery(5000);
 
 kafka::PartitionList list_of(const std::vector<Partition*>& partitions) {
   kafka::PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
@@ -86,6 +88,7 @@ std::string outside_log(const std::string& pipeline, const Partition& partition,
 void Assignment::claim(const Due& due) {
   std::vector<ClaimWish> wishes;
   for (Partition* partition : due) {
+    if (partition->asks_again) end_chain(*partition, ChainEnd::stopped);
     // With a foreign owner and no word from the group, being a member for this long must do.
     partition->awaits_group = false;
     partition->claiming = true;
@@ -103,7 +106,7 @@ void Assignment::claim(const Due& due) {
                 } catch (const std::exception& error) {
                   outcomes.clear();
                   for (const ClaimWish& wish : wishes) {
-                    outcomes.push_back({wish.id, wish.number, {}, error.what()});
+                    outcomes.push_back({wish.id, wish.number, {}, {}, error.what()});
                   }
                 }
                 post([this, outcomes = std::move(outcomes)] { take_outcomes(outcomes); });
@@ -120,17 +123,20 @@ void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
     // It was revoked meanwhile, and maybe assigned again: whoever owns it now claims it anew.
     if (partition == nullptr || partition->number != outcome.number) continue;
     partition->claiming = false;
-    if (partition->phase != Phase::waiting) continue;
+    if (!is_to_be_claimed(*partition)) continue;
     if (!outcome.failure.empty() && claim_stop_.stop_requested()) {
       partition->not_before = {};  // it was our doing: again at once, without what went away
     } else if (!outcome.failure.empty()) {
       stats_.claim_failures.add();
       retry_claim(*partition, outcome.failure);
     } else if (!outcome.answer.refused_reason.empty()) {
-      block(*partition, outcome.answer.refused_reason);
+      block_until_granted(*partition, outcome.answer.refused_reason);
     } else if (!outcome.answer.waiting_reason.empty()) {
       retry_claim(*partition, outcome.answer.waiting_reason);
-    } else if (accept(*partition, outcome.answer)) {
+    } else if (!topic_ids_->agrees(partition->topic, outcome.topic_id)) {
+      retry_claim(*partition,
+                  "the brokers do not agree yet which topic '" + partition->topic + "' is");
+    } else if (partition->topic_id = outcome.topic_id; accept(*partition, outcome.answer)) {
       granted.push_back(partition);
     }
   }
@@ -156,6 +162,8 @@ bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
                             around_.in_flight);
   partition.leader_epoch = answer.leader_epoch;
   partition.phase = Phase::seeking;
+  partition.asks_again = false;
+  partition.blocked_reason.clear();
   partition.waiting_reason = "waiting for its position";
   partition.retry.reset();
   partition.not_before = {};
@@ -171,7 +179,18 @@ bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
   return true;
 }
 
+bool Assignment::is_to_be_claimed(const Partition& partition) {
+  if (partition.phase == Phase::waiting) return true;
+  // What is in flight of an earlier topic cannot be read again.
+  return partition.phase == Phase::blocked && partition.asks_again &&
+         (!partition.chain || partition.chain->batches_in_flight() == 0);
+}
+
 void Assignment::retry_claim(Partition& partition, const std::string& reason) {
+  if (partition.phase == Phase::blocked) {  // it has a better reason
+    partition.not_before = options_.clock->steady_now() + kAskAgainEvery;
+    return;
+  }
   partition.waiting_reason = "waiting for claim: " + reason;
   partition.retry_later(options_.clock->steady_now());
   touch(partition);
@@ -276,6 +295,31 @@ void Assignment::block(Partition& partition, std::string reason) {
        {"partition", partition.id.partition},
        {"reason", partition.blocked_reason}});
   pause({&partition});
+}
+
+void Assignment::block_until_granted(Partition& partition, std::string reason) {
+  partition.asks_again = true;
+  partition.not_before = options_.clock->steady_now() + kAskAgainEvery;
+  next_due_ = std::min(next_due_, partition.not_before);
+  if (partition.phase != Phase::blocked) block(partition, std::move(reason));
+}
+
+void Assignment::block_topic(const TopicIds::Change& change) {
+  for (auto& [id, partition] : partitions_) {
+    if (partition->topic != change.topic || partition->topic_id == change.is) continue;
+    // Any other is not read now, and is claimed before it is.
+    if (partition->phase != Phase::reading && partition->phase != Phase::seeking) continue;
+    emit(*partition);  // it is of the earlier one
+    block_until_granted(
+        *partition,
+        std::format("topic '{}' was deleted and made again while it was read (its id was {}, and "
+                    "is {}): what was read of the earlier one, up to position {}, is committed or "
+                    "on its way, and nothing has been read of this one. If that is meant to be, "
+                    "read it with: penstock offsets reset {} --topic {} --to beginning --config "
+                    "FILE. If not, check bootstrap.servers",
+                    change.topic, change.was, change.is, partition->builder->next(),
+                    options_.pipeline, change.topic));
+  }
 }
 
 void Assignment::block_outside_log(Partition& partition, const std::string& kafka_says) {

@@ -43,8 +43,9 @@ Result<void> check_topics(const std::vector<std::string>& topics) {
 // or the answer of a silent broker, up to socket.timeout.ms.
 struct ClientDeleter {
   std::shared_ptr<std::promise<void>> destroyed;
+  std::shared_ptr<void> opaque;  // librdkafka logs until it is gone
   void operator()(rd_kafka_t* kafka) const {
-    const auto destroy = [kafka, said = destroyed] {
+    const auto destroy = [kafka, said = destroyed, kept = opaque] {
       kafka::Client(kafka).reset();
       said->set_value();
     };
@@ -62,6 +63,14 @@ struct ClientDeleter {
 // ----------------------------------------------------------------------
 
 struct Consumer::Impl::Callbacks {
+  // What librdkafka's client gives to its callbacks, for as long as that lives.
+  struct Opaque {
+    Impl& impl;
+    std::shared_ptr<TopicIds> topic_ids;
+    bool debug = false;  // the user wants to see its debug messages
+  };
+  static Impl& impl_of(void* opaque) { return static_cast<Opaque*>(opaque)->impl; }
+
   // Nothing passes through librdkafka.
   template <typename Call>
   static void guarded(Impl& self, const char* what, const Call& call) {
@@ -79,7 +88,7 @@ struct Consumer::Impl::Callbacks {
 
   static void on_rebalance(rd_kafka_t*, rd_kafka_resp_err_t code,
                            rd_kafka_topic_partition_list_t* list, void* opaque) {
-    Impl& self = *static_cast<Impl*>(opaque);
+    Impl& self = impl_of(opaque);
     bool answered = false;
     guarded(self, "a rebalance", [&] {
       self.assignment.rebalance(code, list);
@@ -90,7 +99,7 @@ struct Consumer::Impl::Callbacks {
   }
 
   static void on_kafka_error(rd_kafka_t* kafka, int code, const char* reason, void* opaque) {
-    Impl& self = *static_cast<Impl*>(opaque);
+    Impl& self = impl_of(opaque);
     guarded(self, "an error's report", [&] {
       std::array<char, 512> text{};
       const bool fatal = code == RD_KAFKA_RESP_ERR__FATAL;
@@ -108,14 +117,20 @@ struct Consumer::Impl::Callbacks {
 
   static void on_commit(rd_kafka_t*, rd_kafka_resp_err_t code,
                         rd_kafka_topic_partition_list_t* list, void* opaque) {
-    Impl& self = *static_cast<Impl*>(opaque);
+    Impl& self = impl_of(opaque);
     guarded(self, "a mirror's report", [&] { self.mirror.answered(code, list); });
   }
 
-  static void on_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
+  static void on_log(const rd_kafka_t* kafka, int level, const char* facility, const char* text) {
     constexpr int kSyslogWarning = 4;
     constexpr int kSyslogNotice = 5;
+    constexpr int kSyslogDebug = 7;
     try {
+      if (level == kSyslogDebug && kafka != nullptr) {
+        Opaque& opaque = *static_cast<Opaque*>(rd_kafka_opaque(kafka));
+        opaque.topic_ids->hear(text);
+        if (!opaque.debug) return;
+      }
       log(level <= kSyslogWarning  ? LogLevel::warning
           : level <= kSyslogNotice ? LogLevel::info
                                    : LogLevel::debug,
@@ -160,9 +175,13 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   properties["client.id"] = "penstock-" + options.pipeline;
   for (const auto& [name, value] : options.properties) properties[name] = value;
   for (auto& [name, value] : kafka::required_properties(options.group)) properties[name] = value;
+  const auto opaque = std::make_shared<Callbacks::Opaque>(*this, assignment.topic_ids(),
+                                                          properties.contains("debug"));
+  std::string& debug = properties["debug"];  // see topic_ids.h
+  debug += debug.empty() ? "metadata" : ",metadata";
   auto conf = kafka::make_conf(properties);
   if (!conf) return std::unexpected(conf.error());
-  rd_kafka_conf_set_opaque(conf->get(), this);
+  rd_kafka_conf_set_opaque(conf->get(), opaque.get());
   rd_kafka_conf_set_rebalance_cb(conf->get(), Callbacks::on_rebalance);
   rd_kafka_conf_set_error_cb(conf->get(), Callbacks::on_kafka_error);
   rd_kafka_conf_set_offset_commit_cb(conf->get(), Callbacks::on_commit);
@@ -177,7 +196,7 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   }
   std::ignore = conf->release();  // the client's now
   const auto promise = std::make_shared<std::promise<void>>();
-  client.reset(made, ClientDeleter{promise});
+  client.reset(made, ClientDeleter{promise, opaque});
   rd_kafka_poll_set_consumer(made);
 
   if (const int err = Membership::subscribe(made, options)) {

@@ -34,6 +34,7 @@ struct Partition {
   kafka::Queue queue;          // librdkafka's fetch queue of it, forwarded to ours
 
   Phase phase = Phase::waiting;
+  std::string topic_id;                              // of the topic that was claimed
   std::shared_ptr<Chain> chain;                      // of the claim that is held; null: none is
   std::optional<BatchBuilder> builder;               // of the chain
   std::string waiting_reason = "waiting for claim";  // why it is not read now; it passes by itself
@@ -44,6 +45,8 @@ struct Partition {
   // The next try of a claim or a seek.
   std::optional<Backoff> retry;
   SteadyTime not_before{};
+  // Blocked, but somebody may put its position elsewhere: the claim is asked for again.
+  bool asks_again = false;
   // Another owner took it from us: claim only when the group has confirmed that we are a member.
   bool awaits_group = false;
 

@@ -41,6 +41,7 @@ milliseconds Consumer::Impl::work(SteadyTime now) {
   const std::uint64_t flush = flush_asked;
   serve_group();
   jobs.serve();
+  notice_new_topics();
   SteadyTime due = now + kIdleWait;
   if (!closed) due = std::min(due, look_at_membership(now));
   assignment.set_hopeless(membership.aside() ||
@@ -168,6 +169,7 @@ std::size_t Consumer::Impl::take_messages() {
   const auto count = rd_kafka_consume_batch_queue(records.get(), 0, messages.data(), most);
   if (count <= 0) return 0;
   const auto taken = static_cast<std::size_t>(count);
+  notice_new_topics();  // before any of these is taken in
   const SteadyTime now = options.clock->steady_now();
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < taken; ++i) {
@@ -178,6 +180,12 @@ std::size_t Consumer::Impl::take_messages() {
   message_bytes = std::max<std::size_t>((message_bytes * 3 + bytes / taken) / 4, 1);
   taken_records += taken;
   return taken == most ? kMostMessages : taken;
+}
+
+void Consumer::Impl::notice_new_topics() {
+  for (const TopicIds::Change& change : assignment.topic_ids()->take_changes()) {
+    assignment.block_topic(change);
+  }
 }
 
 Partition* Consumer::Impl::partition_of(const rd_kafka_message_t& message) {

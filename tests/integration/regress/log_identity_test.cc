@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -131,6 +132,55 @@ TEST_F(CutLog, IsNoticedByWhoClaimsThePartitionAnew) {
   const std::string reason = blocked_reason(service);
   EXPECT_TRUE(reason.contains("it was cut at 600, and what was written there since")) << reason;
   EXPECT_EQ(count_by_n(service), (Counts{"1:1000"}));
+}
+
+// ---- A topic that was made again while nothing was fetched --------------------------------------
+
+TEST(TopicMadeAgain, IsNotReadFromTheMiddleAndIsReadByCommandWhileItRuns) {
+  Service service;
+  service.feed(records(100, 1));
+  service.process().process().signal(SIGSTOP);
+  service.topic().make_again();
+  service.topic().produce(records(150, 2));
+  service.process().process().signal(SIGCONT);
+  const std::string reason = blocked_reason(service);
+  EXPECT_TRUE(reason.contains("was deleted and made again")) << reason;
+  EXPECT_EQ(count_by_n(service), (Counts{"1:100"})) << service.process().log();
+
+  const std::vector<std::string> command = {
+      "offsets", "reset", "p", "--topic", service.topic().name(), "--to", "beginning"};
+  std::string words = "penstock";
+  for (const std::string& word : command) words += " " + word;
+  EXPECT_TRUE(reason.contains(words)) << reason;
+  const auto done = service.run_with_config(command, service.config());
+  EXPECT_TRUE(done.status.success()) << done.text;
+  EXPECT_TRUE(wait_until([&] { return service.applied() == 150; })) << service.process().log();
+  EXPECT_EQ(count_by_n(service), (Counts{"1:100", "2:150"}));
+  EXPECT_EQ(service.process().metric("penstock_partition_blocked").value_or(-1), 0);
+}
+
+TEST(TopicMadeAgain, LeavesAnotherTopicOfThePipelineAlone) {
+  Service service;
+  TestTopic other;
+  std::string config = service.config();
+  const std::string list = "topics: [" + service.topic().name();
+  config.replace(config.find(list), list.size(), list + ", " + other.name());
+  service.migrate();
+  service.serve_while_waiting(config);
+  const auto rows = [&] { return service.database().number("SELECT count(*) FROM t"); };
+  service.topic().produce(records(100, 1));
+  other.produce(records(100, 3));
+  ASSERT_TRUE(wait_until([&] { return rows() == 200; })) << service.process().log();
+
+  service.process().process().signal(SIGSTOP);
+  service.topic().make_again();
+  service.topic().produce(records(150, 2));
+  service.process().process().signal(SIGCONT);
+  blocked_reason(service);
+  other.produce(records(100, 3));
+  EXPECT_TRUE(wait_until([&] { return rows() >= 300; })) << service.process().log();
+  EXPECT_EQ(count_by_n(service), (Counts{"1:100", "3:200"})) << service.process().log();
+  EXPECT_FALSE(service.process().process().poll()) << service.process().log();
 }
 
 }  // namespace
