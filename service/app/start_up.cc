@@ -42,6 +42,9 @@ std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
                             "\" is missing or older than this program",
                         "run: penstock migrate up --config " + loaded.places.file(), ""});
   }
+  if (const auto granted = offsets::check_grants(database, stop); !granted) {
+    return refuse("sink.postgres", granted.error());
+  }
   const auto table = postgres::describe_table(database, spec.sink().target().table(), stop);
   if (!table) return refuse("sink.target.table", table.error());
 
@@ -70,9 +73,13 @@ offsets::Identity identity_of(const v1::PipelineSpec& spec, const plan::Compiled
                              .group = spec.source().group(),
                              .cluster_id = cluster.cluster_id,
                              .topics = plan.topics(),
-                             .tables = {}};
+                             .tables = {},
+                             .topic_ids = {}};
   for (const Target& target : plan.targets()) {
     identity.tables.push_back(target.table.schema + "." + target.table.name);
+  }
+  for (const kafka::TopicReport& topic : cluster.topics) {
+    identity.topic_ids[topic.name] = topic.topic_id;
   }
   return identity;
 }

@@ -34,6 +34,14 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     problems.push_back(
         plan::problem_at(loaded, index, "source", cluster.error().message, cluster.error().hint));
   }
+  if (cluster) {
+    const auto group = kafka::probe_group(flow::kafka_properties(spec), spec.source().group(),
+                                          std::chrono::seconds(5));
+    if (!group) {
+      problems.push_back(plan::problem_at(loaded, index, "source.group", group.error().message,
+                                          group.error().hint));
+    }
+  }
   postgres::Pool database({.conninfo = spec.sink().postgres()});
   const auto plan = app::make_plan(loaded, index, database);
   if (!plan) {

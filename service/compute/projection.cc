@@ -49,6 +49,7 @@ class Compilation {
     compile_where();
     options_.columns.empty() ? match_by_name() : bind_columns();
     check_unset();
+    check_sequences();
     std::ranges::sort(columns_, {}, &BoundColumn::index);
     for (const BoundColumn& column : columns_) plan_->column_indexes.push_back(column.index);
     if (!put_together()) return nullptr;
@@ -220,6 +221,12 @@ class Compilation {
                            problem.hint});
       return;
     }
+    if (const auto value = program->constant()) check_constant(column, place, *value);
+    if (!column.may_insert) {
+      add_problem(place, std::format("this role may not INSERT into column '{}'", column.name),
+                  std::format("GRANT INSERT ({}) ON {} TO the role of the connection string",
+                              quote_identifier(column.name), plan_->table.quoted_name()));
+    }
     columns_.push_back({static_cast<std::uint16_t>(index), column.name, std::string(source),
                         text_wanted(column, *program)});
   }
@@ -236,6 +243,41 @@ class Compilation {
         path.root == "msg" && (path.segments.empty() || program.result_type().is_dyn());
     const bool is_payload = path.root == "record" && path.segments.front() == "value";
     return is_document || is_payload ? std::optional(path) : std::nullopt;
+  }
+
+  // What every record would be refused for.
+  void check_constant(const ColumnDescription& column, const std::string& place,
+                      const cel::Value& value) {
+    if (value.is_error() || value.is_absent()) return;
+    EncodeProblem problem;
+    FieldBuffer scratch;
+    if (!encode_field(column, value, scratch, problem)) {
+      problems_.push_back({place, 1, 1,
+                           std::format("column '{}': {}", column.name, problem.message),
+                           problem.hint});
+      return;
+    }
+    if (column.labels.empty() || column.is_array || value.kind() != cel::Kind::kString) return;
+    const std::vector<std::string_view> labels(column.labels.begin(), column.labels.end());
+    if (std::ranges::contains(labels, value.as_string())) return;
+    problems_.push_back({place, 1, 1,
+                         std::format("column '{}': {} has no label '{}'", column.name,
+                                     column.type_name, value.as_string()),
+                         text::suggest(value.as_string(), labels)});
+  }
+
+  // A DEFAULT that this role may not take, of a column that has no expression of its own.
+  void check_sequences() {
+    for (const ColumnDescription& column : plan_->table.columns) {
+      if (column.forbidden_sequence.empty() || options_.columns.contains(column.name)) continue;
+      add_problem(
+          "sink.target.table",
+          std::format("the default of column '{}' takes its values from {}, which this role "
+                      "may not use",
+                      column.name, column.forbidden_sequence),
+          std::format("GRANT USAGE ON SEQUENCE {} TO the role of the connection string",
+                      column.forbidden_sequence));
+    }
   }
 
   // A column that no row can do without and no expression sets.

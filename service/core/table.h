@@ -44,6 +44,10 @@ struct ColumnDescription {
   bool not_null = false;
   bool has_default = false;   // a DEFAULT, an identity or a sequence
   bool is_generated = false;  // GENERATED ALWAYS (stored or identity): cannot be written
+  bool may_insert = true;     // this role, into this column
+  // What its DEFAULT takes values from and this role may not use: "schema"."sequence".
+  std::string forbidden_sequence;
+  std::vector<std::string> labels;  // of an enum, or of an array of one, in its order
 
   friend bool operator==(const ColumnDescription&, const ColumnDescription&) = default;
 };

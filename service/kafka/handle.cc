@@ -88,8 +88,9 @@ Error to_error(int code, const std::string& detail) {
     case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
       error.kind = ErrorKind::conflict;
       error.hint =
-          "the other members of the group use another partition.assignment.strategy: stop them "
-          "first, or use theirs";
+          "the group has members that are no Penstock and assign partitions in another way (ours "
+          "is "
+          "cooperative-sticky): end them first, or give the pipeline a group of its own";
       break;
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:

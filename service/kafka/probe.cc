@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "kafka/admin.h"
 #include "kafka/cluster_facts.h"
 #include "kafka/handle.h"
 #include "kafka/properties.h"
@@ -139,6 +140,40 @@ Result<std::vector<LogRange>> probe_logs(const std::map<std::string, std::string
     ranges.push_back({*begins[i], *ends[i]});
   }
   return ranges;
+}
+
+Result<void> probe_group(const std::map<std::string, std::string>& properties,
+                         const std::string& group, std::chrono::milliseconds timeout) {
+  const auto protocol = properties.find("group.protocol");
+  if (protocol != properties.end() && protocol->second == "consumer") return {};
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
+  const auto client = make_client(ClientKind::consumer, *std::move(conf));
+  if (!client) return std::unexpected(client.error());
+  const char* name = group.c_str();
+  const auto answer = run_admin_operation(
+      client->get(), timeout, [&](rd_kafka_AdminOptions_s* options, rd_kafka_queue_s* answers) {
+        rd_kafka_DescribeConsumerGroups(client->get(), &name, 1, options, answers);
+      });
+  if (!answer) return {};
+  std::size_t count = 0;
+  const rd_kafka_ConsumerGroupDescription_t** groups =
+      rd_kafka_DescribeConsumerGroups_result_groups(
+          rd_kafka_event_DescribeConsumerGroups_result(answer->get()), &count);
+  if (count == 0 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != nullptr) return {};
+  const char* text = rd_kafka_ConsumerGroupDescription_partition_assignor(groups[0]);
+  const std::string assignor = text == nullptr ? "" : text;
+  const std::size_t members = rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
+  if (members == 0 || assignor.empty() || assignor == kAssignor) return {};
+  const rd_kafka_MemberDescription_t* member =
+      rd_kafka_ConsumerGroupDescription_member(groups[0], 0);
+  Error error = to_error(RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL);
+  error.message = "the group '" + group + "' has " + std::to_string(members) +
+                  (members == 1 ? " member" : " members") + " with the assignor '" + assignor +
+                  "', such as " + rd_kafka_MemberDescription_client_id(member) + " at " +
+                  rd_kafka_MemberDescription_host(member);
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace penstock::kafka

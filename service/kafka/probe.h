@@ -50,4 +50,9 @@ struct LogRange {
     const std::map<std::string, std::string>& properties, const std::string& topic,
     std::int32_t partitions, std::chrono::milliseconds timeout);
 
+// Whether the group could take us in: `conflict` when it has members that assign partitions in
+// another way than ours. Of what the brokers do not say, nothing is in the way.
+[[nodiscard]] Result<void> probe_group(const std::map<std::string, std::string>& properties,
+                                       const std::string& group, std::chrono::milliseconds timeout);
+
 }  // namespace penstock::kafka

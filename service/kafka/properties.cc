@@ -47,7 +47,7 @@ Properties default_properties(std::size_t prefetch_bytes) {
   const std::size_t fetch_bytes = std::clamp<std::size_t>(kbytes * 1024 / 2, 1 << 20, 4 << 20);
   return {
       // A rebalance then stops only the partitions that move.
-      {"partition.assignment.strategy", "cooperative-sticky"},
+      {"partition.assignment.strategy", kAssignor},
       {"isolation.level", "read_committed"},
       // A dead instance's partitions move after 10 s instead of 45 s. A pause that is taken for a
       // death costs one rebalance and nothing else: the fence keeps the data right.

@@ -14,6 +14,9 @@ namespace penstock::kafka {
 
 using Properties = std::map<std::string, std::string>;
 
+// How our members share partitions, with the classic protocol.
+inline constexpr const char* kAssignor = "cooperative-sticky";
+
 // What is set unless the user says otherwise; the reasons stand beside the values.
 [[nodiscard]] Properties default_properties(std::size_t prefetch_bytes);
 

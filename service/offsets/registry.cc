@@ -127,6 +127,28 @@ Try<void> judge(Connection& connection, const Identity& identity, Own own) {
   return {};
 }
 
+Try<void> judge_topics(Connection& connection, const Identity& identity) {
+  auto rows = connection.execute(
+      "SELECT DISTINCT o.topic, o.topic_id FROM penstock.offsets o WHERE o.pipeline = $1 "
+      "AND o.topic_id <> '' ORDER BY o.topic, o.topic_id",
+      {identity.pipeline});
+  if (!rows) return std::unexpected(std::move(rows.error()));
+  for (int row = 0; row < rows->rows(); ++row) {
+    const auto now = identity.topic_ids.find(rows->string(row, 0));
+    if (now == identity.topic_ids.end() || now->second.empty() ||
+        now->second == rows->text(row, 1)) {
+      continue;
+    }
+    return conflict("the stored positions of topic '" + now->first +
+                        "' belong to an earlier topic of that name (id " + rows->string(row, 1) +
+                        "): it was deleted and made again (id " + now->second +
+                        "), and its partitions would not be read",
+                    "if that is meant to be: penstock offsets reset --help says how to begin anew; "
+                    "if not, check bootstrap.servers");
+  }
+  return {};
+}
+
 Try<void> write(Connection& connection, const Identity& identity) {
   auto written = connection.execute(kEnter, {identity.pipeline, identity.group, identity.cluster_id,
                                              array_of(identity.topics), array_of(identity.tables)});
@@ -210,7 +232,35 @@ Result<void> enter(postgres::Pool& pool, const Identity& identity, const std::st
 Result<void> may_enter(postgres::Pool& pool, const Identity& identity,
                        const std::stop_token& stop) {
   return in_transaction(pool, identity.pipeline, stop, [&](Connection& connection) {
-    return judge(connection, identity, Own::judged);
+    auto judged = judge(connection, identity, Own::judged);
+    return judged ? judge_topics(connection, identity) : judged;
+  });
+}
+
+Result<void> check_grants(postgres::Pool& pool, const std::stop_token& stop) {
+  return in_transaction(pool, "grants", stop, [](Connection& connection) -> Try<void> {
+    auto missing = connection.execute(
+        "SELECT g.privilege || ' ON ' || g.name, quote_ident(current_user) FROM (VALUES "
+        "(1, 'SELECT', 'penstock.offsets'), (2, 'INSERT', 'penstock.offsets'), "
+        "(3, 'UPDATE', 'penstock.offsets'), (4, 'SELECT', 'penstock.pipelines'), "
+        "(5, 'INSERT', 'penstock.pipelines'), (6, 'UPDATE', 'penstock.pipelines'), "
+        "(7, 'INSERT', 'penstock.dead_letters')) AS g(number, privilege, name) "
+        "WHERE NOT has_table_privilege(g.name, g.privilege) UNION ALL "
+        "SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure::text, quote_ident(current_user) "
+        "FROM pg_proc p WHERE p.pronamespace = 'penstock'::regnamespace::oid "
+        "AND p.proname = 'advance' AND NOT has_function_privilege(p.oid, 'EXECUTE')",
+        {});
+    if (!missing) return std::unexpected(std::move(missing.error()));
+    if (missing->rows() == 0) return {};
+    const std::string role = missing->string(0, 1);
+    std::string what;
+    std::string grants;
+    for (int row = 0; row < missing->rows(); ++row) {
+      what += (row == 0 ? "" : ", ") + missing->string(row, 0);
+      grants += (row == 0 ? "GRANT " : "; GRANT ") + missing->string(row, 0) + " TO " + role;
+    }
+    return postgres::failed(postgres::FailureClass::configuration, ErrorKind::permission_denied,
+                            "role " + role + " lacks " + what, grants);
   });
 }
 

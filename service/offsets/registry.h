@@ -11,7 +11,9 @@
 // otherwise as Claims.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -30,7 +32,8 @@ struct Identity {
   std::string group;
   std::string cluster_id;  // empty when the brokers do not say
   std::vector<std::string> topics;
-  std::vector<std::string> tables;  // "schema.table"
+  std::vector<std::string> tables;                    // "schema.table"
+  std::map<std::string, std::string> topic_ids = {};  // by name, as far as the brokers say
 };
 
 // Enters the pipeline, or brings what is entered up to date. `conflict` when it was entered with
@@ -38,9 +41,15 @@ struct Identity {
 // topics with the same group.
 [[nodiscard]] Result<void> enter(postgres::Pool& pool, const Identity& identity,
                                  const std::stop_token& stop);
-// The same judgement, and nothing is changed.
+// The same judgement, and nothing is changed. Here also `conflict` when stored positions belong to
+// an earlier topic of the same name: when the pipeline runs, that stops the topic's partitions
+// only.
 [[nodiscard]] Result<void> may_enter(postgres::Pool& pool, const Identity& identity,
                                      const std::stop_token& stop);
+
+// `permission_denied` when this role lacks something that running takes in schema penstock, all of
+// which the hint has as GRANTs.
+[[nodiscard]] Result<void> check_grants(postgres::Pool& pool, const std::stop_token& stop);
 
 // ---- For people ---------------------------------------------------------------------------------
 

@@ -85,7 +85,16 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.type::bigint,
        a.attgenerated <> '' OR a.attidentity = 'a',
        has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
        coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace::oid,
-       t.typarray::bigint
+       t.typarray::bigint,
+       (SELECT string_agg(format('%I.%I', n.nspname, s.relname), ', ')
+        FROM pg_attrdef d JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass::oid
+          AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass::oid
+        JOIN pg_class s ON s.oid = p.refobjid JOIN pg_namespace n ON n.oid = s.relnamespace
+        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum
+          AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE')
+                   ELSE false END),
+       (SELECT string_agg(l.enumlabel, E'\n' ORDER BY l.enumsortorder) FROM pg_enum l
+        WHERE l.enumtypid = coalesce(e.oid, t.oid))
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum
 JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
@@ -230,6 +239,17 @@ Failure lookup_failure(Failure failure, const std::string& table) {
   return failure;
 }
 
+// A label with a line end in it is taken for two, which harms nobody.
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const std::string& id,
                                                  bool& may_insert) {
   auto columns = connection.execute(kColumns, {id});
@@ -249,7 +269,10 @@ Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const s
     column.not_null = columns->is_true(row, 7);
     column.has_default = columns->is_true(row, 8);
     column.is_generated = columns->is_true(row, 9);
-    may_insert = may_insert || columns->is_true(row, 10);
+    column.may_insert = columns->is_true(row, 10);
+    may_insert = may_insert || column.may_insert;
+    column.forbidden_sequence = columns->string(row, 13);
+    column.labels = lines_of(columns->text(row, 14));
     describe_type(column, columns->text(row, 4), columns->text(row, 5).front(),
                   columns->is_true(row, 11), std::stoi(columns->string(row, 6)));
   }

@@ -1,0 +1,133 @@
+// What would stop `penstock serve`, or every record of it, is found by `penstock check --online`.
+#include <gtest/gtest.h>
+
+#include "harness/kafka_admin.h"
+#include "integration/end_to_end/service.h"
+
+namespace penstock::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A service role of its own with the documented grants, on a table in a schema of its own.
+class CheckOnline : public testing::Test {
+ protected:
+  explicit CheckOnline(ServiceOptions options = {.table = kTable}) : service(std::move(options)) {
+    service.migrate();
+    owner("CREATE ROLE " + role + " LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA penstock TO " + role +
+          "; GRANT SELECT ON penstock.schema_migrations TO " + role +
+          "; GRANT SELECT, INSERT, UPDATE ON penstock.offsets, penstock.pipelines TO " + role +
+          "; GRANT INSERT ON penstock.dead_letters, t TO " + role);
+    service.connect_as(service.database().conninfo() + " user=" + role + " password=x");
+  }
+  ~CheckOnline() override { owner("DROP OWNED BY " + role + "; DROP ROLE " + role); }
+
+  void owner(const std::string& statements) { service.database().execute(statements); }
+  harness::CommandOutput check() {
+    return service.run_with_config({"check", "--online"}, service.config());
+  }
+  // Says this, and that the remedy is this statement; with it, nothing is wrong.
+  void expect_grant(const std::string& words, std::string grant) {
+    const auto output = check();
+    EXPECT_EQ(output.status.code, 2) << output.text;
+    EXPECT_TRUE(output.text.contains(words)) << output.text;
+    EXPECT_TRUE(output.text.contains(grant)) << output.text;
+    for (const std::string blank : {"the role of the connection string"}) {
+      if (const auto at = grant.find(blank); at != std::string::npos) {
+        grant.replace(at, blank.size(), role);
+      }
+    }
+    owner(grant);
+    const auto again = check();
+    EXPECT_EQ(again.status.code, 0) << again.text;
+  }
+
+  static constexpr const char* kTable =
+      "CREATE TYPE mood AS ENUM ('sad', 'ok'); "
+      "CREATE TABLE t (n int, s text, m mood, source_offset bigint)";
+  const std::string role = unique_name("service");
+  Service service;
+};
+
+class CheckOnlineOfSerial : public CheckOnline {
+ protected:
+  CheckOnlineOfSerial()
+      : CheckOnline(
+            {.table = "CREATE TABLE t (n bigint, s text, id serial, source_offset bigint)"}) {}
+};
+
+TEST_F(CheckOnlineOfSerial, NamesTheSequenceThatADefaultMayNotUse) {
+  expect_grant("the default of column 'id' takes its values from public.t_id_seq",
+               "GRANT USAGE ON SEQUENCE public.t_id_seq TO the role of the connection string");
+}
+
+TEST_F(CheckOnline, NamesTheGrantsThatAreMissingInItsOwnSchema) {
+  owner("REVOKE INSERT ON penstock.dead_letters FROM " + role);
+  expect_grant("lacks INSERT ON penstock.dead_letters",
+               "GRANT INSERT ON penstock.dead_letters TO " + role);
+  owner("REVOKE UPDATE ON penstock.offsets FROM " + role);
+  expect_grant("lacks UPDATE ON penstock.offsets", "GRANT UPDATE ON penstock.offsets TO " + role);
+}
+
+TEST_F(CheckOnline, NamesTheColumnThatMayNotBeWritten) {
+  owner("REVOKE INSERT ON t FROM " + role + "; GRANT INSERT (n, source_offset) ON t TO " + role);
+  expect_grant("this role may not INSERT into column 's'",
+               "GRANT INSERT (\"s\") ON \"public\".\"t\" TO the role of the connection string");
+}
+
+class CheckOnlineOfConstants : public CheckOnline {
+ protected:
+  CheckOnlineOfConstants()
+      : CheckOnline({.table = kTable, .columns = {{"n", "5000000000"}, {"m", "'\"nope\"'"}}}) {}
+};
+
+TEST_F(CheckOnlineOfConstants, RefusesWhatNoRecordCouldBeWrittenWith) {
+  const auto output = check();
+  EXPECT_EQ(output.status.code, 2) << output.text;
+  EXPECT_TRUE(output.text.contains("column 'n': ")) << output.text;
+  EXPECT_TRUE(output.text.contains("column 'm': public.mood has no label 'nope'")) << output.text;
+  EXPECT_TRUE(output.text.contains("one of: sad, ok")) << output.text;
+}
+
+TEST_F(CheckOnline, NoticesATopicThatWasMadeAgain) {
+  service.feed({R"({"n":1,"s":"x"})"});
+  EXPECT_TRUE(service.process().stop().success()) << service.process().log();
+  EXPECT_EQ(check().status.code, 0) << check().text;
+  must(harness::delete_topic(shared_brokers(), service.topic().name()));
+  EXPECT_TRUE(wait_until([&] {
+    return harness::create_topic(shared_brokers(), service.topic().name(), 1).has_value();
+  }));
+  harness::CommandOutput output;
+  EXPECT_TRUE(wait_until([&] {
+    output = check();
+    return output.text.contains("it was deleted and made again");
+  })) << output.text;
+  EXPECT_EQ(output.status.code, 2) << output.text;
+}
+
+TEST_F(CheckOnline, NamesAMemberOfTheGroupThatIsNoPenstock) {
+  auto other = must(
+      harness::ChildProcess::spawn({.command = {"kcat", "-b", shared_brokers(), "-G",
+                                                service.topic().name(), service.topic().name()},
+                                    .environment = {},
+                                    .log_file = service.directory() / "kcat.log",
+                                    .working_directory = {},
+                                    .run_as = {}}));
+  harness::CommandOutput output;
+  EXPECT_TRUE(wait_until([&] {
+    output = check();
+    return output.status.code == 2;
+  })) << output.text;
+  EXPECT_TRUE(output.text.contains("has 1 member with the assignor 'range'")) << output.text;
+  EXPECT_TRUE(output.text.contains("give the pipeline a group of its own")) << output.text;
+  other.kill();
+}
+
+TEST_F(CheckOnline, FindsNothingInTheWayOfAnotherProcessOfThePipeline) {
+  service.feed({R"({"n":1,"s":"x"})"});
+  const auto output = check();
+  EXPECT_EQ(output.status.code, 0) << output.text;
+}
+
+}  // namespace
+}  // namespace penstock::test
