@@ -59,6 +59,8 @@ class Arena {
 
   // Forgets every allocation. Keeps the first block, frees the others.
   void reset() noexcept;
+  // From now on.
+  void set_limit_bytes(std::size_t bytes) noexcept { limit_bytes_ = bytes; }
 
   // An allocation was refused since the last reset().
   [[nodiscard]] bool exhausted() const noexcept { return exhausted_; }

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -37,6 +38,14 @@ sigset_t block_signals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
+}
+
+// What takes more than a buffer of ours or of librdkafka's goes back to the system as soon as it is
+// freed. By itself glibc would keep it after the first one: its threshold follows what is freed.
+void give_large_memory_back() {
+  constexpr int kLarge = 4 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLarge);
+  mallopt(M_TRIM_THRESHOLD, 4 * kLarge);
 }
 
 // Waits for a signal for at most this long.
@@ -103,6 +112,7 @@ struct Options {
 };
 
 int serve(const Options& options) {
+  give_large_memory_back();
   config::Loaded loaded;
   if (!load_config(options.file, loaded)) return kUsage;
   const sigset_t signals = block_signals();

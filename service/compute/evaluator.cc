@@ -10,6 +10,7 @@
 #include "cel/eval_error.h"
 #include "cel/library/time.h"
 #include "compute/shown.h"
+#include "core/record_batch.h"
 #include "text/nearest_names.h"
 #include "text/utf8.h"
 
@@ -19,8 +20,10 @@ namespace {
 using cel::Value;
 
 constexpr std::uint32_t kNoSlot = ExpressionPlan::kNoSlot;
-// A 16 MiB document as values, with room for what expressions make of it. Held for one record only.
-constexpr std::size_t kArenaBytes = std::size_t{128} << 20;
+// What one record may take as values, with what expressions make of it: a document of a megabyte
+// takes at most that, whatever is in it. Every worker may have one. A large one, of which there is
+// one at a time, may take what its pipeline has for its buffers.
+constexpr std::size_t kArenaBytes = std::size_t{32} << 20;
 constexpr std::size_t kArenaKeepBytes = std::size_t{64} << 10;
 
 cel::Instant instant_of(std::int64_t unix_ms) {
@@ -82,8 +85,11 @@ Evaluator::Fate Evaluator::begin(const RecordView& record) {
   arena_.reset();
   record_ = record;
   steps_done_ = 0;
-  if (record.value) [[likely]]
+  if (record.value) [[likely]] {
+    const bool is_large = record.value->size() > RecordBatch::kLargeBytes;
+    arena_.set_limit_bytes(is_large ? std::max(plan_.memory_bytes, kArenaBytes) : kArenaBytes);
     return Fate::row;
+  }
   if (plan_.tombstones == Tombstones::skip) return Fate::filtered;
   return reject(Stage::parse, "tombstone",
                 "the record has no payload; 'parse.tombstones: skip' leaves such records out");

@@ -4,6 +4,7 @@
 // Threads: immutable.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,6 +48,7 @@ struct ExpressionPlan {
 
   Tombstones tombstones = Tombstones::reject;
   std::vector<std::string> topics;
+  std::size_t memory_bytes = 0;
 
   cel::Inputs inputs;
   RecordSlots record;

@@ -100,6 +100,7 @@ class Compilation {
     }
     plan.tombstones = options_.tombstones;
     plan.topics = options_.topics;
+    plan.memory_bytes = options_.memory_bytes;
     auto steps = set_.compile(plan.inputs);
     if (!steps) {
       report(parts_[steps.error().expression], {steps.error().diagnostic});

@@ -41,6 +41,7 @@ struct ComputeOptions {
   Tombstones tombstones = Tombstones::reject;
   std::vector<std::string> topics;  // their names, by TopicIndex, for `record.topic`
   std::uint64_t max_steps = cel::CompileOptions{}.max_steps;  // per evaluation
+  std::size_t memory_bytes = std::size_t{64} << 20;           // of a large record, as values
 };
 
 // What is wrong with the spec, and where.

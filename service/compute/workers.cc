@@ -83,10 +83,13 @@ struct Workers::State {
   struct Processors {
     std::map<const Plan*, std::pair<std::weak_ptr<const Plan>, std::unique_ptr<Processor>>> by_plan;
     Processor& of(const std::shared_ptr<const Plan>& plan);
+    // What it has grown to goes with it.
+    void forget(const Plan& plan) { by_plan.erase(&plan); }
   };
   struct Taken {
     std::shared_ptr<Lane> lane;
     Batch batch;
+    bool is_large = false;
     std::list<SteadyTime>::iterator running;
   };
 
@@ -108,6 +111,7 @@ struct Workers::State {
   CondVar done;        // a batch is done
   Phase phase GUARDED_BY(mutex) = Phase::created;
   std::vector<std::shared_ptr<Lane>> lanes GUARDED_BY(mutex);
+  bool large_one_runs GUARDED_BY(mutex) = false;     // somebody works on a large batch
   std::uint64_t virtual_now GUARDED_BY(mutex) = 0;   // of the pipeline that was served last
   std::map<unsigned, Slot> slots GUARDED_BY(mutex);  // of the threads that run
   std::map<unsigned, Thread> pool GUARDED_BY(mutex);
@@ -147,17 +151,19 @@ std::optional<Workers::State::Taken> Workers::State::take(bool& waits_for_room) 
     if (lane.batches.empty() || (best != nullptr && best->virtual_time <= lane.virtual_time)) {
       continue;
     }
-    std::size_t at = 0;
-    if (lane.account.write.over()) {
-      const auto may_go = [](const Batch& batch) {
-        return !batch->chain()->running() || batch->chain()->committed() == batch->range().from;
-      };
-      at = static_cast<std::size_t>(std::ranges::find_if(lane.batches, may_go) -
-                                    lane.batches.begin());
-      if (at == lane.batches.size()) {
-        waits_for_room = true;
-        continue;
-      }
+    const bool no_room = lane.account.write.over();
+    const auto has_room = [no_room](const Batch& batch) {
+      return !no_room || !batch->chain()->running() ||
+             batch->chain()->committed() == batch->range().from;
+    };
+    const auto may_go = [&, one_runs = large_one_runs](const Batch& batch) {
+      return has_room(batch) && !(one_runs && batch->is_large());
+    };
+    const auto at =
+        static_cast<std::size_t>(std::ranges::find_if(lane.batches, may_go) - lane.batches.begin());
+    if (at == lane.batches.size()) {
+      waits_for_room = waits_for_room || no_room;
+      continue;
     }
     best = &lane;
     best_index = i;
@@ -169,6 +175,8 @@ std::optional<Workers::State::Taken> Workers::State::take(bool& waits_for_room) 
   const auto position = best->batches.begin() + static_cast<std::ptrdiff_t>(best_at);
   taken.batch = std::move(*position);
   best->batches.erase(position);
+  taken.is_large = taken.batch->is_large();
+  if (taken.is_large) large_one_runs = true;
   virtual_now = best->virtual_time;
   best->virtual_time += (taken.batch->used_bytes() + 1024) / best->turns;
   best->running.push_back(std::chrono::steady_clock::now());
@@ -230,9 +238,15 @@ void Workers::State::run_worker(unsigned number) {
       }
       slots[number].busy_since = *taken->running;
     }
+    const std::shared_ptr<const Plan> plan = taken->batch->chain()->plan;
     work(processors, *taken->lane, std::move(taken->batch));
+    if (taken->is_large) processors.forget(*plan);
     const SteadyTime now = std::chrono::steady_clock::now();
     const MutexLock lock(mutex);
+    if (taken->is_large) {
+      large_one_runs = false;
+      work_came.notify_one();  // another one may have been left for it
+    }
     Slot& slot = slots[number];
     slot.busy_in_sample += now - std::max(*slot.busy_since, sample_begin);
     slot.busy_since.reset();

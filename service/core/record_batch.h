@@ -53,6 +53,10 @@ class RecordBatch {
  public:
   // Readable bytes after the last payload (simdjson::SIMDJSON_PADDING).
   static constexpr std::size_t kPadding = 64;
+  // Of a record, or of a batch, which has one such record then: what is made of it may take many
+  // times its size, so that this is done for one at a time. A broker with its defaults takes no
+  // larger ones.
+  static constexpr std::size_t kLargeBytes = std::size_t{1} << 20;
   // Largest arena: spans are 32 bit.
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
@@ -82,6 +86,7 @@ class RecordBatch {
   }
   // Bytes of keys, payloads and headers.
   [[nodiscard]] std::size_t used_bytes() const { return used_; }
+  [[nodiscard]] bool is_large() const { return used_ > kLargeBytes; }
 
   BatchTrace trace;
   // Of its last record, as Kafka counts its partition's leaders; -1: not known. A log that was cut

@@ -66,6 +66,7 @@ compute::ComputeOptions compute_options(const v1::PipelineSpec& spec) {
                            ? compute::Tombstones::skip
                            : compute::Tombstones::reject;
   options.max_steps = spec.compute().max_steps();
+  options.memory_bytes = spec.resources().memory_bytes();
   options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
   return options;
 }

@@ -20,19 +20,25 @@ constexpr const char* kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
 // two round trips of its own.
 constexpr std::size_t kRowsPerCopy = 64;
 
-bool takes_copy(std::size_t copy_from_rows, const Group& group) {
-  if (group.rows() == 0 || group.rows() < copy_from_rows) return false;
-  if (group.statements() * kRowsPerCopy > group.rows()) return false;
-  for (const Slice& slice : group.slices()) {
-    if (slice.columns->empty()) return false;  // COPY cannot leave out every column
-  }
-  return true;
-}
-
 std::uint64_t row_bytes(std::span<const Slice> slices) {
   std::uint64_t bytes = 0;
   for (const Slice& slice : slices) bytes += slice.bytes().size();
   return bytes;
+}
+
+// A row of so many bytes or more counts as several: COPY takes it in pieces, where a parameter is
+// copied whole, by us and by libpq, which keeps the room for it.
+constexpr std::size_t kBytesPerRow = 2048;
+
+bool takes_copy(std::size_t copy_from_rows, const Group& group) {
+  const std::size_t rows = std::max<std::size_t>(
+      group.rows(), group.rows() > 0 ? row_bytes(group.slices()) / kBytesPerRow : 0);
+  if (rows == 0 || rows < copy_from_rows) return false;
+  if (group.statements() * kRowsPerCopy > rows) return false;
+  for (const Slice& slice : group.slices()) {
+    if (slice.columns->empty()) return false;  // COPY cannot leave out every column
+  }
+  return true;
 }
 
 std::uint64_t row_count(std::span<const Slice> slices) {

@@ -79,6 +79,46 @@ TEST_F(Expressions, RejectsARecordWhoseEvaluationTakesTooManySteps) {
   EXPECT_TRUE(rows->rejects[0].message.starts_with("let \"n\": ")) << rows->rejects[0].message;
 }
 
+// A record whose expression makes `copies` copies of a text of so many bytes.
+std::string copied(std::size_t bytes, int copies) {
+  std::string list = "[0";
+  for (int i = 1; i < copies; ++i) list += "," + std::to_string(i);
+  return "{\"l\":" + list + "],\"t\":\"" + std::string(bytes, 'x') + "\"}";
+}
+
+TEST_F(Expressions, AreBoundInMemoryByTheKindOfRecord) {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  options.memory_bytes = 60 * kMiB;
+  options.columns = {{"id", "msg.l.map(i, msg.t + string(i)).size()"}};
+  record(copied(kMiB / 2, 40));      // 20 MiB
+  record(copied(kMiB / 2, 80));      // 40 MiB: too much beside the other workers' records
+  record(copied(kMiB * 5 / 4, 32));  // 40 MiB of a large one
+  record(copied(kMiB * 5 / 4, 64));  // 80 MiB, more than its pipeline has
+  record(copied(10, 3));
+  const auto rows = process();
+  EXPECT_EQ(rows->row_count(), 3U);
+  ASSERT_EQ(rows->rejects.size(), 2U);
+  EXPECT_EQ(rows->rejects[0].record, 1U);
+  EXPECT_EQ(rows->rejects[0].reason, "limit_exceeded");
+  EXPECT_EQ(rows->rejects[1].record, 3U);
+  EXPECT_EQ(rows->rejects[1].reason, "limit_exceeded");
+}
+
+// Whatever a broker takes by default can be read, at the side of other records: these take most.
+TEST_F(Expressions, HaveRoomForEveryRecordOfAMegabyte) {
+  constexpr std::size_t kBytes = std::size_t{1} << 20;
+  options.columns = {{"id", "msg.a.size()"}};
+  for (const std::string_view item : {R"({"a":1},)", "[],", "{},", "1,", R"("",)", "[[]],"}) {
+    std::string document = R"({"a":[)";
+    while (document.size() + item.size() + 10 < kBytes) document += item;
+    record(document + "1]}");
+  }
+  const auto rows = process();
+  for (const Reject& reject : rows->rejects) {
+    ADD_FAILURE() << reject.record << " " << reject.reason << " " << reject.message;
+  }
+}
+
 TEST_F(Expressions, EvaluatesLetsAndNamesTheOneThatFails) {
   options.let = {{"half", "100 / int(msg.d)"}, {"label", "'n' + string(half)"}};
   options.columns = {{"id", "half"}, {"name", "label"}};

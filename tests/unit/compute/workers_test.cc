@@ -287,6 +287,58 @@ TEST(Workers, TakeOnlyWhatCanMakeRoomWhileTheWriteShareIsSpent) {
   EXPECT_TRUE(eventually([&] { return pipeline.record.done().size() == 2; }));
 }
 
+// A batch of one record that is too large for another one of its kind at its side.
+std::unique_ptr<RecordBatch> large(const std::shared_ptr<Chain>& chain, Offset from) {
+  auto batch = std::make_unique<RecordBatch>(chain, from, 64);
+  batch->add_record(from, 0, std::nullopt, std::string(RecordBatch::kLargeBytes + 1, 'x'));
+  return batch;
+}
+
+TEST(Workers, WorkOnOneLargeBatchAtATimeOfAllPipelines) {
+  Gate gate;
+  Mutex mutex;
+  std::vector<Offset> begun;
+  const auto work = [&](const RecordBatch& batch) {
+    {
+      const MutexLock lock(mutex);
+      begun.push_back(batch.range().from);
+    }
+    gate.wait();
+  };
+  const auto begun_so_far = [&] {
+    const MutexLock lock(mutex);
+    return begun;
+  };
+  Workers workers(options(4, 4));
+  Pipeline one(workers, 2, work);
+  Pipeline other(workers, 2, work);
+  workers.start();
+  one.queue->accept(large(one.chain, 10));
+  EXPECT_TRUE(eventually([&] { return begun_so_far().size() == 1; }));
+  one.queue->accept(large(one.chain, 11));
+  one.submit(12);
+  EXPECT_TRUE(eventually([&] { return begun_so_far().size() == 2; }));
+  other.queue->accept(large(other.chain, 20));
+  other.submit(21);
+  EXPECT_TRUE(eventually([&] { return begun_so_far().size() == 3; }));
+  EXPECT_EQ(begun_so_far(), (std::vector<Offset>{10, 12, 21}));  // who came later passed
+  gate.open();
+  EXPECT_TRUE(
+      eventually([&] { return one.record.done().size() == 3 && other.record.done().size() == 2; }));
+}
+
+TEST(Workers, KeepNothingThatALargeBatchNeeded) {
+  Workers workers(options(1, 1));
+  Pipeline pipeline(workers);
+  workers.start();
+  pipeline.submit(0);
+  pipeline.submit(1);
+  pipeline.queue->accept(large(pipeline.chain, 2));
+  pipeline.submit(3);
+  EXPECT_TRUE(eventually([&] { return pipeline.record.done().size() == 4; }));
+  EXPECT_EQ(pipeline.plan->made, 2);
+}
+
 TEST(Workers, ChargeTheWriteShareWithWhatTheyMake) {
   Workers workers(options(1, 1));
   Pipeline pipeline(workers);
