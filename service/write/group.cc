@@ -8,9 +8,10 @@
 namespace penstock::write {
 namespace {
 
-// How many rows of one chain go together in COPY. With 1,000 partitions and a primary key that
-// grows with time PostgreSQL takes a third less of CPU for it than with a batch at a time.
-constexpr std::uint32_t kRowsInTurn = 64;
+// How many rows of one chain go together in COPY. Measured with 1,000 partitions and a primary key
+// that grows with time: a million rows take PostgreSQL 2.8 CPU seconds with a batch at a time, 1.49
+// with 64, 1.38 with 16 and with 4, and 1.2 if they come in 8 partitions.
+constexpr std::uint32_t kRowsInTurn = 16;
 
 // The rows of records [from, to), as indexes into `rows`.
 std::pair<std::uint32_t, std::uint32_t> rows_of(const TableRows& rows, std::uint32_t from,

@@ -164,14 +164,14 @@ std::vector<std::string> runs_of(const Group& group, const std::vector<Slice>& s
 
 TEST_F(GroupTest, CopiesRowsOfSeveralChainsInTheOrderOfTheirTime) {
   Group group;
-  group.parts.push_back(timed(0, 1000, 150, 5'000, 10));  // 5.0 s to 6.5 s
-  group.parts.push_back(timed(1, 2000, 100, 5'100, 1));   // 5.1 s to 5.2 s
-  group.parts.push_back(timed(0, 1150, 10, 6'500, 10));
+  group.parts.push_back(timed(0, 1000, 40, 5'000, 10));  // 5.0 s to 5.4 s
+  group.parts.push_back(timed(1, 2000, 24, 5'100, 1));   // 5.1 s
+  group.parts.push_back(timed(0, 1040, 10, 5'400, 10));
   group.index(columns_);
   const std::vector<Slice> slices = group.by_time();
   EXPECT_EQ(runs_of(group, slices),
-            (std::vector<std::string>{"0x64 from 1000", "1x64 from 2000", "1x36 from 2064",
-                                      "0x64 from 1064", "0x22 from 1128", "0x10 from 1150"}));
+            (std::vector<std::string>{"0x16 from 1000", "1x16 from 2000", "1x8 from 2016",
+                                      "0x16 from 1016", "0x8 from 1032", "0x10 from 1040"}));
 }
 
 TEST_F(GroupTest, CopiesEachChainInItsOrderWhateverTheTimesAre) {
