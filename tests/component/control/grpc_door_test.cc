@@ -104,6 +104,14 @@ class Stranger {
   bool connected_ = false;
 };
 
+// A sanitizer keeps what is freed, and shadows all of it: then the program's own memory is not
+// seen.
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool kMemoryIsOurs = false;
+#else
+constexpr bool kMemoryIsOurs = true;
+#endif
+
 std::size_t resident_mib() {
   std::ifstream statm("/proc/self/statm");
   std::size_t total = 0;
@@ -168,7 +176,7 @@ TEST_F(GrpcDoorTest, StreamsThatAreResetAsFastAsTheyBeginCostLittle) {
   }
   for (std::thread& attacker : attackers) attacker.join();
   expect_service();
-  EXPECT_LT(resident_mib(), before + 64);
+  if (kMemoryIsOurs) EXPECT_LT(resident_mib(), before + 64);
 }
 
 TEST_F(GrpcDoorTest, AHeaderBlockWithoutEndIsCut) {
@@ -378,7 +386,7 @@ TEST_F(SecureDoorTest, AHandshakeThatIsNotFinishedCostsLittleAndEnds) {
     half_open.emplace_back(door.port());
     static_cast<void>(half_open.back().say(std::string("\x16\x03\x01\x02\x00\x01", 6)));
   }
-  EXPECT_LT(resident_mib(), before + 32);
+  if (kMemoryIsOurs) EXPECT_LT(resident_mib(), before + 32);
   for (const Stranger& stranger : half_open) EXPECT_TRUE(stranger.is_cut());
   EXPECT_TRUE(door.handed_over().empty());
 }
