@@ -26,10 +26,12 @@ const char* __tsan_default_options() {
 const char* __tsan_default_suppressions() {
   // gRPC's own health service uses its callback API: templates that are compiled, and watched, in
   // our program, but handed from thread to thread inside the library, which is not. Our services
-  // use the synchronous API, so that nothing of ours has these frames.
+  // use the synchronous API, so that nothing of ours has these frames. It also ends its own threads
+  // in the background when its last object has gone, which a program's end may overtake.
   return "race:grpc::internal::CallOpSet<\n"
          "race:grpc::internal::CallbackUnaryHandler\n"
-         "race:grpc::internal::CallbackWithSuccessTag\n";
+         "race:grpc::internal::CallbackWithSuccessTag\n"
+         "thread:grpc_core::Thread::Thread\n";
 }
 
 }  // extern "C"
