@@ -112,7 +112,8 @@ void call_one(FuzzBytes& bytes, std::size_t method) {
   FakeControl control;
   prepare(control, bytes);
   const std::unique_ptr<grpc::Service> made = make_pipeline_service(
-      control, [](std::string_view peer) { return Caller{.address = std::string(peer)}; },
+      control,
+      [](std::string_view peer) { return Caller{.address = std::string(peer), .certificate = {}}; },
       kMostDrains);
   auto& service = dynamic_cast<Service&>(*made);
   switch (method) {
