@@ -69,8 +69,13 @@ double real_of(const Value& value) {
                            : static_cast<double>(value.as_uint());
 }
 
+// A text or bytes: a column of the one kind takes the other, too.
+std::string_view content_of(const Value& value) {
+  return value.is_bytes() ? value.as_bytes() : value.as_string();
+}
+
 void check_text(const ColumnDescription& column, const Value& value, std::string_view bytes) {
-  if (bytes != value.as_string()) finding("another text", as_text(value));
+  if (bytes != content_of(value)) finding("another text", as_text(value));
   if (bytes.contains('\0') || !text::is_valid_utf8(bytes)) finding("no text", as_text(value));
   const std::size_t characters =
       text::count_code_points(bytes.substr(0, bytes.find_last_not_of(' ') + 1));
@@ -159,8 +164,7 @@ void check_scalar(const ColumnDescription& column, const Value& value, std::stri
     case ColumnType::text:
       return check_text(column, value, bytes);
     case ColumnType::bytea:
-      if (bytes != (value.is_bytes() ? value.as_bytes() : value.as_string()))
-        finding("other bytes", as_text(value));
+      if (bytes != content_of(value)) finding("other bytes", as_text(value));
       return;
     case ColumnType::uuid:
       return check_uuid(value, bytes);
