@@ -16,8 +16,6 @@
 namespace penstock::cel {
 namespace {
 
-// A value may share parts with itself and so be far larger as text than in memory.
-constexpr std::size_t kLongestText = std::size_t{64} << 20;
 constexpr int kDeepest = 2000;
 constexpr std::string_view kHex = "0123456789abcdef";
 
@@ -155,98 +153,115 @@ void append_text_at(std::string& out, const Value& value, int depth) {
   }
 }
 
-bool append_json_at(std::string& out, const Value& value, int depth) {
-  if (depth == 0 || out.size() > kLongestText) return false;
-  switch (value.kind()) {
-    case Kind::kInt:
-    case Kind::kUint:
-      if (value.number_text() != nullptr) {
-        out += text_of_number(value);
-      } else {
-        out += value.is_int() ? std::to_string(value.as_int()) : std::to_string(value.as_uint());
-      }
-      return true;
-    case Kind::kDouble: {
-      if (value.number_text() != nullptr) {
-        out += text_of_number(value);
-        return true;
-      }
-      const double d = value.as_double();
-      if (!std::isfinite(d)) return false;
-      std::array<char, 32> buffer;
-      const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), d);
-      out.append(buffer.data(), end.ptr);
-      return true;
+// Writes JSON until something is in the way.
+class JsonWriter {
+ public:
+  JsonWriter(std::string& out, std::size_t most_bytes) : out_(out), most_bytes_(most_bytes) {}
+
+  JsonText write(const Value& value, int depth) {
+    if (depth == 0 || out_.size() > most_bytes_) return JsonText::too_large;
+    switch (value.kind()) {
+      case Kind::kInt:
+      case Kind::kUint:
+      case Kind::kDouble:
+        return write_number(value);
+      case Kind::kBytes:
+        return in_quotes([&] { text::append_base64(out_, value.as_bytes()); });
+      case Kind::kTimestamp:
+        return in_quotes([&] { append_timestamp(out_, value.as_timestamp()); });
+      case Kind::kDuration:
+        return in_quotes([&] { append_duration(out_, value.as_duration()); });
+      case Kind::kIp:
+      case Kind::kCidr:
+        return in_quotes([&] { append_address(out_, value); });
+      case Kind::kType:
+        text::append_json_string(out_, value.as_type());
+        return JsonText::written;
+      case Kind::kOptional:
+        return write(value.as_optional() != nullptr ? *value.as_optional() : Value::null(),
+                     depth - 1);
+      case Kind::kList:
+        return write_list(value.as_list(), depth);
+      case Kind::kMap:
+        return write_map(value.as_map(), depth);
+      case Kind::kNull:
+        out_ += "null";
+        return JsonText::written;
+      case Kind::kBool:
+        out_ += value.as_bool() ? "true" : "false";
+        return JsonText::written;
+      case Kind::kString:
+        text::append_json_string(out_, value.as_string());
+        return JsonText::written;
+      case Kind::kJson:
+        out_ += value.as_json();
+        return JsonText::written;
+      case Kind::kError:
+      case Kind::kAbsent:
+        return JsonText::no_json;
     }
-    case Kind::kBytes:
-      out += '"';
-      text::append_base64(out, value.as_bytes());
-      out += '"';
-      return true;
-    case Kind::kTimestamp:
-      out += '"';
-      append_timestamp(out, value.as_timestamp());
-      out += '"';
-      return true;
-    case Kind::kDuration:
-      out += '"';
-      append_duration(out, value.as_duration());
-      out += '"';
-      return true;
-    case Kind::kType:
-      text::append_json_string(out, value.as_type());
-      return true;
-    case Kind::kIp:
-    case Kind::kCidr:
-      out += '"';
-      append_address(out, value);
-      out += '"';
-      return true;
-    case Kind::kOptional:
-      if (value.as_optional() != nullptr)
-        return append_json_at(out, *value.as_optional(), depth - 1);
-      out += "null";
-      return true;
-    case Kind::kList: {
-      out += '[';
-      const char* separator = "";
-      for (const Value& item : value.as_list()) {
-        out += separator;
-        separator = ",";
-        if (!append_json_at(out, item, depth - 1)) return false;
-      }
-      out += ']';
-      return true;
-    }
-    case Kind::kMap: {
-      out += '{';
-      const char* separator = "";
-      for (const MapEntry& entry : value.as_map().entries()) {
-        out += separator;
-        separator = ",";
-        if (entry.key.is_string()) {
-          text::append_json_string(out, entry.key.as_string());
-        } else if (entry.key.is_json()) {
-          out += entry.key.as_json();
-        } else {
-          out += '"';
-          if (!append_json_at(out, entry.key, depth - 1)) return false;
-          out += '"';
-        }
-        out += ':';
-        if (!append_json_at(out, entry.value, depth - 1)) return false;
-      }
-      out += '}';
-      return true;
-    }
-    case Kind::kError:
-    case Kind::kAbsent:
-      return false;
-    default:  // null, bool, string and JSON text look the same in both notations
-      append_text_at(out, value, depth);
-      return true;
+    return JsonText::no_json;
   }
-}
+
+ private:
+  template <typename Append>
+  JsonText in_quotes(Append append) {
+    out_ += '"';
+    append();
+    out_ += '"';
+    return JsonText::written;
+  }
+
+  JsonText write_number(const Value& value) {
+    if (value.number_text() != nullptr) {
+      out_ += text_of_number(value);
+    } else if (!value.is_double()) {
+      out_ += value.is_int() ? std::to_string(value.as_int()) : std::to_string(value.as_uint());
+    } else if (!std::isfinite(value.as_double())) {
+      return JsonText::no_json;
+    } else {
+      std::array<char, 32> buffer;
+      const auto end =
+          std::to_chars(buffer.data(), buffer.data() + buffer.size(), value.as_double());
+      out_.append(buffer.data(), end.ptr);
+    }
+    return JsonText::written;
+  }
+
+  JsonText write_list(const List& list, int depth) {
+    out_ += '[';
+    const char* separator = "";
+    for (const Value& item : list) {
+      out_ += separator;
+      separator = ",";
+      if (const JsonText done = write(item, depth - 1); done != JsonText::written) return done;
+    }
+    out_ += ']';
+    return JsonText::written;
+  }
+
+  JsonText write_map(const Map& map, int depth) {
+    out_ += '{';
+    const char* separator = "";
+    for (const MapEntry& entry : map.entries()) {
+      out_ += separator;
+      separator = ",";
+      const bool is_text = entry.key.is_string() || entry.key.is_json();
+      if (!is_text) out_ += '"';  // a number or bool
+      if (const JsonText done = write(entry.key, depth - 1); done != JsonText::written) return done;
+      if (!is_text) out_ += '"';
+      out_ += ':';
+      if (const JsonText done = write(entry.value, depth - 1); done != JsonText::written) {
+        return done;
+      }
+    }
+    out_ += '}';
+    return JsonText::written;
+  }
+
+  std::string& out_;
+  const std::size_t most_bytes_;
+};
 
 }  // namespace
 
@@ -258,8 +273,8 @@ std::string to_text(const Value& value) {
   return text;
 }
 
-bool append_json(std::string& out, const Value& value) {
-  return append_json_at(out, value, kDeepest);
+JsonText append_json(std::string& out, const Value& value, std::size_t most_bytes) {
+  return JsonWriter(out, most_bytes).write(value, kDeepest);
 }
 
 }  // namespace penstock::cel

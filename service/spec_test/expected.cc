@@ -99,7 +99,9 @@ bool is_same(const Value& expected, const Value& actual) {
 // Without the quotes that JSON has around it.
 std::string as_json(const Value& value) {
   std::string text;
-  if (!cel::append_json(text, value)) return cel::to_text(value);  // NaN
+  if (cel::append_json(text, value) != cel::JsonText::written) {
+    return cel::to_text(value);  // NaN
+  }
   const bool quoted = !value.is_string() && text.starts_with('"');
   return quoted ? text.substr(1, text.size() - 2) : text;
 }

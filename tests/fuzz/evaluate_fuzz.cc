@@ -41,7 +41,7 @@ Value evaluate(const Program& program, std::span<const Value> slots, Arena& aren
 
 std::string text_of(const Value& value) {
   std::string json;
-  if (append_json(json, value) && !diagnose_json(json, kDeepestJson).ok()) {
+  if (append_json(json, value) == JsonText::written && !diagnose_json(json, kDeepestJson).ok()) {
     finding("append_json() does not write JSON", json);
   }
   return to_text(value);

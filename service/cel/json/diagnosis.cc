@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cel/json/token.h"
+#include "text/hex.h"
 
 namespace penstock::cel {
 namespace {
@@ -201,7 +202,7 @@ class Diagnosis {
     // Half of a surrogate pair is no character, but JSON may say so.
     for (std::size_t i = 2; i < 6; ++i) {
       if (at_ + i >= text_.size()) return truncated();
-      if (!is_hex_digit(text_[at_ + i])) {
+      if (text::hex_digit(text_[at_ + i]) < 0) {
         return fail_at("invalid_json", "\\u without four hexadecimal digits");
       }
     }

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "text/hex.h"
+
 namespace penstock::cel {
 
 [[nodiscard]] inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
@@ -38,10 +40,6 @@ inline constexpr std::array<bool, 256> kEndsScalar = [] {
   return false;
 }
 
-[[nodiscard]] inline bool is_hex_digit(char c) {
-  return is_digit(c) || static_cast<unsigned char>((c | 0x20) - 'a') < 6;
-}
-
 // Every backslash of a string's text begins an escape that JSON knows. Half a surrogate pair is
 // one.
 [[nodiscard]] inline bool are_escapes(std::string_view text) {
@@ -53,7 +51,7 @@ inline constexpr std::array<bool, 256> kEndsScalar = [] {
       continue;
     }
     for (std::size_t i = 0; i < 4; ++i, ++at) {
-      if (at >= text.size() || !is_hex_digit(text[at])) return false;
+      if (at >= text.size() || text::hex_digit(text[at]) < 0) return false;
     }
   }
   return true;

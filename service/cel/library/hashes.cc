@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "cel/library/library.h"
+#include "text/hex.h"
 
 namespace penstock::cel {
 namespace {
@@ -33,11 +34,7 @@ std::string_view bytes_of(const Value& value) {
 }
 
 void append_hex(std::string& out, std::span<const std::uint8_t> bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  for (const std::uint8_t byte : bytes) {
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
+  text::append_hex(out, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 // False: OpenSSL has no memory.
@@ -65,13 +62,6 @@ Value sha256(EvalContext& context, Args args) {
   return context.concat(Kind::kString, {hex});
 }
 
-std::optional<std::uint8_t> hex_value(char c) {
-  if (c >= '0' && c <= '9') return static_cast<std::uint8_t>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<std::uint8_t>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<std::uint8_t>(c - 'A' + 10);
-  return std::nullopt;
-}
-
 bool has_dash_at(std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
 
 std::optional<Uuid> parse_uuid(std::string_view text) {
@@ -83,10 +73,10 @@ std::optional<Uuid> parse_uuid(std::string_view text) {
       if (text[i] != '-') return std::nullopt;
       continue;
     }
-    const auto digit = hex_value(text[i]);
-    if (!digit) return std::nullopt;
+    const int digit = text::hex_digit(text[i]);
+    if (digit < 0) return std::nullopt;
     std::uint8_t& byte = uuid[digits++ / 2];
-    byte = static_cast<std::uint8_t>(byte << 4 | *digit);
+    byte = static_cast<std::uint8_t>(byte << 4 | digit);
   }
   return uuid;
 }

@@ -1,4 +1,4 @@
-// json.parse(): JSON inside a string.
+// json.parse(), json.encode(): JSON inside a string.
 //
 // The rules are those of the payload itself (json/on_demand.h).
 #include <simdjson.h>
@@ -9,6 +9,7 @@
 #include "cel/json/diagnosis.h"
 #include "cel/json/on_demand.h"
 #include "cel/library/library.h"
+#include "cel/text.h"
 
 namespace penstock::cel {
 namespace {
@@ -101,7 +102,23 @@ Value parse(EvalContext& context, std::span<const Value> args) {
   return is_scalar ? value.as_list()[0] : value;
 }
 
+Value encode(EvalContext& context, std::span<const Value> args) {
+  std::string text;
+  const JsonText written = append_json(text, args[0], context.arena.limit_bytes());
+  if (!context.charge(kStepsPerText + text.size() / kBytesPerStep)) return context.out_of_steps();
+  if (written == JsonText::too_large) return context.out_of_memory();
+  if (written == JsonText::no_json) {
+    return context.fail(ErrorCode::kInvalidArgument,
+                        {"NaN and infinite numbers cannot be written as JSON"});
+  }
+  return context.concat(Kind::kString, {text});
+}
+
 constexpr FunctionRow kRows[] = {
+    {"json.encode(dyn) -> string", encode,
+     "The value as JSON text: bytes in base64, timestamps in RFC 3339; numbers of a document as "
+     "they are written there.",
+     "json.encode({'a': [1, 2.5, null]}) == '{\"a\":[1,2.5,null]}'", /*takes_json=*/true},
     {"json.parse(string) -> dyn", parse,
      "The value that JSON text stands for: exact integers, other numbers as doubles, objects as "
      "maps in which the last of several equal keys counts.",

@@ -126,6 +126,7 @@ struct Library {
         Overload overload;
         overload.implementation = row.implementation;
         std::string name = SignatureParser(row.signature).parse(overload);
+        if (row.takes_json) overload.kinds[0] |= kind_bit(Kind::kJson);
         const auto [at, is_new] = indices.try_emplace(name, functions.size());
         if (is_new) functions.push_back({std::move(name), {}});
         functions[at->second].overloads.push_back(std::move(overload));
@@ -180,7 +181,7 @@ std::span<const FunctionGroup> function_groups() {
       {"Lists, maps and sets", collection_rows()},
       {"Numbers", math_rows()},
       {"Optional values", optional_rows()},
-      {"Base64", encoder_rows()},
+      {"Base64 and hexadecimal", encoder_rows()},
       {"Network addresses", network_rows()},
       {"JSON inside texts", json_rows()},
       {"URLs", url_rows()},

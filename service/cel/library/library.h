@@ -29,6 +29,8 @@ struct FunctionRow {
   Implementation implementation;
   std::string_view sentence;  // for the manual; empty: like the row above
   std::string_view example;   // an expression that is true
+  // Its first argument may also be a part of a document that is no value, such as 1e400.
+  bool takes_json = false;
 };
 
 // A signature or a part of it as people write it: "list(A)" for "list<A>".

@@ -10,6 +10,7 @@
 
 #include "cel/containers.h"
 #include "cel/library/library.h"
+#include "text/hex.h"
 #include "text/utf8.h"
 
 namespace penstock::cel {
@@ -32,20 +33,13 @@ std::optional<std::string> part(const Url& url, CURLUPart which) {
   return copy;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // As browsers do it: a '%' without two hexadecimal digits stands for itself.
 std::string decoded(std::string_view text, bool plus_is_space) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size()) {
-      const int high = hex_value(text[i + 1]);
-      const int low = hex_value(text[i + 2]);
+      const int high = text::hex_digit(text[i + 1]);
+      const int low = text::hex_digit(text[i + 2]);
       if (high >= 0 && low >= 0) {
         out += static_cast<char>(high * 16 + low);
         i += 2;

@@ -2,17 +2,11 @@
 #include <cstring>
 
 #include "cel/syntax/lexer.h"
+#include "text/hex.h"
 #include "text/utf8.h"
 
 namespace penstock::cel {
 namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // The character of a one-letter escape; -1: not one.
 int simple_escape(char c) {
@@ -111,7 +105,7 @@ bool Lexer::unescape(std::size_t begin, std::size_t end, bool bytes, std::string
     }
     std::uint32_t code = 0;
     for (std::size_t k = 0; k < digits; ++k) {
-      const int value = i + 1 < end ? hex_value(source_[i + 1]) : -1;
+      const int value = i + 1 < end ? text::hex_digit(source_[i + 1]) : -1;
       if (value < 0 || static_cast<std::uint32_t>(value) >= base) {
         fail(escape, "the escape has too few digits");
         return false;

@@ -11,6 +11,7 @@
 #include "compute/encode/field_writer.h"
 #include "compute/encode/numeric_encoder.h"
 #include "compute/encode/refusal.h"
+#include "text/hex.h"
 #include "text/utf8.h"
 
 namespace penstock::compute {
@@ -38,13 +39,6 @@ std::size_t count_characters(std::string_view text, std::size_t limit, std::size
   return count;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // 32 hexadecimal digits, a hyphen after any group of four, braces around it if one likes: what
 // uuid_in() takes.
 bool read_uuid(std::string_view text, char* octets) {
@@ -54,8 +48,8 @@ bool read_uuid(std::string_view text, char* octets) {
   }
   for (int i = 0; i < 16; ++i) {
     if (text.size() < 2) return false;
-    const int high = hex_value(text[0]);
-    const int low = hex_value(text[1]);
+    const int high = text::hex_digit(text[0]);
+    const int low = text::hex_digit(text[1]);
     if (high < 0 || low < 0) return false;
     octets[i] = static_cast<char>(high << 4 | low);
     text.remove_prefix(2);
@@ -70,7 +64,7 @@ constexpr std::size_t kEscapeBytes = 6;  // "\\u0000"
 int code_unit(std::string_view json, std::size_t at) {
   if (at + kEscapeBytes > json.size() || json[at] != '\\' || json[at + 1] != 'u') return -1;
   int unit = 0;
-  for (std::size_t i = at + 2; i < at + kEscapeBytes; ++i) unit = unit * 16 + hex_value(json[i]);
+  for (std::size_t i = at + 2; i < at + kEscapeBytes; ++i) unit = unit * 16 + text::hex_digit(json[i]);
   return unit;
 }
 
@@ -210,8 +204,13 @@ bool encode_uuid(const ColumnDescription& column, const Value& value, FieldBuffe
 
 namespace {
 
-// append_json() does not say what JSON cannot have.
-bool refuse_json(const ColumnDescription& column, const Value& value, EncodeProblem& problem) {
+bool refuse_json(const ColumnDescription& column, const Value& value, cel::JsonText why,
+                 EncodeProblem& problem) {
+  if (why == cel::JsonText::too_large) {
+    return refuse(problem, "too_large",
+                  std::format("as JSON it has more than {} bytes, or is nested too deeply",
+                              cel::kLongestText));
+  }
   if (value.is_double() || value.is_list() || value.is_map()) {
     return refuse(problem, "out_of_range",
                   "it is or holds NaN or an infinite number, which JSON cannot have",
@@ -229,7 +228,8 @@ bool encode_json(const ColumnDescription& column, const Value& value, FieldBuffe
     text = value.as_json();
   } else {
     out.text.clear();
-    if (!cel::append_json(out.text, value)) return refuse_json(column, value, problem);
+    const cel::JsonText written = cel::append_json(out.text, value);
+    if (written != cel::JsonText::written) return refuse_json(column, value, written, problem);
     text = out.text;
   }
   if (text.size() >= kMaxFieldBytes) return refuse_size(text.size(), problem);

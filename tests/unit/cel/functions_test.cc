@@ -208,5 +208,24 @@ TEST(Times, KnowTimeZones) {
   EXPECT_EQ(eval("timestamp(0).getHours('25:00')"), "invalid_argument");
 }
 
+TEST(Functions, WriteAndReadHexadecimal) {
+  Evaluator eval;
+  EXPECT_EQ(eval("hex.decode('\\\\xdeadBEEF') == b'\\xde\\xad\\xbe\\xef'"), "true");
+  EXPECT_EQ(eval("hex.encode(hex.decode('0x00ff'))"), "\"00ff\"");
+  EXPECT_EQ(eval("hex.decode('')"), "b\"\"");
+  for (const char* text : {"a", "abc", "zz", "a ", "0xx0"}) {
+    EXPECT_EQ(eval("hex.decode('" + std::string(text) + "')"), "invalid_argument") << text;
+  }
+}
+
+TEST(Functions, WriteJson) {
+  Evaluator eval;
+  EXPECT_EQ(eval("json.encode(json.parse('{\"a\": [1.10, 1e400, \"x\"]}'))"),
+            R"("{\"a\":[1.10,1e400,\"x\"]}")");
+  EXPECT_EQ(eval("json.encode(json.parse('[123456789012345678901234567890]')[0])"),
+            "\"123456789012345678901234567890\"");
+  EXPECT_EQ(eval("json.encode(0.0 / 0.0)"), "invalid_argument");
+}
+
 }  // namespace
 }  // namespace penstock::cel

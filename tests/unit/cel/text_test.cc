@@ -9,7 +9,7 @@
 namespace penstock::cel {
 namespace {
 
-std::string json_of(std::string_view source) {
+std::string json_of(std::string_view source, std::size_t most_bytes = kLongestText) {
   const Environment environment;
   Inputs inputs;
   auto program = compile(source, environment, inputs);
@@ -17,7 +17,15 @@ std::string json_of(std::string_view source) {
   Arena arena;
   Frame frame;
   std::string json;
-  return append_json(json, program->evaluate({}, arena, frame)) ? json : "no JSON";
+  switch (append_json(json, program->evaluate({}, arena, frame), most_bytes)) {
+    case JsonText::written:
+      return json;
+    case JsonText::no_json:
+      return "no JSON";
+    case JsonText::too_large:
+      break;
+  }
+  return "too large";
 }
 
 TEST(Text, IsTheNotationOfExpressions) {
@@ -53,7 +61,9 @@ TEST(Json, RefusesToWriteWhatWouldNeverEnd) {
     source += "cel.bind(a" + std::to_string(i) + ", [" + before + ", " + before + "], ";
   }
   source += "a59" + std::string(60, ')');
-  EXPECT_EQ(json_of(source), "no JSON");
+  EXPECT_EQ(json_of(source), "too large");
+  EXPECT_EQ(json_of("['0123456789', '0123456789']", 10), "too large");
+  EXPECT_EQ(json_of("['0123456789', '0123456789']", 100), R"(["0123456789","0123456789"])");
 }
 
 TEST(Explain, ListsTheProgram) {

@@ -67,7 +67,7 @@ TEST(JsonReader, KeepsTheTextOfEveryNumber) {
   }
   ASSERT_READ(json, R"({"n":{"deep":[1.50]}})");
   std::string printed;
-  ASSERT_TRUE(cel::append_json(printed, json[0]));
+  ASSERT_EQ(cel::append_json(printed, json[0]), cel::JsonText::written);
   EXPECT_EQ(printed, R"({"deep":[1.50]})");
 }
 
@@ -130,7 +130,7 @@ TEST(JsonReader, GivesAPartOfWhatIsAlsoReadWholeAsItsValue) {
   JsonReading json({{"o"}, {"o", "p", "!"}, {"o", "!"}});
   ASSERT_READ(json, R"({"o": {"p" : {"n" : 1.10}}})");
   std::string printed;
-  ASSERT_TRUE(cel::append_json(printed, json[1]));
+  ASSERT_EQ(cel::append_json(printed, json[1]), cel::JsonText::written);
   EXPECT_EQ(printed, R"({"n":1.10})");
   EXPECT_EQ(json[2].as_json(), R"({"p" : {"n" : 1.10}})");
 }
