@@ -1,8 +1,8 @@
 // What a test expects of a column, as text, beside the value that the column got.
 //
-// The kind of the value decides how the text is read: a number compares as a number, a timestamp
-// as a moment, bytes as base64, a list or map as JSON; text as it is. "null" is null, "DEFAULT" a
-// value that is absent.
+// The kind of the value decides how the text is read: a number compares as a number (a computed
+// double with a fraction by its first 15 digits), a timestamp as a moment, bytes as base64, a list
+// or map as JSON; text as it is. "null" is null, "DEFAULT" a value that is absent.
 // Threads: pure functions.
 #pragma once
 

@@ -64,6 +64,25 @@ TEST_F(Expected, DoesNotRoundANumberToCompareIt) {
   EXPECT_FALSE(is("9007199254740992.0", "9007199254740993"));
 }
 
+TEST_F(Expected, ComparesComputedDoublesByTheDigitsThatTheyHave) {
+  EXPECT_TRUE(is("0.1 + 0.2", "0.3"));
+  EXPECT_TRUE(is("34.9 * 2.0 + 1e-14", "69.8"));
+  EXPECT_TRUE(is("-(0.1 + 0.2)", "-0.3"));
+  EXPECT_TRUE(is("0.1 * 3.0 - 0.3 + 1.0", "1"));
+  EXPECT_TRUE(is("[0.1 + 0.2, {'a': 0.7 * 3.0}]", R"([0.3, {"a": 2.1}])"));
+  EXPECT_TRUE(is("100.0 * 1.1", "110"));
+  EXPECT_FALSE(is("0.1 + 0.2", "0.30000000000001"));
+  EXPECT_FALSE(is("0.1 + 0.2 - 0.3", "0"));
+  EXPECT_FALSE(is("1.0 / 3.0", "0.333"));
+  EXPECT_FALSE(is("0.1 + 0.2", "-0.3"));
+}
+
+TEST_F(Expected, ComparesWhatIsOnlyMovedExactly) {
+  const char* const document = "json.parse('[69.80000000000001]')[0]";
+  EXPECT_TRUE(is(document, "69.80000000000001"));
+  EXPECT_FALSE(is(document, "69.8"));
+}
+
 TEST_F(Expected, KnowsBoolsAndNull) {
   EXPECT_TRUE(is("true", "true"));
   EXPECT_FALSE(is("true", "false"));
