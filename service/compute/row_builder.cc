@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <format>
 #include <limits>
 #include <utility>
@@ -54,6 +55,7 @@ void RowBuilder::finish_record() {
   row_.clear();
   std::ignore = row_.extend(sizeof fields_);
   fields_ = 0;
+  defaults_ = 0;
   left_out_.clear();
   for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
     if (!add_column(i)) return;
@@ -85,6 +87,14 @@ bool RowBuilder::add_column(std::size_t column_number) {
     return false;
   }
   if (value.is_absent()) {
+    // What its absence means, if that is known, rather than leaving it out: so the rows stay of one
+    // shape, and go by COPY.
+    if (const std::string& field = description.default_field; !field.empty()) {
+      std::memcpy(row_.extend(field.size()), field.data(), field.size());
+      ++fields_;
+      ++defaults_;
+      return true;
+    }
     if (description.has_default) {
       left_out_.push_back(index);
       return true;
@@ -95,7 +105,6 @@ bool RowBuilder::add_column(std::size_t column_number) {
                          evaluator_.missing_field(column_number)));
       return false;
     }
-    // Its default is NULL. Saying so, rather than leaving it out, keeps the rows of one shape.
     value = Value::null();
   }
   if (!encode_field(description, value, row_, problem_)) [[unlikely]] {
@@ -122,7 +131,7 @@ void RowBuilder::reject_encoding(const ColumnDescription& column, const Value& v
 // -----------------------------------------------------------------------------------------
 
 void RowBuilder::append_row() {
-  if (fields_ == 0) [[unlikely]] {
+  if (fields_ == defaults_) [[unlikely]] {
     reject(Stage::encode, "missing_field", "no expression gives a column a value");
     return;
   }

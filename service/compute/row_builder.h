@@ -67,7 +67,8 @@ class RowBuilder {
   std::size_t row_bytes_estimate_ = 128;  // from the batch before
 
   std::uint32_t index_ = 0;
-  std::uint16_t fields_ = 0;             // in the row so far
+  std::uint16_t fields_ = 0;             // in the row so far,
+  std::uint16_t defaults_ = 0;           // of these that are the constant DEFAULT
   std::vector<std::uint16_t> left_out_;  // columns of this row that take their DEFAULT
   // The shapes of this batch, by what they leave out.
   std::map<std::vector<std::uint16_t>, std::size_t> shapes_;

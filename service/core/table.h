@@ -42,7 +42,10 @@ struct ColumnDescription {
   std::int32_t numeric_precision = -1;        // for numeric(p,s); else -1
   std::int32_t numeric_scale = 0;
   bool not_null = false;
-  bool has_default = false;   // a DEFAULT, an identity or a sequence
+  bool has_default = false;  // a DEFAULT, an identity or a sequence
+  // What the DEFAULT comes to, as a field of a COPY tuple (RowBatch), if it always comes to the
+  // same and the role may name the column; else empty.
+  std::string default_field = {};
   bool is_generated = false;  // GENERATED ALWAYS (stored or identity): cannot be written
   bool may_insert = true;     // this role, into this column
   // What its DEFAULT takes values from and this role may not use: "schema"."sequence".

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "core/log.h"
+#include "postgres/binary_array.h"
 #include "postgres/connection.h"
 #include "postgres/pool.h"
 #include "postgres/pooler.h"
@@ -101,6 +103,26 @@ JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
 LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
 WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum)sql";
+
+// Defaults that always come to the same: constants, and functions and operators of PostgreSQL's own
+// that are immutable; with an expression of their bytes in the binary format. A column of a domain
+// may have the domain's default, whose change nobody would notice. Naming a column takes a
+// privilege that leaving it out does not. The texts of constants are numbers in adbin.
+constexpr const char* kConstantDefaults = R"sql(
+SELECT a.attname, pg_get_expr(d.adbin, d.adrelid), t.typsend,
+       format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a
+JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND a.attgenerated = ''
+  AND t.typsend <> 0 AND has_column_privilege(a.attrelid, a.attnum, 'INSERT')
+  AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, '[{]([A-Z]+)', 'g') AS node
+                  WHERE node[1] NOT IN ('CONST', 'FUNCEXPR', 'OPEXPR', 'RELABELTYPE', 'ARRAY',
+                                        'ARRAYEXPR'))
+  AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') AS used
+                  WHERE used[1]::oid >= 16384
+                     OR (SELECT p.provolatile FROM pg_proc p WHERE p.oid = used[1]::oid)
+                        IS DISTINCT FROM 'i'))sql";
 
 constexpr const char* kRelation = R"sql(
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind, c.relpersistence, row_security_active(c.oid),
@@ -279,6 +301,55 @@ Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const s
   return descriptions;
 }
 
+// The last of a transaction: where a default fails, which is nobody's fault but its author's, it is
+// left to PostgreSQL.
+Try<void> read_constant_defaults(Connection& connection, const std::string& id,
+                                 std::vector<ColumnDescription>& columns) {
+  const auto found = connection.execute(kConstantDefaults, {id});
+  if (!found) return std::unexpected(found.error());
+  std::vector<ColumnDescription*> described;
+  std::string query;
+  for (int row = 0; row < found->rows(); ++row) {
+    ColumnDescription& column =
+        *std::ranges::find(columns, found->text(row, 0), &ColumnDescription::name);
+    const std::string value = "(" + found->string(row, 1) + ")";
+    // This cast cuts texts; that of a DEFAULT refuses them.
+    const bool may_be_cut = column.max_length >= 0;
+    if (may_be_cut && column.is_array) continue;
+    query += query.empty() ? "SELECT " : ", ";
+    if (may_be_cut) {
+      query += "CASE WHEN char_length(" + value + "::text) > " + std::to_string(column.max_length) +
+               " THEN 'cut' ELSE ";
+    }
+    query += "encode(" + found->string(row, 2) + "(" + value + "::" + found->string(row, 3) +
+             "), 'hex')";
+    if (may_be_cut) query += " END";
+    described.push_back(&column);
+  }
+  if (described.empty()) return {};
+  const auto values = connection.execute(query, {});
+  if (!values) {
+    if (values.error().connection_lost) return std::unexpected(values.error());
+    return {};
+  }
+  for (int i = 0; i < static_cast<int>(described.size()); ++i) {
+    const std::string_view hex = values->text(0, i);
+    if (hex == "cut") continue;
+    std::string bytes;
+    for (std::size_t at = 0; at + 1 < hex.size(); at += 2) {
+      std::uint8_t byte = 0;
+      std::from_chars(hex.data() + at, hex.data() + at + 2, byte, 16);
+      bytes += static_cast<char>(byte);
+    }
+    const auto length = static_cast<std::int32_t>(bytes.size());
+    const auto network = big_endian(values->is_null(0, i) ? std::int32_t{-1} : length);
+    std::string& field = described[static_cast<std::size_t>(i)]->default_field;
+    field.assign(reinterpret_cast<const char*>(&network), sizeof network);
+    field += bytes;
+  }
+  return {};
+}
+
 Try<std::vector<std::string>> read_primary_key(Connection& connection, const std::string& id) {
   auto rows = connection.execute(
       "SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) "
@@ -330,6 +401,9 @@ Try<TableDescription> describe_on(Connection& connection, const std::string& tab
   auto version = connection.execute("SELECT " + table_version_sql("$1::oid"), {id});
   if (!version) return std::unexpected(std::move(version.error()));
   description.version = version->string(0, 0);
+  if (auto read = read_constant_defaults(connection, id, description.columns); !read) {
+    return std::unexpected(std::move(read.error()));
+  }
   return description;
 }
 

@@ -164,5 +164,33 @@ TEST_F(Shapes, BlamesTheExpressionThatFailedForThisRecord) {
   EXPECT_TRUE(rows->rejects[2].message.starts_with("where: ")) << rows->rejects[2].message;
 }
 
+TEST_F(Shapes, WritesWhatAConstantDefaultComesToSoThatAllRowsAreOfOneShape) {
+  using namespace std::string_view_literals;
+  ColumnDescription& column = add("state", ColumnType::text, "text");
+  column.has_default = column.not_null = true;
+  column.default_field = "\0\0\0\3new"sv;
+  record(R"({"id":1,"v":"a","state":"old"})");
+  record(R"({"id":2})");
+  record(R"({"id":3,"state":null})");
+  const auto rows = process();
+  ASSERT_EQ(rows->row_count(), 2U);
+  ASSERT_EQ(rows->rejects.size(), 1U);
+  EXPECT_EQ(rows->rejects[0].reason, "not_null") << "null is a value";
+  EXPECT_EQ(rows->tables[0].shapes.size(), 1U);
+  EXPECT_EQ(fields(*rows, 0), (std::vector<std::string>{int8(1), "a", "old"}));
+  EXPECT_EQ(fields(*rows, 1), (std::vector<std::string>{int8(2), "NULL", "new"}));
+}
+
+TEST_F(Shapes, RejectsARecordThatGivesNoColumnAValueThoughDefaultsAreKnown) {
+  using namespace std::string_view_literals;
+  table.columns.clear();
+  ColumnDescription& column = add("state", ColumnType::text, "text");
+  column.has_default = true;
+  column.default_field = "\0\0\0\3new"sv;
+  options.columns = {{"state", "msg.state == 'old' ? optional.of('new') : optional.none()"}};
+  EXPECT_EQ(became(R"({"state":"old"})"), "row");
+  EXPECT_EQ(became(R"({"state":"gone"})"), "missing_field");
+}
+
 }  // namespace
 }  // namespace penstock::compute
