@@ -18,23 +18,17 @@
 #include <vector>
 
 #include "core/log.h"
+#include "core/owned.h"
 
 namespace penstock::control {
 namespace {
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using Context = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
-using Store = std::unique_ptr<X509_STORE, Freed<X509_STORE_free>>;
-using Verification = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>>;
+using Bio = Owned<BIO, BIO_free>;
+using Certificate = Owned<X509, X509_free>;
+using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
+using Context = Owned<SSL_CTX, SSL_CTX_free>;
+using Store = Owned<X509_STORE, X509_STORE_free>;
+using Verification = Owned<X509_STORE_CTX, X509_STORE_CTX_free>;
 
 // What gRPC's own clients and servers agree on, and TLS 1.3's.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";

@@ -13,25 +13,19 @@
 #include <cstring>
 #include <ctime>
 #include <format>
-#include <memory>
 #include <system_error>
 #include <utility>
+
+#include "core/owned.h"
 
 namespace penstock::control {
 namespace {
 
 constexpr std::size_t kLargestFile = 1024 * 1024;  // a bundle of all public authorities is 200 KiB
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
+using Bio = Owned<BIO, BIO_free>;
+using Certificate = Owned<X509, X509_free>;
+using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
 
 // ---- files
 // ---------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <set>
 #include <utility>
 
 #include "core/clock.h"
+#include "core/owned.h"
 
 namespace penstock::kafka {
 namespace {
@@ -25,14 +25,6 @@ std::chrono::milliseconds time_left(SteadyTime deadline) {
 }
 
 using Key = std::pair<std::string, std::int32_t>;
-
-template <auto Destroy>
-struct Destroyer {
-  template <typename T>
-  void operator()(T* object) const {
-    Destroy(object);
-  }
-};
 
 // librdkafka asks the controller, and waits for it until the timeout if there is none: between two
 // controllers, or with librdkafka's mock cluster, whose controller is not one of its brokers.
@@ -58,8 +50,7 @@ std::map<Key, std::int32_t> leaders_of(rd_kafka_s* kafka,
   std::set<std::string> topics;
   for (const TopicPartition& partition : partitions) topics.insert(partition.topic);
   for (const std::string& name : topics) {
-    const std::unique_ptr<rd_kafka_topic_t, Destroyer<rd_kafka_topic_destroy>> topic(
-        rd_kafka_topic_new(kafka, name.c_str(), nullptr));
+    const Ptr<rd_kafka_topic_t> topic(rd_kafka_topic_new(kafka, name.c_str(), nullptr));
     const rd_kafka_metadata_t* metadata = nullptr;
     // librdkafka asks any broker, and stays with it: with the next try it may be one that is there.
     while (topic && metadata == nullptr && std::chrono::steady_clock::now() < deadline) {
@@ -80,8 +71,7 @@ std::map<Key, std::int32_t> leaders_of(rd_kafka_s* kafka,
 
 void ask_log(rd_kafka_s* kafka, rd_kafka_topic_partition_list_s* list, LogPlace place,
              std::chrono::milliseconds timeout, rd_kafka_queue_s* answers) {
-  const std::unique_ptr<rd_kafka_AdminOptions_t, Destroyer<rd_kafka_AdminOptions_destroy>> options(
-      rd_kafka_AdminOptions_new(kafka, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
+  const AdminOptions options(rd_kafka_AdminOptions_new(kafka, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
   std::array<char, 256> text{};
   rd_kafka_AdminOptions_set_request_timeout(options.get(), to_ms(timeout), text.data(),
                                             text.size());
@@ -111,17 +101,15 @@ std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
   if (topics.empty() || !has_controller(kafka, timeout)) return ids;
   std::vector<const char*> names;
   for (const std::string& topic : topics) names.push_back(topic.c_str());
-  const std::unique_ptr<rd_kafka_TopicCollection_t, Destroyer<rd_kafka_TopicCollection_destroy>>
-      collection(rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
-  const std::unique_ptr<rd_kafka_AdminOptions_t, Destroyer<rd_kafka_AdminOptions_destroy>> options(
-      rd_kafka_AdminOptions_new(kafka, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS));
+  const Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy> collection(
+      rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
+  const AdminOptions options(rd_kafka_AdminOptions_new(kafka, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS));
   std::array<char, 256> text{};
   rd_kafka_AdminOptions_set_request_timeout(options.get(), to_ms(timeout), text.data(),
                                             text.size());
   const Queue queue(rd_kafka_queue_new(kafka));
   rd_kafka_DescribeTopics(kafka, collection.get(), options.get(), queue.get());
-  const std::unique_ptr<rd_kafka_event_t, Destroyer<rd_kafka_event_destroy>> event(
-      rd_kafka_queue_poll(queue.get(), to_ms(timeout)));
+  const Event event(rd_kafka_queue_poll(queue.get(), to_ms(timeout)));
   if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return ids;
   std::size_t count = 0;
   const rd_kafka_TopicDescription_t** descriptions = rd_kafka_DescribeTopics_result_topics(
@@ -170,8 +158,7 @@ std::vector<Result<Offset>> log_offsets(rd_kafka_s* kafka,
   }
   SteadyTime until = deadline;
   for (std::size_t answers = 0; answers < by_leader.size(); ++answers) {
-    const std::unique_ptr<rd_kafka_event_t, Destroyer<rd_kafka_event_destroy>> event(
-        rd_kafka_queue_poll(queue.get(), to_ms(time_left(until))));
+    const Event event(rd_kafka_queue_poll(queue.get(), to_ms(time_left(until))));
     if (!event) break;
     // Who is well answers at about the same time.
     until = std::min(deadline, std::chrono::steady_clock::now() + kStragglers);

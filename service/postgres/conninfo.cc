@@ -7,18 +7,14 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <random>
 #include <utility>
 
 #include "core/listen_address.h"
+#include "core/owned.h"
 
 namespace penstock::postgres {
 namespace {
-
-struct FreeOptions {
-  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
-};
 
 std::vector<std::string> split(std::string_view list) {
   std::vector<std::string> parts;
@@ -77,8 +73,7 @@ std::string quote_value(std::string_view value) {
 
 Result<Conninfo> Conninfo::parse(const std::string& text) {
   // libpq's own message would quote the string, password and all.
-  const std::unique_ptr<PQconninfoOption, FreeOptions> parsed(
-      PQconninfoParse(text.c_str(), nullptr));
+  const Owned<PQconninfoOption, PQconninfoFree> parsed(PQconninfoParse(text.c_str(), nullptr));
   if (parsed == nullptr) {
     return fail(ErrorKind::invalid_argument, "the PostgreSQL connection string cannot be read",
                 "postgresql://user:password@host:5432/database, with special characters "

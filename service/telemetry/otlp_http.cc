@@ -5,6 +5,7 @@
 #include <format>
 #include <utility>
 
+#include "core/owned.h"
 #include "telemetry/otlp_transport.h"
 
 namespace penstock::telemetry {
@@ -12,16 +13,6 @@ namespace {
 
 // A collector's answer is a few bytes; more than this is not one.
 constexpr std::size_t kMaxResponseBytes = 64 * 1024;
-
-struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-struct FreeMulti {
-  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
-};
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 
 // A transfer on a multi handle rather than curl_easy_perform(), because only that can be woken up.
 class HttpTransport final : public OtlpTransport {
@@ -105,9 +96,9 @@ class HttpTransport final : public OtlpTransport {
     return size;
   }
 
-  std::unique_ptr<CURLM, FreeMulti> multi_;
-  std::unique_ptr<CURL, FreeEasy> easy_;
-  std::unique_ptr<curl_slist, FreeList> headers_;
+  Owned<CURLM, curl_multi_cleanup> multi_;
+  Owned<CURL, curl_easy_cleanup> easy_;
+  Owned<curl_slist, curl_slist_free_all> headers_;
   std::string received_;
   std::atomic<bool> cancelled_{false};
 };
