@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -78,6 +79,8 @@ struct Case {
   bool static_members;
   std::string name;
 };
+
+void PrintTo(const Case& half_open, std::ostream* out) { *out << half_open.name; }
 
 class HalfOpenLink : public testing::TestWithParam<Case> {};
 

@@ -172,6 +172,17 @@ void FakeStore::expect_in_order(Offset first) const {
 // ---- FakePipeline
 // ---------------------------------------------------------------------------------
 
+ConsumerOptions orders_options(std::map<std::string, std::string> cluster) {
+  ConsumerOptions options;
+  options.topics = {"orders"};
+  options.group = "group";
+  options.properties = std::move(cluster);
+  options.properties["heartbeat.interval.ms"] = "200";
+  // The mock cluster lets a group form for about a session timeout.
+  options.properties["session.timeout.ms"] = "3000";
+  return options;
+}
+
 FakePipeline::FakePipeline(FakeStore& store, ConsumerOptions options, std::size_t budget_bytes,
                            FakeProcess* process)
     : store_(store),

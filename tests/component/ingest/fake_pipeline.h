@@ -97,6 +97,10 @@ struct FakeProcess {
   Pollers pollers;
 };
 
+// A member of "group" that reads "orders", and whose loss the group notices soon, on a cluster with
+// these properties.
+[[nodiscard]] ConsumerOptions orders_options(std::map<std::string, std::string> cluster);
+
 // A consumer with a lane behind it.
 class FakePipeline : public RecordSink, public ChainEvents {
  public:

@@ -25,16 +25,7 @@ class FrozenClock : public Clock {
 
 class RebalanceTest : public testing::Test {
  protected:
-  ConsumerOptions options() {
-    ConsumerOptions options;
-    options.topics = {"orders"};
-    options.group = "group";
-    options.properties = cluster.properties();
-    options.properties["heartbeat.interval.ms"] = "200";
-    // The mock cluster lets a group form for about a session timeout.
-    options.properties["session.timeout.ms"] = "3000";
-    return options;
-  }
+  [[nodiscard]] ConsumerOptions options() const { return orders_options(cluster.properties()); }
 
   void a_second_consumer_joins_and_leaves(const ConsumerOptions& shared) {
     constexpr int kPartitions = 4;

@@ -36,15 +36,7 @@ class HurriedClock : public Clock {
 
 class TroubleTest : public testing::Test {
  protected:
-  ConsumerOptions options() {
-    ConsumerOptions options;
-    options.topics = {"orders"};
-    options.group = "group";
-    options.properties = cluster.properties();
-    options.properties["heartbeat.interval.ms"] = "200";
-    options.properties["session.timeout.ms"] = "3000";
-    return options;
-  }
+  [[nodiscard]] ConsumerOptions options() const { return orders_options(cluster.properties()); }
 
   MockCluster cluster;
   FakeStore store;

@@ -22,10 +22,9 @@ constexpr PartitionId kFirst{0, 0};
 class WaitingTest : public testing::Test {
  protected:
   ConsumerOptions options(const std::string& group = "group", const std::string& topic = "orders") {
-    ConsumerOptions options;
+    ConsumerOptions options = orders_options(cluster.properties());
     options.topics = {topic};
     options.group = group;
-    options.properties = cluster.properties();
     options.properties["heartbeat.interval.ms"] = "100";
     options.properties["session.timeout.ms"] = "1000";
     return options;

@@ -32,17 +32,6 @@ class BlameTest : public WriteTest {
                       "CREATE OR REPLACE TRIGGER act BEFORE INSERT ON t FOR EACH ROW EXECUTE "
                       "FUNCTION act()");
   }
-  void begin_anew() {
-    database_.execute(
-        "TRUNCATE t; DELETE FROM penstock.offsets; DELETE FROM penstock.dead_letters");
-    claim(0);
-    chains_.clear();
-  }
-  Options by(bool copy, const std::string& table = "t") {
-    Options chosen = options(table);
-    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
-    return chosen;
-  }
   std::string letters() {
     return database_.value(
         "SELECT coalesce(string_agg(\"offset\" || ' ' || sqlstate, ', ' ORDER BY \"offset\"), '') "

@@ -190,12 +190,9 @@ TEST_F(FailureTest, ARevokedGrantStallsUntilItIsGivenBack) {
 
 TEST_F(FailureTest, AColumnThatVanishedIsAConfigurationErrorAndNothingIsDropped) {
   for (const bool copy : {true, false}) {
-    database_.execute("TRUNCATE t; DELETE FROM penstock.offsets");
-    claim(0);
+    begin_anew();
     Record record;
-    Options chosen = options();
-    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
-    TestLane lane(chosen, record, in_flight_);
+    TestLane lane(by(copy), record, in_flight_);
     lane.start();
     lane.push(rows(0, 0, 10));
     ASSERT_TRUE(soon([&] { return record.committed_rows() == 10; }));
@@ -219,8 +216,7 @@ TEST_F(FailureTest, AColumnThatVanishedIsAConfigurationErrorAndNothingIsDropped)
 TEST_F(FailureTest, AColumnWhoseTypeChangedIsNeverFilledWithTheOldTypesBytes) {
   database_.execute("CREATE TABLE typed (id bigint, \"o'k \\ \" bigint, seq bigserial)");
   claim(0);
-  Options chosen = options("typed");
-  chosen.writer.copy_from_rows = 1;
+  const Options chosen = by(/*copy=*/true, "typed");
   const auto hundred = [this](Offset from) {
     BatchBuilder batch = builder(0, 1, from);
     for (int i = 0; i < 100; ++i) batch.row({int8(from + i), int8(2)});
@@ -267,17 +263,15 @@ TEST_F(FailureTest, NothingIsWrittenIntoATableThatHasChangedSinceItWasRead) {
   };
   for (const bool copy : {true, false}) {
     for (const std::string& change : changes) {
-      database_.execute("TRUNCATE t; DELETE FROM penstock.offsets");
-      claim(0);
+      begin_anew();
       Record record;
       Options chosen;
       try {
-        chosen = options();
+        chosen = by(copy);
       } catch (const std::runtime_error&) {  // of a rule: the next change takes it away
         database_.execute(change);
         continue;
       }
-      chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
       TestLane lane(chosen, record, in_flight_);
       lane.start();
       lane.push(rows(0, 0, 10));

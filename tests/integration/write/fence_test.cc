@@ -23,10 +23,9 @@ class FenceTest : public WriteTest {
     return static_cast<std::uint16_t>(std::stoi(conninfo.substr(at + 5)));
   }
   Options through(const TcpProxy& proxy, bool copy = false) {
-    Options chosen = options();
+    Options chosen = by(copy);
     chosen.lanes.conninfo +=
         " host=127.0.0.1 port=" + std::to_string(proxy.port()) + " sslmode=disable";
-    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
     return chosen;
   }
   // Five rows of partition 0 under epoch 1. A lane that has just connected looks by itself where
@@ -90,9 +89,7 @@ TEST_F(FenceTest, OneFencedPartitionDoesNotTakeTheOthersWithIt) {
     for (int partition = base; partition < base + 4; ++partition) {
       claim(partition, partition == base + 2 ? 2 : 1);
     }
-    Options chosen = options();
-    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
-    TestLane lane(chosen, record_, in_flight_);
+    TestLane lane(by(copy), record_, in_flight_);
     for (int partition = base; partition < base + 4; ++partition) {
       lane.push(rows(partition, 0, 100));
     }
@@ -110,10 +107,8 @@ TEST_F(FenceTest, OneFencedPartitionDoesNotTakeTheOthersWithIt) {
 TEST_F(FenceTest, WhatIsFencedLeavesNoDeadLetter) {
   for (const bool copy : {false, true}) {
     database_.execute("TRUNCATE t");
-    Options chosen = options();
-    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
     Record record;
-    TestLane lane(chosen, record, in_flight_);
+    TestLane lane(by(copy), record, in_flight_);
     begin(lane);
     claim(0, /*epoch=*/2, 5);
     BatchBuilder batch = builder(0, /*epoch=*/1, 5);

@@ -100,9 +100,7 @@ TEST_F(LaneTest, BothMethodsWriteTheSameRows) {
   // numeric 12.345: two groups of four digits before and after the point.
   const std::string numeric{"\0\2\0\0\0\0\0\3\0\x0c\x0d\x7a", 12};
   for (const std::int32_t partition : {0, 1}) {
-    Options by = options("wide");
-    by.writer.copy_from_rows = partition == 0 ? 1 : 1'000'000;
-    TestLane lane(by, record_, in_flight_);
+    TestLane lane(by(/*copy=*/partition == 0, "wide"), record_, in_flight_);
     lane.start();
     BatchBuilder batch = builder(partition, 1, 0);
     for (int i = 0; i < 200; ++i) {
@@ -131,9 +129,7 @@ TEST_F(LaneTest, WritesArraysByBothMethods) {
   const std::string list{
       "\0\0\0\1\0\0\0\1\0\0\0\x17\0\0\0\2\0\0\0\1\0\0\0\4\0\0\0\7\xff\xff\xff\xff", 32};
   for (const std::int32_t partition : {0, 1}) {
-    Options by = options("arrays");
-    by.writer.copy_from_rows = partition == 0 ? 1 : 1'000'000;
-    TestLane lane(by, record_, in_flight_);
+    TestLane lane(by(/*copy=*/partition == 0, "arrays"), record_, in_flight_);
     lane.start();
     BatchBuilder batch = builder(partition, 1, 0);
     for (int i = 0; i < 100; ++i) batch.row({int8(i), list});
@@ -149,9 +145,7 @@ TEST_F(LaneTest, LeavesOutColumnsSoThatTheirDefaultHolds) {
   claim(0);
   claim(1);
   for (const std::int32_t partition : {0, 1}) {
-    Options by = options("defaults");
-    by.writer.copy_from_rows = partition == 0 ? 1 : 1'000'000;
-    TestLane lane(by, record_, in_flight_);
+    TestLane lane(by(/*copy=*/partition == 0, "defaults"), record_, in_flight_);
     lane.start();
     BatchBuilder batch = builder(partition, 1, 0);
     for (int i = 0; i < 100; ++i) batch.shape({0}).row({int8(i)});
@@ -186,9 +180,7 @@ TEST_F(LaneTest, KeepsTheOrderOfRowsWhoseShapesAlternate) {
 TEST_F(LaneTest, WritesRowsOfDefaultsOnly) {
   database_.execute("CREATE TABLE nothing (id bigint DEFAULT 7, seq bigserial)");
   claim(0);
-  Options by = options("nothing");
-  by.writer.copy_from_rows = 1;
-  TestLane lane(by, record_, in_flight_);
+  TestLane lane(by(/*copy=*/true, "nothing"), record_, in_flight_);
   lane.start();
   lane.push(builder(0, 1, 0).row({}).row({}).build());
   ASSERT_TRUE(lane.close(in_seconds(20)));

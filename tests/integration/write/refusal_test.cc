@@ -12,6 +12,8 @@
 namespace penstock::write {
 namespace {
 
+constexpr bool kCopy = true;
+
 class RefusalTest : public WriteTest {
  protected:
   // A batch of `count` rows whose ids are their numbers; the numbers in `poison` break the CHECK.
@@ -54,29 +56,18 @@ class RefusalTest : public WriteTest {
     batches.push_back(with_poison(rows, poison));
     expect_refused(std::move(batches), rows, poison, options);
   }
-
-  Options by_copy(const std::string& table = "t") {
-    Options chosen = options(table);
-    chosen.writer.copy_from_rows = 1;
-    return chosen;
-  }
-  Options by_pipeline(const std::string& table = "t") {
-    Options chosen = options(table);
-    chosen.writer.copy_from_rows = 1'000'000;
-    return chosen;
-  }
 };
 
-TEST_F(RefusalTest, FindsOneInTheMiddleOfACopy) { expect_refused(2000, {777}, by_copy()); }
-TEST_F(RefusalTest, FindsTheFirstRowOfACopy) { expect_refused(2000, {0}, by_copy()); }
-TEST_F(RefusalTest, FindsTheLastRowOfACopy) { expect_refused(2000, {1999}, by_copy()); }
+TEST_F(RefusalTest, FindsOneInTheMiddleOfACopy) { expect_refused(2000, {777}, by(kCopy)); }
+TEST_F(RefusalTest, FindsTheFirstRowOfACopy) { expect_refused(2000, {0}, by(kCopy)); }
+TEST_F(RefusalTest, FindsTheLastRowOfACopy) { expect_refused(2000, {1999}, by(kCopy)); }
 TEST_F(RefusalTest, FindsManyInACopy) {
-  expect_refused(5000, {0, 1, 2, 500, 501, 2500, 4998, 4999}, by_copy());
+  expect_refused(5000, {0, 1, 2, 500, 501, 2500, 4998, 4999}, by(kCopy));
 }
-TEST_F(RefusalTest, FindsOneInAPipelinedTransaction) { expect_refused(50, {17}, by_pipeline()); }
-TEST_F(RefusalTest, FindsTheOnlyRow) { expect_refused(1, {0}, by_pipeline()); }
+TEST_F(RefusalTest, FindsOneInAPipelinedTransaction) { expect_refused(50, {17}, by(!kCopy)); }
+TEST_F(RefusalTest, FindsTheOnlyRow) { expect_refused(1, {0}, by(!kCopy)); }
 TEST_F(RefusalTest, FindsItAcrossBatches) {
-  const Options chosen = by_copy();
+  const Options chosen = by(kCopy);
   std::vector<std::unique_ptr<RowBatch>> batches;
   batches.push_back(with_poison(100, {}));
   batches.push_back(with_poison(100, {50, 99}, 100));
@@ -89,7 +80,7 @@ TEST_F(RefusalTest, FindsItAcrossBatches) {
 TEST_F(RefusalTest, FindsThemInACopyOfSeveralPartitions) {
   constexpr int kRows = 500;
   std::vector<std::unique_ptr<RowBatch>> batches;
-  const Options chosen = by_copy();
+  const Options chosen = by(kCopy);
   for (std::int32_t partition = 0; partition < 3; ++partition) {
     claim(partition);
     BatchBuilder batch = builder(partition, 1, 0);
@@ -118,23 +109,22 @@ TEST_F(RefusalTest, FindsThemInACopyOfSeveralPartitions) {
 TEST_F(RefusalTest, ManyPoisonRowsAmongManyGoodOnes) {
   std::set<int> poison;
   for (int i = 5; i < 20'000; i += 1000) poison.insert(i);
-  expect_refused(20'000, poison, by_copy());
+  expect_refused(20'000, poison, by(kCopy));
 }
 
 TEST_F(RefusalTest, AFifthOfTheRowsIsPoison) {
   std::set<int> poison;
   for (int i = 0; i < 5000; i += 5) poison.insert(i);
   const auto begin = std::chrono::steady_clock::now();
-  expect_refused(5000, poison, by_copy());
+  expect_refused(5000, poison, by(kCopy));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST_F(RefusalTest, ATableThatRefusesEveryRowStallsAndNothingIsDropped) {
   for (const bool copy : {true, false}) {
-    database_.execute("TRUNCATE t; DELETE FROM penstock.offsets");
-    claim(0);
+    begin_anew();
     Record record;
-    TestLane lane(copy ? by_copy() : by_pipeline(), record, in_flight_);
+    TestLane lane(by(copy), record, in_flight_);
     lane.start();
     lane.push(rows(0, 0, 600));
     ASSERT_TRUE(soon([&] { return record.committed_rows() == 600; }));
@@ -204,7 +194,7 @@ TEST_F(RefusalTest, OfTwoRowsWithOneKeyTheLaterIsRefused) {
   for (const bool copy : {true, false}) {
     claim(0);
     database_.execute("TRUNCATE t; TRUNCATE penstock.dead_letters");
-    TestLane lane(copy ? by_copy() : by_pipeline(), record_, in_flight_);
+    TestLane lane(by(copy), record_, in_flight_);
     lane.start();
     BatchBuilder batch = builder(0, 1, 0);
     for (const int id : {1, 2, 3, 2, 4, 1}) {
@@ -227,7 +217,7 @@ TEST_F(RefusalTest, AForeignKeyIsNamedByNoLine) {
       "CREATE TABLE parents (id int PRIMARY KEY); INSERT INTO parents VALUES (1);"
       "CREATE TABLE children (id bigint, parent int REFERENCES parents, seq bigserial)");
   claim(0);
-  TestLane lane(by_copy("children"), record_, in_flight_);
+  TestLane lane(by(kCopy, "children"), record_, in_flight_);
   BatchBuilder batch = builder(0, 1, 0);
   for (int i = 0; i < 3000; ++i) batch.row({int8(i), int4(i == 1234 || i == 2999 ? 2 : 1)});
   lane.push(batch.build());
@@ -247,7 +237,7 @@ TEST_F(RefusalTest, ADeferredConstraintIsFoundThoughItFiresAtCommit) {
   for (const bool copy : {true, false}) {
     claim(0);
     database_.execute("TRUNCATE children; TRUNCATE penstock.dead_letters");
-    TestLane lane(copy ? by_copy("children") : by_pipeline("children"), record_, in_flight_);
+    TestLane lane(by(copy, "children"), record_, in_flight_);
     BatchBuilder batch = builder(0, 1, 0);
     for (int i = 0; i < 1000; ++i) batch.row({int8(i), int4(i == 400 || i == 999 ? 2 : 1)});
     lane.push(batch.build());
@@ -325,7 +315,7 @@ TEST_F(RefusalTest, BadBytesAndBadLengthsAreRefusals) {
   for (const bool copy : {true, false}) {
     claim(0);
     database_.execute("TRUNCATE short; TRUNCATE penstock.dead_letters");
-    TestLane lane(copy ? by_copy("short") : by_pipeline("short"), record_, in_flight_);
+    TestLane lane(by(copy, "short"), record_, in_flight_);
     lane.push(builder(0, 1, 0)
                   .row({int8(1), text("abc")})
                   .row({int8(2), text("abcd")})
@@ -345,7 +335,7 @@ TEST_F(RefusalTest, BadBytesAndBadLengthsAreRefusals) {
 
 TEST_F(RefusalTest, AlternatingShapesWithPoison) {
   claim(0);
-  TestLane lane(by_copy(), record_, in_flight_);
+  TestLane lane(by(kCopy), record_, in_flight_);
   BatchBuilder batch = builder(0, 1, 0);
   for (int i = 0; i < 600; ++i) {
     const auto name = text(i % 100 == 7 ? "bad" : "good");

@@ -37,8 +37,7 @@ class SlowTest : public WriteTest {
 TEST_F(SlowTest, ABatchThatIsSlowerThanStatementTimeoutGetsThroughInParts) {
   before_each_row("PERFORM pg_sleep(0.01);");
   for (const bool copy : {true, false}) {
-    database_.execute("TRUNCATE t; DELETE FROM penstock.offsets");
-    claim(0);
+    begin_anew();
     Record record;
     Options chosen = impatient();
     chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
@@ -150,13 +149,9 @@ TEST_F(SlowTest, OneRecordThatNeverSerializesIsADeadLetter) {
   before_each_row(
       "IF NEW.amount = 13 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF;");
   for (const bool copy : {true, false}) {
-    database_.execute(
-        "TRUNCATE t; DELETE FROM penstock.offsets; DELETE FROM penstock.dead_letters");
-    claim(0);
+    begin_anew();
     Record record;
-    Options chosen = options();
-    chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
-    TestLane lane(chosen, record, in_flight_);
+    TestLane lane(by(copy), record, in_flight_);
     lane.start();
     lane.push(rows(0, 0, 600));
     ASSERT_TRUE(lane.close(in_seconds(20)));

@@ -233,6 +233,19 @@ void WriteTest::claim(std::int32_t partition, std::int64_t epoch, Offset next_of
       "excluded.epoch, next_offset = excluded.next_offset");
 }
 
+Options WriteTest::by(bool copy, const std::string& table) {
+  Options chosen = options(table);
+  chosen.writer.copy_from_rows = copy ? 1 : 1'000'000;
+  return chosen;
+}
+
+void WriteTest::begin_anew(const std::string& table) {
+  database_.execute("TRUNCATE " + table +
+                    "; DELETE FROM penstock.offsets; DELETE FROM penstock.dead_letters");
+  chains_.clear();
+  claim(0);
+}
+
 std::shared_ptr<const Plan> WriteTest::make_plan(const std::vector<std::string>& tables,
                                                  const std::string& pipeline) {
   std::vector<Target> targets;

@@ -153,6 +153,11 @@ class WriteTest : public testing::Test {
   // For a pipeline "p" that writes these tables, which chain() then uses.
   [[nodiscard]] Options options(const std::string& table = "t") { return options_of({table}); }
   [[nodiscard]] Options options_of(const std::vector<std::string>& tables);
+  // That goes by COPY always, or never.
+  [[nodiscard]] Options by(bool copy, const std::string& table = "t");
+  // As at the first start: `table`, positions and dead letters are empty, and partition 0 is
+  // claimed.
+  void begin_anew(const std::string& table = "t");
   [[nodiscard]] std::shared_ptr<const Plan> make_plan(const std::vector<std::string>& tables,
                                                       const std::string& pipeline = "p");
   // What a flow does when a table has changed: ends the chain, reads the table and claims anew.
