@@ -159,8 +159,7 @@ command_test() {
   case $layer in
     unit | component) test_layer debug "$layer" "$filter" ;;
     integration | faults) test_layer release "$layer" "$filter" ;;
-    helm) test_helm "$filter" ;;
-    abuse) test_abuse "$filter" ;;
+    helm | abuse) test_python "$layer" "$filter" ;;
     image) test_image "$filter" ;;
     matrix)
       [ -z "$filter" ] || die "./dev test matrix takes no filter"

@@ -37,38 +37,26 @@ test_layer() { # PRESET LAYER FILTER
   return "$status"
 }
 
-helm_results=$PENSTOCK_REPO/build/helm/test-results/helm.xml
-
-# run_helm [--without-cluster] [NAME]: the chart's tests, in a release build that is there: some ask
-# penstock itself, and some run it as the chart's pods do, on a real Kafka and PostgreSQL.
-run_helm() {
-  need_kafka_kit
-  rm -f "$helm_results"
-  python3 -B tests/helm/run.py --junit "$helm_results" "$@" </dev/null
+python_results() { # helm|abuse
+  printf '%s\n' "$PENSTOCK_REPO/build/$1/test-results/$1.xml"
 }
 
-test_helm() { # [NAME]
+# run_python helm|abuse [--FLAG] [NAME]: tests in Python that try the program of a release build that
+# is there, on real servers: the chart's (without a cluster, if --without-cluster), and the attacks
+# (a few of them, if --quick).
+run_python() {
+  local results
+  results=$(python_results "$1")
+  need_kafka_kit
+  rm -f "$results"
+  python3 -B "tests/$1/run.py" --junit "$results" "${@:2}" </dev/null
+}
+
+test_python() { # helm|abuse [NAME]
   local status=0
   build release penstock penstock_test_servers penstock_test_orders
-  "$PENSTOCK_REPO/tools/inside.sh" run_helm ${1:+"$1"} || status=$?
-  python3 "$PENSTOCK_REPO/tools/count_tests.py" "$helm_results" || status=1
-  return "$status"
-}
-
-abuse_results=$PENSTOCK_REPO/build/abuse/test-results/abuse.xml
-
-# run_abuse [--quick] [NAME]: attacks penstock, in a release build that is there.
-run_abuse() {
-  need_kafka_kit
-  rm -f "$abuse_results"
-  python3 -B tests/abuse/run.py --junit "$abuse_results" "$@" </dev/null
-}
-
-test_abuse() { # [NAME]
-  local status=0
-  build release penstock penstock_test_servers penstock_test_orders
-  "$PENSTOCK_REPO/tools/inside.sh" run_abuse ${1:+"$1"} || status=$?
-  python3 "$PENSTOCK_REPO/tools/count_tests.py" "$abuse_results" || status=1
+  "$PENSTOCK_REPO/tools/inside.sh" run_python "$1" ${2:+"$2"} || status=$?
+  python3 "$PENSTOCK_REPO/tools/count_tests.py" "$(python_results "$1")" || status=1
   return "$status"
 }
 
@@ -154,10 +142,10 @@ test_all() {
   step 'differential test of CEL' command_differential --count 10000 --seed 1 || true
   if [ -x "$PENSTOCK_REPO/build/release/penstock" ]; then
     step 'runtime packages' "$PENSTOCK_REPO/tools/check_runtime.sh" || true
-    results+=("$helm_results")
-    step "the chart's tests" run_helm --without-cluster || true
-    results+=("$abuse_results")
-    step 'attacks' run_abuse --quick || true
+    results+=("$(python_results helm)")
+    step "the chart's tests" run_python helm --without-cluster || true
+    results+=("$(python_results abuse)")
+    step 'attacks' run_python abuse --quick || true
     results+=("$image_results")
     step 'container image' run_image || true
   fi
