@@ -36,6 +36,7 @@ struct Options {
   int partitions = 4;  // of each pipeline's topic
   std::int64_t records = 2'000'000;
   int idle_seconds = 10;
+  int linger_ms = 5;
   bool json = false;
   std::string kafka;  // more properties of the consumers, as YAML
   std::string penstock = sibling("../penstock");
@@ -167,7 +168,8 @@ std::int64_t produce(const Stand& stand) {
          .stream = {.partitions = stand.options.partitions, .seed = 1, .bad_one_in = 0},
          .records = share,
          .rate = 0,
-         .compression = "lz4"}));
+         .compression = "lz4",
+         .linger_ms = stand.options.linger_ms}));
     need(producer->wait());
     produced += share;
   }
@@ -285,6 +287,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--records", options.records, "in sum, for the throughput")->capture_default_str();
   app.add_option("--idle-seconds", options.idle_seconds, "for how long idleness is watched")
+      ->capture_default_str();
+  app.add_option("--linger-ms", options.linger_ms,
+                 "how long the producer gathers a batch of a partition")
       ->capture_default_str();
   app.add_option("--kafka", options.kafka, "properties of the consumers: 'name: value, …'");
   app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
