@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,6 +15,7 @@
 #include "plan/compile.h"
 #include "spec_test/align.h"
 #include "spec_test/expected.h"
+#include "spec_test/record_run.h"
 
 namespace penstock::spec_test {
 namespace {
@@ -25,12 +26,6 @@ std::string test_path(int pipeline, int test) {
   return config::item_path(
       config::item_path("pipelines", static_cast<std::size_t>(pipeline)) + ".tests",
       static_cast<std::size_t>(test));
-}
-
-std::size_t topic_index(const v1::PipelineSpec& spec, const v1::TestRecord& record) {
-  if (record.topic().empty()) return 0;
-  const auto found = std::ranges::find(spec.source().topics(), record.topic());
-  return static_cast<std::size_t>(found - spec.source().topics().begin());
 }
 
 // The columns that tests may name; without sink.target.columns those that they do name.
@@ -48,71 +43,25 @@ std::map<std::string, std::string> columns_of(const v1::PipelineSpec& spec) {
   return columns;
 }
 
-// One record on its way; keeps what its values point to.
-class Run {
- public:
-  Run(const v1::PipelineSpec& spec, const v1::TestRecord& record, std::size_t number,
-      const compute::ExpressionPlan& plan, const formats::FieldTree& tree)
-      : batch_(std::make_shared<Chain>(
-                   PartitionId{.topic = static_cast<TopicIndex>(topic_index(spec, record)),
-                               .partition = static_cast<std::int32_t>(record.partition())},
-                   Epoch{1}, offset_of(record, number), nullptr),
-               offset_of(record, number), record.value().size()),
-        reader_(plan::json_options(spec), tree),
-        evaluator_(plan, &formats::JsonReader::field_names) {
-    const auto optional = [](bool there, const std::string& text) {
-      return there ? std::optional<std::string_view>(text) : std::nullopt;
-    };
-    std::int64_t timestamp_ms = -1;
-    if (const auto time = cel::parse_timestamp(record.timestamp())) {
-      timestamp_ms = time->seconds * 1000 + time->nanos / 1'000'000;
-    }
-    batch_.add_record(offset_of(record, number), timestamp_ms,
-                      optional(record.has_key(), record.key()),
-                      optional(record.has_value(), record.value()));
-    const std::map<std::string, std::string> headers(record.headers().begin(),
-                                                     record.headers().end());
-    for (const auto& [name, value] : headers) batch_.add_header(name, value);
-    fate_ = evaluate(plan.columns.size());
+// `number` is its offset if it says none.
+kafka::Record record_of(const v1::PipelineSpec& spec, const v1::TestRecord& test,
+                        std::size_t number) {
+  const auto optional = [](bool there, const std::string& text) {
+    return there ? std::optional<std::string>(text) : std::nullopt;
+  };
+  kafka::Record record;
+  record.topic = test.topic().empty() ? spec.source().topics(0) : test.topic();
+  record.partition = static_cast<std::int32_t>(test.partition());
+  record.offset = static_cast<Offset>(test.has_offset() ? test.offset() : number);
+  if (const auto time = cel::parse_timestamp(test.timestamp())) {
+    record.timestamp_ms = time->seconds * 1000 + time->nanos / 1'000'000;
   }
-
-  [[nodiscard]] Evaluator::Fate fate() const { return fate_; }
-  // Of a row: its columns.
-  [[nodiscard]] const std::vector<cel::Value>& values() const { return values_; }
-  // Of a reject.
-  [[nodiscard]] const Evaluator::Rejection& rejection() const { return rejection_; }
-
- private:
-  static Offset offset_of(const v1::TestRecord& record, std::size_t number) {
-    return static_cast<Offset>(record.has_offset() ? record.offset() : number);
-  }
-
-  Evaluator::Fate evaluate(std::size_t columns) {
-    evaluator_.start(batch_.partition());
-    const RecordView record = batch_.record(0);
-    Evaluator::Fate fate = evaluator_.begin(record);
-    if (fate == Evaluator::Fate::row) {
-      const auto verdict = reader_.read(*record.value, evaluator_.arena(), evaluator_.slots());
-      if (!verdict.ok()) {
-        rejection_ = {Stage::parse, verdict.reason, verdict.message};
-        return Evaluator::Fate::reject;
-      }
-      fate = evaluator_.evaluate();
-    }
-    for (std::size_t i = 0; fate == Evaluator::Fate::row && i < columns; ++i) {
-      if (!evaluator_.column(i, values_.emplace_back())) fate = Evaluator::Fate::reject;
-    }
-    if (fate == Evaluator::Fate::reject) rejection_ = evaluator_.rejection();
-    return fate;
-  }
-
-  RecordBatch batch_;
-  formats::JsonReader reader_;
-  Evaluator evaluator_;
-  Evaluator::Fate fate_ = Evaluator::Fate::row;
-  std::vector<cel::Value> values_;
-  Evaluator::Rejection rejection_;
-};
+  record.key = optional(test.has_key(), test.key());
+  record.value = optional(test.has_value(), test.value());
+  const std::map<std::string, std::string> headers(test.headers().begin(), test.headers().end());
+  record.headers.assign(headers.begin(), headers.end());
+  return record;
+}
 
 // One test of a pipeline whose expressions are compiled.
 class Test {
@@ -132,7 +81,8 @@ class Test {
     for (const v1::TestRecord& record : spec_.records()) {
       const std::size_t number = runs_.size();
       result_.records.push_back(record.has_value() ? record.value() : "(no payload)");
-      const Run& run = runs_.emplace_back(whole, record, number, plan, tree);
+      const RecordRun& run = runs_.emplace_back(record_of(whole, record, number), plan, tree,
+                                                plan::json_options(whole));
       if (run.fate() == Evaluator::Fate::row) rows_.push_back(number);
       if (run.fate() == Evaluator::Fate::reject) rejects_.push_back(number);
       if (run.fate() == Evaluator::Fate::filtered) result_.filtered.push_back(number);
@@ -147,7 +97,7 @@ class Test {
          })) {
       const v1::TestRow* expected =
           pair.expected ? &rows[static_cast<int>(*pair.expected)] : nullptr;
-      const Run* actual = pair.actual ? &runs_[rows_[*pair.actual]] : nullptr;
+      const RecordRun* actual = pair.actual ? &runs_[rows_[*pair.actual]] : nullptr;
       result_.rows.push_back(record_result("rows", pair, rows_,
                                            expected != nullptr && actual != nullptr
                                                ? compare_row(*expected, *actual)
@@ -192,7 +142,7 @@ class Test {
     return result;
   }
 
-  [[nodiscard]] Columns compare_row(const v1::TestRow& expected, const Run& actual) const {
+  [[nodiscard]] Columns compare_row(const v1::TestRow& expected, const RecordRun& actual) const {
     Columns columns;
     for (std::size_t i = 0; i < plan_.columns.size(); ++i) {
       const auto wanted = expected.columns().find(plan_.columns[i].name);
@@ -213,7 +163,7 @@ class Test {
     return columns;
   }
 
-  [[nodiscard]] Columns unexpected_row(const Run& actual) const {
+  [[nodiscard]] Columns unexpected_row(const RecordRun& actual) const {
     Columns columns;
     for (std::size_t i = 0; i < plan_.columns.size(); ++i) {
       columns.push_back({plan_.columns[i].name, "", shown(actual.values()[i]), false});
@@ -222,7 +172,7 @@ class Test {
   }
 
   // Either may be missing.
-  static Columns compare_reject(const v1::TestReject* expected, const Run* actual) {
+  static Columns compare_reject(const v1::TestReject* expected, const RecordRun* actual) {
     Columns columns(2);
     columns[0].column = "reason";
     columns[1].column = "message";
@@ -243,7 +193,7 @@ class Test {
   const std::string path_;
   const v1::TestSpec& spec_;
   const compute::ExpressionPlan& plan_;
-  std::deque<Run> runs_;
+  std::deque<RecordRun> runs_;
   std::vector<std::size_t> rows_;
   std::vector<std::size_t> rejects_;
   TestResult result_;
