@@ -46,9 +46,9 @@ need_kafka_kit() { # [VERSION]: exports its place, or ends with what is missing
 
 command_build() { build "${1:-release}" "${@:2}"; }
 
-command_run() {
+command_run() { # in the directory that it was asked for in
   [ "${1:-}" = -- ] && shift
-  build release penstock
+  (cd "$PENSTOCK_REPO" && build release penstock)
   "$PENSTOCK_REPO/build/release/penstock" "$@"
 }
 
@@ -158,7 +158,7 @@ command_test() {
   local layer=${1:-unit} filter=${2:-}
   case $layer in
     unit | component) test_layer debug "$layer" "$filter" ;;
-    integration | faults) test_layer release "$layer" "$filter" ;;
+    integration | regress | faults) test_layer release "$layer" "$filter" ;;
     helm | abuse) test_python "$layer" "$filter" ;;
     image) test_image "$filter" ;;
     matrix)
@@ -167,6 +167,6 @@ command_test() {
       ;;
     mutations) test_mutations ${filter:+"$filter"} ;;
     all) test_all ;;
-    *) die "there is no layer '$layer': unit, component, integration, faults, helm, abuse, image, matrix, mutations or all" ;;
+    *) die "there is no layer '$layer': unit, component, integration, regress, faults, helm, abuse, image, matrix, mutations or all" ;;
   esac
 }

@@ -6,12 +6,15 @@
 # versions are Debian's and the kit's, if the environment does not name others (run_versions).
 run_layer() {
   local preset=$1 layer=$2 filter=${3:-} jobs status=0
-  local build=$PENSTOCK_REPO/build/$preset
+  local build=$PENSTOCK_REPO/build/$preset label=$layer folder=$PENSTOCK_REPO/build/$preset
   local results=${layer_results:-$build/test-results}/$layer.xml
   local servers=()
   jobs=$(nproc)
+  if [ "$layer" = regress ]; then # a folder of the integration tests
+    label=integration folder=$build/tests/integration/regress
+  fi
   case $layer in
-    integration | faults)
+    integration | regress | faults)
       need_kafka_kit ${kafka_version:+"$kafka_version"}
       servers=("$build/bin/penstock_test_servers" --)
       [ -x "${servers[0]}" ] || die "${servers[0]} is missing: it starts the servers"
@@ -20,7 +23,7 @@ run_layer() {
   [ "$layer" = faults ] && jobs=1 # each has servers of its own to kill
   mkdir -p "${results%/*}"
   rm -f "$results"
-  "${servers[@]}" ctest --test-dir "$build" --label-regex "^$layer\$" ${filter:+--tests-regex "$filter"} \
+  "${servers[@]}" ctest --test-dir "$folder" --label-regex "^$label\$" ${filter:+--tests-regex "$filter"} \
     --parallel "$jobs" --no-tests=error --output-on-failure --output-junit "$results" \
     </dev/null || status=$?
   return "$status"
@@ -30,6 +33,7 @@ test_layer() { # PRESET LAYER FILTER
   local status=0
   case $2 in
     integration | faults) build "$1" "$2" penstock penstock_test_servers ;;
+    regress) build "$1" integration_regress penstock penstock_test_servers ;;
     *) build "$1" "$2" ;;
   esac
   "$PENSTOCK_REPO/tools/inside.sh" run_layer "$@" || status=$?

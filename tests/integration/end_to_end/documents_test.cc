@@ -1,0 +1,140 @@
+// Every command that README and the documents tell people to type, typed: in examples/, on the
+// shared servers. What needs a container engine or a cluster is left out, by name.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <tuple>
+
+#include "harness/kafka_admin.h"
+#include "harness/text_file.h"
+#include "support/stand.h"
+
+namespace penstock::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Lines = std::vector<std::string>;
+
+// The lines between "```LANGUAGE" and "```", as one block each.
+std::vector<Lines> blocks(const std::string& document, const std::string& language) {
+  std::ifstream page(std::string(PENSTOCK_REPOSITORY) + "/" + document);
+  std::vector<Lines> blocks;
+  bool inside = false;
+  for (std::string line; std::getline(page, line);) {
+    if (line == "```" + language) {
+      blocks.emplace_back();
+      inside = true;
+    } else if (line.starts_with("```")) {
+      inside = false;
+    } else if (inside) {
+      blocks.back().push_back(line);
+    }
+  }
+  return blocks;
+}
+
+// What only other places have: `docker run …`, `./dev demo`, a variable.
+bool runs_elsewhere(const std::string& line) {
+  constexpr std::array kElsewhere = {"./dev ", "docker ", "kubectl ", "helm ",   "grpcurl ",
+                                     "curl ",  "OTEL_",   "alias ",   "export ", "cd "};
+  return line.empty() || line.contains("penstock:7070") ||
+         std::ranges::any_of(kElsewhere, [&](const char* word) { return line.starts_with(word); });
+}
+
+class Documents : public testing::Test {
+ protected:
+  Documents() : directory(must(harness::TemporaryDirectory::make("penstock-documents"))) {
+    std::filesystem::copy(std::string(PENSTOCK_REPOSITORY) + "/examples", directory.path(),
+                          std::filesystem::copy_options::recursive);
+    std::filesystem::create_directory(directory.path() / "bin");
+    std::filesystem::create_symlink(penstock_program(), directory.path() / "bin" / "penstock");
+    // Other tests may have the ports of a real one.
+    std::ofstream(directory.path() / "orders.yaml", std::ios::app)
+        << "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n";
+  }
+
+  harness::SpawnOptions bash(const std::string& line) {
+    return {.command = {"bash", "-euo", "pipefail", "-c", line},
+            .environment = {{"PATH", (directory.path() / "bin").string() + ":" + getenv("PATH")},
+                            {"KAFKA_BROKERS", shared_brokers()},
+                            {"DATABASE_URL", database.conninfo()}},
+            .log_file = directory.path() / "output",
+            .working_directory = directory.path(),
+            .run_as = {}};
+  }
+  [[nodiscard]] std::string output() { return harness::read_file(directory.path() / "output"); }
+
+  void run(const std::string& line) {
+    SCOPED_TRACE(line);
+    std::filesystem::remove(directory.path() / "output");
+    auto process = must(harness::ChildProcess::spawn(bash("exec " + line)));
+    if (line.starts_with("penstock serve ")) {
+      EXPECT_TRUE(wait_until([&] {
+        return database.number("SELECT count(*) FROM orders") == 1 || process.poll();
+      })) << output();
+      process.signal(SIGTERM);
+    }
+    const auto status = process.wait_for(60s);
+    EXPECT_TRUE(status && status->success()) << output();
+    ++ran;
+  }
+
+  harness::TemporaryDirectory directory;
+  TestDatabase database;
+  int ran = 0;
+};
+
+class DocumentsWithTopic : public Documents {
+ protected:
+  DocumentsWithTopic() { must(harness::create_topic(shared_brokers(), "orders", 1)); }
+  ~DocumentsWithTopic() override {
+    std::ignore = harness::delete_topic(shared_brokers(), "orders");
+  }
+};
+
+TEST_F(DocumentsWithTopic, HaveCommandsThatDoWhatTheySay) {
+  for (const char* document :
+       {"README.md", "examples/README.md", "docs/cel.md", "docs/cookbook.md", "docs/operations.md",
+        "docs/guarantees.md", "docs/reference/grants.md", "docs/runbooks/README.md"}) {
+    SCOPED_TRACE(document);
+    for (const Lines& block : blocks(document, "sh")) {
+      for (const std::string& line : block) {
+        if (!runs_elsewhere(line)) run(line);
+      }
+    }
+  }
+  EXPECT_GE(ran, 16);
+  EXPECT_EQ(database.query("SELECT id, total, partition, \"offset\" FROM orders"),
+            (harness::SqlRows{{"7", "60", "0", "0"}}));
+
+  // The help of commands ends with examples, too.
+  run("penstock eval --help");
+  std::istringstream help(output());
+  const std::string some_record = "orders/3/4711";
+  for (std::string line; std::getline(help, line);) {
+    if (!line.starts_with("  penstock ")) continue;
+    if (const auto at = line.find(some_record); at != std::string::npos) {
+      line.replace(at, some_record.size(), "orders/0/0");
+    }
+    run(line.substr(2));
+  }
+  EXPECT_GE(ran, 24);
+}
+
+TEST_F(Documents, BeginWithAPipelineThatTakesTheOrderOfTheExamples) {
+  const auto yaml = blocks("README.md", "yaml");
+  ASSERT_FALSE(yaml.empty());
+  std::ofstream file(directory.path() / "readme.yaml");
+  for (const std::string& line : yaml.front()) file << line << "\n";
+  file.close();
+  run("penstock check --config readme.yaml");
+  run("penstock eval --config readme.yaml --msg order.json");
+  EXPECT_TRUE(output().contains("column total      60\n")) << output();
+}
+
+}  // namespace
+}  // namespace penstock::test
