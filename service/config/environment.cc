@@ -4,6 +4,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <expected>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
 
 #include "text/utf8.h"
 
@@ -17,7 +22,37 @@ bool is_name(std::string_view name) {
   return !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::ranges::all_of(name, is_word);
 }
 
+constexpr std::string_view kFile = "file:";
+constexpr std::size_t kMostOfAFile = std::size_t{64} << 10;
+
+// Nothing that never ends, such as a device, and nothing that has to be waited for.
+std::expected<std::string, std::string> read_file(const std::string& path) {
+  if (!path.starts_with('/')) return std::unexpected("is no absolute path");
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::not_found) {
+    return std::unexpected("is not there");
+  }
+  if (error) return std::unexpected("cannot be read: " + error.message());
+  if (!std::filesystem::is_regular_file(status)) return std::unexpected("is no file");
+  if (std::filesystem::file_size(path, error) > kMostOfAFile && !error) {
+    return std::unexpected("is larger than 64 KiB");
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::unexpected("cannot be read: permission denied");
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!text::is_valid_utf8(text)) return std::unexpected("is not valid UTF-8");
+  return text;
+}
+
 }  // namespace
+
+std::string value_of(std::string_view variables) {
+  if (!variables.starts_with(kFile)) {
+    return "the value of the environment variable " + std::string(variables);
+  }
+  return "what stands in " + std::string(variables.substr(kFile.size()));
+}
 
 Environment process_environment() {
   return [](std::string_view name) -> std::optional<std::string> {
@@ -73,13 +108,25 @@ Expansion expand(std::string_view text, const Environment& environment) {
       break;
     }
     const std::string_view inside = text.substr(at + 2, close - at - 2);
+    if (inside.starts_with(kFile)) {
+      const std::string path(inside.substr(kFile.size()));
+      if (const auto content = read_file(path)) {
+        put(without_line_end(*content), at);
+        result.variables.emplace_back(inside);
+      } else {
+        result.mistakes.push_back({at, "the file '" + path + "' " + content.error(),
+                                   "${file:/a/path} stands for what is in that file"});
+      }
+      at = close + 1;
+      continue;
+    }
     const std::size_t colon = inside.find(":-");
     const std::string_view name = inside.substr(0, colon);
     if (!is_name(name)) {
       // Not repeated: it may be a piece of a password with a "${" in it.
-      result.mistakes.push_back({at,
-                                 "what stands between '${' and '}' is not the name of a variable",
-                                 "write ${NAME} or ${NAME:-default}, and $$ for a dollar sign"});
+      result.mistakes.push_back(
+          {at, "what stands between '${' and '}' is not the name of a variable",
+           "write ${NAME}, ${NAME:-default} or ${file:/a/path}, and $$ for a dollar sign"});
       at = close + 1;
       continue;
     }

@@ -1,8 +1,10 @@
-// Environment variables in configuration values: `${VAR}`, `${VAR:-default}`, `$$` for a dollar.
+// Environment variables and files in configuration values: `${VAR}`, `${VAR:-default}`,
+// `${file:/a/path}`, `$$` for a dollar.
 //
 // Only values are expanded, after YAML has been read, so that a variable can never change the
 // structure of the file, and what came from a variable is not expanded again. Line ends at the end
-// of a variable's value are left out: files of secrets end in one. A dollar that is not followed by
+// of a value are left out: files of secrets end in one. A file is read when the configuration is,
+// and no more of it than a secret or a certificate has. A dollar that is not followed by
 // `{` or `$` stands for itself. Threads: free functions, callable from any thread but for
 // tidy_process_environment().
 #pragma once
@@ -34,7 +36,7 @@ struct Expansion {
   // For every byte of `text`, and its end: the byte of the original that it came from.
   std::vector<std::uint32_t> origin;
   std::vector<Mistake> mistakes;
-  std::vector<std::string> variables;  // whose values are in `text`
+  std::vector<std::string> variables;  // whose values are in `text`; a file as "file:/a/path"
   std::vector<std::string> cut;        // those of them that ended in line ends
 };
 
@@ -42,7 +44,10 @@ struct Expansion {
 // OpenTelemetry's OTEL_…), and returns the names of those that had some. Before other threads run.
 std::vector<std::string> tidy_process_environment();
 
-// A variable's value without the line ends at its end.
+// How a message calls the value of `variables`, joined by ", ": it may be a secret.
+[[nodiscard]] std::string value_of(std::string_view variables);
+
+// A value without the line ends at its end.
 [[nodiscard]] std::string_view without_line_end(std::string_view value);
 
 [[nodiscard]] Expansion expand(std::string_view text, const Environment& environment);

@@ -73,7 +73,7 @@ void hide_variables(const SourceMap& places, Reader::Complaint& complaint) {
       }
     }
   }
-  complaint.message += " (the value of the environment variable " + entry->variables + ")";
+  complaint.message += " (" + value_of(entry->variables) + ")";
 }
 
 // What the rules of validate.h say, where nothing more basic was wrong already.

@@ -103,13 +103,15 @@ class Search {
     found_.push_back({begin, end, shown(value, key, text_.substr(begin, end - begin))});
   }
 
-  // A connection string without its password, and the name of a variable, are worth seeing.
+  // A connection string without its password, and the name of a variable or a file, are worth
+  // seeing.
   static std::string shown(const YamlNode& value, std::string_view key, std::string_view text) {
     const bool is_scalar = value.kind == YamlNode::Kind::scalar && !text.contains('\n');
     if (!is_scalar) return std::string(kMask);
     const std::string_view whole = value.text;
     const bool is_variable = whole.starts_with("${") && whole.find('}') == whole.size() - 1 &&
-                             std::ranges::all_of(whole.substr(2, whole.size() - 3), is_word);
+                             (whole.starts_with("${file:/") ||
+                              std::ranges::all_of(whole.substr(2, whole.size() - 3), is_word));
     if (is_variable) return std::string(whole);
     return key == "postgres" ? mask_conninfo(whole) : std::string(kMask);
   }

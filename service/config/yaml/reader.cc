@@ -54,7 +54,7 @@ bool Reader::may_be_secret(std::string_view text) {
 
 // What came from a variable may be a secret in the wrong place, too.
 std::string Reader::found_text(const Text& text) {
-  if (!text.variables.empty()) return "the value of the environment variable " + text.variables;
+  if (!text.variables.empty()) return value_of(text.variables);
   if (may_be_secret(text.value)) return "other text";
   constexpr std::size_t kLongest = 40;
   if (text.value.size() <= kLongest) return "'" + text.value + "'";

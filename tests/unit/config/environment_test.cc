@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "unit/config/support.h"
 
@@ -66,6 +70,26 @@ TEST(Environment, KnowsWhereEveryByteCameFrom) {
   const Expansion expansion = expand("a${A}$$b", environment_of({{"A", "xyz"}}));
   EXPECT_EQ(expansion.text, "axyz$b");
   EXPECT_EQ(expansion.origin, (std::vector<std::uint32_t>{0, 1, 1, 1, 5, 7, 8}));
+}
+
+TEST(Environment, TakesWhatStandsInAFile) {
+  const std::string path = testing::TempDir() + "penstock-secret-" + std::to_string(::getpid());
+  std::ofstream(path, std::ios::binary) << "a #b ${A}\n";
+  const Expansion expansion = expand("<${file:" + path + "}>", environment_of({{"A", "1"}}));
+  EXPECT_EQ(expansion.text, "<a #b ${A}>");
+  EXPECT_EQ(expansion.variables, std::vector<std::string>{"file:" + path});
+  EXPECT_EQ(expansion.cut, std::vector<std::string>{}) << "a file ends in a line end";
+  EXPECT_EQ(value_of(expansion.variables.front()), "what stands in " + path);
+
+  std::ofstream(path, std::ios::binary) << "\xff";
+  EXPECT_EQ(mistake("${file:" + path + "}"), "the file '" + path + "' is not valid UTF-8");
+  std::ofstream(path, std::ios::binary) << std::string(65 << 10, 'x');
+  EXPECT_EQ(mistake("${file:" + path + "}"), "the file '" + path + "' is larger than 64 KiB");
+  std::filesystem::remove(path);
+  EXPECT_EQ(mistake("${file:" + path + "}"), "the file '" + path + "' is not there");
+  EXPECT_EQ(mistake("${file:/dev/zero}"), "the file '/dev/zero' is no file");
+  EXPECT_EQ(mistake("${file:/}"), "the file '/' is no file");
+  EXPECT_EQ(mistake("${file:secret}"), "the file 'secret' is no absolute path");
 }
 
 TEST(Environment, TidiesWhatLibrariesReadByThemselves) {
