@@ -33,6 +33,14 @@ std::optional<control::HttpServerOptions> http_options(const v1::ServerSpec& ser
   return options;
 }
 
+std::optional<control::HttpServerOptions> probes_options(const v1::ServerSpec& server) {
+  if (server.probes() == kOff) return std::nullopt;
+  control::HttpServerOptions options;
+  options.paths = control::HttpPaths::probes;
+  options.address = server.probes();
+  return options;
+}
+
 config::Problems check_server(const config::Loaded& loaded) {
   const auto grpc = grpc_options(loaded.config.server());
   if (!grpc || !grpc->tls) return {};

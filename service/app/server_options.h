@@ -1,4 +1,4 @@
-// Translates the spec's `server` into the options of the two servers.
+// Translates the spec's `server` into the options of the servers.
 //
 // The spec has its defaults filled in (config::with_defaults). Threads: pure functions, but for
 // check_server(), which reads files.
@@ -15,6 +15,8 @@ namespace penstock::app {
 // Empty: switched off.
 [[nodiscard]] std::optional<control::GrpcServerOptions> grpc_options(const v1::ServerSpec& server);
 [[nodiscard]] std::optional<control::HttpServerOptions> http_options(const v1::ServerSpec& server);
+[[nodiscard]] std::optional<control::HttpServerOptions> probes_options(
+    const v1::ServerSpec& server);
 
 // What is wrong with the files of server.grpc_tls, if the API is switched on.
 [[nodiscard]] config::Problems check_server(const config::Loaded& loaded);

@@ -89,6 +89,10 @@ Result<void> Service::start() {
     http_ = std::make_unique<control::HttpServer>(*std::move(options), *this);
     if (auto started = http_->start(); !started) return started;
   }
+  if (auto options = probes_options(server)) {
+    probes_ = std::make_unique<control::HttpServer>(*std::move(options), *this);
+    if (auto started = probes_->start(); !started) return started;
+  }
   if (auto options = grpc_options(server)) {
     grpc_ = std::make_unique<control::GrpcServer>(*std::move(options), *this);
     if (auto started = grpc_->start(); !started) return started;
@@ -132,6 +136,7 @@ config::Problems Service::problems() const {
 void Service::close() {
   if (std::exchange(closed_, true)) return;
   if (http_) http_->set_shutting_down();
+  if (probes_) probes_->set_shutting_down();
   if (grpc_) grpc_->set_shutting_down();
   {
     // All at once: the slowest decides how long it takes, not the sum.
@@ -145,6 +150,7 @@ void Service::close() {
   }
   if (grpc_) end_part("gRPC API", [this] { grpc_->stop(seconds(2)); });
   if (http_) end_part("HTTP server", [this] { http_->stop(); });
+  if (probes_) end_part("probes", [this] { probes_->stop(); });
   if (tracer_) end_part("traces", [this] { tracer_->shutdown(); });
   log(LogLevel::info, "stopped");
 }

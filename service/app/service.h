@@ -87,6 +87,7 @@ class Service final : public PipelineControl {
   std::vector<std::unique_ptr<Launch>> launches_;  // one per pipeline
   std::atomic<std::size_t> running_{0};
   std::unique_ptr<control::HttpServer> http_;
+  std::unique_ptr<control::HttpServer> probes_;
   std::unique_ptr<control::GrpcServer> grpc_;
   bool closed_ = false;
   mutable Mutex ending_mutex_;

@@ -68,6 +68,7 @@ penstock::v1::Config with_defaults(penstock::v1::Config config) {
   if (server.grpc().empty()) server.set_grpc("127.0.0.1:7070");
   // Probes and scrapers come from other machines, and can change nothing.
   if (server.http().empty()) server.set_http("0.0.0.0:8080");
+  if (server.probes().empty()) server.set_probes("off");
   fill(server, server.min_workers(), &penstock::v1::ServerSpec::set_min_workers, std::uint32_t{1});
   // One lane commits while the other fills; more only pays with more disks or a distant database.
   fill(server, server.lanes(), &penstock::v1::ServerSpec::set_lanes, std::uint32_t{2});

@@ -74,9 +74,15 @@ void at_most(const std::string& path, std::uint32_t value, std::uint32_t limit,
 void check_server(const v1::ServerSpec& server, std::vector<Violation>& found) {
   const auto grpc = check_address("server.grpc", server.grpc(), found);
   const auto http = check_address("server.http", server.http(), found);
-  if (grpc && grpc == http && grpc->port != 0) {
-    fail(found, "server.http", "the same address as server.grpc", "give each its own port");
-  }
+  const auto probes = check_address("server.probes", server.probes(), found);
+  const auto check_same = [&](const auto& one, const auto& other, const char* path,
+                              const char* other_path) {
+    if (!one || one != other || one->port == 0) return;
+    fail(found, path, std::string("the same address as ") + other_path, "give each its own port");
+  };
+  check_same(http, grpc, "server.http", "server.grpc");
+  check_same(probes, grpc, "server.probes", "server.grpc");
+  check_same(probes, http, "server.probes", "server.http");
   if (server.has_grpc_tls()) check_tls(server.grpc_tls(), found);
   check_callers(server, grpc, found);
   at_most("server.min_workers", server.min_workers(), kMostWorkers, found);

@@ -28,9 +28,9 @@ constexpr std::string_view kJson = "application/json";
 // displaces another.
 constexpr std::size_t kMostScrapes = 16;
 
-constexpr std::string_view kIndex =
-    "Penstock\n\n"
-    "/metrics  Prometheus metrics\n"
+constexpr std::string_view kTitle = "Penstock\n\n";
+constexpr std::string_view kMetricsInIndex = "/metrics  Prometheus metrics\n";
+constexpr std::string_view kProbesInIndex =
     "/livez    is every loop turning?\n"
     "/readyz   may this process be counted on?\n\n"
     "The probes answer in JSON with ?format=json.\n";
@@ -66,10 +66,14 @@ struct HttpServer::Impl {
   Impl(HttpServerOptions server_options, PipelineControl& pipeline_control)
       : options(std::move(server_options)),
         control(pipeline_control),
-        guests(room_for(options.connections)) {}
+        guests(room_for(options.connections)),
+        reception(name()) {}
 
   Result<void> start();
   void stop();
+  [[nodiscard]] bool has_metrics() const { return options.paths == HttpPaths::all; }
+  // As in the spec: server.http, server.probes.
+  [[nodiscard]] std::string name() const { return has_metrics() ? "http" : "probes"; }
 
   const HttpServerOptions options;
   PipelineControl& control;
@@ -93,7 +97,7 @@ struct HttpServer::Impl {
   Guests guests;                  // of the loop
   Guests scrapers{kMostScrapes};  // those of them that have asked for metrics
   std::map<const HttpConnection*, Guests::Id> scrapes;
-  Reception reception{"http"};
+  Reception reception;
 
   Mutex metrics_mutex;
   CondVar wanted;
@@ -133,7 +137,8 @@ void HttpServer::Impl::take(const Connection& connection, const HttpRequest& req
 std::optional<HttpAnswer> HttpServer::Impl::answer_to(const Connection& connection,
                                                       const HttpRequest& request) {
   const std::string_view path = request.path;
-  const bool known = path == "/" || path == "/metrics" || path == "/livez" || path == "/readyz";
+  const bool known =
+      path == "/" || path == "/livez" || path == "/readyz" || (path == "/metrics" && has_metrics());
   if (!known) return plain(404, "not found; / lists what there is\n");
   if (request.method != "GET" && request.method != "HEAD") {
     HttpAnswer answer = plain(405, "only GET and HEAD\n");
@@ -141,7 +146,11 @@ std::optional<HttpAnswer> HttpServer::Impl::answer_to(const Connection& connecti
     answer.value = "GET, HEAD";
     return answer;
   }
-  if (path == "/") return plain(200, kIndex);
+  if (path == "/") {
+    return plain(
+        200,
+        std::string(kTitle).append(has_metrics() ? kMetricsInIndex : "").append(kProbesInIndex));
+  }
   if (path == "/metrics") {
     ask_for_metrics(connection);
     return std::nullopt;
@@ -206,18 +215,18 @@ Result<void> HttpServer::Impl::start() {
   });
   if (!bound) {
     Error error = bound.error();
-    error.message += " (for HTTP)";
-    error.hint += "; set server.http";
+    error.message += has_metrics() ? " (for HTTP)" : " (for probes)";
+    error.hint += "; set server." + name();
     return std::unexpected(std::move(error));
   }
   {
     const MutexLock metrics_lock(metrics_mutex);
     ending = false;
   }
-  renderer.emplace("http-metrics", [this] { render(); });
+  if (has_metrics()) renderer.emplace("http-metrics", [this] { render(); });
   running = true;
   port = *bound;
-  log(LogLevel::info, "http_listening", {{"host", address->host}, {"port", *bound}});
+  log(LogLevel::info, name() + "_listening", {{"host", address->host}, {"port", *bound}});
   return {};
 }
 
@@ -230,7 +239,7 @@ void HttpServer::Impl::stop() {
     waiting.clear();
     wanted.notify_all();
   }
-  renderer->join();
+  if (renderer) renderer->join();
   renderer.reset();
   reception.stop();
   running = false;

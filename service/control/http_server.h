@@ -7,6 +7,7 @@
 //   GET /readyz   200, or 503 with every reason
 // The two probes answer in text, or in JSON with `?format=json` or `Accept: application/json`:
 // {"status": "ok" | "failing", "checks": [{"pipeline", "reason", "message"}]}.
+// A second one may be for the probes alone, on a port that a network lets others reach.
 //
 // Place in the flow: reads snapshots of PipelineControl (app/), nothing else. Nothing here changes
 // anything, so it has no credentials; it should still not face the internet.
@@ -15,11 +16,11 @@
 // at most, a newcomer displaces another (guests.h), so that a probe is always heard. Nothing is
 // compressed: no header makes an answer cost more.
 // Threads: one loop (reception.h), which answers the probes by itself and never waits for a client,
-// and one that renders metrics, once for all who wait for them. All members may be called from any
-// thread. Ownership: `control` must outlive the server.
-// Failure: start() says why the address cannot be bound; it can be called again after that.
-// Stop: stop() closes the port and every connection, and joins both threads. A second stop()
-// does nothing; a second start() of a running server fails with `conflict`.
+// and one that renders metrics, if any, once for all who wait for them. All members may be called
+// from any thread. Ownership: `control` must outlive the server. Failure: start() says why the
+// address cannot be bound; it can be called again after that. Stop: stop() closes the port and
+// every connection, and joins both threads. A second stop() does nothing; a second start() of a
+// running server fails with `conflict`.
 #pragma once
 
 #include <chrono>
@@ -33,7 +34,10 @@
 
 namespace penstock::control {
 
+enum class HttpPaths : std::uint8_t { all, probes };
+
 struct HttpServerOptions {
+  HttpPaths paths = HttpPaths::all;
   std::string address = "0.0.0.0:8080";  // "host:port", "[::1]:port"; port 0 picks a free one
   std::string version;                   // for build_info
   // Loops beat at least once a second; half a minute is a loop that will not come back.

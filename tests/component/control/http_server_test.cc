@@ -152,6 +152,28 @@ TEST_F(HttpServerTest, ABugBecomesAnAnswerThatTellsNothing) {
   EXPECT_EQ(body("/metrics").find("a bug"), std::string::npos);
 }
 
+TEST_F(HttpServerTest, MayBeForTheProbesAlone) {
+  HttpServer server({.paths = HttpPaths::probes, .address = "127.0.0.1:0", .version = "x"},
+                    control_);
+  ASSERT_TRUE(server.start());
+  httplib::Client client("127.0.0.1", server.port());
+  const auto status = [&](const char* path) {
+    const auto answer = client.Get(path);
+    return answer ? answer->status : 0;
+  };
+  EXPECT_EQ(status("/livez"), 200);
+  EXPECT_EQ(status("/readyz"), 200);
+  EXPECT_EQ(status("/metrics"), 404);
+  const auto index = client.Get("/");
+  ASSERT_TRUE(index);
+  EXPECT_FALSE(index->body.contains("metrics")) << index->body;
+  server.set_shutting_down();
+  EXPECT_EQ(status("/readyz"), 503);
+  server.stop();
+  HttpServer taken({.paths = HttpPaths::probes, .address = "nowhere", .version = "x"}, control_);
+  EXPECT_FALSE(taken.start());
+}
+
 // A client that has come, has said a part of its request at most, and waits.
 class SlowClient {
  public:
