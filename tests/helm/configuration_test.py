@@ -9,16 +9,15 @@ import unittest
 
 import chart
 
+URI = "postgres://db.example.com/shop"
 PROGRAM = os.environ.get("PENSTOCK_BINARY", str(chart.ROOT / "build" / "release" / "penstock"))
 
 
 def environment(container):
     """The container's variables, with made-up values where they come from a Secret or the pod."""
     def value(variable):
-        if "value" in variable:
-            return variable["value"]
-        is_uri = variable["valueFrom"].get("secretKeyRef", {}).get("key") == "uri"
-        return "postgres://db.example.com/shop" if is_uri else variable["name"].lower()
+        is_uri = variable.get("valueFrom", {}).get("secretKeyRef", {}).get("key") == "uri"
+        return URI if is_uri else variable.get("value", variable["name"].lower())
     return {variable["name"]: value(variable) for variable in container["env"]}
 
 
@@ -31,15 +30,28 @@ def make_certificates(folder):
     shutil.copy(folder / "tls.crt", folder / "ca.crt")
 
 
+def make_secret(folder, volume):
+    """Made-up values, each with the line end that files of secrets have."""
+    folder.mkdir()
+    for item in volume["secret"]["items"]:
+        (folder / item["path"]).write_text((URI if item["path"] == "uri" else "made-up") + "\n")
+
+
 def penstock(command, documents):
-    container = chart.workload(documents)["spec"]["template"]["spec"]["containers"][0]
+    spec = chart.workload(documents)["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         text = chart.one(chart.own(documents), "ConfigMap")["data"]["penstock.yaml"]
         for mount in container["volumeMounts"]:
             if mount["name"] == "control-tls":  # the program looks into these files
                 make_certificates(folder / mount["name"])
-                text = text.replace(mount["mountPath"], str(folder / mount["name"]))
+            elif mount["mountPath"].startswith("/etc/penstock/secrets/"):
+                make_secret(folder / mount["name"], volumes[mount["name"]])
+            else:
+                continue
+            text = text.replace(mount["mountPath"], str(folder / mount["name"]))
         file = folder / "penstock.yaml"
         file.write_text(text)
         return chart.run(PROGRAM, command, "--config", file, env=os.environ | environment(container))

@@ -60,7 +60,7 @@ class Probe:
     """What a probe of the spec has seen, in `looks`, and what follows from it."""
 
     def __init__(self, spec):
-        self.path = spec["httpGet"]["path"]
+        self.path, self.port_name = spec["httpGet"]["path"], spec["httpGet"]["port"]
         self.period = spec["periodSeconds"]
         self.timeout = spec["timeoutSeconds"]
         self.threshold = spec["failureThreshold"]
@@ -68,10 +68,10 @@ class Probe:
         self.good = False
         self.failures = 0  # in a row
 
-    def look(self, port):
+    def look(self, container):
         if self.looks and time.monotonic() < self.looks[-1].at + self.period:
             return
-        look = Look(time.monotonic(), status_of(port, self.path, self.timeout))
+        look = Look(time.monotonic(), status_of(container.find_port(self.port_name), self.path, self.timeout))
         if 200 <= look.status < 400:
             self.good, self.failures = True, 0
         else:
@@ -122,11 +122,11 @@ class Container:
         self.root = node.folder / pod_name
         self.process = None
         self.starts = 0
-        self.port = None
+        self.ports = {}
 
     def start(self):
         self.starts += 1
-        self.port = None
+        self.ports = {}
         # A pod that comes back under its name finds nothing that the last one has left.
         shutil.rmtree(self.root, ignore_errors=True)
         self.mount()
@@ -196,15 +196,15 @@ class Container:
 
     @staticmethod
     def on_free_ports(text):
-        return re.sub(r'"(0\.0\.0\.0|127\.0\.0\.1):(8080|7070)"', '"127.0.0.1:0"', text)
+        return re.sub(r'"(0\.0\.0\.0|127\.0\.0\.1):(8080|8081|7070)"', '"127.0.0.1:0"', text)
 
-    def find_port(self):
-        """Of its probes; None until it listens."""
-        if self.port is None:
+    def find_port(self, name):
+        """The port of that name in its spec, or None while it does not listen there."""
+        if name not in self.ports:
             for line in self.log.read_text().splitlines(keepends=True):
-                if '"event":"serving"' in line and line.endswith("\n"):
-                    self.port = json.loads(line)["http_port"]
-        return self.port
+                if f'"event":"{name}_listening"' in line and line.endswith("\n"):
+                    self.ports[name] = json.loads(line)["port"]
+        return self.ports.get(name)
 
     def peak_memory_bytes(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -263,12 +263,11 @@ class Pod(threading.Thread):
         code = self.container.process.poll()
         if code is not None:
             return code
-        port = self.container.find_port()
         if not self.startup.good:
-            self.startup.look(port)
+            self.startup.look(self.container)
             return "startup" if self.startup.failed else None
-        self.liveness.look(port)
-        self.readiness.look(port)
+        self.liveness.look(self.container)
+        self.readiness.look(self.container)
         if not self.readiness.good:
             self.ready_since = None
         elif not self.ready:

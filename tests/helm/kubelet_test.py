@@ -24,7 +24,7 @@ PROGRAM = """\
             self.end_headers()
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
-    print('{"event":"serving","http_port":%d}' % server.server_port, flush=True)
+    print('{"event":"probes_listening","port":%d}' % server.server_port, flush=True)
     server.serve_forever()
 """
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
@@ -32,7 +32,7 @@ DOCKERFILE = 'STOPSIGNAL SIGTERM\nENTRYPOINT ["/usr/bin/program"]\n'
 
 
 def probe(threshold):
-    return {"httpGet": {"path": "/"}, "periodSeconds": 0.1, "timeoutSeconds": 5, "failureThreshold": threshold}
+    return {"httpGet": {"path": "/", "port": "probes"}, "periodSeconds": 0.1, "timeoutSeconds": 5, "failureThreshold": threshold}
 
 
 class Kubelet(unittest.TestCase):

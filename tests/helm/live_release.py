@@ -39,7 +39,7 @@ class Release:
         (pipeline,) = values["pipelines"]
         source = {"topics": [name], "group": name, "start_at": "earliest"}
         rendered = chart.template(values=values | {
-            "pipelines": [pipeline | {"source": source}], "kafka": {"bootstrapServers": brokers}})
+            "pipelines": [pipeline | {"source": source}], "kafka": {"bootstrapServers": brokers, "securityProtocol": "plaintext"}})
         if rendered.returncode != 0:
             raise AssertionError(rendered.stderr)
         documents = chart.objects(rendered.stdout)
@@ -70,7 +70,7 @@ class Release:
 
     def metric(self, ordinal, name):
         """Its values, one for each set of labels."""
-        _, text = kubelet.get(self.replicas.pods[ordinal].container.find_port(), "/metrics")
+        _, text = kubelet.get(self.replicas.pods[ordinal].container.find_port("http"), "/metrics")
         return [float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M)]
 
     def of_partitions(self, name):

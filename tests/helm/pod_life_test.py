@@ -36,7 +36,7 @@ class RollingUpdate(unittest.TestCase):
             stand.wait_until(lambda: all(pod.readiness and pod.readiness.looks and pod.liveness.looks
                                          for pod in release.replicas.pods.values()), "every replica is looked at")
             cls.before = {pod.name: (statuses(pod.readiness), statuses(pod.liveness),
-                                     kubelet.get(pod.container.port, "/readyz")[1])
+                                     kubelet.get(pod.container.find_port("probes"), "/readyz")[1])
                           for pod in release.replicas.pods.values()}
         release.settle()
         cls.helm_test = release.helm_test()

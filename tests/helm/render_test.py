@@ -92,6 +92,23 @@ class Rendering(unittest.TestCase):
             for name, _, spec in chart.pods(documents):
                 self.assertLessEqual(wanted, {v["name"] for v in spec["containers"][0]["env"]}, name)
 
+    def test_every_file_of_the_configuration_is_in_every_pod(self):
+        for documents in self.each():
+            texts = [d["data"]["penstock.yaml"] for d in documents if "penstock.yaml" in d.get("data", {})]
+            wanted = {path for text in texts for path in re.findall(r"\$\{file:([^}]+)\}", text)}
+            for name, _, spec in chart.pods(documents):
+                mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+                there = {f"{mounts[volume['name']]}/{item['path']}" for volume in spec["volumes"]
+                         for item in volume.get("secret", {}).get("items", [])}
+                self.assertLessEqual(wanted, there, name)
+
+    def test_no_variable_has_a_secret_but_the_collectors_headers_and_the_users_own(self):
+        own = {"ORDERS_DB", "KEY_PASSWORD"}  # extraEnv of ci/extra-values.yaml
+        for documents in self.each():
+            for name, _, spec in chart.pods(documents):
+                secret = {v["name"] for v in spec["containers"][0]["env"] if "secretKeyRef" in v.get("valueFrom", {})}
+                self.assertLessEqual(secret - own, {"OTEL_EXPORTER_OTLP_HEADERS"}, name)
+
     def test_the_readme_has_the_values_as_they_are(self):
         result = chart.run("python3", chart.ROOT / "tools" / "gen_chart_readme.py", "--check")
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -114,7 +131,7 @@ class Workload(unittest.TestCase):
     def test_without_static_membership_members_have_no_names(self):
         documents = chart.rendered(chart.CHART / "ci" / "deployment-values.yaml")
         self.assertEqual(chart.configuration(documents)["pipelines"][0]["source"]["kafka"],
-                         {"bootstrap.servers": "${KAFKA_BROKERS}"})
+                         {"bootstrap.servers": "${KAFKA_BROKERS}", "security.protocol": "ssl"})
 
     def test_what_a_pipeline_says_stands(self):
         documents = chart.rendered(chart.CHART / "ci" / "static-membership-values.yaml")
@@ -150,9 +167,19 @@ class Workload(unittest.TestCase):
         container = chart.workload(chart.render({}))["spec"]["template"]["spec"]["containers"][0]
         paths = {probe: container[probe]["httpGet"] for probe in
                  ("startupProbe", "livenessProbe", "readinessProbe")}
-        self.assertEqual(paths, {"startupProbe": {"path": "/livez", "port": "http"},
-                                 "livenessProbe": {"path": "/livez", "port": "http"},
-                                 "readinessProbe": {"path": "/readyz", "port": "http"}})
+        self.assertEqual(paths, {"startupProbe": {"path": "/livez", "port": "probes"},
+                                 "livenessProbe": {"path": "/livez", "port": "probes"},
+                                 "readinessProbe": {"path": "/readyz", "port": "probes"}})
+
+    def test_the_probes_have_a_port_that_neither_the_service_nor_the_network_lets_others_reach(self):
+        documents = chart.render({})
+        container = chart.workload(documents)["spec"]["template"]["spec"]["containers"][0]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        self.assertEqual(ports, {"http": 8080, "probes": 8081})
+        self.assertEqual(chart.configuration(documents)["server"]["probes"], "0.0.0.0:8081")
+        self.assertEqual([port["targetPort"] for port in chart.one(documents, "Service")["spec"]["ports"]], ["http"])
+        ingress = chart.one(documents, "NetworkPolicy", "penstock")["spec"]["ingress"]
+        self.assertEqual([port["port"] for rule in ingress for port in rule["ports"]], [8080])
 
     def test_a_new_configuration_is_a_rollout_and_a_new_chart_alone_is_none(self):
         def pod(values):
@@ -190,6 +217,22 @@ class Network(unittest.TestCase):
         self.assertEqual(ports("default"), [[53, 53], [9092, 9093], [5432]])
         self.assertEqual(ports("monitoring"), [[53, 53], [9092, 9093], [5432], [4317, 4318]])
 
+    def test_by_default_both_ways_end_at_the_namespace(self):
+        pods_here, policy = [{"podSelector": {}}], self.policy("default")["spec"]
+        self.assertEqual([rule["from"] for rule in policy["ingress"]], [pods_here])
+        dns, brokers, database = policy["egress"]
+        self.assertEqual((brokers["to"], database["to"]), (pods_here, pods_here))
+        self.assertIn("namespaceSelector", dns["to"][0])
+
+    def test_nobody_named_is_nobody_reached(self):
+        nobody = {"networkPolicy": {"ingress": {"metrics": []}, "egress": {
+            name: {"to": []} for name in ("kafka", "postgres", "dns")}}}
+        documents = chart.render(nobody)
+        for ends in ("penstock", "migrate"):
+            spec = chart.one(documents, "NetworkPolicy", ends)["spec"]
+            self.assertEqual(spec["policyTypes"], ["Ingress", "Egress"])
+            self.assertFalse(spec.get("ingress") or spec.get("egress"), spec)
+
     def test_the_control_api_is_closed_until_somebody_is_let_in(self):
         def ingress(documents):
             return [rule["ports"][0]["port"] for rule in
@@ -218,8 +261,8 @@ class Migrations(unittest.TestCase):
 
     def test_the_job_may_have_the_owners_credentials(self):
         documents = chart.render({"migrations": {"existingSecret": "orders-owner"}})
-        secrets = {name: variable["valueFrom"]["secretKeyRef"]["name"] for name, _, spec in chart.pods(documents)
-                   for variable in spec["containers"][0]["env"] if variable["name"] == "DATABASE_URL"}
+        secrets = {name: volume["secret"]["secretName"] for name, _, spec in chart.pods(documents)
+                   for volume in spec["volumes"] if volume["name"] == "database"}
         full = f"{chart.RELEASE}-penstock"
         self.assertEqual(secrets, {f"StatefulSet/{full}": "orders-db", f"Pod/{full}-test": "orders-db",
                                    f"Job/{full}-migrate": "orders-owner"})

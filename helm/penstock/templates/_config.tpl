@@ -11,8 +11,8 @@ security.protocol: {{ .securityProtocol }}
 {{- end }}
 {{- if hasPrefix "sasl_" .securityProtocol }}
 sasl.mechanism: {{ .sasl.mechanism }}
-sasl.username: ${KAFKA_USER}
-sasl.password: ${KAFKA_PASSWORD}
+sasl.username: {{ ne .sasl.usernameKey "" | ternary (printf "${file:%s/kafka/username}" (include "penstock.secretPath" $)) "${KAFKA_USER}" }}
+sasl.password: ${file:{{ include "penstock.secretPath" $ }}/kafka/password}
 {{- end }}
 {{- if hasSuffix "ssl" .securityProtocol }}
 {{- if .tls.caSecret }}
@@ -37,7 +37,7 @@ session.timeout.ms: "{{ mul 1000 (int .Values.staticMembership.sessionTimeoutSec
 {{- $pipeline := deepCopy . -}}
 {{- $_ := set $pipeline.source "kafka" (merge ($pipeline.source.kafka | default dict) $known) -}}
 {{- if and $.Values.database.existingSecret (not $pipeline.sink.postgres) -}}
-{{- $_ := set $pipeline.sink "postgres" "${DATABASE_URL}" -}}
+{{- $_ := set $pipeline.sink "postgres" (printf "${file:%s/database/uri}" (include "penstock.secretPath" $)) -}}
 {{- end -}}
 {{- if not $pipeline.drain_timeout -}}
 {{- $_ := set $pipeline "drain_timeout" (printf "%ds" (int $.Values.drainTimeoutSeconds)) -}}
@@ -49,6 +49,7 @@ pipelines:
 server:
   grpc: {{ printf "%s:7070" (.Values.control.enabled | ternary .Values.listenHost "127.0.0.1") | quote }}
   http: {{ printf "%s:8080" .Values.listenHost | quote }}
+  probes: {{ printf "%s:8081" .Values.listenHost | quote }}
   min_workers: {{ .Values.workers.min }}
   {{- with .Values.workers.max }}
   max_workers: {{ . }}

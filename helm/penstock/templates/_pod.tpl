@@ -23,18 +23,14 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Environment variables: (list . SECRET KEY) with the Secret of the connection string. */}}
+{{/* Environment variables. What is secret is in files, which neither a crash dump nor a child process
+     has: only the headers for a collector come as a variable, by the standard. */}}
 {{- define "penstock.env" -}}
-{{- $root := index . 0 -}}
-{{- $v := $root.Values -}}
+{{- $v := .Values -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
-{{- with index . 1 }}
-- name: DATABASE_URL
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ index $ 2 }}}}
-{{- end }}
 {{- with $v.database.tls }}
 {{- if .caSecret }}
 - name: PGSSLMODE
@@ -54,15 +50,9 @@ capabilities: {drop: [ALL]}
 - name: KAFKA_BROKERS
   value: {{ .bootstrapServers | quote }}
 {{- end }}
-{{- if hasPrefix "sasl_" .securityProtocol }}
+{{- if and (hasPrefix "sasl_" .securityProtocol) (not .sasl.usernameKey) }}
 - name: KAFKA_USER
-{{- if .sasl.usernameKey }}
-  valueFrom: {secretKeyRef: {name: {{ .sasl.existingSecret }}, key: {{ .sasl.usernameKey }}}}
-{{- else }}
   value: {{ .sasl.username | quote }}
-{{- end }}
-- name: KAFKA_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ .sasl.existingSecret }}, key: {{ .sasl.passwordKey }}}}
 {{- end }}
 {{- end }}
 {{- with $v.extraEnv }}
@@ -92,14 +82,36 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* The configuration and the certificates: (list . CONFIGMAP). Private keys are 0440: libpq takes
-     no more for one that belongs to root, and the pod's group can read it. */}}
+{{/* Where Secrets are mounted that are no certificates. */}}
+{{- define "penstock.secretPath" -}}/etc/penstock/secrets{{- end -}}
+
+{{/* The configuration, Secrets and certificates: (list . CONFIGMAP DATABASE), DATABASE being the Secret of the
+     connection string and its key. They are 0440: libpq takes no more for a private key that belongs to
+     root, and the pod's group can read it. */}}
 {{- define "penstock.volumes" -}}
 {{- $v := (index . 0).Values -}}
+{{- $database := index . 2 -}}
 - name: config
   configMap:
     name: {{ index . 1 }}
     items: [{key: {{ include "penstock.configKey" (index . 0) }}, path: penstock.yaml}]
+{{- if index $database 0 }}
+- name: database
+  secret: {secretName: {{ index $database 0 }}, items: [{key: {{ index $database 1 }}, path: uri}], defaultMode: 0440}
+{{- end }}
+{{- if hasPrefix "sasl_" $v.kafka.securityProtocol }}
+{{- with $v.kafka.sasl }}
+- name: kafka-sasl
+  secret:
+    secretName: {{ .existingSecret }}
+    items:
+      {{- if .usernameKey }}
+      - {key: {{ .usernameKey }}, path: username}
+      {{- end }}
+      - {key: {{ .passwordKey }}, path: password}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
 {{- with $v.database.tls }}
 {{- if .caSecret }}
 - name: database-ca
@@ -134,8 +146,17 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
+{{/* (list . DATABASE) */}}
 {{- define "penstock.volumeMounts" -}}
+{{- $database := index . 1 -}}
+{{- with index . 0 -}}
 - {name: config, mountPath: /etc/penstock/penstock.yaml, subPath: penstock.yaml, readOnly: true}
+{{- if index $database 0 }}
+- {name: database, mountPath: {{ include "penstock.secretPath" . }}/database, readOnly: true}
+{{- end }}
+{{- if hasPrefix "sasl_" .Values.kafka.securityProtocol }}
+- {name: kafka-sasl, mountPath: {{ include "penstock.secretPath" . }}/kafka, readOnly: true}
+{{- end }}
 {{- if .Values.database.tls.caSecret }}
 - {name: database-ca, mountPath: /etc/penstock/database-ca, readOnly: true}
 {{- end }}
@@ -156,9 +177,20 @@ capabilities: {drop: [ALL]}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
 {{- end -}}
 
-{{/* One container that runs a command of the program: (dict root name args env). */}}
+{{/* The Secret of the service's connection string and its key, and of the migrations'. */}}
+{{- define "penstock.database" -}}
+{{ toJson (list .Values.database.existingSecret .Values.database.uriKey) }}
+{{- end -}}
+{{- define "penstock.ownerDatabase" -}}
+{{- with .Values.migrations -}}
+{{ ne .existingSecret "" | ternary (toJson (list .existingSecret .uriKey)) (include "penstock.database" $) }}
+{{- end -}}
+{{- end -}}
+
+{{/* One container that runs a command of the program: (dict root name args env database). */}}
 {{- define "penstock.container" -}}
 {{- $root := .root -}}
 name: {{ .name }}
@@ -170,10 +202,10 @@ env:
 securityContext:
   {{- include "penstock.containerSecurityContext" $root | nindent 2 }}
 volumeMounts:
-  {{- include "penstock.volumeMounts" $root | nindent 2 }}
+  {{- include "penstock.volumeMounts" (list $root .database) | nindent 2 }}
 {{- end -}}
 
-{{/* The spec of every pod, up to its containers: (list . SERVICEACCOUNT CONFIGMAP). */}}
+{{/* The spec of every pod, up to its containers: (list . SERVICEACCOUNT CONFIGMAP DATABASE). */}}
 {{- define "penstock.podCommon" -}}
 {{- $root := index . 0 -}}
 serviceAccountName: {{ index . 1 }}
@@ -201,5 +233,5 @@ affinity:
 securityContext:
   {{- include "penstock.podSecurityContext" $root | nindent 2 }}
 volumes:
-  {{- include "penstock.volumes" (list $root (index . 2)) | nindent 2 }}
+  {{- include "penstock.volumes" (list $root (index . 2) (index . 3)) | nindent 2 }}
 {{- end -}}

@@ -13,12 +13,12 @@
 {{- end -}}
 {{- $groups = append $groups .source.group -}}
 {{- range $property, $value := .source.kafka -}}
-{{- if and (regexMatch "(password|secret|ssl\\.key\\.pem|sasl\\.oauthbearer\\.config)" $property) (not (regexMatch "^\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}$" (toString $value))) -}}
-{{- fail (printf "pipelines: '%s' has %s in the open; put it in a Secret, and ${VARIABLE} here with extraEnv" $pipeline.name $property) -}}
+{{- if and (regexMatch "(password|secret|ssl\\.key\\.pem|sasl\\.oauthbearer\\.config)" $property) (not (regexMatch "^\\$\\{([A-Za-z_][A-Za-z0-9_]*|file:/[^}]*)\\}$" (toString $value))) -}}
+{{- fail (printf "pipelines: '%s' has %s in the open; put it in a Secret, and ${file:/PATH} here with extraVolumes" $pipeline.name $property) -}}
 {{- end -}}
 {{- end -}}
 {{- if regexMatch "(password *= *[^$ ]|://[^/@:]*:[^$@][^@]*@)" (.sink.postgres | default "") -}}
-{{- fail (printf "pipelines: '%s' has a password in sink.postgres; put the connection string in a Secret: database.existingSecret, or ${VARIABLE} here with extraEnv" .name) -}}
+{{- fail (printf "pipelines: '%s' has a password in sink.postgres; put the connection string in a Secret: database.existingSecret, or ${file:/PATH} here with extraVolumes" .name) -}}
 {{- end -}}
 {{- if not (or .sink.postgres $v.database.existingSecret) -}}
 {{- fail (printf "pipelines: '%s' has no sink.postgres, and database.existingSecret names no Secret with a connection string" .name) -}}
