@@ -157,7 +157,7 @@ void CheckPass::check_call(Node* node) {
     node->type = strict_ ? TypeKind::kError : TypeKind::kDyn;
     const std::string name(node->name);
     report(node, "there is no function '" + name + "'",
-           text::did_you_mean(node->name, function_names(node->is_method)));
+           function_hint(node->name, function_names(node->is_method)));
     return;
   }
   resolve_overloads(node, types);

@@ -1,6 +1,7 @@
 // What messages say of functions and types: how people write them, what would have fitted.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,5 +19,9 @@ namespace penstock::cel {
 
 // The overloads that exist, and for numbers of different types how to convert.
 [[nodiscard]] std::string overload_hint(const Function& function, const std::vector<Type>& types);
+
+// For a function that is not there: what it is called here, or the nearest of these.
+[[nodiscard]] std::string function_hint(std::string_view name,
+                                        std::span<const std::string_view> functions);
 
 }  // namespace penstock::cel

@@ -75,7 +75,10 @@ class Parser {
       return fail(token_.offset,
                   "'" + std::string(token_.text) + "' is a reserved word and cannot be a name");
     }
-    return fail(token_.offset, "unexpected '" + std::string(token_.text) + "' " + where);
+    return fail(token_.offset, "unexpected '" + std::string(token_.text) + "' " + where,
+                token_.text == "and"  ? "write &&"
+                : token_.text == "or" ? "write ||"
+                                      : "");
   }
 
   void advance() { token_ = lexer_.next(); }

@@ -109,6 +109,14 @@ TEST_F(Checker, SaysHowToJoinTextAndWhatIsNeverNull) {
             "a value of type int is never null; one that may be is of type nullable(int)");
 }
 
+TEST_F(Checker, KnowsWhatOtherLanguagesCallIt) {
+  EXPECT_EQ(hint_of("lower(msg.a)"), "write x.lowerAscii()");
+  EXPECT_EQ(hint_of("len(msg.a)"), "write size(x)");
+  EXPECT_EQ(hint_of("ifnull(msg.a, 1)"), "write coalesce(x, y)");
+  EXPECT_EQ(hint_of("msg.a > 1 and msg.b < 2"), "write &&");
+  EXPECT_EQ(hint_of("msg.a > 1 or msg.b < 2"), "write ||");
+}
+
 TEST_F(Checker, FindsTheNearestMethodOfAFunctionThatIsBoth) {
   EXPECT_EQ(hint_of("msg.a.sizes()"), "did you mean 'size'?");
 }
