@@ -37,6 +37,7 @@ struct Options {
   std::int64_t records = 2'000'000;
   int idle_seconds = 10;
   int linger_ms = 5;
+  bool without_key = false;
   bool json = false;
   std::string kafka;  // more properties of the consumers, as YAML
   std::string penstock = sibling("../penstock");
@@ -125,9 +126,9 @@ void prepare(const Stand& stand) {
     need(harness::create_topic(stand.kafka.bootstrap_servers(), std::format("many-{}", i),
                                stand.options.partitions));
     need(stand.sql.execute(
-        std::format("CREATE TABLE many_{} (id bigint PRIMARY KEY, customer text, total double "
-                    "precision, placed_at timestamptz)",
-                    i)));
+        std::format("CREATE TABLE many_{} (id bigint{}, customer text, total double precision, "
+                    "placed_at timestamptz)",
+                    i, stand.options.without_key ? "" : " PRIMARY KEY")));
   }
   need(stand.sql.execute("CHECKPOINT"));
 }
@@ -291,6 +292,8 @@ int main(int argc, char** argv) {
   app.add_option("--linger-ms", options.linger_ms,
                  "how long the producer gathers a batch of a partition")
       ->capture_default_str();
+  app.add_flag("--without-key", options.without_key,
+               "tables without a primary key: what its index costs where ids come from everywhere");
   app.add_option("--kafka", options.kafka, "properties of the consumers: 'name: value, …'");
   app.add_option("--penstock", options.penstock, "the program")->capture_default_str();
   app.add_flag("--json", options.json, "the last line is one JSON object");
