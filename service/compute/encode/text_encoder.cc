@@ -64,7 +64,8 @@ constexpr std::size_t kEscapeBytes = 6;  // "\\u0000"
 int code_unit(std::string_view json, std::size_t at) {
   if (at + kEscapeBytes > json.size() || json[at] != '\\' || json[at + 1] != 'u') return -1;
   int unit = 0;
-  for (std::size_t i = at + 2; i < at + kEscapeBytes; ++i) unit = unit * 16 + text::hex_digit(json[i]);
+  for (std::size_t i = at + 2; i < at + kEscapeBytes; ++i)
+    unit = unit * 16 + text::hex_digit(json[i]);
   return unit;
 }
 

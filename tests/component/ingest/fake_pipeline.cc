@@ -117,6 +117,16 @@ void FakeStore::keep_waiting(PartitionId partition, const std::string& reason) {
   states_[partition].waiting = reason;
 }
 
+std::optional<Silence> FakeStore::silence() const {
+  const MutexLock lock(mutex_);
+  return silence_;
+}
+
+void FakeStore::fall_silent(const std::optional<Silence>& silence) {
+  const MutexLock lock(mutex_);
+  silence_ = silence;
+}
+
 void FakeStore::steal(PartitionId partition) {
   const MutexLock lock(mutex_);
   State& state = states_[partition];

@@ -24,6 +24,17 @@ namespace penstock::ingest {
 // Waits for a condition; false when it did not come true in 30 s.
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
 
+// Twenty seconds pass in one.
+class HurriedClock : public Clock {
+ public:
+  [[nodiscard]] SteadyTime steady_now() const override {
+    return start_ + (std::chrono::steady_clock::now() - start_) * 20;
+  }
+
+ private:
+  SteadyTime start_ = std::chrono::steady_clock::now();
+};
+
 class FakePlan : public Plan {
  public:
   explicit FakePlan(std::vector<std::string> topics) : Plan("test", std::move(topics), {}) {}
@@ -42,7 +53,7 @@ class FakeStore : public ClaimStore {
                                          const std::stop_token& stop) override;
   Result<void> release(std::span<const std::shared_ptr<Chain>> chains,
                        const std::stop_token& stop) override;
-  [[nodiscard]] std::optional<Silence> silence() const override { return std::nullopt; }
+  [[nodiscard]] std::optional<Silence> silence() const override;
   // All of the batch's records, or nothing: the fence.
   bool commit(const RecordBatch& batch);
 
@@ -56,6 +67,8 @@ class FakeStore : public ClaimStore {
   void refuse(PartitionId partition, const std::string& reason);
   // Somebody holds the row; "" for nobody.
   void keep_waiting(PartitionId partition, const std::string& reason);
+  // From now on it says nothing any more; nothing: it answers again.
+  void fall_silent(const std::optional<Silence>& silence);
   // As if another instance had claimed it.
   void steal(PartitionId partition);
 
@@ -88,6 +101,7 @@ class FakeStore : public ClaimStore {
   bool holding_ GUARDED_BY(mutex_) = false;
   int held_ GUARDED_BY(mutex_) = 0;
   std::size_t released_ GUARDED_BY(mutex_) = 0;
+  std::optional<Silence> silence_ GUARDED_BY(mutex_);
 };
 
 // The threads that consumers share.

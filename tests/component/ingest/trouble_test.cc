@@ -23,17 +23,6 @@ using std::chrono::milliseconds;
 
 constexpr PartitionId kFirst{0, 0};
 
-// Twenty seconds pass in one.
-class HurriedClock : public Clock {
- public:
-  [[nodiscard]] SteadyTime steady_now() const override {
-    return start_ + (std::chrono::steady_clock::now() - start_) * 20;
-  }
-
- private:
-  SteadyTime start_ = std::chrono::steady_clock::now();
-};
-
 class TroubleTest : public testing::Test {
  protected:
   [[nodiscard]] ConsumerOptions options() const { return orders_options(cluster.properties()); }

@@ -10,17 +10,6 @@
 namespace penstock::ingest {
 namespace {
 
-// Twenty seconds pass in one.
-class HurriedClock : public Clock {
- public:
-  [[nodiscard]] SteadyTime steady_now() const override {
-    return start_ + (std::chrono::steady_clock::now() - start_) * 20;
-  }
-
- private:
-  SteadyTime start_ = std::chrono::steady_clock::now();
-};
-
 class TransactionTest : public testing::Test {
  protected:
   ConsumerOptions options() {
