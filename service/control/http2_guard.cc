@@ -1,6 +1,7 @@
 #include "control/http2_guard.h"
 
 #include <algorithm>
+#include <span>
 
 namespace penstock::control {
 namespace {
@@ -8,8 +9,16 @@ namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static_assert(Http2Guard::kGreetingBytes == kPreface.size() + 9);
 
-enum FrameType : std::uint8_t { kHeaders = 1, kSettings = 4, kPush = 5, kContinuation = 9 };
+enum FrameType : std::uint8_t {
+  kData = 0,
+  kHeaders = 1,
+  kReset = 3,
+  kSettings = 4,
+  kPush = 5,
+  kContinuation = 9,
+};
 constexpr std::uint8_t kAck = 1;
+constexpr std::uint8_t kEndStream = 1;
 constexpr std::uint8_t kEndHeaders = 4;
 
 }  // namespace
@@ -57,6 +66,11 @@ std::string_view Http2Guard::take_head() {
   first_ = false;
   if (in_block_ != (type == kContinuation)) return "a header block is not continued";
 
+  const std::uint32_t stream = (std::uint32_t{head_[5]} & 0x7FU) << 24U |
+                               std::uint32_t{head_[6]} << 16U | std::uint32_t{head_[7]} << 8U |
+                               head_[8];
+  if (type == kData) return take_data(stream, (flags & kEndStream) != 0);
+  if (type == kReset) forget(stream);
   if (type == kPush) return "a client that pushes";
   if (type == kSettings && (flags & kAck) != 0) knows_limits_ = true;
   if (type == kHeaders) {
@@ -75,6 +89,34 @@ std::string_view Http2Guard::take_head() {
     in_block_ = (flags & kEndHeaders) == 0;
   }
   return {};
+}
+
+std::string_view Http2Guard::take_data(std::uint32_t stream, bool is_last) {
+  if (is_last) {
+    forget(stream);
+    return {};
+  }
+  auto* const end = unfinished_.data() + requests_;
+  auto* const request = std::find_if(
+      unfinished_.data(), end, [stream](const Unfinished& one) { return one.stream == stream; });
+  if (request == end) {
+    if (requests_ == unfinished_.size()) return "more requests at once than it may make";
+    *request = {.stream = stream, .bytes = 0};
+    ++requests_;
+  }
+  request->bytes += payload_;
+  unfinished_bytes_ += payload_;
+  if (unfinished_bytes_ > kMaxUnfinishedBytes) return "requests that are larger than they may be";
+  return {};
+}
+
+void Http2Guard::forget(std::uint32_t stream) {
+  const std::span used(unfinished_.data(), requests_);
+  const auto request = std::ranges::find(used, stream, &Unfinished::stream);
+  if (request == used.end()) return;
+  unfinished_bytes_ -= request->bytes;
+  *request = used.back();
+  --requests_;
 }
 
 }  // namespace penstock::control

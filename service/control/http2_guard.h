@@ -2,9 +2,10 @@
 // them.
 //
 // Place in the flow: grpc_door.cc has one per connection, and passes on what it lets through. gRPC
-// itself keeps header blocks without end, and remembers streams that were reset faster than they
-// were begun; whoever reaches it could fill the memory. Here a block is as large as metadata may
-// be, and the door counts frames against an allowance (allowance.h).
+// itself keeps header blocks without end, and whatever a request announces until all of it is
+// there, and remembers streams that were reset faster than they were begun; whoever reaches it
+// could fill the memory. Here a block is as large as metadata may be, what requests have sent that
+// are not complete is bounded, and the door counts frames against an allowance (allowance.h).
 // Threads: one. Failure: the reason why the connection is to be cut. Pure: no I/O, no clock.
 #pragma once
 
@@ -23,6 +24,10 @@ class Http2Guard {
   static constexpr std::size_t kMaxFrameBytes = 16 * 1024;  // what HTTP/2 begins with
   static constexpr std::size_t kMaxBlockBytes = 16 * 1024;  // of headers, compressed
   static constexpr unsigned kMaxBlockFrames = 16;
+  // Of the requests of a connection that are not complete, all together. More than one may have
+  // (GrpcServerOptions), so that gRPC can say by how much it is too large.
+  static constexpr std::size_t kMaxUnfinishedBytes = 128 * 1024;
+  static constexpr std::size_t kMaxUnfinished = 32;
   // Before the client has said that it knows how many it may have; then gRPC counts them.
   static constexpr unsigned kMaxEarlyStreams = 100;
 
@@ -38,6 +43,8 @@ class Http2Guard {
 
  private:
   [[nodiscard]] std::string_view take_head();  // why not; empty: fine
+  [[nodiscard]] std::string_view take_data(std::uint32_t stream, bool is_last);
+  void forget(std::uint32_t stream);
 
   std::size_t preface_ = 0;  // bytes of it that have come
   std::array<std::uint8_t, 9> head_{};
@@ -49,6 +56,13 @@ class Http2Guard {
   unsigned block_frames_ = 0;
   bool knows_limits_ = false;
   unsigned early_streams_ = 0;
+  struct Unfinished {
+    std::uint32_t stream = 0;
+    std::size_t bytes = 0;
+  };
+  std::array<Unfinished, kMaxUnfinished> unfinished_{};  // the first `requests_` of them
+  std::size_t requests_ = 0;
+  std::size_t unfinished_bytes_ = 0;  // of them all
 };
 
 }  // namespace penstock::control

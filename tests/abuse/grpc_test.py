@@ -1,5 +1,6 @@
 """The port of the gRPC API: what HTTP/2 lets a stranger say, and who comes in with TLS."""
 
+import struct
 import subprocess
 import threading
 import time
@@ -102,6 +103,14 @@ class Grpc(Attack):
                 self.service.ctl("list")
             for stranger in held:
                 stranger.close()
+
+    def test_a_request_that_brings_600_megabytes(self):
+        def talk(stranger, end):
+            stranger.say(frame(1, 4, 1, request()) + frame(0, 0, 1, b"\0" + struct.pack(">I", 600_000_000)))
+            sent = 0
+            while sent < 600_000_000 and time.monotonic() < end and stranger.say(frame(0, 0, 1, b"a" * 16_000)):
+                sent += 16_000
+        self.attack(talk)
 
     def test_what_is_no_utf8_leaves_no_line_that_is_no_json(self):
         call = frame(1, 4, 1, request()) + frame(0, 1, 1, message(b"\x0a\x03\xff\xfe\xfd"))

@@ -9,7 +9,7 @@ namespace {
 
 constexpr unsigned kMany = 1'000'000;
 
-std::string frame(char type, char flags, std::size_t size) {
+std::string frame(char type, char flags, std::size_t size, char stream = 1) {
   std::string text{static_cast<char>(size >> 16),
                    static_cast<char>(size >> 8),
                    static_cast<char>(size),
@@ -18,7 +18,7 @@ std::string frame(char type, char flags, std::size_t size) {
                    0,
                    0,
                    0,
-                   1};
+                   stream};
   return text + std::string(size, 'x');
 }
 std::string greeting() { return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 6); }
@@ -58,6 +58,33 @@ TEST(Http2Guard, CutsWhatIsNoHttp2) {
 TEST(Http2Guard, CutsAFrameThatIsLargerThanItMayBe) {
   EXPECT_EQ(cut(greeting() + frame(0, 0, 16 * 1024)), "");
   EXPECT_NE(cut(greeting() + frame(0, 0, 16 * 1024 + 1)), "");
+}
+
+// gRPC would keep what comes until all is there that a message announces.
+TEST(Http2Guard, CutsARequestThatDoesNotEnd) {
+  std::string large = greeting() + frame(1, 4, 10);
+  for (int i = 0; i < 8; ++i) large += frame(0, 0, 16 * 1024);
+  EXPECT_EQ(cut(large), "");
+  EXPECT_NE(cut(large + frame(0, 0, 1)), "");
+  EXPECT_EQ(cut(large + frame(0, 1, 16 * 1024) + large.substr(greeting().size())), "")
+      << "it has ended";
+  EXPECT_EQ(cut(large + frame(3, 0, 4) + large.substr(greeting().size())), "") << "it was reset";
+  EXPECT_NE(cut(large + frame(3, 0, 4, 5) + frame(0, 0, 1, 3)), "") << "another one was";
+}
+
+TEST(Http2Guard, CutsRequestsThatDoNotEndAndAreMany) {
+  std::string bytes = greeting();
+  for (char stream = 1; stream < 64; stream = static_cast<char>(stream + 2)) {
+    bytes += frame(0, 0, 5, stream);
+  }
+  EXPECT_EQ(cut(bytes), "");
+  EXPECT_NE(cut(bytes + frame(0, 0, 5, 65)), "");
+  EXPECT_EQ(cut(bytes + frame(0, 1, 5, 7) + frame(0, 0, 5, 65)), "");
+  std::string large = greeting();
+  for (char stream = 1; stream < 17; stream = static_cast<char>(stream + 2)) {
+    large += frame(0, 0, 16 * 1024, stream);
+  }
+  EXPECT_NE(cut(large + frame(0, 0, 1, 17)), "") << "together they are too large";
 }
 
 TEST(Http2Guard, CutsAHeaderBlockThatDoesNotEnd) {
