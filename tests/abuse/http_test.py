@@ -101,6 +101,21 @@ class Http(Attack):
             self.assertLess(sent, 20_000_000)
 
 
+    def test_a_request_that_brings_600_megabytes(self):
+        """Of which it may send what fits into the buffers on the way, until it is cut."""
+        piece = b"a" * 1_000_000
+        with self.unharmed():
+            for length in (b"Content-Length: 600000000", b"Transfer-Encoding: chunked"):
+                sent = 0
+                with contextlib.suppress(OSError), \
+                        socket.create_connection(("127.0.0.1", self.service.http), timeout=5) as connection:
+                    connection.sendall(b"POST /livez HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n")
+                    for _ in range(600):
+                        connection.sendall(b"f4240\r\n" + piece + b"\r\n" if b"chunked" in length else piece)
+                        sent += len(piece)
+                self.assertLess(sent, 100_000_000, length)
+
+
 class Ending(Attack):
     """SIGTERM while connections on both ports go on with what they do."""
 

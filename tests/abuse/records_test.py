@@ -59,10 +59,74 @@ class Records(Attack):
         self.assert_works()
 
 
-class LargeRecords(Attack):
-    """Far more than a record usually is: within the chart's limit."""
+    def test_headers_and_keys_of_a_megabyte(self):
+        many = [word for i in range(100) for word in ("-H", f"h{i}={'v' * 8000}")]
+        with self.unharmed():
+            for _ in range(3 if stand.QUICK else 30):
+                self.service.produce([b'{"n":3,"s":"headers"}'], *many)
+            key = b"k" * 900_000
+            self.service.produce([key + b'#{"n":4,"s":"key"}'] * 20, "-K", "#")
+            stand.wait_until(lambda: self.service.applied() >= self.service.sent, "all are applied")
 
-    options = {"limit_mib": 512, "columns": {"n": "record.offset", "s": "string(size(msg.a))"},
+
+class States(Attack):
+    """A trigger of the table's raises what PostgreSQL says when something quite different is wrong."""
+
+    options = {"columns": {"n": "record.offset", "s": "msg.s"}}
+    STATES = ["42601", "42P01", "42501", "0A000", "XX000", "XX001", "40001", "40P01", "57014", "57P01", "57P03", "53200",
+              "53300", "55P03", "25006", "25P02", "08006", "28000", "3D000", "PS001", "F0000", "P0001", "P0004", "23514",
+              "22000", "02000", "01000", "ZZZZZ"]
+
+    def test_become_dead_letters_of_the_records_that_raise_them(self):
+        service = self.service
+        service.query("CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                      "IF new.s <> 'good' THEN RAISE EXCEPTION 'hostile' USING ERRCODE = new.s, DETAIL = '[{}]'; END IF; "
+                      "RETURN new; END $$; "
+                      "CREATE TRIGGER odd BEFORE INSERT ON rows FOR EACH ROW EXECUTE FUNCTION odd()")
+        states = self.STATES[::4] if stand.QUICK else self.STATES
+        good = [b'{"s":"good"}'] * 20
+        with self.unharmed(moves_on=False):
+            for state in states:
+                service.produce(good + [json.dumps({"s": state}).encode()] + good)
+            stand.wait_until(lambda: service.applied() >= service.sent, "all are applied", 240)
+        letters = service.query("SELECT sqlstate FROM penstock.dead_letters ORDER BY \"offset\"").split()
+        self.assertEqual(letters, states)
+        self.assertEqual(int(service.query("SELECT count(*) FROM rows WHERE s = 'good'")), 40 * len(states))
+        service.query("DROP TRIGGER odd ON rows")
+        self.assert_works()
+
+
+class Names(Attack):
+    """Of topic, table and columns, as far as Kafka and PostgreSQL let them be anything."""
+
+    COLUMNS = ["n", "quo\"te", "semi;colon -- x", "tab\there", "%s%n$1", "\u202e\u001b[31m", "select", "d" * 63]
+    QUOTED = ['"' + column.replace('"', '""') + '"' for column in COLUMNS]
+    options = {
+        "topic": "-..__--" + "t" * 200,
+        "target": '"t\'; DROP TABLE rows; -- ""%s $1"',
+        "table": "(" + ", ".join(f"{column} text" for column in QUOTED) + ")",
+        "columns": {column: "string(record.offset)" if column == "n" else "msg.s" for column in COLUMNS},
+    }
+
+    def test_are_names_and_nothing_else(self):
+        service = self.service
+        with self.unharmed():
+            service.produce([json.dumps({"n": 1, "s": "x' || pg_sleep(9) || '"}).encode()] * 1000)
+            stand.wait_until(lambda: service.applied() >= service.sent, "all are applied")
+        counted = service.query(f"SELECT count(*) FROM {self.options['target']} WHERE \"select\" LIKE 'x%'")
+        self.assertEqual(int(counted), 1000)
+        texts = [service.ctl("list"), service.ctl("get", service.name), service.get("/readyz").decode()]
+        for text in texts:
+            self.assertFalse(has_control_characters(text), repr(text))
+        for line in service.get("/metrics").decode().splitlines():
+            self.assertRegex(line, r'^(#.*|[a-z_0-9]+(\{([a-z_0-9]+="(\\.|[^"\\])*",?)*\})? [-+.eE0-9NaInf]+)$')
+        self.assert_log_is_json()
+
+
+class LargeRecords(Attack):
+    """Far more than a record usually is: within what the sizing rule gives a pipeline, all the same."""
+
+    options = {"columns": {"n": "record.offset", "s": "string(size(msg.a))"},
                "kafka": ", fetch.message.max.bytes: 20000000"}
 
     def bombs(self, value, count):

@@ -141,19 +141,20 @@ class Service:
     """One pipeline from a topic to a table, and the process that runs it."""
 
     def __init__(self, name, table="(n bigint, s text)", columns=None, limit_mib=MEMORY_LIMIT_MIB, files=None,
-                 spec="", server="", kafka="", environment=None):
+                 spec="", server="", kafka="", environment=None, topic=None, target="rows", pipeline=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="penstock-abuse-"))
-        self.name = name
+        self.name = pipeline or name
+        self.topic = topic or name
         self.database = name
         output("psql", database_uri(SERVERS["dbname"]), "-XAtq", "-c", f"CREATE DATABASE {name}")
-        output(BUILD / "bin" / "penstock_test_orders", "prepare", database_uri(name), SERVERS["brokers"], name, 1)
-        self.query(f"CREATE TABLE rows {table}")
+        output(BUILD / "bin" / "penstock_test_orders", "prepare", database_uri(name), SERVERS["brokers"], self.topic, 1)
+        self.query(f"CREATE TABLE {target} {table}")
         columns = columns or {"n": "msg.n", "s": "msg.s"}
         self.config = (
-            f"pipelines:\n  - name: {name}\n    source:\n      topics: [{name}]\n      group: {name}\n"
+            f"pipelines:\n  - name: {self.name}\n    source:\n      topics: [\"{self.topic}\"]\n      group: {name}\n"
             f"      start_at: earliest\n"
             f"      kafka: {{bootstrap.servers: \"{SERVERS['brokers']}\"{kafka}}}\n{spec}"
-            f"    sink:\n      postgres: \"{database_uri(name)}\"\n      target:\n        table: rows\n"
+            f"    sink:\n      postgres: \"{database_uri(name)}\"\n      target:\n        table: {json.dumps(target)}\n"
             f"        columns: {json.dumps(columns)}\n"
             f"server: {{grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"{server}}}\nlog: {{format: json}}\n")
         self.file = self.folder / "penstock.yaml"
@@ -195,7 +196,7 @@ class Service:
 
     def produce(self, values, *options):
         """One record for each of the values, which have no newline."""
-        output("kcat", "-P", "-b", SERVERS["brokers"], "-t", self.name, "-p", "0", *options,
+        output("kcat", "-P", "-b", SERVERS["brokers"], "-t", self.topic, "-p", "0", *options,
                input=b"\n".join(values) + b"\n")
         self.sent += len(values)
 
