@@ -237,6 +237,15 @@ TEST(Validate, ChecksAddresses) {
               config.mutable_server()->set_http("0.0.0.0:7070");
             }),
             "server.http: the same address as server.grpc\n");
+  EXPECT_EQ(found_after([](auto& config, auto&) {
+              config.mutable_server()->set_http("127.0.0.1:8080");
+              config.mutable_server()->set_probes("127.0.0.1:8080");
+            }),
+            "server.probes: the same address as server.http\n");
+  EXPECT_EQ(found_after([](auto& config, auto&) {
+              config.mutable_server()->set_probes("nowhere");
+            }).substr(0, 14),
+            "server.probes:");
 }
 
 TEST(Validate, ExplainsABadConnectionStringWithoutItsSecrets) {
