@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <ranges>
 #include <utility>
 
@@ -33,7 +34,8 @@ constexpr std::array kTable{
     Entry{"3F", FailureClass::configuration},
     Entry{"40", FailureClass::retry_quickly},  // serialization failure, deadlock
     Entry{"42", FailureClass::configuration},  // undefined table or column, privileges
-    Entry{"42622", FailureClass::row},         // a value too long for the type name
+    Entry{"42601", FailureClass::row},         // a text that is no ltree; our statements are right
+    Entry{"42622", FailureClass::row},         // a value too long for the types name and ltree
     Entry{"44", FailureClass::row},            // WITH CHECK OPTION
     Entry{"53", FailureClass::retry},          // disk full, out of memory, too many connections
     Entry{"54", FailureClass::row},            // row too big, index row too big, nesting too deep
@@ -125,9 +127,25 @@ bool may_be_a_rows(const Failure& failure) {
   return false;
 }
 
+// "unnamed portal parameter $2", in the language of the server, is the last line. Those of triggers
+// and functions quote what has a $ in it.
+std::optional<std::size_t> parameter_number(const Failure& failure) {
+  const std::string_view context = failure.context;
+  const std::string_view line = context.substr(context.rfind('\n') + 1);
+  const std::size_t sign = line.find('$');
+  if (sign == std::string_view::npos || line.contains('"')) return std::nullopt;
+  std::size_t number = 0;
+  const char* const end = line.data() + line.size();
+  const auto [at, status] = std::from_chars(line.data() + sign + 1, end, number);
+  if (status != std::errc() || (at != end && *at != ' ')) return std::nullopt;
+  return number;
+}
+
 std::string inner_context(const Failure& failure) {
+  std::string_view context = failure.context;
+  if (parameter_number(failure)) context = context.substr(0, context.rfind('\n') + 1);
   std::string result;
-  for (const auto line : std::views::split(failure.context, '\n')) {
+  for (const auto line : std::views::split(context, '\n')) {
     const std::string_view text(line.begin(), line.end());
     if (text.empty() || text.starts_with("COPY ")) continue;
     result += (result.empty() ? "" : "; ") + std::string(text);

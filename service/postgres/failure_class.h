@@ -3,8 +3,10 @@
 // Threads: pure functions and plain values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -50,7 +52,9 @@ struct Failure {
   std::string table;       // where, if PostgreSQL named it,
   std::string column;      // likewise,
   std::string constraint;  // and the constraint that was violated
-  bool raised = false;     // by RAISE in a trigger or function: its SQLSTATE is its author's choice
+  std::string datatype;    // the domain whose constraint it was, which `schema` holds
+  std::string schema;
+  bool raised = false;  // by RAISE in a trigger or function: its SQLSTATE is its author's choice
   bool connection_lost = false;
 };
 
@@ -58,7 +62,10 @@ struct Failure {
 // trigger or function says, and what the data can do. Never the state of a server, of a disk, of a
 // lock or of the schema itself.
 [[nodiscard]] bool may_be_a_rows(const Failure& failure);
-// CONTEXT without the line that COPY adds: empty where no trigger or function was at work.
+// Of a parameter of a statement that could not be read: its number, from 1.
+[[nodiscard]] std::optional<std::size_t> parameter_number(const Failure& failure);
+// CONTEXT without the line that COPY or a parameter adds: empty where no trigger or function was at
+// work.
 [[nodiscard]] std::string inner_context(const Failure& failure);
 
 template <typename T>

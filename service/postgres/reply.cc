@@ -59,6 +59,8 @@ Failure Reply::failure() const {
   failure.table = field(result, PG_DIAG_TABLE_NAME);
   failure.column = field(result, PG_DIAG_COLUMN_NAME);
   failure.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
+  failure.datatype = field(result, PG_DIAG_DATATYPE_NAME);
+  failure.schema = field(result, PG_DIAG_SCHEMA_NAME);
   failure.raised = field(result, PG_DIAG_SOURCE_FUNCTION) == "exec_stmt_raise";
   if (failure.error.message.empty()) {
     const std::string_view message = PQresultErrorMessage(result);

@@ -31,7 +31,7 @@ bool Bisection::is_refusal(const postgres::Failure& failure) const {
 
 void Bisection::refuse(std::size_t record, postgres::Failure failure) {
   const std::size_t all = group_.records();
-  refusals_.push_back(refusal_of(record, failure));
+  refusals_.push_back(refusal_of(record, failure, group_.cut(record, record + 1)));
   const std::size_t count = ++causes_[{failure.error.sqlstate, failure.constraint}];
   const bool are_many = all >= kTableFaultFrom && count * 4 > all;
   const bool are_all = passed_ == 0 && refusals_.size() >= kTableFaultFrom && is_doubtful(failure);

@@ -5,6 +5,8 @@
 #include <ranges>
 #include <utility>
 
+#include "write/refused_columns.h"
+
 namespace penstock::write {
 namespace {
 
@@ -47,10 +49,20 @@ const TableRows* table_of(const RowBatch& batch, const Target& target) {
 
 }  // namespace
 
-Refusal refusal_of(std::size_t record, const postgres::Failure& failure) {
-  std::string message = failure.error.message;
+Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
+                   std::span<const Slice> rows) {
+  std::vector<const ColumnDescription*> columns;
+  if (rows.size() == 1 && rows[0].count == 1) columns = refused_columns(failure, rows[0]);
+  std::string message;
+  for (const ColumnDescription* const column : columns) {
+    message += (message.empty() ? "column \"" : " or \"") + column->name + "\"";
+  }
+  message += (message.empty() ? "" : ": ") + failure.error.message;
   if (!failure.detail.empty()) message += ": " + failure.detail;
-  if (!failure.error.hint.empty()) message += " (hint: " + failure.error.hint + ")";
+  const std::string hint = columns.size() == 1 && failure.error.hint.empty()
+                               ? labels_hint(failure, *columns[0])
+                               : failure.error.hint;
+  if (!hint.empty()) message += " (hint: " + hint + ")";
   if (const std::string context = postgres::inner_context(failure); !context.empty()) {
     message += " [" + context + "]";
   }
@@ -58,7 +70,7 @@ Refusal refusal_of(std::size_t record, const postgres::Failure& failure) {
           .sqlstate = failure.error.sqlstate,
           .message = std::move(message),
           .table = failure.table,
-          .column = failure.column,
+          .column = columns.size() == 1 ? columns[0]->name : failure.column,
           .constraint = failure.constraint};
 }
 

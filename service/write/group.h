@@ -94,7 +94,9 @@ struct Refusal {
   std::string column;
   std::string constraint;
 };
-[[nodiscard]] Refusal refusal_of(std::size_t record, const postgres::Failure& failure);
+// `rows`: the record's.
+[[nodiscard]] Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
+                                 std::span<const Slice> rows);
 
 struct Group {
   std::vector<Part> parts;

@@ -251,7 +251,7 @@ void WriterQueue::clear_left_out() {
 void WriterQueue::leave_out(RecordPlace place, const postgres::Failure& failure) {
   const RecordBatch& source = *group->parts[place.part].batch->source;
   left_out.push_back(
-      {source.chain(), source.record(place.record).offset, refusal_of(place.record, failure)});
+      {source.chain(), source.record(place.record).offset, refusal_of(place.record, failure, {})});
 }
 
 void WriterQueue::put_back() {

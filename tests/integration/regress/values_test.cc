@@ -165,5 +165,45 @@ TEST(ValuesRegress, ADeadLetterNamesTheExpressionThatFailed) {
   }
 }
 
+TEST(ValuesRegress, ARefusedLabelOrDomainNamesItsColumn) {
+  Service service(
+      {.table = "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE SCHEMA s; "
+                "CREATE DOMAIN s.\"Amount\" AS numeric(12,2) CHECK (VALUE >= 0); "
+                "CREATE DOMAIN label AS mood CHECK (VALUE <> 'sad'); "
+                "CREATE TABLE t (id int, m mood, ms mood[], a s.\"Amount\", p label, q label, "
+                "source_offset bigint)",
+       .columns = {{"id", "msg.id"},
+                   {"m", "msg.m"},
+                   {"ms", "msg.ms"},
+                   {"a", "msg.a"},
+                   {"p", "msg.p"},
+                   {"q", "msg.q"}}});
+  const auto records = fed({R"({"id":1,"m":"glad"})", R"({"id":2,"ms":["ok","glad"]})",
+                            R"({"id":3,"a":-1})", R"({"id":4,"p":"sad"})", R"({"id":5,"q":"x"})"});
+  std::vector<std::optional<std::string>> among_others(200, R"({"id":0,"m":"ok","a":1})");
+  service.feed(records);  // by INSERT
+  among_others.insert(among_others.begin() + 100, records.begin(), records.end());
+  among_others.resize(among_others.size() + 400, R"({"id":0,"p":"ok"})");
+  service.feed(among_others);  // by COPY
+  EXPECT_EQ(service.database().number("SELECT count(*) FROM t WHERE id = 0"), 600);
+  const auto letters = service.dead_letters();
+  ASSERT_EQ(letters.size(), 10U);
+  for (std::size_t i = 0; i < letters.size(); i += 5) {
+    EXPECT_EQ(letters[i].message,
+              "column \"m\": invalid input value for enum mood: \"glad\" (hint: one of: sad, ok)");
+    EXPECT_EQ(letters[i + 1].message,
+              "column \"ms\": invalid input value for enum mood: \"glad\" (hint: one of: "
+              "sad, ok)");
+    EXPECT_EQ(
+        letters[i + 2].message,
+        "column \"a\": value for domain s.\"Amount\" violates check constraint \"Amount_check\"");
+    EXPECT_EQ(letters[i + 3].message,
+              "column \"p\": value for domain label violates check constraint \"label_check\"");
+    EXPECT_EQ(letters[i + 4].message,
+              "column \"q\": invalid input value for enum mood: \"x\" (hint: one of: sad, ok)");
+  }
+  EXPECT_TRUE(service.process().log().contains("\"column\":\"m\"")) << service.process().log();
+}
+
 }  // namespace
 }  // namespace penstock::test

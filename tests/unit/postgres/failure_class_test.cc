@@ -14,7 +14,7 @@ TEST(FailureClass, SaysWhatToDoAboutEachClassOfSqlstates) {
     EXPECT_EQ(classify(state), FailureClass::retry_quickly) << state;
   }
   for (const char* state : {"08P01", "22001", "22003", "22P02", "23502", "23503", "23505", "23514",
-                            "42622", "44000", "54000", "54001", "P0001"}) {
+                            "42601", "42622", "44000", "54000", "54001", "P0001"}) {
     EXPECT_EQ(classify(state), FailureClass::row) << state;
   }
   for (const char* state :
@@ -64,6 +64,25 @@ TEST(FailureClass, ContextIsOnlyWhatTriggersAndFunctionsSay) {
   EXPECT_EQ(inner_context(failure), "PL/pgSQL function f() line 1 at RAISE; SQL statement \"x\"");
   failure.context = "COPY t, line 5";
   EXPECT_EQ(inner_context(failure), "");
+  failure.context = "JSON data, line 1: x\nunnamed portal parameter $2";
+  EXPECT_EQ(inner_context(failure), "JSON data, line 1: x");
+  failure.context = "unnamed portal parameter $12";
+  EXPECT_EQ(inner_context(failure), "");
+}
+
+TEST(FailureClass, KnowsTheParameterThatCouldNotBeRead) {
+  const auto number = [](std::string context) {
+    Failure failure;
+    failure.context = std::move(context);
+    return parameter_number(failure);
+  };
+  EXPECT_EQ(number("unnamed portal parameter $12"), 12U);
+  EXPECT_EQ(number("JSON data, line 1: $1\nParameter $3 des Portals ohne Namen"), 3U);
+  EXPECT_EQ(number("x\nparamètre de portail non nommé $3"), 3U);
+  for (const char* context : {"", "$", "COPY t, line 5, column a", "SQL statement \"SELECT $1\"",
+                              "PL/pgSQL function f$1() line 3 at RAISE"}) {
+    EXPECT_EQ(number(context), std::nullopt) << context;
+  }
 }
 
 TEST(FailureClass, KeepsTheSessionOnlyWhereItIsStillGood) {
