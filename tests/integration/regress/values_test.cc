@@ -205,5 +205,86 @@ TEST(ValuesRegress, ARefusedLabelOrDomainNamesItsColumn) {
   EXPECT_TRUE(service.process().log().contains("\"column\":\"m\"")) << service.process().log();
 }
 
+// Documents at the edges of JSON: what becomes of each, by name and by expressions.
+TEST(ValuesRegress, OddDocumentsAreRowsOrDeadLettersWithTheirReason) {
+  const std::string deepest = std::string(255, '[') + std::string(255, ']');
+  const std::pair<std::string, std::string> cases[] = {
+      {"\xEF\xBB\xBF{\"id\":1}", "1"},
+      {"\xEF\xBB\xBF\xEF\xBB\xBF{\"id\":1}", "invalid_json"},
+      {" \r\n\t{\"id\":2}\r\n", "2"},
+      {R"({"id":1,"id":3})", "3"},
+      {R"({"\u0069d":4})", "4"},
+      {R"({"id":5,"":1,"a.b":{"c.d":1},"$x":1,"é":"\ud83d\ude00"})", "5"},
+      {R"({"id":6,"deep":)" + deepest + "}", "6"},
+      {R"({"id":6,"deep":[)" + deepest + "]}", "too_deep"},
+      {R"({"id":7,"twice":{"a":1,"a":[1e999]}})", "7"},
+      {"", "empty_payload"},
+      {" \n", "empty_payload"},
+      {"{", "truncated_json"},
+      {R"({"id":1)", "truncated_json"},
+      {R"({"id":1,})", "invalid_json"},
+      {R"({"id":1}x)", "trailing_content"},
+      {R"({"id":1}{"id":2})", "trailing_content"},
+      {R"({"id":1} // one)", "trailing_content"},
+      {R"({"id":NaN})", "invalid_json"},
+      {R"({"id":+1})", "invalid_json"},
+      {R"({"id":01})", "invalid_json"},
+      {R"({"id":1.})", "invalid_json"},
+      {R"({"id":.5})", "invalid_json"},
+      {R"({"id":True})", "invalid_json"},
+      {"{'id':1}", "invalid_json"},
+      {"{id:1}", "invalid_json"},
+      {"{\"id\":1,\"s\":\"a\nb\"}", "invalid_json"},
+      {"{\"id\":1,\"s\":\"\\x\"}", "invalid_json"},
+      {"{\"id\":1,\"s\":\"\\u12\"}", "invalid_json"},
+      {"{\"id\":1,\"s\":\"\xff\"}", "invalid_utf8"},
+      {"{\"id\":1,\"s\":\"\xed\xa0\x80\"}", "invalid_utf8"},
+      {std::string("{\"id\":1}\0", 9), "trailing_content"},
+      {std::string("{\0\"\0i\0", 6), "not_utf8"},
+      {std::string("\0\0\0\0\x0C{\"id\":1}", 13), "registry_format"},
+      {"\x1F\x8B\x08", "compressed_payload"},
+  };
+  for (const bool by_name : {true, false}) {
+    Service service({.table = by_name ? "CREATE TABLE t (id bigint)"
+                                      : "CREATE TABLE t (id bigint, source_offset bigint)",
+                     .by_name = by_name,
+                     .columns = {{"id", "msg.id"}}});
+    std::vector<std::optional<std::string>> records;
+    for (const auto& [document, becomes] : cases) records.emplace_back(document);
+    service.feed(records);
+    std::vector<std::string> found;
+    for (const auto& row : service.database().query("SELECT id FROM t ORDER BY id")) {
+      found.push_back(row[0].value_or("NULL"));
+    }
+    const std::size_t rows = found.size();
+    for (const DeadLetter& letter : service.dead_letters()) {
+      EXPECT_EQ(letter.reason, cases[letter.offset].second)
+          << cases[letter.offset].first.substr(0, 40) << ": " << letter.message;
+      found.push_back(letter.reason);
+    }
+    EXPECT_EQ(found.size(), std::size(cases));
+    EXPECT_EQ(rows, 7U);
+    for (std::size_t i = 0; i < rows; ++i) EXPECT_EQ(found[i], std::to_string(i + 1));
+  }
+}
+
+// A record of another shape, below the top: what is no object has no fields.
+TEST(ValuesRegress, PathsIntoListsAndTextsAreDeadLettersWithThePlace) {
+  Service service({.table = "CREATE TABLE t (id bigint, v text, source_offset bigint)",
+                   .columns = {{"id", "msg.id"},
+                               {"v", "'has(msg.items) ? msg.items[0].name : msg.a[\"b.c\"].d'"}}});
+  service.feed(fed({R"({"id":1,"items":[{"name":"x"}]})", R"({"id":2,"items":[]})",
+                    R"({"id":3,"items":{"name":"x"}})", R"({"id":4,"items":["x"]})",
+                    R"({"id":5,"items":"x"})", R"({"id":6,"items":null})",
+                    R"({"id":7,"a":{"b.c":{"d":"y"}}})", R"({"id":8,"a":{"b":{"c":{"d":"y"}}}})",
+                    R"({"id":9,"a":{"b.c":"y"}})", R"({"id":10,"a":[]})"}));
+  EXPECT_EQ(service.rows("id, v"), (harness::SqlRows{{"1", "x"}, {"7", "y"}}));
+  for (const DeadLetter& letter : service.dead_letters()) {
+    EXPECT_TRUE(letter.message.starts_with("column \"v\": ")) << letter.message;
+    EXPECT_NE(letter.reason, "internal") << letter.message;
+  }
+  EXPECT_EQ(service.dead_letters().size(), 8U);
+}
+
 }  // namespace
 }  // namespace penstock::test
