@@ -257,8 +257,11 @@ void FieldBuffer::grow(std::size_t more) {
 bool encode_field(const ColumnDescription& column, const Value& value, FieldBuffer& out,
                   EncodeProblem& problem) {
   if (value.is_null()) {
-    if (column.not_null)
-      return refuse(problem, "not_null", "null does not go into a NOT NULL column");
+    if (column.not_null) {
+      return refuse(problem, "not_null", "null does not go into a NOT NULL column",
+                    column.has_default ? "coalesce(..., optional.none()) takes the DEFAULT then"
+                                       : "coalesce(..., 0) takes something else then");
+    }
     write_null(out);
     return true;
   }

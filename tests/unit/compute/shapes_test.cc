@@ -150,6 +150,18 @@ TEST_F(Shapes, LetsOptionalPathsGetPastNull) {
   EXPECT_EQ(became(R"({"customer":5})"), "wrong_type");
 }
 
+TEST_F(Shapes, TakeTheDefaultForNullInTheWayThatTheDeadLetterNames) {
+  table.columns[0].not_null = true;
+  table.columns[0].has_default = true;
+  EXPECT_EQ(became(R"({"id":null,"v":"a"})"), "not_null");
+  EXPECT_TRUE(message.contains("(hint: coalesce(..., optional.none()) takes the DEFAULT then)"))
+      << message;
+  options.columns = {{"id", "coalesce(msg.id, optional.none())"}, {"v", "msg.v"}};
+  for (const char* document : {R"({"id":null,"v":"a"})", R"({"v":"a"})", R"({"id":1,"v":"a"})"}) {
+    EXPECT_EQ(became(document), "row") << document << message;
+  }
+}
+
 TEST_F(Shapes, BlamesTheExpressionThatFailedForThisRecord) {
   options.where = "msg.amount > 0";
   options.let = {{"total", "msg.quantity * msg.unit_price"}};
