@@ -117,6 +117,7 @@ bool take_offset(std::string_view& text, TimeText& time) {
 std::string_view read_time_text(std::string_view text, TimeText& time) {
   std::int64_t days = 0;
   if (const std::string_view problem = take_date(text, days); !problem.empty()) return problem;
+  time.days = days;
   time.seconds = days * kSecondsPerDay;
   if (text.empty()) return {};
   if (!take_word(text, "T") && !take_blanks(text)) return kNoTime;

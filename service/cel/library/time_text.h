@@ -20,6 +20,7 @@ namespace penstock::cel {
 
 struct TimeText {
   std::int64_t seconds = 0;  // from 1970-01-01T00:00:00 to what is written, the offset left aside
+  std::int64_t days = 0;     // to the day that is written: 24:00 and a leap second belong to it
   std::int32_t nanos = 0;    // cut off behind the ninth digit
   std::int64_t offset_seconds = 0;
   bool has_time = false;

@@ -80,7 +80,7 @@ bool encode_date(std::string_view text, FieldBuffer& out, EncodeProblem& problem
                   "another in UTC",
                   "time.parse(...) is its day in UTC, .substring(0, 10) the day as it is written");
   }
-  write_days(time.seconds, out);
+  write_days(time.days * kSecondsPerDay, out);
   return true;
 }
 

@@ -135,6 +135,8 @@ TEST(TimeEncoder, WritesDates) {
   EXPECT_EQ(days(Value::of_string("2000-03-01T00:00:00Z")), 60);
   EXPECT_EQ(days(Value::of_string("2000-03-01 23:59:59.999+00")), 60);
   EXPECT_EQ(days(Value::of_string("2000-03-01 12:00:00")), 60);
+  EXPECT_EQ(days(Value::of_string("2000-03-01T24:00:00Z")), 60) << "the day that is written";
+  EXPECT_EQ(days(Value::of_string("2000-03-01T23:59:60Z")), 60);
   EXPECT_TRUE(encode(kDate, Value::of_string("2000-03-01T00:30:00+02:00"))
                   .problem.hint.contains("substring"));
   for (const std::string_view text : {"2000-02-30", "2000-1-1", "01/01/2000", "", "20000230"}) {
