@@ -35,6 +35,13 @@ std::string column_place(std::string_view name) {
   return std::format("sink.target.columns.{}", name);
 }
 
+std::string unsupported_hint(const ColumnDescription& column) {
+  return std::format(
+      "write a text column beside it, and let PostgreSQL convert: {0} {1} GENERATED ALWAYS AS "
+      "(the_text::{1}) STORED, or a BEFORE INSERT trigger where the cast is not immutable",
+      quote_identifier(column.name), column.type_name);
+}
+
 // Binds expressions to the table; collects every problem.
 class Compilation {
  public:
@@ -173,7 +180,8 @@ class Compilation {
         add_problem("sink.target.columns",
                     std::format("column '{}' is of type {}, which cannot be written", column.name,
                                 column.type_name),
-                    "list the columns to write under sink.target.columns, without this one");
+                    "list the columns to write under sink.target.columns, without this one; " +
+                        unsupported_hint(column));
         continue;
       }
       add_column(i, "sink.target.columns", field_expression(column.name));
@@ -203,7 +211,7 @@ class Compilation {
         add_problem(column_place(name),
                     std::format("column '{}' is of type {}, which cannot be written", name,
                                 column.type_name),
-                    "write a text or json column, and convert it in a view");
+                    unsupported_hint(column));
       } else {
         add_column(static_cast<std::size_t>(index), column_place(name), source);
       }

@@ -27,19 +27,32 @@ enum class ColumnType : std::uint8_t {
   timestamptz,
   json,
   jsonb,
+  time,
+  timetz,
+  interval,
+  inet,
+  cidr,
+  macaddr,
+  macaddr8,
+  bit,     // bit(n), with n in ColumnDescription::max_length
+  varbit,  // bit varying(n), likewise
+  xml,
+  ltree,
+  hstore,
   unsupported,
 };
 
 struct ColumnDescription {
   std::string name;
   ColumnType type = ColumnType::unsupported;  // of the element, for an array
-  bool is_array = false;                      // one dimension
+  bool is_array = false;                      // of any dimensions
   std::string type_name;                      // as PostgreSQL spells it: "numeric(12,2)", "text[]"
   std::uint32_t type_oid = 0;                 // of the column itself
   std::uint32_t element_oid = 0;              // of the element, for an array
   std::uint32_t array_oid = 0;                // of the array over this column's type; 0: none
-  std::int32_t max_length = -1;               // characters, for varchar(n) and char(n); else -1
-  std::int32_t numeric_precision = -1;        // for numeric(p,s); else -1
+  // Characters, for varchar(n) and char(n); bits, for bit(n) and bit varying(n); else -1.
+  std::int32_t max_length = -1;
+  std::int32_t numeric_precision = -1;  // for numeric(p,s); else -1
   std::int32_t numeric_scale = 0;
   bool not_null = false;
   bool has_default = false;  // a DEFAULT, an identity or a sequence

@@ -66,6 +66,18 @@ constexpr std::array kTypes{
     TypeName{"timestamptz", ColumnType::timestamptz},
     TypeName{"json", ColumnType::json},
     TypeName{"jsonb", ColumnType::jsonb},
+    TypeName{"time", ColumnType::time},
+    TypeName{"timetz", ColumnType::timetz},
+    TypeName{"interval", ColumnType::interval},
+    TypeName{"inet", ColumnType::inet},
+    TypeName{"cidr", ColumnType::cidr},
+    TypeName{"macaddr", ColumnType::macaddr},
+    TypeName{"macaddr8", ColumnType::macaddr8},
+    TypeName{"bit", ColumnType::bit},
+    TypeName{"varbit", ColumnType::varbit},
+    TypeName{"xml", ColumnType::xml},
+    TypeName{"ltree", ColumnType::ltree},
+    TypeName{"hstore", ColumnType::hstore},
 };
 
 // Domains are followed to their base type; an array is one whose element type says so (int2vector
@@ -215,8 +227,13 @@ void describe_type(ColumnDescription& column, std::string_view type_name, char t
     return;
   }
   const auto* const found = std::ranges::find(kTypes, type_name, &TypeName::name);
-  if (found == kTypes.end() || type_kind != 'b' || (!is_builtin && type_name != "citext")) return;
+  const bool is_extension = type_name == "citext" || type_name == "ltree" || type_name == "hstore";
+  if (found == kTypes.end() || type_kind != 'b' || is_builtin == is_extension) return;
   column.type = found->type;
+  if (column.type == ColumnType::bit || column.type == ColumnType::varbit) {
+    column.max_length = modifier;  // without a header
+    return;
+  }
   constexpr int kModifierHeader = 4;  // VARHDRSZ: typmods of these types count it in
   if (modifier < kModifierHeader) return;
   if (type_name == "varchar" || type_name == "bpchar") {

@@ -6,11 +6,13 @@
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 
 #include "cel/text.h"
 #include "fuzz/bytes.h"
 #include "fuzz/postgres_bytes.h"
+#include "text/hex.h"
 #include "text/utf8.h"
 
 namespace penstock {
@@ -94,11 +96,7 @@ void check_uuid(const Value& value, std::string_view bytes) {
     if (c != '-' && c != '{' && c != '}') digits += static_cast<char>(std::tolower(c));
   }
   std::string read;
-  for (const char c : bytes) {
-    constexpr std::string_view kHex = "0123456789abcdef";
-    read += kHex[static_cast<unsigned char>(c) >> 4U];
-    read += kHex[static_cast<unsigned char>(c) & 15U];
-  }
+  text::append_hex(read, bytes);
   if (bytes.size() != 16 || read != digits) finding("another UUID: " + read, as_text(value));
 }
 
@@ -126,6 +124,90 @@ void check_json(const ColumnDescription& column, const Value& value, std::string
     bytes.remove_prefix(1);
   }
   if (!nlohmann::json::accept(bytes)) finding("no JSON", bytes);
+}
+
+void check_time_of_day(const ColumnDescription& column, const Value& value,
+                       std::string_view bytes) {
+  constexpr std::int64_t kDay = 86'400'000'000;
+  PostgresReader reader(bytes);
+  const std::int64_t micros = reader.number(8);
+  const std::int64_t west = column.type == ColumnType::timetz ? reader.number(4) : 0;
+  if (!reader.at_end()) finding("a time's size", as_text(value));
+  if (micros < 0 || micros > kDay || std::abs(west) >= 16 * 3'600)
+    finding("no time of day", as_text(value));
+  if (!value.is_duration()) return;
+  const cel::Instant duration = value.as_duration();
+  if (micros != duration.seconds * 1'000'000 + duration.nanos / 1000)
+    finding("another time: " + std::to_string(micros), as_text(value));
+}
+
+void check_interval(const Value& value, std::string_view bytes) {
+  PostgresReader reader(bytes);
+  const std::int64_t micros = reader.number(8);
+  const std::int64_t days = reader.number(4);
+  const std::int64_t months = reader.number(4);
+  if (!reader.at_end()) finding("an interval's size", as_text(value));
+  if (!value.is_duration()) return;
+  const cel::Instant duration = value.as_duration();
+  if (days != 0 || months != 0 || micros != duration.seconds * 1'000'000 + duration.nanos / 1000)
+    finding("another interval", as_text(value));
+}
+
+void check_network(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  PostgresReader reader(bytes);
+  const std::int64_t family = reader.number(1);
+  const auto bits = static_cast<std::uint8_t>(reader.number(1));
+  const std::int64_t is_cidr = reader.number(1);
+  const std::int64_t size = reader.number(1);
+  if (!((family == 2 && size == 4 && bits <= 32) || (family == 3 && size == 16 && bits <= 128)) ||
+      is_cidr != (column.type == ColumnType::cidr ? 1 : 0)) {
+    finding("no address", as_text(value));
+  }
+  const std::string_view octets = reader.take(static_cast<std::size_t>(size));
+  if (!reader.at_end()) finding("bytes behind an address", as_text(value));
+  for (std::size_t bit = bits; is_cidr != 0 && bit < 8 * octets.size(); ++bit) {
+    if ((static_cast<unsigned char>(octets[bit / 8]) << (bit % 8) & 0x80) != 0)
+      finding("a cidr with bits behind its length", as_text(value));
+  }
+}
+
+void check_mac(std::size_t size, const Value& value, std::string_view bytes) {
+  std::string digits;
+  for (const char c : value.as_string()) {
+    if (!std::string_view(":-.").contains(c)) digits += static_cast<char>(std::tolower(c));
+  }
+  if (size == 8 && digits.size() == 12) digits.insert(6, "fffe");
+  std::string read;
+  text::append_hex(read, bytes);
+  if (bytes.size() != size || read != digits) finding("another address: " + read, as_text(value));
+}
+
+void check_bits(const Value& value, std::string_view bytes) {
+  PostgresReader reader(bytes);
+  const auto count = static_cast<std::size_t>(reader.number(4));
+  const std::string_view octets = reader.take((count + 7) / 8);
+  std::string read;
+  for (std::size_t bit = 0; bit < 8 * octets.size(); ++bit) {
+    const bool is_set = (static_cast<unsigned char>(octets[bit / 8]) << (bit % 8) & 0x80) != 0;
+    if (bit < count) read += is_set ? '1' : '0';
+    if (bit >= count && is_set) finding("bits behind the last one", as_text(value));
+  }
+  if (!reader.at_end() || read != value.as_string()) finding("other bits", as_text(value));
+}
+
+void check_hstore(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  PostgresReader reader(bytes);
+  const auto count = static_cast<std::size_t>(reader.number(4));
+  if (count != value.as_map().size()) finding("another number of entries", as_text(value));
+  for (const cel::MapEntry& entry : value.as_map().entries()) {
+    const auto key = reader.field();
+    if (!key) finding("a key that is null", as_text(value));
+    check_text(column, entry.key, *key);
+    const auto field = reader.field();
+    if (field.has_value() == entry.value.is_null()) finding("another value", as_text(value));
+    if (field) check_text(column, entry.value, *field);
+  }
+  if (!reader.at_end()) finding("bytes behind the last entry", as_text(value));
 }
 
 void check_scalar(const ColumnDescription& column, const Value& value, std::string_view bytes) {
@@ -175,8 +257,47 @@ void check_scalar(const ColumnDescription& column, const Value& value, std::stri
     case ColumnType::json:
     case ColumnType::jsonb:
       return check_json(column, value, bytes);
+    case ColumnType::time:
+    case ColumnType::timetz:
+      return check_time_of_day(column, value, bytes);
+    case ColumnType::interval:
+      return check_interval(value, bytes);
+    case ColumnType::inet:
+    case ColumnType::cidr:
+      return check_network(column, value, bytes);
+    case ColumnType::macaddr:
+      return check_mac(6, value, bytes);
+    case ColumnType::macaddr8:
+      return check_mac(8, value, bytes);
+    case ColumnType::bit:
+    case ColumnType::varbit:
+      return check_bits(value, bytes);
+    case ColumnType::xml:
+      return check_text(column, value, bytes);
+    case ColumnType::ltree:
+      if (!bytes.starts_with('\1')) finding("no version of ltree", as_text(value));
+      return check_text(column, value, bytes.substr(1));
+    case ColumnType::hstore:
+      return check_hstore(column, value, bytes);
     case ColumnType::unsupported:
       finding("a column that cannot be written was", as_text(value));
+  }
+}
+
+// A list of the dimension sizes[0], and what is in it; no sizes: an empty array.
+void check_elements(const ColumnDescription& column, const Value& value,
+                    std::span<const std::size_t> sizes, const PostgresArray& array,
+                    std::size_t& next) {
+  const cel::List list = value.as_list();
+  if (!sizes.empty() && list.size != sizes[0]) finding("another dimension", as_text(value));
+  for (const Value& item : list) {
+    if (sizes.size() != 1) {
+      check_elements(column, item, sizes.empty() ? sizes : sizes.subspan(1), array, next);
+      continue;
+    }
+    const auto& element = array.elements.at(next++);
+    if (element.has_value() == item.is_null()) finding("an element that is null", as_text(value));
+    if (element) check_scalar(column, item, *element);
   }
 }
 
@@ -189,17 +310,11 @@ void check_field(const ColumnDescription& column, const Value& value,
     return;
   }
   if (!column.is_array) return check_scalar(column, value, *bytes);
-  const auto [element_oid, elements] = split_array(*bytes);
-  if (element_oid != column.element_oid) finding("another type of elements", as_text(value));
-  const cel::List list = value.as_list();
-  if (elements.size() != list.size) finding("another number of elements", as_text(value));
-  for (std::uint32_t i = 0; i < list.size; ++i) {
-    if (!elements[i] || list[i].is_null()) {
-      if (elements[i] || !list[i].is_null()) finding("an element that is null", as_text(value));
-    } else {
-      check_scalar(column, list[i], *elements[i]);
-    }
-  }
+  const PostgresArray array = split_array(*bytes);
+  if (array.element_oid != column.element_oid) finding("another type of elements", as_text(value));
+  std::size_t next = 0;
+  check_elements(column, value, array.sizes, array, next);
+  if (next != array.elements.size()) finding("another number of elements", as_text(value));
 }
 
 }  // namespace penstock

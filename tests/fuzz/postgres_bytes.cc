@@ -41,13 +41,17 @@ PostgresArray split_array(std::string_view bytes) {
   PostgresReader reader(bytes);
   const std::int64_t dimensions = reader.number(4);
   const std::int64_t has_null = reader.number(4);
-  PostgresArray array{.element_oid = reader.number(4), .elements = {}};
-  if (dimensions == 1) {
-    array.elements.resize(static_cast<std::size_t>(reader.number(4)));
+  PostgresArray array{.element_oid = reader.number(4), .sizes = {}, .elements = {}};
+  if (dimensions < 0 || dimensions > 6) finding("an array of too many dimensions", bytes);
+  std::size_t count = dimensions == 0 ? 0 : 1;
+  for (std::int64_t i = 0; i < dimensions; ++i) {
+    array.sizes.push_back(static_cast<std::size_t>(reader.number(4)));
+    count *= array.sizes.back();
+    if (array.sizes.back() == 0) finding("a dimension of nothing", bytes);
     if (reader.number(4) != 1) finding("an array that does not begin at 1", bytes);
-  } else if (dimensions != 0) {
-    finding("an array of more than one dimension", bytes);
+    if (count > bytes.size()) finding("an array of more elements than bytes", bytes);
   }
+  array.elements.resize(count);
   bool null_seen = false;
   for (auto& element : array.elements) {
     element = reader.field();

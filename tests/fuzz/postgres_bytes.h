@@ -33,7 +33,8 @@ using PostgresFields = std::vector<std::optional<std::string_view>>;
 
 struct PostgresArray {
   std::int64_t element_oid = 0;
-  PostgresFields elements;
+  std::vector<std::size_t> sizes;  // of each dimension; none: it is empty
+  PostgresFields elements;         // of all of them, the last dimension's together
 };
 
 [[nodiscard]] PostgresArray split_array(std::string_view bytes);

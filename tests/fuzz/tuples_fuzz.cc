@@ -88,7 +88,8 @@ void check_writers(const write::Slice& slice) {
 ColumnDescription make_column(FuzzBytes& bytes) {
   ColumnDescription column;
   column.name = "c";
-  column.type = static_cast<ColumnType>(bytes.below(15));
+  column.type =
+      static_cast<ColumnType>(bytes.below(static_cast<std::size_t>(ColumnType::unsupported)));
   column.is_array = bytes.chance(4);
   column.element_oid = column.is_array ? 23 + static_cast<std::uint32_t>(column.type) : 0;
   column.type_name = bytes.chance(8) ? "name" : "some type";
@@ -131,10 +132,22 @@ Type value_type(FuzzBytes& bytes, const ColumnDescription& column) {
     case ColumnType::jsonb:
       type = TypeKind::kDyn;
       break;
+    case ColumnType::time:
+    case ColumnType::interval:
+      if (bytes.chance(2)) type = TypeKind::kDuration;
+      break;
+    case ColumnType::inet:
+    case ColumnType::cidr:
+      if (bytes.chance(2)) type = Type::abstract(bytes.chance(2) ? "net.IP" : "net.CIDR");
+      break;
+    case ColumnType::hstore:
+      type = Type::map(TypeKind::kString, TypeKind::kString);
+      break;
     default:
       break;
   }
   if (column.is_array) type = Type::list(bytes.chance(4) ? Type::nullable(type) : type);
+  if (column.is_array && bytes.chance(4)) type = Type::list(type);
   return bytes.chance(8) ? Type::nullable(type) : type;
 }
 

@@ -1,16 +1,20 @@
 #include "compute/encode/column_encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <format>
 #include <limits>
 #include <new>
+#include <span>
 
 #include "cel/compare.h"
 #include "cel/json/number.h"
 #include "compute/encode/field_writer.h"
+#include "compute/encode/interval_encoder.h"
+#include "compute/encode/network_encoder.h"
 #include "compute/encode/numeric_encoder.h"
 #include "compute/encode/refusal.h"
 #include "compute/encode/text_encoder.h"
@@ -202,10 +206,77 @@ bool encode_scalar(const ColumnDescription& column, const Value& value, FieldBuf
     case ColumnType::json:
     case ColumnType::jsonb:
       return encode_json(column, value, out, problem);
+    case ColumnType::time:
+    case ColumnType::timetz:
+      return encode_time_of_day(column, value, out, problem);
+    case ColumnType::interval:
+      return encode_interval(column, value, out, problem);
+    case ColumnType::inet:
+    case ColumnType::cidr:
+      return encode_inet(column, value, out, problem);
+    case ColumnType::macaddr:
+    case ColumnType::macaddr8:
+      return encode_macaddr(column, value, out, problem);
+    case ColumnType::bit:
+    case ColumnType::varbit:
+      return encode_bits(column, value, out, problem);
+    case ColumnType::xml:
+      return encode_xml(column, value, out, problem);
+    case ColumnType::ltree:
+      return encode_ltree(column, value, out, problem);
+    case ColumnType::hstore:
+      return encode_hstore(column, value, out, problem);
     case ColumnType::unsupported:
       break;
   }
   return refuse_type(column, value, problem);
+}
+
+// PostgreSQL's MAXDIM.
+constexpr std::size_t kMostDimensions = 6;
+
+// Lists in a list are further dimensions, but not where the elements themselves are JSON.
+std::size_t dimensions_of(const ColumnDescription& column, const cel::List& list) {
+  const bool is_json = column.type == ColumnType::json || column.type == ColumnType::jsonb;
+  std::size_t dimensions = 1;
+  for (cel::List at = list; !is_json && at.size > 0 && at[0].is_list(); at = at[0].as_list()) {
+    ++dimensions;
+  }
+  return dimensions;
+}
+
+// The elements of a list, and of the lists in it if it has further dimensions.
+bool encode_elements(const ColumnDescription& column, const cel::List& list,
+                     std::span<const std::uint32_t> sizes, FieldBuffer& out,
+                     EncodeProblem& problem) {
+  for (std::uint32_t i = 0; i < list.size; ++i) {
+    const Value& item = list[i];
+    bool ok = true;
+    if (sizes.size() > 1) {
+      if (!item.is_list() || item.as_list().size != sizes[1]) {
+        return refuse(problem, "wrong_type",
+                      "the lists in the list are not all of one length, as PostgreSQL's arrays of "
+                      "several dimensions are");
+      }
+      ok = encode_elements(column, item.as_list(), sizes.subspan(1), out, problem);
+    } else if (item.is_null()) {
+      write_null(out);
+    } else {
+      ok = encode_scalar(column, item, out, problem);
+    }
+    if (!ok) {
+      problem.message = std::format("item {} of the list: {}", i, problem.message);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool has_null(const cel::List& list, std::size_t dimensions) {
+  return std::ranges::any_of(list, [dimensions](const Value& item) {
+    return item.is_null() ||
+           (dimensions > 1 && item.is_list() && has_null(item.as_list(), dimensions - 1));
+  });
 }
 
 // array_recv(): dimensions, whether there are NULLs, the elements' type; per dimension its size and
@@ -218,22 +289,30 @@ bool encode_array(const ColumnDescription& column, const Value& value, FieldBuff
                               cel::to_string(value.kind()), column.type_name));
   }
   const cel::List list = value.as_list();
-  const std::size_t begin = out.size();
-  const bool empty = list.size == 0;
-  char* at = out.extend((empty ? 4 : 6) * sizeof(std::int32_t));
-  at = store(at + sizeof(std::int32_t), std::int32_t{empty ? 0 : 1});
-  const bool has_null = std::ranges::any_of(list, [](const Value& item) { return item.is_null(); });
-  at = store(at, std::int32_t{has_null ? 1 : 0});
-  at = store(at, column.element_oid);
-  if (!empty) store(store(at, static_cast<std::int32_t>(list.size)), std::int32_t{1});
-  for (std::uint32_t i = 0; i < list.size; ++i) {
-    if (list[i].is_null()) {
-      write_null(out);
-    } else if (!encode_scalar(column, list[i], out, problem)) {
-      problem.message = std::format("item {} of the list: {}", i, problem.message);
-      return false;
-    }
+  const std::size_t dimensions = dimensions_of(column, list);
+  if (dimensions > kMostDimensions) {
+    return refuse(problem, "wrong_type",
+                  std::format("the list has more than {} dimensions", kMostDimensions));
   }
+  std::array<std::uint32_t, kMostDimensions> sizes{};
+  bool empty = false;
+  cel::List at_list = list;
+  for (std::size_t i = 0; i < dimensions; ++i) {
+    sizes[i] = at_list.size;
+    empty = empty || at_list.size == 0;
+    if (i + 1 < dimensions) at_list = at_list[0].as_list();
+  }
+  const std::size_t begin = out.size();
+  const std::size_t written = empty ? 0 : dimensions;
+  char* at = out.extend((4 + 2 * written) * sizeof(std::int32_t));
+  at = store(at + sizeof(std::int32_t), static_cast<std::int32_t>(written));
+  at = store(at, std::int32_t{has_null(list, dimensions) ? 1 : 0});
+  at = store(at, column.element_oid);
+  for (std::size_t i = 0; i < written; ++i) {
+    at = store(store(at, static_cast<std::int32_t>(sizes[i])), std::int32_t{1});
+  }
+  if (!encode_elements(column, list, std::span(sizes).first(dimensions), out, problem))
+    return false;
   const std::size_t bytes = out.size() - begin - sizeof(std::int32_t);
   if (bytes > kMaxFieldBytes) return refuse_size(bytes, problem);
   store(out.at(begin), static_cast<std::int32_t>(bytes));

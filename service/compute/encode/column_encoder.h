@@ -19,7 +19,15 @@
 //   timestamptz            timestamp, string as in RFC 3339
 //   timestamp              the same, in UTC; a string may also come without an offset
 //   json, jsonb            anything JSON can have (bytes as base64, timestamps as strings), no NaN
-//   one-dimensional array  list of such values; elements may be null
+//   time, timetz           string, timestamp (its time in UTC); time: duration since midnight
+//   interval               duration, string (ISO 8601, PostgreSQL's, "1h30m")
+//   inet, cidr             ip, cidr, string
+//   macaddr, macaddr8      string in a form that PostgreSQL takes
+//   bit, bit varying       string of 0 and 1
+//   xml, ltree             string, which PostgreSQL checks
+//   hstore                 map of strings; values may be null
+//   array                  list of such values, which may be null; lists of one length in it are
+//                          further dimensions
 // A number of a document (Value::number_text()) counts as it is written there, of any size: into
 // numeric, json and jsonb exactly, into integers exactly or not at all, into floats the nearest.
 // Timestamps are in microseconds: a finer part is cut off, towards the past.

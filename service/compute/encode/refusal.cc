@@ -3,6 +3,8 @@
 #include <format>
 #include <utility>
 
+#include "cel/compare.h"
+
 namespace penstock::compute {
 namespace {
 
@@ -36,6 +38,26 @@ std::string_view expected(ColumnType type) {
     case ColumnType::json:
     case ColumnType::jsonb:
       return "a value that JSON can have";
+    case ColumnType::time:
+      return "a string that holds a time of day, a duration or a timestamp";
+    case ColumnType::timetz:
+      return "a string that holds a time of day with an offset, or a timestamp";
+    case ColumnType::interval:
+      return "a duration or a string that holds a span of time";
+    case ColumnType::inet:
+    case ColumnType::cidr:
+      return "an address, or a string that holds one";
+    case ColumnType::macaddr:
+    case ColumnType::macaddr8:
+      return "a string that holds an address";
+    case ColumnType::bit:
+    case ColumnType::varbit:
+      return "a string of 0 and 1";
+    case ColumnType::xml:
+    case ColumnType::ltree:
+      return "a string";
+    case ColumnType::hstore:
+      return "a map of strings";
     case ColumnType::unsupported:
       break;
   }
@@ -53,9 +75,14 @@ std::string_view conversion_hint(ColumnType type, Kind kind) {
     case ColumnType::float8:
       return kind == Kind::kString ? "double(...)" : "";
     case ColumnType::text:
-      return kind == Kind::kList || kind == Kind::kMap ? "" : "string(...)";
+      return kind == Kind::kList || kind == Kind::kMap || kind == Kind::kJson ? "json.encode(...)"
+                                                                              : "string(...)";
+    case ColumnType::hstore:
+      return kind == Kind::kMap ? "" : "transformMap(k, v, string(v)) makes strings of the values";
     case ColumnType::boolean:
-      return kind == Kind::kString ? "bool(...)" : "";
+      return kind == Kind::kString ? "bool(...)" : cel::is_number(kind) ? "... == 1" : "";
+    case ColumnType::interval:
+      return kind == Kind::kInt ? "duration(string(...) + \"s\")" : "";
     case ColumnType::date:
     case ColumnType::timestamp:
     case ColumnType::timestamptz:
@@ -69,7 +96,10 @@ std::string_view conversion_hint(ColumnType type, Kind kind) {
 
 // What messages call it.
 std::string_view kind_name(const Value& value) {
-  return value.is_json() ? "a number beyond 64 bits" : cel::to_string(value.kind());
+  if (!value.is_json()) return cel::to_string(value.kind());
+  return value.as_json().find_first_of(".eE") == std::string_view::npos
+             ? "a number beyond 64 bits"
+             : "a number larger than any double";
 }
 
 }  // namespace

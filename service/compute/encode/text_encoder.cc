@@ -6,6 +6,7 @@
 #include <format>
 #include <string_view>
 
+#include "cel/containers.h"
 #include "cel/json/token.h"
 #include "cel/text.h"
 #include "compute/encode/field_writer.h"
@@ -26,6 +27,14 @@ void write_bytes(FieldBuffer& out, std::string_view bytes) {
   char* const at = out.extend(sizeof(std::int32_t) + bytes.size());
   store(at, static_cast<std::int32_t>(bytes.size()));
   if (!bytes.empty()) std::memcpy(at + sizeof(std::int32_t), bytes.data(), bytes.size());
+}
+
+// As jsonb and ltree want it: version 1, then the text.
+void write_versioned(FieldBuffer& out, std::string_view text) {
+  char* at = store(out.extend(sizeof(std::int32_t) + 1 + text.size()),
+                   static_cast<std::int32_t>(text.size() + 1));
+  *at++ = 1;
+  if (!text.empty()) std::memcpy(at, text.data(), text.size());
 }
 
 // Characters of a UTF-8 text; `fitting` is where the first `limit` of them end.
@@ -130,13 +139,10 @@ bool check_numbers(std::string_view json, EncodeProblem& problem) {
   return true;
 }
 
-}  // namespace
-
-// CEL's strings are UTF-8 by construction, so that of them only NUL and the length are left to
-// check.
-bool encode_text(const ColumnDescription& column, const Value& value, FieldBuffer& out,
-                 EncodeProblem& problem) {
-  std::string_view text;
+// The text of a string or of bytes, if the column takes it. CEL's strings are UTF-8 by
+// construction, so that of them only NUL and the length are left to check.
+bool read_text(const ColumnDescription& column, const Value& value, std::string_view& text,
+               EncodeProblem& problem) {
   if (value.is_string()) [[likely]] {
     text = value.as_string();
   } else if (value.is_bytes()) {
@@ -169,7 +175,15 @@ bool encode_text(const ColumnDescription& column, const Value& value, FieldBuffe
         problem, "too_long",
         std::format("the string has {} bytes, a name takes {}", text.size(), kMaxNameBytes));
   }
-  if (text.size() > kMaxFieldBytes) return refuse_size(text.size(), problem);
+  return text.size() < kMaxFieldBytes || refuse_size(text.size(), problem);
+}
+
+}  // namespace
+
+bool encode_text(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                 EncodeProblem& problem) {
+  std::string_view text;
+  if (!read_text(column, value, text, problem)) return false;
   write_bytes(out, text);
   return true;
 }
@@ -240,11 +254,89 @@ bool encode_json(const ColumnDescription& column, const Value& value, FieldBuffe
   }
   if (!check_escapes(text, problem)) return false;
   if (!value.is_string() && !check_numbers(text, problem)) return false;
-  // jsonb_recv(): version 1, then the text.
-  char* at = store(out.extend(sizeof(std::int32_t) + 1 + text.size()),
-                   static_cast<std::int32_t>(text.size() + 1));
-  *at++ = 1;
-  std::memcpy(at, text.data(), text.size());
+  write_versioned(out, text);
+  return true;
+}
+
+// bit_recv(): how many, then the bits from the highest of each byte on.
+bool encode_bits(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                 EncodeProblem& problem) {
+  if (!value.is_string()) return refuse_type(column, value, problem);
+  const std::string_view bits = value.as_string();
+  if (bits.find_first_not_of("01") != std::string_view::npos) {
+    return refuse(problem, "invalid_bits", "not bits such as \"0110\"");
+  }
+  const auto limit = static_cast<std::size_t>(column.max_length);
+  const bool is_varying = column.type == ColumnType::varbit;
+  if (column.max_length >= 0 && (is_varying ? bits.size() > limit : bits.size() != limit)) {
+    return refuse(problem, is_varying ? "too_long" : "wrong_length",
+                  std::format("the string has {} bits, {} takes {}{}", bits.size(),
+                              column.type_name, is_varying ? "at most " : "", limit));
+  }
+  const std::size_t bytes = (bits.size() + 7) / 8;
+  if (bytes + sizeof(std::int32_t) > kMaxFieldBytes) return refuse_size(bytes, problem);
+  char* at = store(out.extend(2 * sizeof(std::int32_t) + bytes),
+                   static_cast<std::int32_t>(sizeof(std::int32_t) + bytes));
+  at = store(at, static_cast<std::int32_t>(bits.size()));
+  std::memset(at, 0, bytes);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    if (bits[i] != '1') continue;
+    at[i / 8] = static_cast<char>(static_cast<unsigned char>(at[i / 8]) | 0x80U >> (i % 8));
+  }
+  return true;
+}
+
+// xml_recv() takes the text to be in the encoding that it names itself.
+bool encode_xml(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                EncodeProblem& problem) {
+  std::string_view text;
+  if (!read_text(column, value, text, problem)) return false;
+  const std::string_view declaration =
+      text.starts_with("<?xml") ? text.substr(0, text.find("?>")) : std::string_view();
+  if (const std::size_t at = declaration.find("encoding"); at != std::string_view::npos) {
+    std::string encoding(declaration.substr(at));
+    for (char& c : encoding) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    if (!encoding.contains("utf-8") && !encoding.contains("utf8")) {
+      return refuse(problem, "invalid_xml",
+                    "the XML declares another encoding than UTF-8, in which the record has it",
+                    "take the declaration out in the expression");
+    }
+  }
+  write_bytes(out, text);
+  return true;
+}
+
+// PostgreSQL checks the labels: which characters they may have depends on its locale.
+bool encode_ltree(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                  EncodeProblem& problem) {
+  std::string_view text;
+  if (!read_text(column, value, text, problem)) return false;
+  write_versioned(out, text);
+  return true;
+}
+
+// hstore_recv(): how many, then key and value of each, as fields.
+bool encode_hstore(const ColumnDescription& column, const Value& value, FieldBuffer& out,
+                   EncodeProblem& problem) {
+  if (!value.is_map()) return refuse_type(column, value, problem);
+  const std::size_t begin = out.size();
+  char* const at = out.extend(2 * sizeof(std::int32_t));
+  store(at + sizeof(std::int32_t), static_cast<std::int32_t>(value.as_map().size()));
+  for (const cel::MapEntry& entry : value.as_map().entries()) {
+    bool is_written = encode_text(column, entry.key, out, problem);
+    if (is_written && entry.value.is_null()) {
+      write_null(out);
+    } else if (is_written) {
+      is_written = encode_text(column, entry.value, out, problem);
+    }
+    if (!is_written) {
+      problem.message = std::format("entry {}: {}", cel::to_text(entry.key), problem.message);
+      return false;
+    }
+  }
+  const std::size_t bytes = out.size() - begin - sizeof(std::int32_t);
+  if (bytes > kMaxFieldBytes) return refuse_size(bytes, problem);
+  store(out.at(begin), static_cast<std::int32_t>(bytes));
   return true;
 }
 

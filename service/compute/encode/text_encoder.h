@@ -23,5 +23,14 @@ inline constexpr std::size_t kMaxFieldBytes = 0x3FFF'FFFF;
 // json and jsonb.
 [[nodiscard]] bool encode_json(const ColumnDescription& column, const cel::Value& value,
                                FieldBuffer& out, EncodeProblem& problem);
+[[nodiscard]] bool encode_xml(const ColumnDescription& column, const cel::Value& value,
+                              FieldBuffer& out, EncodeProblem& problem);
+// bit and bit varying.
+[[nodiscard]] bool encode_bits(const ColumnDescription& column, const cel::Value& value,
+                               FieldBuffer& out, EncodeProblem& problem);
+[[nodiscard]] bool encode_ltree(const ColumnDescription& column, const cel::Value& value,
+                                FieldBuffer& out, EncodeProblem& problem);
+[[nodiscard]] bool encode_hstore(const ColumnDescription& column, const cel::Value& value,
+                                 FieldBuffer& out, EncodeProblem& problem);
 
 }  // namespace penstock::compute

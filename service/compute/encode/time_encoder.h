@@ -7,6 +7,7 @@
 
 #include "cel/value.h"
 #include "compute/encode/column_encoder.h"
+#include "core/table.h"
 
 namespace penstock::compute {
 
@@ -21,5 +22,10 @@ namespace penstock::compute {
 // int32 days since 2000-01-01.
 [[nodiscard]] bool encode_date(cel::Instant instant, FieldBuffer& out, EncodeProblem& problem);
 [[nodiscard]] bool encode_date(std::string_view text, FieldBuffer& out, EncodeProblem& problem);
+
+// time, timetz: int64 microseconds since midnight; timetz: and int32 seconds west of UTC. Of a
+// timestamp it is the time in UTC, of a duration (time only) the time since midnight.
+[[nodiscard]] bool encode_time_of_day(const ColumnDescription& column, const cel::Value& value,
+                                      FieldBuffer& out, EncodeProblem& problem);
 
 }  // namespace penstock::compute

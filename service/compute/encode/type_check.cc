@@ -37,7 +37,27 @@ bool takes(ColumnType column, TypeKind kind) {
       return kind == TypeKind::kTimestamp || kind == TypeKind::kString;
     case ColumnType::json:
     case ColumnType::jsonb:
-      return kind != TypeKind::kType && kind != TypeKind::kAbstract;
+      return kind != TypeKind::kType;
+    case ColumnType::time:
+      return kind == TypeKind::kTimestamp || kind == TypeKind::kString ||
+             kind == TypeKind::kDuration;
+    case ColumnType::timetz:
+      return kind == TypeKind::kTimestamp || kind == TypeKind::kString;
+    case ColumnType::interval:
+      return kind == TypeKind::kDuration || kind == TypeKind::kString;
+    case ColumnType::inet:
+    case ColumnType::cidr:
+      return kind == TypeKind::kAbstract || kind == TypeKind::kString;
+    case ColumnType::macaddr:
+    case ColumnType::macaddr8:
+    case ColumnType::bit:
+    case ColumnType::varbit:
+      return kind == TypeKind::kString;
+    case ColumnType::xml:
+    case ColumnType::ltree:
+      return kind == TypeKind::kString || kind == TypeKind::kBytes;
+    case ColumnType::hstore:
+      return kind == TypeKind::kMap;
     case ColumnType::unsupported:
       break;
   }
@@ -48,7 +68,7 @@ bool takes(ColumnType column, TypeKind kind) {
 std::string_view conversion(ColumnType column, TypeKind kind) {
   switch (column) {
     case ColumnType::boolean:
-      return kind == TypeKind::kString ? "bool(...)" : "";
+      return kind == TypeKind::kString ? "bool(...)" : is_number(kind) ? "... == 1" : "";
     case ColumnType::int2:
     case ColumnType::int4:
     case ColumnType::int8:
@@ -61,6 +81,7 @@ std::string_view conversion(ColumnType column, TypeKind kind) {
     case ColumnType::numeric:
       return kind == TypeKind::kTimestamp ? "int(...)" : "";
     case ColumnType::text:
+      return kind == TypeKind::kList || kind == TypeKind::kMap ? "json.encode(...)" : "string(...)";
     case ColumnType::uuid:
       return kind == TypeKind::kList || kind == TypeKind::kMap ? "" : "string(...)";
     case ColumnType::bytea:
@@ -94,7 +115,12 @@ bool can_encode(const ColumnDescription& column, const cel::Type& type, EncodePr
   };
   if (!column.is_array) return takes(column.type, kind) || mismatch(conversion(column.type, kind));
   if (kind != TypeKind::kList) return mismatch("");
-  const TypeKind element = type.element().certain().kind();
+  // Lists in the list are further dimensions.
+  cel::Type item = type.element().certain();
+  while (item.is(TypeKind::kList) && !takes(column.type, TypeKind::kList)) {
+    item = item.element().certain();
+  }
+  const TypeKind element = item.kind();
   const bool fits =
       element == TypeKind::kDyn || element == TypeKind::kNull || takes(column.type, element);
   return fits || mismatch("");

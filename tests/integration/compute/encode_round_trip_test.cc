@@ -228,5 +228,95 @@ TEST_F(EncodeRoundTrip, LimitsAreThoseOfPostgres) {
   EXPECT_TRUE(shown(describe(ColumnType::json, "jsonb"), "x").contains("jsonb version"));
 }
 
+// Texts that a column takes become what PostgreSQL makes of the same texts.
+class EncodeAsPostgresqlReads : public EncodeRoundTrip {
+ protected:
+  void expect_same(const ColumnDescription& column, std::initializer_list<std::string_view> texts) {
+    for (const std::string_view text : texts) {
+      const std::string literal = EncodingSession::quoted(text);
+      EXPECT_EQ(shown(column, text),
+                session.value("SELECT " + literal + "::" + column.type_name + "::text"))
+          << column.type_name << ' ' << text;
+    }
+  }
+};
+
+TEST_F(EncodeAsPostgresqlReads, TimesOfDay) {
+  const ColumnDescription time = describe(ColumnType::time, "time without time zone");
+  expect_same(time, {"12:30:00", "12:30", "00:00:00.000001", "23:59:59.999999", "24:00:00",
+                     "23:59:60", "123000", "12:30:00.5"});
+  EXPECT_EQ(shown(time, Value::of_duration({3661, 500'000'000})), "01:01:01.5");
+  EXPECT_EQ(shown(time, Value::of_timestamp({-1, 0})), "23:59:59");
+  const ColumnDescription timetz = describe(ColumnType::timetz, "time with time zone");
+  expect_same(timetz,
+              {"12:30:00+02", "12:30:00-05:30", "12:30Z", "12:30:00.25 +0100", "24:00:00UTC"});
+  EXPECT_EQ(shown(timetz, Value::of_timestamp({3600, 0})), "01:00:00+00");
+}
+
+TEST_F(EncodeAsPostgresqlReads, Intervals) {
+  const ColumnDescription interval = describe(ColumnType::interval, "interval");
+  expect_same(interval,
+              {"P1Y2M3DT4H5M6.7S", "PT36H", "P3W", "PT0S", "P-1DT-2H", "PT0.000001S", "1 day",
+               "1 year 2 mons 3 days 04:05:06.789", "-1 days +02:03:00", "-00:00:01.5", "02:03",
+               "1h30m", "90s", "1.5s", "10 minutes", "1 week 2 days", "5 months", "250 ms", "1d"});
+  EXPECT_EQ(shown(interval, "2147483646 months 2147483646 days 9223372036854775807us"),
+            "178956970 years 6 mons 2147483646 days 2562047788:00:54.775807");
+  EXPECT_EQ(shown(interval, Value::of_duration({-5400, -500'000'000})), "-01:30:00.5");
+}
+
+TEST_F(EncodeAsPostgresqlReads, Addresses) {
+  const ColumnDescription inet = describe(ColumnType::inet, "inet");
+  const ColumnDescription cidr = describe(ColumnType::cidr, "cidr");
+  expect_same(inet, {"192.0.2.1", "10.1.2.3/8", "::1", "2001:db8::1/64", "0.0.0.0/0", "::/0",
+                     "255.255.255.255/32", "::ffff:192.0.2.1", "::192.0.2.1/100"});
+  expect_same(cidr, {"192.0.2.0/24", "10.0.0.0/8", "2001:db8::/32", "192.0.2.1", "::/0",
+                     "0.0.0.0/0", "10.128.0.0/9"});
+  const ColumnDescription mac = describe(ColumnType::macaddr, "macaddr");
+  const ColumnDescription mac8 = describe(ColumnType::macaddr8, "macaddr8");
+  expect_same(mac, {"08:00:2b:01:02:03", "08-00-2B-01-02-03", "08002b:010203", "08002b-010203",
+                    "0800.2b01.0203", "0800-2b01-0203", "08002b010203"});
+  expect_same(mac8, {"08:00:2b:01:02:03:04:05", "08002b0102030405", "08:00:2b:01:02:03"});
+}
+
+TEST_F(EncodeAsPostgresqlReads, BitsXmlTreesAndMaps) {
+  ColumnDescription bits = describe(ColumnType::bit, "bit(3)");
+  bits.max_length = 3;
+  ColumnDescription varying = describe(ColumnType::varbit, "bit varying(10)");
+  varying.max_length = 10;
+  expect_same(bits, {"101", "000"});
+  expect_same(varying, {"", "1", "10110111", "1011011101"});
+  const ColumnDescription xml = describe(ColumnType::xml, "xml");
+  expect_same(xml, {"<a>é</a>", "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a/>",
+                    "<?xml version='1.0' encoding='UTF8'?><a>é</a>"});
+  session.query("CREATE EXTENSION IF NOT EXISTS ltree; CREATE EXTENSION IF NOT EXISTS hstore");
+  expect_same(describe(ColumnType::ltree, "ltree"), {"Top.Science.Astronomy", "a"});
+  cel::Arena arena;
+  cel::MapBuilder map(arena);
+  map.add(Value::of_string("a"), Value::of_string("1 \"x\""));
+  map.add(Value::of_string("b"), Value::null());
+  EXPECT_EQ(shown(describe(ColumnType::hstore, "hstore"), map.finish()),
+            R"("a"=>"1 \"x\"", "b"=>NULL)");
+}
+
+TEST_F(EncodeRoundTrip, ArraysOfArrays) {
+  cel::Arena arena;
+  const auto list = [&arena](std::initializer_list<Value> items) {
+    cel::ListBuilder builder(arena);
+    for (const Value& item : items) builder.add(item);
+    return builder.finish();
+  };
+  const auto number = [](std::int64_t n) { return Value::of_int(n); };
+  const ColumnDescription ints = array_of(ColumnType::int4, "integer");
+  const Value matrix = list({list({number(1), Value::null()}), list({number(3), number(4)})});
+  EXPECT_EQ(shown(ints, matrix), "{{1,NULL},{3,4}}");
+  EXPECT_EQ(shown(ints, list({matrix, matrix})), "{{{1,NULL},{3,4}},{{1,NULL},{3,4}}}");
+  EXPECT_EQ(shown(ints, list({list({}), list({})})), "{}");
+  EXPECT_TRUE(shown(ints, list({list({number(1)}), list({})})).contains("not all of one length"));
+  EXPECT_TRUE(shown(ints, list({list({number(1)}), number(2)})).contains("not all of one length"));
+  EXPECT_EQ(shown(array_of(ColumnType::jsonb, "jsonb"), list({list({number(1)}), number(2)})),
+            "{[1],2}");
+  EXPECT_EQ(shown(array_of(ColumnType::inet, "inet"), list({Value::of_string("::1")})), "{::1}");
+}
+
 }  // namespace
 }  // namespace penstock::compute

@@ -41,14 +41,16 @@ TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
   // A scale below 0 is there since PostgreSQL 15.
   const int scale = std::stoi(database_.value("SHOW server_version_num")) >= 150'000 ? -2 : 2;
   database_.execute(
-      "CREATE EXTENSION IF NOT EXISTS citext; CREATE TYPE mood AS ENUM ('sad', 'ok');"
+      "CREATE EXTENSION IF NOT EXISTS citext; CREATE EXTENSION IF NOT EXISTS ltree; "
+      "CREATE EXTENSION IF NOT EXISTS hstore; CREATE TYPE mood AS ENUM ('sad', 'ok');"
       "CREATE DOMAIN amount AS numeric(12,2) NOT NULL DEFAULT 0; CREATE DOMAIN positive AS amount;"
       "CREATE TABLE types (a bool, b int2, c int4, d int8 NOT NULL, e float4, f float8, g numeric, "
       "h numeric(12,2), i text, j varchar(7), k char(3), l bytea, m uuid, n date, o timestamp(3), "
       "p timestamptz, q json, r jsonb, s mood, t citext, u positive, v int[], w varchar(4)[], "
       "x mood[], y point, z numeric(3," +
       std::to_string(scale) +
-      "), aa xml, dropped int, "
+      "), aa xml, ab time(3), ac timetz, ad interval, ae inet, af cidr, ag macaddr, ah macaddr8, "
+      "ai bit(4), aj varbit(9), ak ltree, al hstore, am inet[], an int4range, dropped int, "
       "PRIMARY KEY (d, c)); ALTER TABLE types DROP COLUMN dropped");
   const auto table = describe("types");
   ASSERT_TRUE(table) << table.error().to_string();
@@ -61,7 +63,8 @@ TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
   }
   EXPECT_EQ(types,
             "a=0 b=1 c=2 d=3 e=4 f=5 g=6 h=6 i=7 j=7 k=7 l=8 m=9 n=10 o=11 p=12 q=13 r=14 s=7 t=7 "
-            "u=6 v=2[] w=7[] x=7[] y=15 z=6 aa=15 ");
+            "u=6 v=2[] w=7[] x=7[] y=27 z=6 aa=24 ab=15 ac=16 ad=17 ae=18 af=19 ag=20 ah=21 ai=22 "
+            "aj=23 ak=25 al=26 am=18[] an=27 ");
   const auto column = [&](std::string_view name) {
     return table->columns[static_cast<std::size_t>(table->find_column(name))];
   };
@@ -73,6 +76,8 @@ TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
   EXPECT_EQ(column("j").max_length, 7);
   EXPECT_EQ(column("k").max_length, 3);
   EXPECT_EQ(column("w").max_length, 4);
+  EXPECT_EQ(column("ai").max_length, 4);
+  EXPECT_EQ(column("aj").max_length, 9);
   EXPECT_EQ(column("i").max_length, -1);
   EXPECT_EQ(column("h").type_name, "numeric(12,2)");
   EXPECT_EQ(column("u").type_name, "public.positive");

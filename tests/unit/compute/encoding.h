@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "compute/encode/column_encoder.h"
+#include "text/hex.h"
 
 namespace penstock::compute {
 
@@ -41,11 +42,7 @@ struct Encoded {
   }
   [[nodiscard]] std::string hex() const {
     std::string text;
-    for (const char c : bytes) {
-      constexpr std::string_view kDigits = "0123456789abcdef";
-      text += kDigits[static_cast<unsigned char>(c) >> 4];
-      text += kDigits[static_cast<unsigned char>(c) & 15];
-    }
+    text::append_hex(text, bytes);
     return text;
   }
 };

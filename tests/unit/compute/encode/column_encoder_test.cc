@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <string>
 
@@ -178,6 +179,9 @@ TEST(ColumnEncoder, KeepsTheTextOfNumbersInJson) {
   EXPECT_EQ(encode(json, Value::of_json("{\"a\": 1.0, \"a\": \"\\ud800\"}")).bytes,
             "{\"a\": 1.0, \"a\": \"\\ud800\"}");
   expect_refused(json, Value::of_double(std::nan("")), "out_of_range");
+  const Value items[] = {Value::of_int(1),
+                         Value::of_double(std::numeric_limits<double>::infinity())};
+  expect_refused(json, Value::of_list({items, 2}), "out_of_range");
 }
 
 TEST(ColumnEncoder, RefusesOfJsonWhatJsonbCannotHold) {
@@ -311,8 +315,135 @@ TEST(ColumnEncoder, WritesArrays) {
   const Encoded encoded = encode(ints, Value::of_list({mixed, 2}));
   EXPECT_EQ(encoded.problem.reason, "wrong_type");
   EXPECT_TRUE(encoded.problem.message.starts_with("item 1 of the list")) << encoded.problem.message;
-  const Value nested[] = {Value::of_list({items, 1})};
-  expect_refused(ints, Value::of_list({nested, 1}), "wrong_type");
+}
+
+class Lists {
+ public:
+  Value operator()(std::initializer_list<Value> items) {
+    cel::ListBuilder builder(arena_);
+    for (const Value& item : items) builder.add(item);
+    return builder.finish();
+  }
+
+ private:
+  cel::Arena arena_;
+};
+
+TEST(ColumnEncoder, WritesListsOfListsAsFurtherDimensions) {
+  ColumnDescription ints = column_of(ColumnType::int2, "smallint[]");
+  ints.is_array = true;
+  ints.element_oid = 21;
+  Lists list;
+  const auto row = [&](int a, int b) { return list({Value::of_int(a), Value::of_int(b)}); };
+  EXPECT_EQ(encode(ints, list({row(1, 2), row(3, 4), row(5, 6)})).hex(),
+            "00000002"  // dimensions
+            "00000000"
+            "00000015"
+            "0000000300000001"  // three, from 1
+            "0000000200000001"  // of two, from 1
+            "000000020001"
+            "000000020002"
+            "000000020003"
+            "000000020004"
+            "000000020005"
+            "000000020006");
+  EXPECT_EQ(encode(ints, list({list({}), list({})})).hex(),
+            "00000000"
+            "00000000"
+            "00000015");
+  const Value with_null = list({row(1, 2), list({Value::null(), Value::of_int(4)})});
+  EXPECT_EQ(encode(ints, with_null).hex().substr(8, 8), "00000001");
+  expect_refused(ints, list({row(1, 2), list({Value::of_int(3)})}), "wrong_type");
+  expect_refused(ints, list({row(1, 2), Value::of_int(3)}), "wrong_type");
+  expect_refused(ints, list({row(1, 2), Value::null()}), "wrong_type");
+  expect_refused(ints, list({Value::of_int(3), row(1, 2)}), "wrong_type");
+  expect_refused(ints, list({Value::null(), row(1, 2)}), "wrong_type");
+  expect_refused(ints, list({row(1, 70'000)}), "out_of_range");
+  Value deep = Value::of_int(1);
+  for (int i = 0; i < 6; ++i) deep = list({deep});
+  EXPECT_TRUE(encode(ints, deep).ok);
+  expect_refused(ints, list({deep}), "wrong_type");
+}
+
+TEST(ColumnEncoder, TakesListsOfListsAsItemsWhereTheItemsAreJson) {
+  ColumnDescription documents = column_of(ColumnType::json, "json[]");
+  documents.is_array = true;
+  documents.element_oid = 114;
+  Lists list;
+  EXPECT_EQ(encode(documents, list({list({Value::of_int(1)}), list({})})).bytes.substr(20),
+            "\0\0\0\3[1]\0\0\0\2[]"sv);
+}
+
+TEST(ColumnEncoder, WritesBits) {
+  ColumnDescription bits = column_of(ColumnType::bit, "bit(3)");
+  bits.max_length = 3;
+  ColumnDescription varying = column_of(ColumnType::varbit, "bit varying(10)");
+  varying.max_length = 10;
+  EXPECT_EQ(encode(bits, Value::of_string("101")).hex(), "00000003a0");
+  EXPECT_EQ(encode(varying, Value::of_string("1000000001")).hex(), "0000000a8040");
+  EXPECT_EQ(encode(varying, Value::of_string("")).hex(), "00000000");
+  expect_refused(bits, Value::of_string("10"), "wrong_length");
+  expect_refused(bits, Value::of_string("1010"), "wrong_length");
+  expect_refused(varying, Value::of_string("10000000011"), "too_long");
+  expect_refused(varying, Value::of_string("102"), "invalid_bits");
+  expect_refused(bits, Value::of_int(101), "wrong_type");
+  varying.max_length = -1;
+  EXPECT_EQ(encode(varying, Value::of_string(std::string(800, '1'))).bytes.size(), 104U);
+}
+
+TEST(ColumnEncoder, WritesXmlThatIsUtf8) {
+  const ColumnDescription xml = column_of(ColumnType::xml, "xml");
+  for (const std::string_view text :
+       {"<a>é</a>", "text", R"(<?xml version="1.0" encoding="UTF-8"?><a/>)",
+        "<?xml version='1.0' encoding='utf8'?><a/>", R"(<?xml version="1.0"?><a encoding="x"/>)"}) {
+    EXPECT_EQ(encode(xml, Value::of_string(text)).bytes, text);
+  }
+  expect_refused(xml, Value::of_string("<?xml version='1.0' encoding='ISO-8859-1'?><a>é</a>"),
+                 "invalid_xml");
+  expect_refused(xml, Value::of_string("a\0"sv), "nul_in_text");
+}
+
+TEST(ColumnEncoder, WritesTreesAndMapsOfStrings) {
+  EXPECT_EQ(encode(column_of(ColumnType::ltree, "ltree"), Value::of_string("a.b")).bytes,
+            "\x01"
+            "a.b");
+  const ColumnDescription hstore = column_of(ColumnType::hstore, "hstore");
+  cel::Arena arena;
+  const auto map = [&](const Value& key, const Value& value) {
+    cel::MapBuilder builder(arena);
+    builder.add(key, value);
+    return builder.finish();
+  };
+  EXPECT_EQ(encode(hstore, map(Value::of_string("a"), Value::of_string("bc"))).hex(),
+            "00000001"
+            "0000000161"
+            "000000026263");
+  EXPECT_EQ(encode(hstore, map(Value::of_string("a"), Value::null())).hex(),
+            "00000001"
+            "0000000161"
+            "ffffffff");
+  EXPECT_EQ(encode(hstore, cel::MapBuilder(arena).finish()).hex(), "00000000");
+  const Encoded number = encode(hstore, map(Value::of_string("a"), Value::of_int(1)));
+  EXPECT_EQ(number.problem.reason, "wrong_type");
+  EXPECT_TRUE(number.problem.message.starts_with("entry \"a\": int does not go"))
+      << number.problem.message;
+  EXPECT_TRUE(number.problem.hint.contains("transformMap")) << number.problem.hint;
+  expect_refused(hstore, map(Value::of_int(1), Value::of_string("a")), "wrong_type");
+  expect_refused(hstore, map(Value::of_string("a\0"sv), Value::null()), "nul_in_text");
+  expect_refused(hstore, Value::of_string("a=>1"), "wrong_type");
+}
+
+TEST(ColumnEncoder, NamesTheFunctionThatMakesItFit) {
+  const auto hint = [](const ColumnDescription& column, const Value& value) {
+    return encode(column, value).problem.hint;
+  };
+  EXPECT_EQ(hint(kBool, Value::of_int(1)), "... == 1");
+  EXPECT_EQ(hint(kBool, Value::of_string("true")), "bool(...)");
+  EXPECT_EQ(hint(kText, Value::of_list({})), "json.encode(...)");
+  EXPECT_EQ(hint(kText, number("327267367867168100000")), "json.encode(...)");
+  EXPECT_EQ(encode(kText, number("1e400")).problem.message,
+            "a number larger than any double does not go into a column of type text, which takes a "
+            "string");
 }
 
 TEST(FieldBuffer, KeepsWhatItHoldsWhenItGrows) {

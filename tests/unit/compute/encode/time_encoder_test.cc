@@ -144,5 +144,37 @@ TEST(TimeEncoder, WritesDates) {
   }
 }
 
+TEST(TimeEncoder, WritesTimesOfDay) {
+  const ColumnDescription time = column_of(ColumnType::time, "time without time zone");
+  EXPECT_EQ(micros(time, Value::of_string("12:30")), 45'000'000'000);
+  EXPECT_EQ(micros(time, Value::of_string("00:00:00.0000019")), 1);
+  EXPECT_EQ(micros(time, Value::of_string("23:59:60")), 86'400'000'000);
+  EXPECT_EQ(micros(time, Value::of_string("24:00:00")), 86'400'000'000);
+  EXPECT_EQ(micros(time, Value::of_timestamp({-1, 0})), 86'399'000'000);
+  EXPECT_EQ(micros(time, Value::of_duration({3661, 500'000'000})), 3'661'500'000);
+  EXPECT_EQ(micros(time, Value::of_duration({86'400, 0})), 86'400'000'000);
+  for (const std::string_view text : {"", "12", "25:00:00", "12:60:00", "12:30:61", "24:00:01",
+                                      "12:30:00Z", "12:30:00 PM", "noon", "1:30", "12:30 x"}) {
+    EXPECT_EQ(encode(time, Value::of_string(text)).problem.reason, "invalid_time") << text;
+  }
+  for (const Value& value : {Value::of_duration({86'400, 1}), Value::of_duration({-1, 0}),
+                             Value::of_duration({0, -1}), Value::of_string("23:59:60.5")}) {
+    EXPECT_EQ(encode(time, value).problem.reason, "out_of_range");
+  }
+  EXPECT_EQ(encode(time, Value::of_int(1)).problem.reason, "wrong_type");
+}
+
+TEST(TimeEncoder, WritesTimesOfDayWithTheirOffset) {
+  const ColumnDescription timetz = column_of(ColumnType::timetz, "time with time zone");
+  EXPECT_EQ(encode(timetz, Value::of_string("00:00:01+02")).hex(), "00000000000f4240ffffe3e0");
+  EXPECT_EQ(encode(timetz, Value::of_string("00:00:01 -05:30")).hex(), "00000000000f424000004d58");
+  EXPECT_EQ(encode(timetz, Value::of_timestamp({1, 0})).hex(), "00000000000f424000000000");
+  for (const std::string_view text : {"12:30:00", "12:30:00 Europe/Berlin", "12:30:00+2", ""}) {
+    EXPECT_EQ(encode(timetz, Value::of_string(text)).problem.reason, "invalid_time") << text;
+  }
+  EXPECT_EQ(encode(timetz, Value::of_string("12:30:00+16")).problem.reason, "out_of_range");
+  EXPECT_EQ(encode(timetz, Value::of_duration({1, 0})).problem.reason, "wrong_type");
+}
+
 }  // namespace
 }  // namespace penstock::compute

@@ -56,7 +56,9 @@ TEST(TypeCheck, RefusesAMismatchAndNamesTheConversion) {
   EXPECT_TRUE(hint(kTimestamptz, TypeKind::kInt).contains("time.fromMillis(...)"));
   EXPECT_EQ(hint(column_of(ColumnType::boolean, "boolean"), TypeKind::kString),
             "convert it: bool(...)");
-  EXPECT_EQ(hint(kText, Type::list(TypeKind::kString)), "");
+  EXPECT_EQ(hint(kText, Type::list(TypeKind::kString)), "convert it: json.encode(...)");
+  EXPECT_EQ(hint(column_of(ColumnType::boolean, "boolean"), TypeKind::kInt),
+            "convert it: ... == 1");
   EXPECT_EQ(hint(kText, Type::optional(TypeKind::kInt).element()), "convert it: string(...)");
 }
 
@@ -74,6 +76,31 @@ TEST(TypeCheck, LooksIntoLists) {
   EXPECT_TRUE(fits(column, Type::list(TypeKind::kDyn)));
   EXPECT_FALSE(fits(column, Type::list(TypeKind::kString)));
   EXPECT_FALSE(fits(column, TypeKind::kInt));
+  EXPECT_TRUE(fits(column, Type::list(Type::list(TypeKind::kInt))));
+  EXPECT_FALSE(fits(column, Type::list(Type::list(TypeKind::kString))));
+  column.type = ColumnType::jsonb;
+  EXPECT_TRUE(fits(column, Type::list(Type::list(TypeKind::kString))));
+}
+
+TEST(TypeCheck, KnowsTheTypesOfTimesAddressesAndMaps) {
+  const auto of = [](ColumnType type) { return column_of(type, "some type"); };
+  const Type ip = Type::abstract("net.IP");
+  EXPECT_TRUE(fits(of(ColumnType::inet), ip));
+  EXPECT_TRUE(fits(of(ColumnType::cidr), Type::abstract("net.CIDR")));
+  EXPECT_TRUE(fits(of(ColumnType::jsonb), ip));
+  EXPECT_FALSE(fits(of(ColumnType::inet), TypeKind::kInt));
+  EXPECT_TRUE(fits(of(ColumnType::interval), TypeKind::kDuration));
+  EXPECT_FALSE(fits(of(ColumnType::interval), TypeKind::kTimestamp));
+  EXPECT_TRUE(fits(of(ColumnType::time), TypeKind::kDuration));
+  EXPECT_FALSE(fits(of(ColumnType::timetz), TypeKind::kDuration));
+  EXPECT_TRUE(fits(of(ColumnType::timetz), TypeKind::kTimestamp));
+  EXPECT_TRUE(fits(of(ColumnType::hstore), Type::map(TypeKind::kString, TypeKind::kString)));
+  EXPECT_FALSE(fits(of(ColumnType::hstore), TypeKind::kString));
+  for (const ColumnType type : {ColumnType::macaddr, ColumnType::macaddr8, ColumnType::bit,
+                                ColumnType::varbit, ColumnType::xml, ColumnType::ltree}) {
+    EXPECT_TRUE(fits(of(type), TypeKind::kString));
+    EXPECT_FALSE(fits(of(type), TypeKind::kInt));
+  }
 }
 
 }  // namespace
