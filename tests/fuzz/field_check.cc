@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "cel/containers.h"
 #include "cel/text.h"
 #include "fuzz/bytes.h"
 #include "fuzz/postgres_bytes.h"
