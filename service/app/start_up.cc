@@ -34,6 +34,12 @@ std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
   auto server = postgres::check_server(database, stop);
   if (!server) return refuse("sink.postgres", server.error());
   const auto current = offsets::is_current(database, stop);
+  if (!current && current.error().kind == ErrorKind::permission_denied) {
+    // It names what is lacking.
+    if (const auto granted = offsets::check_grants(database, stop); !granted) {
+      return refuse("sink.postgres", granted.error());
+    }
+  }
   if (!current) return refuse("sink.postgres", current.error());
   if (!*current) {
     return refuse("sink.postgres",

@@ -56,7 +56,7 @@ class Compilation {
     compile_where();
     options_.columns.empty() ? match_by_name() : bind_columns();
     check_unset();
-    check_sequences();
+    check_defaults();
     std::ranges::sort(columns_, {}, &BoundColumn::index);
     for (const BoundColumn& column : columns_) plan_->column_indexes.push_back(column.index);
     if (!put_together()) return nullptr;
@@ -276,16 +276,16 @@ class Compilation {
   }
 
   // A DEFAULT that this role may not take, of a column that has no expression of its own.
-  void check_sequences() {
+  void check_defaults() {
     for (const ColumnDescription& column : plan_->table.columns) {
-      if (column.forbidden_sequence.empty() || options_.columns.contains(column.name)) continue;
-      add_problem(
-          "sink.target.table",
-          std::format("the default of column '{}' takes its values from {}, which this role "
-                      "may not use",
-                      column.name, column.forbidden_sequence),
-          std::format("GRANT USAGE ON SEQUENCE {} TO the role of the connection string",
-                      column.forbidden_sequence));
+      if (options_.columns.contains(column.name)) continue;
+      for (const std::string& grant : column.lacking_grants) {
+        add_problem("sink.target.table",
+                    std::format("{} column '{}' needs {}, which this role lacks",
+                                column.is_generated ? "the expression of" : "the default of",
+                                column.name, grant),
+                    std::format("GRANT {} TO the role of the connection string", grant));
+      }
     }
   }
 

@@ -240,14 +240,18 @@ Result<void> may_enter(postgres::Pool& pool, const Identity& identity,
 Result<void> check_grants(postgres::Pool& pool, const std::stop_token& stop) {
   return in_transaction(pool, "grants", stop, [](Connection& connection) -> Try<void> {
     auto missing = connection.execute(
-        "SELECT g.privilege || ' ON ' || g.name, quote_ident(current_user) FROM (VALUES "
-        "(1, 'SELECT', 'penstock.offsets'), (2, 'INSERT', 'penstock.offsets'), "
-        "(3, 'UPDATE', 'penstock.offsets'), (4, 'SELECT', 'penstock.pipelines'), "
-        "(5, 'INSERT', 'penstock.pipelines'), (6, 'UPDATE', 'penstock.pipelines'), "
-        "(7, 'INSERT', 'penstock.dead_letters')) AS g(number, privilege, name) "
-        "WHERE NOT has_table_privilege(g.name, g.privilege) UNION ALL "
+        // By ids: without USAGE nobody may ask by name.
+        "WITH ours AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'penstock') "
+        "SELECT 'USAGE ON SCHEMA penstock', quote_ident(current_user) FROM ours "
+        "WHERE NOT has_schema_privilege(ours.oid, 'USAGE') UNION ALL "
+        "SELECT g.privilege || ' ON penstock.' || g.name, quote_ident(current_user) FROM (VALUES "
+        "(1, 'SELECT', 'schema_migrations'), (2, 'SELECT', 'offsets'), (3, 'INSERT', 'offsets'), "
+        "(4, 'UPDATE', 'offsets'), (5, 'SELECT', 'pipelines'), (6, 'INSERT', 'pipelines'), "
+        "(7, 'UPDATE', 'pipelines'), (8, 'INSERT', 'dead_letters')) AS g(number, privilege, name) "
+        "JOIN pg_class c ON c.relname = g.name AND c.relnamespace = (SELECT oid FROM ours) "
+        "WHERE NOT has_table_privilege(c.oid, g.privilege) UNION ALL "
         "SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure::text, quote_ident(current_user) "
-        "FROM pg_proc p WHERE p.pronamespace = 'penstock'::regnamespace::oid "
+        "FROM pg_proc p WHERE p.pronamespace = (SELECT oid FROM ours) "
         "AND p.proname = 'advance' AND NOT has_function_privilege(p.oid, 'EXECUTE')",
         {});
     if (!missing) return std::unexpected(std::move(missing.error()));

@@ -100,12 +100,17 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.type::bigint,
        has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
        coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace::oid,
        t.typarray::bigint,
-       (SELECT string_agg(format('%I.%I', n.nspname, s.relname), ', ')
+       (SELECT string_agg(DISTINCT CASE WHEN f.oid IS NULL
+            THEN format('USAGE ON SEQUENCE %I.%I', n.nspname, s.relname)
+            ELSE 'EXECUTE ON FUNCTION ' || f.oid::regprocedure::text END, E'\n')
         FROM pg_attrdef d JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass::oid
-          AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass::oid
-        JOIN pg_class s ON s.oid = p.refobjid JOIN pg_namespace n ON n.oid = s.relnamespace
+          AND p.objid = d.oid
+        LEFT JOIN pg_class s ON p.refclassid = 'pg_class'::regclass::oid AND s.oid = p.refobjid
+        LEFT JOIN pg_namespace n ON n.oid = s.relnamespace
+        LEFT JOIN pg_proc f ON p.refclassid = 'pg_proc'::regclass::oid AND f.oid = p.refobjid
         WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum
           AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE')
+                   WHEN f.oid IS NOT NULL THEN NOT has_function_privilege(f.oid, 'EXECUTE')
                    ELSE false END),
        (SELECT string_agg(l.enumlabel, E'\n' ORDER BY l.enumsortorder) FROM pg_enum l
         WHERE l.enumtypid = coalesce(e.oid, t.oid))
@@ -141,7 +146,15 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind, c.relpersistence, row_sec
        EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3'),
        EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class f ON f.oid = p.relid
                WHERE f.relkind = 'f'),
-       current_user
+       current_user, c.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_inherits i
+                                                     WHERE i.inhparent = c.oid),
+       (SELECT string_agg(DISTINCT f.oid::regprocedure::text, ', ')
+        FROM pg_depend d JOIN pg_proc f ON f.oid = d.refobjid
+        WHERE d.refclassid = 'pg_proc'::regclass::oid AND NOT has_function_privilege(f.oid, 'EXECUTE')
+          AND (d.classid = 'pg_constraint'::regclass::oid AND d.objid IN (
+                 SELECT k.oid FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
+               OR d.classid = 'pg_class'::regclass::oid AND d.objid IN (
+                 SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = c.oid)))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = $1::oid)sql";
 
@@ -210,6 +223,19 @@ Try<void> check_relation(const std::string& name, const Reply& row) {
   if (row.is_true(0, 7)) {
     return refused(ErrorKind::invalid_argument, name + " has a partition that is a foreign table",
                    "rows behind a foreign table do not commit together with the position");
+  }
+  if (row.is_true(0, 9)) {
+    return refused(ErrorKind::invalid_argument,
+                   name + " is partitioned and has no partition, so that no row has a place",
+                   "CREATE TABLE … PARTITION OF " + name + " …");
+  }
+  if (!row.is_null(0, 10)) {
+    return refused(ErrorKind::permission_denied,
+                   "role " + row.string(0, 8) + " lacks EXECUTE ON FUNCTION " + row.string(0, 10) +
+                       ", which a CHECK or an index of " + name + " calls for every row",
+                   "GRANT EXECUTE ON FUNCTION " + row.string(0, 10) + " TO " +
+                       quote_identifier(row.text(0, 8)),
+                   "42501");
   }
   if (row.text(0, 4) == "u") {
     log(LogLevel::warning, "table_is_unlogged",
@@ -310,7 +336,7 @@ Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const s
     column.is_generated = columns->is_true(row, 9);
     column.may_insert = columns->is_true(row, 10);
     may_insert = may_insert || column.may_insert;
-    column.forbidden_sequence = columns->string(row, 13);
+    column.lacking_grants = lines_of(columns->text(row, 13));
     column.labels = lines_of(columns->text(row, 14));
     describe_type(column, columns->text(row, 4), columns->text(row, 5).front(),
                   columns->is_true(row, 11), std::stoi(columns->string(row, 6)));

@@ -57,7 +57,7 @@ class CheckOnlineOfSerial : public CheckOnline {
 };
 
 TEST_F(CheckOnlineOfSerial, NamesTheSequenceThatADefaultMayNotUse) {
-  expect_grant("the default of column 'id' takes its values from public.t_id_seq",
+  expect_grant("the default of column 'id' needs USAGE ON SEQUENCE public.t_id_seq",
                "GRANT USAGE ON SEQUENCE public.t_id_seq TO the role of the connection string");
 }
 
@@ -67,6 +67,42 @@ TEST_F(CheckOnline, NamesTheGrantsThatAreMissingInItsOwnSchema) {
                "GRANT INSERT ON penstock.dead_letters TO " + role);
   owner("REVOKE UPDATE ON penstock.offsets FROM " + role);
   expect_grant("lacks UPDATE ON penstock.offsets", "GRANT UPDATE ON penstock.offsets TO " + role);
+  owner("REVOKE USAGE ON SCHEMA penstock FROM " + role);
+  expect_grant("lacks USAGE ON SCHEMA penstock", "GRANT USAGE ON SCHEMA penstock TO " + role);
+  owner("REVOKE SELECT ON penstock.schema_migrations FROM " + role);
+  expect_grant("lacks SELECT ON penstock.schema_migrations",
+               "GRANT SELECT ON penstock.schema_migrations TO " + role);
+}
+
+TEST_F(CheckOnline, NamesTheFunctionThatDefaultsChecksAndIndexesMayNotCall) {
+  owner(
+      "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; "
+      "REVOKE EXECUTE ON FUNCTION f FROM PUBLIC; ALTER TABLE t ADD d int DEFAULT f(1)");
+  const std::string grant = "GRANT EXECUTE ON FUNCTION public.f(integer) TO ";
+  const std::string revoke = "REVOKE EXECUTE ON FUNCTION f FROM " + role;
+  expect_grant("the default of column 'd' needs EXECUTE ON FUNCTION",
+               grant + "the role of the connection string");
+  owner(revoke + "; ALTER TABLE t DROP d, ADD CHECK (f(n) > 0)");
+  expect_grant("which a CHECK or an index of \"public\".\"t\" calls for every row",
+               grant + "\"" + role + "\"");
+  owner(revoke + "; ALTER TABLE t DROP CONSTRAINT t_n_check; CREATE INDEX ON t (f(n))");
+  expect_grant("which a CHECK or an index of \"public\".\"t\" calls for every row",
+               grant + "\"" + role + "\"");
+}
+
+class CheckOnlineOfPartitions : public CheckOnline {
+ protected:
+  CheckOnlineOfPartitions()
+      : CheckOnline({.table = "CREATE TABLE t (n int, s text, source_offset bigint) "
+                              "PARTITION BY RANGE (n)"}) {}
+};
+
+TEST_F(CheckOnlineOfPartitions, SaysThatNoRowWouldHaveAPlace) {
+  const auto output = check();
+  EXPECT_EQ(output.status.code, 2) << output.text;
+  EXPECT_TRUE(output.text.contains("is partitioned and has no partition")) << output.text;
+  owner("CREATE TABLE one PARTITION OF t DEFAULT");
+  EXPECT_EQ(check().status.code, 0) << check().text;
 }
 
 TEST_F(CheckOnline, NamesTheColumnThatMayNotBeWritten) {
