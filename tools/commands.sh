@@ -29,6 +29,12 @@ build() { # build PRESET [TARGET...]
   say "built $preset in $((SECONDS - started)) s"
 }
 
+# Of what is run for somebody: silent where there is nothing to build.
+build_if_needed() { # build_if_needed PRESET TARGET
+  cmake --preset "$1" >/dev/null </dev/null
+  [[ $(ninja -C "build/$1" -n "$2") = *'no work to do.' ]] || build "$@"
+}
+
 build_go() { # build_go FOLDER: prints the program that was built of the Go sources in it
   local program=$PENSTOCK_REPO/build/go/$1
   say "building $1 with Go"
@@ -48,7 +54,7 @@ command_build() { build "${1:-release}" "${@:2}"; }
 
 command_run() { # in the directory that it was asked for in
   [ "${1:-}" = -- ] && shift
-  (cd "$PENSTOCK_REPO" && build release penstock)
+  (cd "$PENSTOCK_REPO" && build_if_needed release penstock)
   "$PENSTOCK_REPO/build/release/penstock" "$@"
 }
 
