@@ -181,8 +181,7 @@ class Rules {
     if (servers == properties.end() ? !properties.contains("test.mock.num.brokers") &&
                                           !properties.contains("metadata.broker.list")
                                     : servers->second.empty()) {
-      fail(child_path(path, "bootstrap.servers"), "'bootstrap.servers' is required",
-           "such as localhost:9092");
+      check_misspelt_servers(properties, path);
     }
     std::map<std::string, const std::string*> sorted;
     for (const auto& [name, value] : properties) sorted.emplace(name, &value);
@@ -191,6 +190,23 @@ class Rules {
         fail(child_path(path, name), "'" + name + "' is set by Penstock", std::string(reason),
              true);
       }
+    }
+  }
+
+  // librdkafka would say that it has no such property, but it is not asked while one is missing.
+  void check_misspelt_servers(const google::protobuf::Map<std::string, std::string>& properties,
+                              const std::string& path) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, value] : properties) {
+      if (name != "bootstrap.servers") names.emplace_back(name);
+    }
+    const std::string_view near = text::nearest("bootstrap.servers", names);
+    if (near.empty()) {
+      fail(child_path(path, "bootstrap.servers"), "'bootstrap.servers' is required",
+           "such as localhost:9092");
+    } else {
+      fail(child_path(path, near), "there is no property '" + std::string(near) + "'",
+           "did you mean 'bootstrap.servers'?", true);
     }
   }
 

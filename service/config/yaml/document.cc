@@ -64,6 +64,30 @@ std::string hint_for(std::string_view text, std::size_t byte, std::string_view m
   return {};
 }
 
+// The null that somebody wrote at `byte`; empty: yaml-cpp is at what comes after nothing.
+std::string_view null_word(std::string_view text, std::size_t byte) {
+  const std::string_view rest = text.substr(std::min(skip_properties(text, byte), text.size()));
+  for (const std::string_view word : {"null", "Null", "NULL", "~"}) {
+    if (!rest.starts_with(word)) continue;
+    const std::string_view after = rest.substr(word.size());
+    if (after.empty() || std::string_view(" \t\r\n,]}").contains(after.front())) return word;
+  }
+  return {};
+}
+
+// Where nothing was written in front of `byte`: behind the last thing that is no comment.
+std::size_t end_before(std::string_view text, std::size_t byte) {
+  while (byte > 0) {
+    const std::size_t begin = text.rfind('\n', byte - 1) + 1;  // npos + 1 is 0
+    const std::string_view line = text.substr(begin, byte - begin);
+    const std::string_view code = line.substr(0, line.starts_with('#') ? 0 : line.find(" #"));
+    const std::size_t last = code.find_last_not_of(" \t\r");
+    if (last != std::string_view::npos) return begin + last + 1;
+    byte = begin == 0 ? 0 : begin - 1;
+  }
+  return 0;
+}
+
 // yaml-cpp takes the end of the file for the end of a quote.
 bool is_closed(std::string_view text, std::size_t byte) {
   const char quote = text[byte];
@@ -88,7 +112,16 @@ class TreeBuilder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    finish(make(YamlNode::Kind::null, mark, anchor));
+    YamlNode* node = make(YamlNode::Kind::null, mark, anchor);
+    const YamlNode* key = stack_.empty() ? nullptr : stack_.back().key;
+    if (mark.is_null()) node->byte = text_.size();
+    if (key == nullptr || node->byte > key->byte) node->text = null_word(text_, node->byte);
+    // yaml-cpp gives it the place of what comes next, or of its key in {key}.
+    const bool is_value = !stack_.empty() && (key != nullptr || is_sequence(*stack_.back().node));
+    if (is_value && node->text.empty() && anchor == YAML::NullAnchor) {
+      node->byte = std::max(end_before(text_, node->byte), key == nullptr ? 0 : key->byte + 1);
+    }
+    finish(node);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -130,6 +163,8 @@ class TreeBuilder : public YAML::EventHandler {
     const YamlNode* key = nullptr;  // of a mapping whose value comes next
   };
 
+  static bool is_sequence(const YamlNode& node) { return node.kind == YamlNode::Kind::sequence; }
+
   static void set_tag(YamlNode& node, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:")) return;
     node.tag = tag;
@@ -168,7 +203,7 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     Open& parent = stack_.back();
-    if (parent.node->kind == YamlNode::Kind::sequence) {
+    if (is_sequence(*parent.node)) {
       parent.node->items.push_back(node);
     } else if (parent.key == nullptr) {
       if (node->kind != YamlNode::Kind::scalar) {

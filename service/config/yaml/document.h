@@ -26,7 +26,7 @@ struct YamlNode {
   bool plain = true;     // a scalar without quotes
   std::size_t byte = 0;  // where it begins in the text: its anchor or tag, if it has one
   std::string tag;       // "!something" that is not YAML's own; else empty
-  std::string text;      // of a scalar
+  std::string text;      // of a scalar; the word of a null, empty if nothing is written
   std::vector<const YamlNode*> items;
   std::vector<Member> members;
 };

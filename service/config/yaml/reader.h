@@ -63,6 +63,7 @@ class Reader {
 
   static std::string_view kind_name(const YamlNode& node);
   static bool may_be_secret(std::string_view text);
+  static bool may_be_secret(const YamlNode& node);
   // As it may be shown.
   static std::string found_text(const Text& text);
   void read_message(const YamlNode& node, Message& message, const std::string& path);
@@ -88,7 +89,7 @@ class Reader {
   void add_merged(const YamlNode& source, std::vector<YamlNode::Member>& members,
                   std::unordered_set<std::string_view>& own, const std::string& path,
                   std::size_t depth);
-  [[nodiscard]] bool is_word_null(const YamlNode& node) const;
+  static bool is_word_null(const YamlNode& node);
   // The text of a scalar; reports anything else as "expected …".
   Text text_of(const YamlNode& node, const std::string& path, std::string_view expected);
   bool count_value(const YamlNode& node);

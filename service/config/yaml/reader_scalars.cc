@@ -3,6 +3,7 @@
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -26,8 +27,15 @@ bool holds_text(const pb::FieldDescriptor& field) {
 }  // namespace
 
 // Where text is wanted, the word is meant: an expression, a value to compare with.
-bool Reader::is_word_null(const YamlNode& node) const {
-  return node.kind == Kind::null && places_.text().substr(node.byte).starts_with("null");
+bool Reader::is_word_null(const YamlNode& node) {
+  return node.kind == Kind::null && !node.text.empty() && node.text != "~";
+}
+
+bool Reader::may_be_secret(const YamlNode& node) {
+  return node.kind == Kind::mapping || (node.kind == Kind::scalar && may_be_secret(node.text)) ||
+         std::ranges::any_of(node.items, [](const YamlNode* item) {
+           return item->kind != Kind::scalar || may_be_secret(item->text);
+         });
 }
 
 Reader::Text Reader::text_of(const YamlNode& node, const std::string& path,
@@ -43,12 +51,13 @@ Reader::Text Reader::text_of(const YamlNode& node, const std::string& path,
     if (node.kind == Kind::null) {
       // {a: max(1, 2)} is a: "max(1" and "2)" with nothing behind it.
       hint = path.ends_with(")\"]") ? "text with a ',' must be quoted inside of { }"
-                                    : "write \"\" for empty text";
+             : node.text.empty()    ? "write \"\" for empty text"
+                                    : "write null where that is meant, \"\" for empty text";
     }
     if (node.kind == Kind::sequence || node.kind == Kind::mapping) {
       hint = "text that begins with '[' or '{' must be quoted";
     }
-    misplaced_.push_back(&node);
+    if (may_be_secret(node)) misplaced_.push_back(&node);
     complain(node.byte, path,
              std::string("expected ").append(expected).append(", found ").append(kind_name(node)),
              hint);

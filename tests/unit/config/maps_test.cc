@@ -38,6 +38,40 @@ TEST(Maps, TakeTheWordNullForText) {
   EXPECT_EQ(spec.tests(0).expect().rows(0).columns().at("b"), "null");
 }
 
+TEST(Maps, TakeTheWordNullHoweverItIsSpelt) {
+  for (const char* word : {"null", "Null", "NULL"}) {
+    const std::string let = "    compute: {let: {nothing: " + std::string(word) + "}}\n";
+    EXPECT_EQ(loaded(good_text(let)).config.pipelines(0).compute().let().at("nothing"), "null");
+  }
+}
+
+TEST(Maps, DoNotTakeTheBeginOfTheNextKeyForTheWordNull) {
+  EXPECT_EQ(problem_of(good_text("    compute:\n      let:\n        a:\n        nullable: '1'\n"))
+                .message,
+            "expected text, found nothing");
+}
+
+TEST(Maps, ShowTheLineOfAKeyWithNothingBehindItAsItIsWritten) {
+  for (const std::string line : {"tier:", "tier:   # later", "tier: ~"}) {
+    for (const std::string after :
+         {"        size: msg.size\n", "        # more\n\n        b: a\n", ""}) {
+      const Problem problem =
+          problem_of(good_text("    compute:\n      let:\n        " + line + "\n" + after));
+      EXPECT_EQ(problem.path, "pipelines[0].compute.let.tier");
+      EXPECT_EQ(problem.line, 12U) << after;
+      EXPECT_EQ(problem.source_line, "        " + line);
+    }
+  }
+}
+
+TEST(Maps, ShowAListWhereTextIsWanted) {
+  const Problem problem = problem_of(good_text("    parse: {schema: {id: [int]}}\n"));
+  EXPECT_EQ(problem.message, "expected text, found a list");
+  EXPECT_EQ(problem.source_line, "    parse: {schema: {id: [int]}}");
+  EXPECT_FALSE(problem_of(good_text("    parse: {schema: {id: [\"postgres://u:pw1@h\"]}}\n"))
+                   .source_line.contains("pw1"));
+}
+
 TEST(Maps, RefuseAKeyWithNothingBehindIt) {
   const Problem problem = problem_of(good_text("    compute:\n      let:\n        nothing:\n"));
   EXPECT_EQ(problem.message, "expected text, found nothing");

@@ -305,5 +305,25 @@ TEST(Defaults, KeepWhatTheUserSaid) {
   EXPECT_EQ(to_chrono(spec.drain_timeout()), 0s) << "0 is not the same as nothing";
 }
 
+TEST(Validate, SaysWhatIsMissingInTheLineWhereNothingStands) {
+  const Problem problem = problem_of(
+      "pipelines:\n  - name: orders\n    source:\n      group:\n      topics: [t]\n"
+      "      kafka: {bootstrap.servers: x}\n"
+      "    sink: {postgres: postgres://localhost/shop, target: {table: orders}}\n");
+  EXPECT_EQ(problem.message, "'group' is required");
+  EXPECT_EQ(problem.line, 4U);
+  EXPECT_EQ(problem.source_line, "      group:");
+}
+
+TEST(Validate, NamesTheServersThatWereMeantByAPropertyThatDoesNotExist) {
+  const Problem problem = problem_of(
+      "pipelines:\n"
+      "  - name: orders\n"
+      "    source: {topics: [t], group: g, kafka: {bootstrap.server: x}}\n"
+      "    sink: {postgres: postgres://localhost/shop, target: {table: orders}}\n");
+  EXPECT_EQ(problem.message, "there is no property 'bootstrap.server'");
+  EXPECT_EQ(problem.hint, "did you mean 'bootstrap.servers'?");
+}
+
 }  // namespace
 }  // namespace penstock::config
