@@ -29,10 +29,10 @@ build() { # build PRESET [TARGET...]
   say "built $preset in $((SECONDS - started)) s"
 }
 
-# Of what is run for somebody: silent where there is nothing to build.
-build_if_needed() { # build_if_needed PRESET TARGET
+build_silently() { # build_silently PRESET TARGET: says something only of what it builds
   cmake --preset "$1" >/dev/null </dev/null
-  [[ $(ninja -C "build/$1" -n "$2") = *'no work to do.' ]] || build "$@"
+  cmake --build --preset "$1" --target "$2" 2>&1 </dev/null |
+    sed --unbuffered '/Re-checking globbed directories/d; /ninja: no work to do/d' >&2
 }
 
 build_go() { # build_go FOLDER: prints the program that was built of the Go sources in it
@@ -54,7 +54,7 @@ command_build() { build "${1:-release}" "${@:2}"; }
 
 command_run() { # in the directory that it was asked for in
   [ "${1:-}" = -- ] && shift
-  (cd "$PENSTOCK_REPO" && build_if_needed release penstock)
+  (cd "$PENSTOCK_REPO" && build_silently release penstock)
   "$PENSTOCK_REPO/build/release/penstock" "$@"
 }
 
