@@ -1,4 +1,5 @@
 #include "component/chain/fake_postgres.h"
+#include "write/refused_columns.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -440,6 +441,11 @@ Outcome commit_group(Session& session, Group& group, const TransactionRules&, Co
   all_by.reset();
   return current->commit(session, group, stats);
 }
+
+std::vector<const ColumnDescription*> refused_columns(const postgres::Failure&, const Slice&) {
+  return {};
+}
+std::string labels_hint(const postgres::Failure&, const ColumnDescription&) { return {}; }
 
 postgres::Try<void> end_backend(Session& session, const postgres::BackendIdentity& old_backend) {
   if (!current->is_alive(session.connection())) return std::unexpected(test::lost());
