@@ -194,10 +194,13 @@ void CheckPass::resolve_qualified_call(Node* node, const std::string& prefix) {
 void CheckPass::check_logic(Node* node) {
   for (const Node* arg : node->args) {
     if (types_.assignable(arg->type, TypeKind::kBool)) continue;
-    report(arg,
-           "both sides of " + std::string(shown_name(node->name)) + " are bool; this is " +
-               types_.resolve(arg->type, true).to_string(),
-           "compare it with something, or test it with has()");
+    const bool joins =
+        node->name == op::kOr && types_.resolve(arg->type).certain().is(TypeKind::kString);
+    report(
+        arg,
+        "both sides of " + std::string(shown_name(node->name)) + " are bool; this is " +
+            types_.resolve(arg->type, true).to_string(),
+        joins ? "texts are joined with '+'" : "compare it with something, or test it with has()");
   }
   node->type = TypeKind::kBool;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cel/check/check_pass.h"
+#include "cel/syntax/habits.h"
 #include "cel/syntax/position.h"
 #include "text/nearest_names.h"
 
@@ -154,7 +155,8 @@ void CheckPass::check_ident(Node* node) {
   if (resolve_name(node, node->name)) return;
   node->type = TypeKind::kError;
   const std::string name(node->name);
-  std::string hint = text::did_you_mean(node->name, names_in_reach());
+  std::string hint(habit_of_name(name));
+  if (hint.empty()) hint = text::did_you_mean(node->name, names_in_reach());
   if (hint.empty() && environment_.find_function(name) != nullptr) {
     hint = "'" + name + "' is a function: write " + name + "(…)";
   }

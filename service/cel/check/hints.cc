@@ -1,39 +1,15 @@
 #include "cel/check/hints.h"
 
 #include <algorithm>
-#include <array>
 
 #include "cel/syntax/ast.h"
+#include "cel/syntax/habits.h"
 #include "text/nearest_names.h"
 
 namespace penstock::cel {
 namespace {
 
 constexpr std::size_t kMaxOverloadsShown = 8;
-
-// What other languages call it, SQL above all.
-struct Habit {
-  std::string_view name;
-  std::string_view hint;
-};
-constexpr std::array kHabits{
-    Habit{"cast", "write int(x), double(x), string(x), bool(x) or timestamp(x)"},
-    Habit{"concat", "texts are joined by +"},
-    Habit{"if", "write condition ? this : that"},
-    Habit{"ifnull", "write coalesce(x, y)"},
-    Habit{"isnull", "write x == null, or has(msg.x) for what may be missing"},
-    Habit{"length", "write size(x)"},
-    Habit{"len", "write size(x)"},
-    Habit{"lower", "write x.lowerAscii()"},
-    Habit{"now",
-          "there is no clock, so that a replay gives the same rows; record.timestamp is the "
-          "record's own time"},
-    Habit{"nvl", "write coalesce(x, y)"},
-    Habit{"str", "write string(x)"},
-    Habit{"substr", "write x.substring(begin, end)"},
-    Habit{"to_timestamp", "write time.parse(text, format)"},
-    Habit{"upper", "write x.upperAscii()"},
-};
 
 bool is_numeric(const Type& type) {
   return type.is(TypeKind::kInt) || type.is(TypeKind::kUint) || type.is(TypeKind::kDouble);
@@ -128,8 +104,8 @@ std::string overload_hint(const Function& function, const std::vector<Type>& typ
 }
 
 std::string function_hint(std::string_view name, std::span<const std::string_view> functions) {
-  const auto* const habit = std::ranges::find(kHabits, name, &Habit::name);
-  return habit == kHabits.end() ? text::did_you_mean(name, functions) : std::string(habit->hint);
+  const std::string_view habit = habit_of_function(name);
+  return habit.empty() ? text::did_you_mean(name, functions) : std::string(habit);
 }
 
 }  // namespace penstock::cel

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "cel/syntax/habits.h"
 #include "cel/syntax/lexer.h"
 #include "cel/syntax/macros.h"
 #include "cel/syntax/position.h"
@@ -73,15 +74,41 @@ class Parser {
     }
     if (token_.token == Token::kReserved) {
       return fail(token_.offset,
-                  "'" + std::string(token_.text) + "' is a reserved word and cannot be a name");
+                  "'" + std::string(token_.text) + "' is a reserved word and cannot be a name",
+                  habit());
     }
-    return fail(token_.offset, "unexpected '" + std::string(token_.text) + "' " + where,
-                token_.text == "and"  ? "write &&"
-                : token_.text == "or" ? "write ||"
-                                      : "");
+    return fail(token_.offset, "unexpected '" + std::string(token_.text) + "' " + where, habit());
   }
 
-  void advance() { token_ = lexer_.next(); }
+  // What the token that does not fit here, or the one before it, is in another language.
+  [[nodiscard]] std::string habit() const {
+    const std::string_view before = previous_.text;
+    const bool is_text = token_.token == Token::kLiteral && !token_.literal.is_null();
+    if (is_text && previous_.token == Token::kLiteral && !previous_.literal.is_null()) {
+      return "a quote within a text is written \\', or the text stands between \"double quotes\"";
+    }
+    const bool is_word = token_.token == Token::kTrue || token_.token == Token::kFalse ||
+                         token_.token == Token::kNull || token_.token == Token::kIn;
+    if (before == "." && is_word) {
+      return "a field of that name stands in backquotes: .`" + std::string(token_.text) + "`";
+    }
+    if (before == "<" && peek(">")) return std::string(habit_of_word("<>"));
+    if (before == "-" && peek(">")) return std::string(habit_of_word("->"));
+    if (peek(":") && ast_.source.substr(token_.offset).starts_with("::")) {
+      return std::string(habit_of_word("::"));
+    }
+    if (peek(",") && in_parentheses_) return "a list is written [1, 2]";
+    if (const auto written = habit_of_word(token_.text); !written.empty()) {
+      return std::string(written);
+    }
+    return std::string(previous_.token == Token::kIdent ? habit_of_word(before)
+                                                        : std::string_view());
+  }
+
+  void advance() {
+    previous_ = token_;
+    token_ = lexer_.next();
+  }
 
   [[nodiscard]] bool peek(std::string_view punctuation) const {
     return token_.token == Token::kPunctuation && token_.text == punctuation;
@@ -296,7 +323,10 @@ class Parser {
     }
     if (accept("(")) {
       Node* inner = parse_expr();
-      if (inner == nullptr || !expect(")", "after an expression in parentheses")) return nullptr;
+      if (inner == nullptr) return nullptr;
+      in_parentheses_ = true;
+      if (!expect(")", "after an expression in parentheses")) return nullptr;
+      in_parentheses_ = false;
       return inner;
     }
     if (accept("[")) {
@@ -346,6 +376,8 @@ class Parser {
   Lexer lexer_;
   const bool macros_;
   Lexeme token_;
+  Lexeme previous_;
+  bool in_parentheses_ = false;  // the expression in them has been read
   std::uint32_t nesting_ = 0;
   std::optional<Diagnostic> error_;
 };

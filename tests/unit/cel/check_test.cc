@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "unit/cel/eval_helper.h"
 
 namespace penstock::cel {
@@ -166,6 +170,45 @@ TEST_F(Checker, SuggestsTheNearestName) {
   EXPECT_EQ(hint_of("msg.a.startWith('x')"), "did you mean 'startsWith'?");
   EXPECT_EQ(hint_of("size > 1"), "'size' is a function: write size(…)");
   EXPECT_EQ(hint_of("completely_unknown"), "");
+}
+
+TEST_F(Checker, TellsHowHabitsFromSqlAreWritten) {
+  const std::vector<std::pair<std::string_view, std::string_view>> habits{
+      {"msg.a == 1 AND msg.b == 2", "write &&"},
+      {"msg.a == 1 or msg.b == 2", "write ||"},
+      {"NOT msg.a", "write !"},
+      {"not(msg.a)", "write !"},
+      {"msg.a IS NULL", "write x == null"},
+      {"msg.a IS NOT NULL", "write x == null"},
+      {"msg.a == NULL", "null is written in lower case"},
+      {"msg.a == TRUE", "true is written in lower case"},
+      {"'it''s'", "a quote within a text is written \\'"},
+      {"msg.a <> 1", "write !="},
+      {"msg.a LIKE 'x%'", "startsWith"},
+      {"msg.a between 1 and 9", "x >= 1 && x <= 9"},
+      {"msg.a IN ('x', 'y')", "x in ['y', 'z']"},
+      {"msg.a in ('x', 'y')", "a list is written [1, 2]"},
+      {"CASE WHEN msg.a THEN 1 ELSE 2 END", "condition ? this : that"},
+      {"if(msg.a, 1, 2)", "condition ? this : that"},
+      {"msg.a::int", "int(x)"},
+      {"msg.a->>'b'", "x.y"},
+      {"'x' || msg.a", "texts are joined with '+'"},
+      {"lower(msg.a)", "x.lowerAscii()"},
+      {"msg.a.toLower()", "x.lowerAscii()"},
+      {"length(msg.a)", "size(x)"},
+      {"substr(msg.a, 1, 2)", "substring"},
+      {"now()", "there is no clock"},
+      {"CURRENT_TIMESTAMP", "there is no clock"},
+      {"round(msg.a)", "math.round(x)"},
+      {"nvl(msg.a, 1)", "coalesce(x, y)"},
+      {"msg.in == 1", ".`in`"},
+      {"msg.true", ".`true`"},
+  };
+  for (const auto& [source, hint] : habits) {
+    EXPECT_TRUE(hint_of(source).contains(hint)) << source << ": " << hint_of(source);
+  }
+  EXPECT_EQ(message_of("msg.a = 1"), "'=' is not an operator; comparing is '=='");
+  EXPECT_EQ(hint_of("msg.a == 1 msg.b"), "");
 }
 
 TEST_F(Checker, NamesTheOverloadsThatExist) {
