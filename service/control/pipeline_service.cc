@@ -66,27 +66,59 @@ class DrainSlot {
   bool taken_;
 };
 
-class PipelineService final : public v1::PipelineService::Service {
+// Reads requests itself: gRPC answers what is none with a bare INTERNAL.
+class PipelineService final : public grpc::Service {
  public:
   PipelineService(PipelineControl& control, Introduce introduce, int max_concurrent_drains)
       : control_(control),
         introduce_(std::move(introduce)),
         drains_(max_concurrent_drains),
-        max_drains_(max_concurrent_drains) {}
+        max_drains_(max_concurrent_drains) {
+    add("/penstock.v1.PipelineService/ListPipelines", &PipelineService::ListPipelines);
+    add("/penstock.v1.PipelineService/GetPipeline", &PipelineService::GetPipeline);
+    add("/penstock.v1.PipelineService/PausePipeline", &PipelineService::PausePipeline);
+    add("/penstock.v1.PipelineService/ResumePipeline", &PipelineService::ResumePipeline);
+    add("/penstock.v1.PipelineService/DrainPipeline", &PipelineService::DrainPipeline);
+  }
+
+ private:
+  template <typename Request, typename Response>
+  using Method = Status (PipelineService::*)(ServerContext*, const Request*, Response*);
+
+  template <typename Request, typename Response>
+  void add(const char* name, Method<Request, Response> method) {
+    const auto call = [method](PipelineService* self, ServerContext* context,
+                               const grpc::ByteBuffer* bytes, grpc::ByteBuffer* answer) -> Status {
+      Request request;
+      grpc::ByteBuffer read = *bytes;
+      if (!grpc::SerializationTraits<Request>::Deserialize(&read, &request).ok()) {
+        return refuse("UNPARSABLE_REQUEST", "the request is no " + request.GetTypeName());
+      }
+      Response response;
+      const Status status = (self->*method)(context, &request, &response);
+      if (!status.ok()) return status;
+      bool own_buffer = false;
+      return grpc::SerializationTraits<Response>::Serialize(response, answer, &own_buffer);
+    };
+    using Handler =
+        grpc::internal::RpcMethodHandler<PipelineService, grpc::ByteBuffer, grpc::ByteBuffer>;
+    AddMethod(new grpc::internal::RpcServiceMethod(name, grpc::internal::RpcMethod::NORMAL_RPC,
+                                                   new Handler(call, this)));
+  }
 
   Status ListPipelines(ServerContext* /*context*/, const v1::ListPipelinesRequest* request,
-                       v1::ListPipelinesResponse* response) override {
+                       v1::ListPipelinesResponse* response) {
     return guarded([&] { return list(*request, *response); });
   }
 
   Status GetPipeline(ServerContext* /*context*/, const v1::GetPipelineRequest* request,
-                     v1::Pipeline* response) override {
+                     v1::Pipeline* response) {
     return for_pipeline(request->name(), *response,
                         [](std::string_view) -> Result<void> { return {}; });
   }
 
   Status PausePipeline(ServerContext* context, const v1::PausePipelineRequest* request,
-                       v1::Pipeline* response) override {
+                       v1::Pipeline* response) {
     if (text::count_code_points(request->reason()) > kMaxReasonCharacters) {
       return refuse("REASON_TOO_LONG",
                     std::format("the reason has more than {} characters", kMaxReasonCharacters));
@@ -99,15 +131,16 @@ class PipelineService final : public v1::PipelineService::Service {
   }
 
   Status ResumePipeline(ServerContext* context, const v1::ResumePipelineRequest* request,
-                        v1::Pipeline* response) override {
-    return audited("resume", *context, request->name(), [&] {
+                        v1::Pipeline* response) {
+    const bool accepts = request->accept_rejects();
+    return audited(accepts ? "resume, accept rejects" : "resume", *context, request->name(), [&] {
       return for_pipeline(request->name(), *response,
                           [&](std::string_view name) { return control_.resume(name); });
     });
   }
 
   Status DrainPipeline(ServerContext* context, const v1::DrainPipelineRequest* request,
-                       v1::Pipeline* response) override {
+                       v1::Pipeline* response) {
     milliseconds timeout = kDefaultDrainTimeout;
     if (request->has_timeout()) {
       const auto& given = request->timeout();
@@ -129,7 +162,6 @@ class PipelineService final : public v1::PipelineService::Service {
     });
   }
 
- private:
   Status list(const v1::ListPipelinesRequest& request, v1::ListPipelinesResponse& response) {
     if (request.page_size() < 0) return refuse("INVALID_PAGE_SIZE", "page_size is negative");
     const std::size_t page_size =

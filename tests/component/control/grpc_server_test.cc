@@ -214,6 +214,30 @@ TEST_F(GrpcServerTest, RefusesPagesThatMakeNoSense) {
   EXPECT_TRUE(list(2'000'000'000, "").ok()) << "more than the most is the most";
 }
 
+TEST_F(GrpcServerTest, RefusesWhatIsNoRequestWithAReason) {
+  for (const char* method :
+       {"ListPipelines", "GetPipeline", "PausePipeline", "ResumePipeline", "DrainPipeline"}) {
+    const grpc::Slice slice("\xff\xff\xff\xff");
+    const grpc::ByteBuffer request(&slice, 1);
+    grpc::ByteBuffer response;
+    grpc::ClientContext context;
+    grpc::GenericStub stub(channel_);
+    grpc::CompletionQueue queue;
+    grpc::Status status;
+    const auto call = stub.PrepareUnaryCall(
+        &context, std::string("/penstock.v1.PipelineService/") + method, request, &queue);
+    call->StartCall();
+    call->Finish(&response, &status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << method;
+    EXPECT_EQ(info_of(status).reason(), "UNPARSABLE_REQUEST") << method;
+    EXPECT_TRUE(status.error_message().contains(std::string("penstock.v1.") + method + "Request"))
+        << status.error_message();
+  }
+}
+
 TEST_F(GrpcServerTest, PausesAndResumes) {
   v1::PausePipelineRequest pause;
   pause.set_name("orders");
