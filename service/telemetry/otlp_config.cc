@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
 #include <format>
 #include <system_error>
+
+#include "telemetry/otlp_spans.h"
 
 namespace penstock::telemetry {
 namespace {
@@ -196,11 +199,20 @@ void read_sampler(const Reader& reader, OtlpConfig& config) {
   }
 }
 
+// Version 4.
+std::string random_uuid() {
+  const std::uint64_t high = (random_id() & ~0xF000ULL) | 0x4000;
+  const std::uint64_t low = (random_id() & ~(3ULL << 62)) | 1ULL << 63;
+  return std::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xFFFF,
+                     high & 0xFFFF, low >> 48, low & 0xFFFF'FFFF'FFFFULL);
+}
+
 void read_resource(const Reader& reader, std::string_view version, Pairs& resource) {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) == 0) set(resource, "host.name", host.data());
   set(resource, "process.pid", std::to_string(getpid()));
   set(resource, "service.name", "penstock");
+  set(resource, "service.instance.id", random_uuid());
   Pairs given;
   if (!read_pairs(reader.get("OTEL_RESOURCE_ATTRIBUTES"), given)) {
     reader.warn("OTEL_RESOURCE_ATTRIBUTES is not a list of key=value; what is not was left out");

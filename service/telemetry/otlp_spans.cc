@@ -28,6 +28,10 @@ std::string fresh_span_id() {
   return {reinterpret_cast<const char*>(&id), sizeof(id)};
 }
 
+// Flags of OTLP: whether the parent, or what is linked, is another process's.
+constexpr std::uint32_t kRemoteIsKnown = 0x100;
+constexpr std::uint32_t kRemote = 0x200;
+
 bool happened(SteadyTime begin, SteadyTime end) {
   return begin != SteadyTime{} && end != SteadyTime{};
 }
@@ -45,6 +49,7 @@ class Builder {
 
   void set_root() { span_.set_span_id(bytes_of(pending_.context.span_id)); }
   void set_child() {
+    span_.set_flags(pending_.context.flags | kRemoteIsKnown);  // its parent is this process's
     span_.set_span_id(fresh_span_id());
     span_.set_parent_span_id(bytes_of(pending_.context.span_id));
   }
@@ -60,7 +65,7 @@ class Builder {
     Span::Link* added = span_.add_links();
     added->set_trace_id(bytes_of(link.trace_id));
     added->set_span_id(bytes_of(link.span_id));
-    added->set_flags(link.flags);
+    added->set_flags(link.flags | kRemoteIsKnown | kRemote);
   }
 
   void attribute(std::string_view key, std::string_view text) {
@@ -86,6 +91,11 @@ class Builder {
   const PendingSpans& pending_;
 };
 
+// The convention counts from two on.
+void add_count(Builder& span, std::string_view key, std::int64_t count) {
+  if (count > 1) span.attribute(key, count);
+}
+
 // `type` is one of the convention's: receive, process, settle; `name` is our own word for it.
 void add_messaging(Builder& span, const TraceTarget& target, std::int32_t partition,
                    std::string_view name, std::string_view type) {
@@ -98,15 +108,18 @@ void add_messaging(Builder& span, const TraceTarget& target, std::int32_t partit
   span.attribute("messaging.client.id", target.client_id);
 }
 
+std::string write_summary(const BatchSpans& batch) {
+  return (batch.by_copy ? "COPY " : "INSERT ") + batch.target->table;
+}
+
 void add_write(Builder& span, const BatchSpans& batch) {
   const TraceTarget& target = *batch.target;
-  const std::string_view operation = batch.by_copy ? "COPY" : "INSERT";
   span.attribute("db.system.name", "postgresql");
   span.attribute("db.namespace", target.database);
   span.attribute("db.collection.name", target.table);
-  span.attribute("db.operation.name", operation);
-  span.attribute("db.query.summary", std::string(operation) + " " + target.table);
-  span.attribute("db.operation.batch.size", batch.transaction_rows);
+  span.attribute("db.operation.name", batch.by_copy ? "COPY" : "INSERT");
+  span.attribute("db.query.summary", write_summary(batch));
+  add_count(span, "db.operation.batch.size", batch.transaction_rows);
   span.attribute("server.address", target.server_address);
   if (target.server_port != 0) span.attribute("server.port", target.server_port);
 }
@@ -119,7 +132,7 @@ void add_batch(const PendingSpans& pending, const BatchSpans& batch, ScopeSpans&
   root.set_root();
   root.set_times(trace.poll_begin, trace.commit_end);
   add_messaging(root, target, batch.partition, "batch", "process");
-  root.attribute("messaging.batch.message_count", batch.records);
+  add_count(root, "messaging.batch.message_count", batch.records);
   root.attribute("messaging.kafka.offset", batch.range.from);
   root.attribute("penstock.pipeline", target.pipeline);
   root.attribute("penstock.epoch", value_of(batch.epoch));
@@ -138,9 +151,10 @@ void add_batch(const PendingSpans& pending, const BatchSpans& batch, ScopeSpans&
     return span;
   };
   if (happened(trace.poll_begin, trace.poll_end)) {
-    Builder span = child("poll", Span::SPAN_KIND_CLIENT, trace.poll_begin, trace.poll_end);
+    Builder span =
+        child("poll " + target.topic, Span::SPAN_KIND_CLIENT, trace.poll_begin, trace.poll_end);
     add_messaging(span, target, batch.partition, "poll", "receive");
-    span.attribute("messaging.batch.message_count", batch.records);
+    add_count(span, "messaging.batch.message_count", batch.records);
   }
   if (happened(trace.process_begin, trace.process_end)) {
     Builder span =
@@ -148,13 +162,15 @@ void add_batch(const PendingSpans& pending, const BatchSpans& batch, ScopeSpans&
     span.attribute("penstock.pipeline", target.pipeline);
   }
   if (happened(trace.write_begin, trace.commit_end)) {
-    Builder span = child("write", Span::SPAN_KIND_CLIENT, trace.write_begin, trace.commit_end);
+    Builder span =
+        child(write_summary(batch), Span::SPAN_KIND_CLIENT, trace.write_begin, trace.commit_end);
     add_write(span, batch);
   }
 }
 
 void add_mirror(const PendingSpans& pending, const MirrorSpan& mirror, ScopeSpans& scope) {
-  Builder span(*scope.add_spans(), pending, "mirror", Span::SPAN_KIND_CLIENT);
+  Builder span(*scope.add_spans(), pending, "commit " + mirror.target->topic,
+               Span::SPAN_KIND_CLIENT);
   span.set_child();
   span.set_times(mirror.begin, mirror.end);
   add_messaging(span, *mirror.target, mirror.partition, "commit", "settle");

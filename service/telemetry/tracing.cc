@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -28,6 +29,24 @@ using opentelemetry::proto::trace::v1::ResourceSpans;
 // About 500 spans, the usual size of an export.
 constexpr std::size_t kExportBatches = 128;
 constexpr std::uint8_t kSampled = 1;
+// While a collector is away, or takes not all: one line, then one in so long.
+constexpr std::chrono::minutes kSayEvery{1};
+// Of the attributes' names.
+constexpr const char* kSchema = "https://opentelemetry.io/schemas/1.30.0";
+
+// Of the resource: texts, but for what the convention counts.
+void set_attribute(KeyValue& attribute, const std::string& key, const std::string& value) {
+  attribute.set_key(key);
+  std::int64_t number = 0;
+  const char* const end = value.data() + value.size();
+  const bool is_number = key == "process.pid" && !value.empty() &&
+                         std::from_chars(value.data(), end, number).ptr == end;
+  if (is_number) {
+    attribute.mutable_value()->set_int_value(number);
+  } else {
+    attribute.mutable_value()->set_string_value(value);
+  }
+}
 
 // As the SDKs do it, so that services with the same ratio take the same traces: by the last seven
 // bytes of the trace id.
@@ -53,10 +72,9 @@ struct Tracer::Impl {
       : config(std::move(otlp)), transport(std::move(sender)) {
     ResourceSpans& spans = *request.add_resource_spans();
     for (const auto& [key, value] : config.resource) {
-      KeyValue* attribute = spans.mutable_resource()->add_attributes();
-      attribute->set_key(key);
-      attribute->mutable_value()->set_string_value(value);
+      set_attribute(*spans.mutable_resource()->add_attributes(), key, value);
     }
+    spans.set_schema_url(kSchema);
     InstrumentationScope* scope = spans.add_scope_spans()->mutable_scope();
     scope->set_name("penstock");
     worker.emplace("traces", [this] { run(); });
@@ -71,9 +89,13 @@ struct Tracer::Impl {
  private:
   void run();
   void send(const std::deque<PendingSpans>& batches, SteadyTime deadline);
+  void lost(std::int64_t spans, const std::string& why);
 
   const std::unique_ptr<OtlpTransport> transport;
-  ExportTraceServiceRequest request;  // the worker's; keeps the resource between exports
+  // The worker's.
+  ExportTraceServiceRequest request;  // keeps the resource between exports
+  std::int64_t unsaid_spans = 0;      // lost since the log was told
+  SteadyTime say_at{};
 
   Mutex mutex;
   CondVar changed;
@@ -148,12 +170,21 @@ void Tracer::Impl::send(const std::deque<PendingSpans>& batches, SteadyTime dead
       error.empty()
           ? std::clamp<std::int64_t>(response.partial_success().rejected_spans(), 0, spans)
           : spans;
-  if (rejected == 0) return;
-  dropped_spans.fetch_add(static_cast<std::uint64_t>(rejected), std::memory_order_relaxed);
+  if (rejected > 0) {
+    lost(rejected, error.empty() ? response.partial_success().error_message() : error);
+  }
+}
+
+void Tracer::Impl::lost(std::int64_t spans, const std::string& why) {
+  dropped_spans.fetch_add(static_cast<std::uint64_t>(spans), std::memory_order_relaxed);
+  unsaid_spans += spans;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (now < say_at) return;
+  say_at = now + kSayEvery;
   log(LogLevel::warning, "trace_export_failed",
       {{"endpoint", without_password(config.endpoint)},
-       {"error", error.empty() ? response.partial_success().error_message() : error},
-       {"spans_lost", rejected}});
+       {"error", why},
+       {"spans_lost", std::exchange(unsaid_spans, 0)}});
 }
 
 void Tracer::Impl::shutdown(std::chrono::milliseconds timeout) {

@@ -2,8 +2,8 @@
 //
 // Place in the flow: after a commit, app/ passes the times that the stages left in BatchTrace; each
 // batch becomes one trace: a span "batch <topic>" with links to the traces that the records came
-// from (their `traceparent` headers), and its children "poll", "process" and "write"; "mirror"
-// follows when Kafka has taken the offsets.
+// from (their `traceparent` headers), and its children "poll <topic>", "process" and
+// "COPY <table>" or "INSERT <table>"; "commit <topic>" follows when Kafka has taken the offsets.
 //
 // Configuration: the standard variables
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/):
@@ -15,10 +15,11 @@
 //
 // Threads: record_batch() and record_mirror() may be called from any thread; they copy into a
 // bounded queue and never wait for the collector. One thread builds and sends. When the queue is
-// full, the batch's spans are dropped and counted. Failure: an export that fails is logged
-// ("trace_export_failed") and not repeated. Stop: shutdown() sends what is waiting, then cancels
-// the call in flight; it returns within `timeout` plus a fraction of a second even when the
-// collector never answers. The destructor shuts down. A second shutdown() does nothing.
+// full, the batch's spans are dropped and counted. Failure: an export that fails is not repeated;
+// the first is logged ("trace_export_failed"), then once a minute how many spans are lost. Stop:
+// shutdown() sends what is waiting, then cancels the call in flight; it returns within `timeout`
+// plus a fraction of a second even when the collector never answers. The destructor shuts down. A
+// second shutdown() does nothing.
 #pragma once
 
 #include <chrono>

@@ -3,12 +3,18 @@
 #include <gtest/gtest.h>
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "component/telemetry/fake_collectors.h"
@@ -35,7 +41,9 @@ class Received {
     last_ = received;
     for (const auto& resource : request.resource_spans()) {
       for (const auto& attribute : resource.resource().attributes()) {
-        resource_[attribute.key()] = attribute.value().string_value();
+        resource_[attribute.key()] = attribute.value().has_int_value()
+                                         ? "number " + std::to_string(attribute.value().int_value())
+                                         : attribute.value().string_value();
       }
       for (const auto& scope : resource.scope_spans()) {
         spans_.insert(spans_.end(), scope.spans().begin(), scope.spans().end());
@@ -172,8 +180,9 @@ TEST_P(Tracing, SendsABatchAsOneTraceWithLinks) {
   ASSERT_EQ(batch.links_size(), 1);
   EXPECT_EQ(batch.links(0).trace_id().substr(0, 2), "\x0a\xf7");
   EXPECT_EQ(batch.links(0).span_id().substr(0, 2), "\xb7\xad");
+  EXPECT_EQ(batch.links(0).flags(), 0x301U) << "sampled, of another process, which is known";
 
-  for (const char* name : {"poll", "process", "write"}) {
+  for (const char* name : {"poll orders-v1", "process", "COPY public.orders"}) {
     const Span& child = named(spans, name);
     EXPECT_EQ(child.trace_id(), batch.trace_id());
     EXPECT_EQ(child.parent_span_id(), batch.span_id());
@@ -186,7 +195,7 @@ TEST_P(Tracing, SendsABatchAsOneTraceWithLinks) {
       std::chrono::system_clock::now().time_since_epoch());
   EXPECT_LT(static_cast<std::uint64_t>(now.count()) - batch.end_time_unix_nano(), 60'000'000'000U);
 
-  const Span& write = named(spans, "write");
+  const Span& write = named(spans, "COPY public.orders");
   EXPECT_EQ(write.kind(), Span::SPAN_KIND_CLIENT);
   EXPECT_EQ(attribute(write, "db.system.name"), "postgresql");
   EXPECT_EQ(attribute(write, "db.namespace"), "shop");
@@ -204,7 +213,40 @@ TEST_P(Tracing, SendsABatchAsOneTraceWithLinks) {
   EXPECT_EQ(header->second, "secret key");
   EXPECT_EQ(received_.resource()["service.name"], "penstock");
   EXPECT_EQ(received_.resource()["service.version"], "1.2.3");
+  EXPECT_EQ(received_.resource()["process.pid"], "number " + std::to_string(getpid()));
+  EXPECT_EQ(received_.resource()["service.instance.id"].size(), 36U);
   EXPECT_EQ(tracer->dropped_spans(), 0U);
+}
+
+// By the conventions a count says that there are several.
+TEST_P(Tracing, CountsNothingWhereThereIsOne) {
+  const auto collector = grpc() ? start_grpc_collector(std::ref(received_))
+                                : start_http_collector(std::ref(received_));
+  const auto tracer = tracer_to(collector->port(), GetParam());
+  BatchSpans single = some_batch();
+  single.records = 1;
+  single.by_copy = false;
+  single.transaction_rows = 1;
+  tracer->record_batch(single);
+  const std::vector<Span> spans = received_.wait_for(4);
+  ASSERT_EQ(spans.size(), 4U);
+  EXPECT_EQ(attribute(named(spans, "batch orders-v1"), "messaging.batch.message_count"), "(none)");
+  EXPECT_EQ(attribute(named(spans, "INSERT public.orders"), "db.operation.batch.size"), "(none)");
+}
+
+TEST_P(Tracing, SaysOnceInAMinuteThatTheCollectorIsAway) {
+  std::atomic<int> lines = 0;
+  set_log_sink([&](LogLevel, std::string_view event, std::span<const LogField>) {
+    if (event == "trace_export_failed") ++lines;
+  });
+  setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1", 1);
+  const auto tracer = tracer_to(1, GetParam());  // nobody listens there
+  for (std::uint64_t lost = 0; lost < 40; lost = tracer->dropped_spans()) {
+    tracer->record_batch(some_batch());
+    std::this_thread::sleep_for(1ms);
+  }
+  tracer->shutdown(2s);
+  EXPECT_EQ(lines, 1);
 }
 
 TEST_P(Tracing, AddsTheMirrorToTheBatch) {
@@ -222,7 +264,7 @@ TEST_P(Tracing, AddsTheMirrorToTheBatch) {
                                   .error = "coordinator away"});
   const std::vector<Span> spans = received_.wait_for(5);
   ASSERT_EQ(spans.size(), 5U);
-  const Span& mirror = named(spans, "mirror");
+  const Span& mirror = named(spans, "commit orders-v1");
   EXPECT_EQ(mirror.parent_span_id(), named(spans, "batch orders-v1").span_id());
   EXPECT_EQ(mirror.status().code(), Status::STATUS_CODE_ERROR);
   EXPECT_EQ(mirror.status().message(), "coordinator away");
