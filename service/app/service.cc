@@ -133,6 +133,18 @@ config::Problems Service::problems() const {
   return problems;
 }
 
+std::optional<Error> Service::fatal() const {
+  for (const auto& launch : launches_) {
+    const auto pipeline = launch->pipeline();
+    if (!pipeline) continue;
+    if (auto error = (*pipeline)->fatal()) {
+      error->message = "pipeline '" + launch->spec().name() + "': " + error->message;
+      return error;
+    }
+  }
+  return std::nullopt;
+}
+
 void Service::close() {
   if (std::exchange(closed_, true)) return;
   if (http_) http_->set_shutting_down();

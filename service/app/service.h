@@ -55,6 +55,8 @@ class Service final : public PipelineControl {
   [[nodiscard]] Outlook outlook() const;
   // Why pipelines cannot start, though their servers answer.
   [[nodiscard]] config::Problems problems() const;
+  // Why a pipeline that ran has stopped for good, so that only another process helps.
+  [[nodiscard]] std::optional<Error> fatal() const;
   void close();
   // Makes a close() that is waiting return soon: what is not committed will be read again.
   void abandon();

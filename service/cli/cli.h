@@ -24,6 +24,7 @@ inline constexpr int kOk = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 inline constexpr int kForced = 3;
+inline constexpr int kBroken = 4;
 
 // Parses the command line and runs the subcommand. Returns the exit status; never throws.
 int run(int argc, const char* const* argv);

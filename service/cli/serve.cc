@@ -8,6 +8,7 @@
 #include <ctime>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -22,6 +23,8 @@
 
 namespace penstock::cli {
 namespace {
+
+using namespace std::chrono_literals;
 
 // Blocks the signals that end the service in every thread; one thread then takes them by sigwait,
 // so that no handler runs in the middle of something.
@@ -49,24 +52,29 @@ void give_large_memory_back() {
 }
 
 // Waits for a signal for at most this long.
-bool arrives(const sigset_t& signals) {
-  constexpr timespec kLook{.tv_sec = 0, .tv_nsec = 50'000'000};
-  return sigtimedwait(&signals, nullptr, &kLook) > 0;
+bool arrives(const sigset_t& signals, std::chrono::milliseconds limit) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(limit);
+  const timespec look{.tv_sec = seconds.count(),
+                      .tv_nsec = std::chrono::nanoseconds(limit - seconds).count()};
+  return sigtimedwait(&signals, nullptr, &look) > 0;
 }
 
-// Returns the problems when nothing can come of it, and none when it was asked to end: waiting for
-// a server that is away is no failure.
-config::Problems run(const app::Service& service, const sigset_t& signals) {
+// Why it ends; nothing: it was asked to.
+struct End {
+  config::Problems problems;   // nothing can come of it: no pipeline can start
+  std::optional<Error> fatal;  // a pipeline that ran has stopped for good
+};
+
+// Waiting for a server that is away is no failure. A pipeline that only another process can go on
+// with ends this one: left alone it would look well and read nothing.
+End run(const app::Service& service, const sigset_t& signals) {
   using Outlook = app::Service::Outlook;
   while (true) {
     const Outlook outlook = service.outlook();
-    if (outlook == Outlook::hopeless) return service.problems();
-    if (outlook == Outlook::serving) break;
-    if (arrives(signals)) return {};
+    if (outlook == Outlook::hopeless) return {.problems = service.problems(), .fatal = {}};
+    if (auto fatal = service.fatal()) return {.problems = {}, .fatal = std::move(fatal)};
+    if (arrives(signals, outlook == Outlook::serving ? 1s : 50ms)) return {};
   }
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return {};
 }
 
 // Never returns. Nothing that may hang, such as a destructor, has a say.
@@ -93,7 +101,7 @@ void close(std::unique_ptr<app::Service> service, const sigset_t& signals) {
       ended = true;
     });
     while (!ended) {
-      if (arrives(signals)) {
+      if (arrives(signals, 50ms)) {
         deadline.hurry(system_clock().steady_now());
         abandon();
       }
@@ -126,10 +134,15 @@ int serve(const Options& options) {
   const Result<void> started = (*service)->start();
   if (!started) return report(started.error());
 
-  const config::Problems problems = run(**service, signals);
-  print(problems);
+  const End end = run(**service, signals);
+  print(end.problems);
+  if (end.fatal) log(LogLevel::error, "cannot_go_on", {{"error", end.fatal->to_string()}});
   close(*std::move(service), signals);
-  return problems.empty() ? kOk : kFailed;
+  if (end.fatal) {
+    report(*end.fatal);
+    return kBroken;
+  }
+  return end.problems.empty() ? kOk : kFailed;
 }
 
 }  // namespace
@@ -153,7 +166,9 @@ void add_serve(CLI::App& app, int& exit_status) {
       "signal,\n"
       "the log says what (shutdown_forced), and the process leaves; nothing is lost.\n\n"
       "Exit status 0: told to end, and all was closed in order; 1: it could not start;\n"
-      "2: the command line or the configuration is wrong; 3: it left with something hanging.");
+      "2: the command line or the configuration is wrong; 3: it left with something hanging;\n"
+      "4: a pipeline that ran can only go on in another process (another one has its\n"
+      "group.instance.id, for instance): start it again.");
   command->callback([options, &exit_status] { exit_status = serve(*options); });
 }
 

@@ -67,6 +67,8 @@ class Flow final : public ChainEvents {
   [[nodiscard]] Result<void> drain(std::chrono::milliseconds timeout);
 
   [[nodiscard]] PipelineSnapshot snapshot() const;
+  // Why it has stopped for good: only another process helps.
+  [[nodiscard]] std::optional<Error> fatal() const { return consumer_->fatal(); }
 
  private:
   // ingest's thread

@@ -52,6 +52,7 @@ struct Consumer::Impl : Polled {
   void take(const rd_kafka_message_s& message, SteadyTime now);
   void take_headers(const rd_kafka_message_s& message, BatchBuilder& builder) const;
   void take_error(Partition* partition, const rd_kafka_message_s& message);
+  void notice_fatal() EXCLUDES(mutex);
   void count_gap(Partition& partition, Offset gap, std::int32_t leader_epoch);
   [[nodiscard]] Partition* partition_of(const rd_kafka_message_s& message);
   [[nodiscard]] bool held_back();

@@ -274,9 +274,20 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
     }
     default:
       report(kafka::to_error(message.err, text == nullptr ? std::string() : text));
+      notice_fatal();
       // librdkafka counts the error as a record that was consumed and would go on behind it.
       if (partition != nullptr) assignment.seek_again(*partition);
   }
+}
+
+// librdkafka tells a consumer of its fatal errors as if they were a message's, and not
+// on_kafka_error.
+void Consumer::Impl::notice_fatal() {
+  std::array<char, 512> text{};
+  const auto code = rd_kafka_fatal_error(client.get(), text.data(), text.size());
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  const MutexLock lock(mutex);
+  fatal = kafka::to_error(code, text.data());
 }
 
 // A log may end in a gap: transaction markers, aborted records. librdkafka's position is behind it,

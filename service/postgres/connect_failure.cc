@@ -52,7 +52,10 @@ std::string connect_hint(std::string_view sqlstate, std::string_view text) {
   if (sqlstate == "28P01") return "check user and password of the connection string";
   if (sqlstate == "28000") return "check the role and the server's pg_hba.conf";
   if (sqlstate == "3D000") return "create the database, or correct its name";
-  if (sqlstate == "53300") return "raise max_connections, or use fewer lanes";
+  if (sqlstate == "53300") {
+    return "raise max_connections, or the CONNECTION LIMIT of the role or the database, to lanes + "
+           "3 for each process, or use fewer lanes";
+  }
   if (text.contains("session is read-only") || text.contains("server is in hot standby mode")) {
     return "Penstock writes: name the primary, or all hosts of the cluster";
   }
@@ -75,7 +78,8 @@ std::string implied_sqlstate(std::string_view text) {
 // It quotes the value, and that may be a piece of a password.
 bool is_misspelt(std::string_view text) {
   return text.starts_with("invalid ") &&
-         (text.contains("connection option") || text.contains(" value: \""));
+         (text.contains("connection option") || text.contains(" value: \"") ||
+          text.starts_with("invalid port number"));
 }
 std::string without_quote(std::string_view text) {
   const std::size_t open = text.find('"');

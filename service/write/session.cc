@@ -76,6 +76,7 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       "SET statement_timeout = " + ms(options.statement_timeout) +
       "; SET lock_timeout = " + ms(options.lock_timeout) +
       "; SET idle_in_transaction_session_timeout = " + ms(options.idle_in_transaction_timeout) +
+      "; SET idle_session_timeout = 0"  // a lane waits for records, however long none come
       "; SET default_transaction_deferrable = off"
       "; DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"
       " EXCEPTION WHEN OTHERS THEN NULL; END $$"
