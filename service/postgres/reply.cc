@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "postgres/connection.h"
+#include "text/utf8.h"
 
 namespace penstock::postgres {
 namespace {
@@ -10,6 +11,14 @@ namespace {
 std::string field(const PGresult* result, int code) {
   const char* const text = PQresultErrorField(result, code);
   return text != nullptr ? text : "";
+}
+
+// A trigger may raise a text of any size: it goes to logs, probes and people.
+std::string cut_field(const PGresult* result, int code) {
+  constexpr std::size_t kMaxBytes = 8192;
+  std::string text = field(result, code);
+  if (text.size() > kMaxBytes) text = std::string(text::cut_utf8(text, kMaxBytes)) + "…";
+  return text;
 }
 
 }  // namespace
@@ -52,10 +61,10 @@ Failure Reply::failure() const {
   const PGresult* const result = result_.get();
   Failure failure;
   failure.error.sqlstate = field(result, PG_DIAG_SQLSTATE);
-  failure.error.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-  failure.error.hint = field(result, PG_DIAG_MESSAGE_HINT);
+  failure.error.message = cut_field(result, PG_DIAG_MESSAGE_PRIMARY);
+  failure.error.hint = cut_field(result, PG_DIAG_MESSAGE_HINT);
   failure.detail = field(result, PG_DIAG_MESSAGE_DETAIL);
-  failure.context = field(result, PG_DIAG_CONTEXT);
+  failure.context = cut_field(result, PG_DIAG_CONTEXT);
   failure.table = field(result, PG_DIAG_TABLE_NAME);
   failure.column = field(result, PG_DIAG_COLUMN_NAME);
   failure.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);

@@ -13,6 +13,7 @@ namespace penstock::write {
 namespace {
 
 constexpr std::size_t kMaxStatementBytes = std::size_t{4} << 20;
+constexpr std::size_t kMaxMessageBytes = 8192;
 constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-01-01
 constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
 constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
@@ -50,7 +51,7 @@ class Columns {
     stage_.add(to_string(letter.stage));
     reason_.add(storable_text(letter.reason));
     letter.sqlstate.empty() ? sqlstate_.add_null() : sqlstate_.add(storable_text(letter.sqlstate));
-    message_.add(storable_text(letter.message));
+    message_.add(stored_message(letter.message));
   }
   [[nodiscard]] bool empty() const { return topic_.count() == 0; }
   [[nodiscard]] bool full() const {
@@ -96,6 +97,11 @@ class Columns {
 };
 
 }  // namespace
+
+std::string stored_message(std::string_view message) {
+  const std::string_view shown = text::cut_utf8(message, kMaxMessageBytes);
+  return storable_text(shown) + (shown.size() < message.size() ? "…" : "");
+}
 
 std::string storable_text(std::string_view text) {
   const std::string valid = text::repaired_utf8(text);

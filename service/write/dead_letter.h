@@ -23,6 +23,9 @@ std::size_t add_dead_letters(Script& script, const Group& group,
 // A record's headers as the JSON array of penstock.dead_letters: [{"name": …, "value": base64}, …].
 [[nodiscard]] std::string headers_json(HeaderReader headers);
 
+// A message as it is stored: at most 8 KiB of it, as storable_text(). A trigger may raise any text.
+[[nodiscard]] std::string stored_message(std::string_view message);
+
 // `text` with what a PostgreSQL text cannot hold (invalid UTF-8, NUL) replaced by U+FFFD.
 [[nodiscard]] std::string storable_text(std::string_view text);
 

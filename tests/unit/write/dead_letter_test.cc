@@ -29,6 +29,13 @@ TEST(StorableText, ReplacesEachByteThatItCannot) {
   EXPECT_EQ(storable_text("\xE2\x82x"), "��x");
 }
 
+TEST(StoredMessage, IsBounded) {
+  EXPECT_EQ(stored_message("no field 'a'"), "no field 'a'");
+  std::string long_one(8190, 'x');
+  long_one += "€€";
+  EXPECT_EQ(stored_message(long_one), std::string(8190, 'x') + "…");
+}
+
 TEST(HeadersJson, KeepsOrderNullsAndBytes) {
   RecordBatch batch(chain(), 0, 64);
   batch.add_record(0, 0, std::nullopt, "v");
