@@ -19,7 +19,8 @@ PAGE = ROOT / "docs" / "reference" / "configuration.md"
 SPEC = "penstock/v1/pipeline.proto"
 
 Field = descriptor_pb2.FieldDescriptorProto
-NUMBERS = {Field.TYPE_UINT32, Field.TYPE_UINT64, Field.TYPE_INT32, Field.TYPE_INT64}
+NUMBERS = {Field.TYPE_UINT32, Field.TYPE_UINT64, Field.TYPE_INT32, Field.TYPE_INT64,
+           Field.TYPE_DOUBLE}
 
 
 def read_spec():

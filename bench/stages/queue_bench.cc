@@ -62,6 +62,7 @@ class NoEvents final : public ChainEvents {
   void committed(std::span<const std::unique_ptr<RowBatch>>, const CommitStats&) override {}
   void fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>, std::optional<Offset>) override {
   }
+  void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>&) override {}
 };

@@ -164,6 +164,7 @@ class Waiter final : public ChainEvents {
   void fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>, std::optional<Offset>) override {
     die("fenced");
   }
+  void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>& stall) override {
     if (stall) die(stall->error.to_string());

@@ -212,8 +212,9 @@ Result<void> Service::pause(std::string_view name, std::string_view reason) {
   return find_running(name).transform([&](flow::Flow* pipeline) { pipeline->pause(reason); });
 }
 
-Result<void> Service::resume(std::string_view name) {
-  return find_running(name).transform([](flow::Flow* pipeline) { pipeline->resume(); });
+Result<void> Service::resume(std::string_view name, bool accept_rejects) {
+  return find_running(name).transform(
+      [accept_rejects](flow::Flow* pipeline) { pipeline->resume(accept_rejects); });
 }
 
 Result<void> Service::drain(std::string_view name, std::chrono::milliseconds timeout) {

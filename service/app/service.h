@@ -70,7 +70,7 @@ class Service final : public PipelineControl {
   [[nodiscard]] std::vector<PipelineSnapshot> snapshots() const override;
   [[nodiscard]] std::optional<PipelineSnapshot> snapshot(std::string_view name) const override;
   Result<void> pause(std::string_view name, std::string_view reason) override;
-  Result<void> resume(std::string_view name) override;
+  Result<void> resume(std::string_view name, bool accept_rejects) override;
   Result<void> drain(std::string_view name, std::chrono::milliseconds timeout) override;
 
  private:

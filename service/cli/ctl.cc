@@ -27,6 +27,7 @@ struct Options {
   std::string name;
   std::string reason;
   std::int64_t drain_seconds = 30;
+  bool accept_rejects = false;
   bool json = false;
 };
 
@@ -225,9 +226,13 @@ void add_ctl(CLI::App& app, int& exit_status) {
       ->type_name("TEXT");
   pause->callback(
       act([options](auto& client) { return client.pause(options->name, options->reason); }));
-  add_named(*ctl, "resume", "Go on after a pause", *options)->callback(act([options](auto& client) {
-    return client.resume(options->name);
-  }));
+  CLI::App* resume = add_named(
+      *ctl, "resume", "Go on after a pause; try at once what is tried again by itself", *options);
+  resume->add_flag("--accept-rejects", options->accept_rejects,
+                   "Where a partition has stopped because too many records are rejected, let them "
+                   "become dead letters");
+  resume->callback(act(
+      [options](auto& client) { return client.resume(options->name, options->accept_rejects); }));
   CLI::App* drain =
       add_named(*ctl, "drain", "Stop fetching, and return when all of it is committed", *options);
   drain->add_option("--timeout", options->drain_seconds, "How long to wait, at most 600")

@@ -42,6 +42,10 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
   fill(*spec.mutable_compute(), spec.compute().max_steps(), &ComputeSpec::set_max_steps,
        std::uint64_t{5'000'000});
 
+  // A few bad records are records; a quarter of them is a producer, a table or a pipeline.
+  DeadLetterSpec& dead_letters = *spec.mutable_dead_letters();
+  if (!dead_letters.has_stop_at_share()) dead_letters.set_stop_at_share(0.25);
+
   // Where the cost of a transaction no longer shows in the throughput of COPY.
   BatchSpec& batch = *spec.mutable_batch();
   fill(batch, batch.max_rows(), &BatchSpec::set_max_rows, std::uint32_t{50'000});

@@ -84,6 +84,7 @@ class Rules {
     check_compute(spec.compute(), path + ".compute");
     check_sink(spec.sink(), path + ".sink");
     check_batch(spec.batch(), path + ".batch");
+    check_dead_letters(spec.dead_letters(), path + ".dead_letters");
     check_resources(spec.resources(), path + ".resources");
     check_duration(path + ".drain_timeout", to_chrono(spec.drain_timeout()), kLongestDrain);
   }
@@ -351,6 +352,13 @@ class Rules {
     at_most(path + ".max_rows", batch.max_rows(), kMostRows);
     size_at_most(path + ".max_bytes", batch.max_bytes(), kLargestTransaction);
     check_duration(path + ".max_wait", to_chrono(batch.max_wait()), kLongestWait);
+  }
+
+  void check_dead_letters(const v1::DeadLetterSpec& dead_letters, const std::string& path) {
+    const double share = dead_letters.stop_at_share();
+    if (share >= 0 && share <= 1) return;  // which nan is not
+    fail(path + ".stop_at_share", "is not between 0 and 1",
+         "a share of the records, such as 0.25; 1 never stops");
   }
 
   void check_resources(const v1::ResourceSpec& resources, const std::string& path) {

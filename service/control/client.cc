@@ -177,9 +177,10 @@ Result<v1::Pipeline> Client::pause(const std::string& name, const std::string& r
   return impl_->call_for_pipeline(&v1::PipelineService::Stub::PausePipeline, request);
 }
 
-Result<v1::Pipeline> Client::resume(const std::string& name) {
+Result<v1::Pipeline> Client::resume(const std::string& name, bool accept_rejects) {
   v1::ResumePipelineRequest request;
   request.set_name(name);
+  request.set_accept_rejects(accept_rejects);
   return impl_->call_for_pipeline(&v1::PipelineService::Stub::ResumePipeline, request);
 }
 

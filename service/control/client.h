@@ -39,7 +39,7 @@ class Client {
   [[nodiscard]] Result<std::vector<v1::Pipeline>> list();
   [[nodiscard]] Result<v1::Pipeline> get(const std::string& name);
   [[nodiscard]] Result<v1::Pipeline> pause(const std::string& name, const std::string& reason);
-  [[nodiscard]] Result<v1::Pipeline> resume(const std::string& name);
+  [[nodiscard]] Result<v1::Pipeline> resume(const std::string& name, bool accept_rejects);
   // Returns when everything that was polled is committed; `limit` comes to the client's timeout.
   [[nodiscard]] Result<v1::Pipeline> drain(const std::string& name, std::chrono::seconds limit);
 

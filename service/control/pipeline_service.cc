@@ -135,7 +135,7 @@ class PipelineService final : public grpc::Service {
     const bool accepts = request->accept_rejects();
     return audited(accepts ? "resume, accept rejects" : "resume", *context, request->name(), [&] {
       return for_pipeline(request->name(), *response,
-                          [&](std::string_view name) { return control_.resume(name); });
+                          [&](std::string_view name) { return control_.resume(name, accepts); });
     });
   }
 

@@ -5,7 +5,7 @@
 // the same partition is another Chain, so that nothing of the old one can be taken for the new.
 //
 // Threads: the facts are immutable. committed(), ended() and the flags are atomic: any thread
-// reads; what writes them stands beside each. `order` is sequence/'s.
+// reads; what writes them stands beside each. `order` is sequence/'s, `rejects` the lane's.
 // Ownership: shared by the batches in flight, by ingest while the partition is its own, and by the
 // lane that writes it. What waits in `order` holds its chain: whoever ends a chain has sequence/
 // drop that.
@@ -26,6 +26,7 @@
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/mutex.h"
+#include "core/reject_window.h"
 
 namespace penstock {
 
@@ -38,6 +39,7 @@ enum class ChainEnd : std::uint8_t {
   lost,      // another member may have it already: nothing more may be committed
   fenced,    // the database says that it is not ours, or not where we left it
   broken,    // a batch of it is gone, by a failure of ours: it is claimed and read again
+  rejected,  // too many of its records are rejected: somebody has to decide
   outdated,  // its table has changed: it is claimed again under another plan
   stopped,   // we are leaving
 };
@@ -80,6 +82,16 @@ class Chain {
   void hurry(bool hurried = true) { hurried_.store(hurried, std::memory_order_release); }
   [[nodiscard]] bool hurried() const { return hurried_.load(std::memory_order_acquire); }
 
+  // ---- What is rejected of it
+  // Of what is committed. Its lane's thread only, and whoever makes the chain before that.
+  RejectWindow rejects;
+  // A person wants them to become dead letters, however many they are: any thread.
+  void accept_rejects() { accept_asked_.store(true, std::memory_order_release); }
+  // Whether somebody has since it was last asked: the lane's thread.
+  [[nodiscard]] bool take_acceptance() {
+    return accept_asked_.exchange(false, std::memory_order_acq_rel);
+  }
+
   // ---- What is in flight: counted by Charge
   [[nodiscard]] std::int64_t batches_in_flight() const {
     return batches_.load(std::memory_order_acquire);
@@ -119,6 +131,7 @@ class Chain {
   std::atomic<SteadyTime::rep> committed_at_;
   std::atomic<ChainEnd> ended_{ChainEnd::running};
   std::atomic<bool> hurried_{false};
+  std::atomic<bool> accept_asked_{false};
   std::atomic<std::int64_t> batches_{0};
   std::atomic<std::int64_t> records_{0};
   std::atomic<SteadyTime::rep> in_flight_since_{0};

@@ -132,7 +132,8 @@ class PipelineControl {
 
   // Stops fetching; what is in flight is committed. Idempotent.
   virtual Result<void> pause(std::string_view name, std::string_view reason) = 0;
-  virtual Result<void> resume(std::string_view name) = 0;
+  // `accept_rejects`: also where too many records are rejected.
+  virtual Result<void> resume(std::string_view name, bool accept_rejects) = 0;
   // Stops fetching and waits until everything polled so far is committed. Leaves the pipeline
   // paused. deadline_exceeded when `timeout` passes first (draining then goes on by itself).
   virtual Result<void> drain(std::string_view name, std::chrono::milliseconds timeout) = 0;

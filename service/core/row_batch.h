@@ -83,6 +83,9 @@ struct RowBatch {
   std::vector<TableRows> tables;        // one per target that got rows, in the order of the plan
   std::vector<Reject> rejects;          // in offset order
   std::uint32_t filtered = 0;           // records that `where` left out
+  // What PostgreSQL has refused of it, when it is committed: dead letters, too.
+  std::uint32_t refused_records = 0;
+  std::uint32_t refused_rows = 0;
 
   [[nodiscard]] const std::shared_ptr<Chain>& chain() const { return source->chain(); }
   [[nodiscard]] PartitionId partition() const { return source->partition(); }

@@ -91,6 +91,9 @@ class ChainEvents {
   // is no such row any more.
   virtual void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
                       std::optional<Offset> found_offset) = 0;
+  // The lane's thread: the chain has ended, because with its next record too many would be dead
+  // letters; what comes before that is committed.
+  virtual void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) = 0;
   // The lane's thread: the tables of this plan may not be any more what they were when it was made.
   // If so, nothing of it can be committed.
   virtual void doubted(const std::shared_ptr<const Plan>& plan) = 0;

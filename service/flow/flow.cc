@@ -52,7 +52,7 @@ Flow::Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan
       engine_(engine),
       in_flight_(memory_shares(spec_).read_bytes, memory_shares(spec_).write_bytes),
       health_(spec_.name()),
-      observer_(*this->plan(), spec_.source().group(), process_name(), tracer),
+      observer_(*this->plan(), spec_.source().group(), client_id(spec_), tracer),
       claims_(std::move(destination.claims)) {
   // 4. write: the lane of a chain commits everything that waits for it: rows, dead letters, fence.
   writer_ = destination.attach(writer_options(spec_), *this);
@@ -89,7 +89,9 @@ Result<void> Flow::start() {
 void Flow::close() {
   if (std::exchange(closed_, true)) return;
   health_.begin_close();
-  const SteadyTime deadline = system_clock().steady_now() + drain_timeout(spec_);
+  // Who waits for a person will not commit anything in that time, either: it is read again.
+  const SteadyTime now = system_clock().steady_now();
+  const SteadyTime deadline = health_.waits_for_a_person() ? now : now + drain_timeout(spec_);
   consumer_->close();
   hurry(true);
   const bool drained = !started_ || (wait_flushed(deadline) && in_flight_.wait_empty(deadline));
@@ -133,12 +135,14 @@ void Flow::pause(std::string_view reason) {
   log(LogLevel::info, "paused", {{"pipeline", spec_.name()}, {"reason", reason}});
 }
 
-void Flow::resume() {
+void Flow::resume(bool accept_rejects) {
   health_.resume();
   hurry(false);
   consumer_->resume(ingest::PauseReason::user);
+  consumer_->retry_rejects(accept_rejects);
   writer_->retry_now();
-  log(LogLevel::info, "resumed", {{"pipeline", spec_.name()}});
+  log(LogLevel::info, "resumed",
+      {{"pipeline", spec_.name()}, {"accept_rejects", accept_rejects ? "yes" : "no"}});
 }
 
 Result<void> Flow::drain(std::chrono::milliseconds timeout) {
@@ -193,6 +197,11 @@ void Flow::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> foun
   sequencer_->drop_waiting(*chain);
   // Less, or nothing at all: nobody took it, but the database went back to before our claim.
   consumer_->reclaim(chain, found_epoch.has_value() && *found_epoch > chain->epoch);
+}
+
+void Flow::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) {
+  sequencer_->drop_waiting(*chain);
+  consumer_->block_for_rejects(chain, error);
 }
 
 void Flow::doubted(const std::shared_ptr<const Plan>& plan) {

@@ -62,7 +62,9 @@ class Flow final : public ChainEvents {
   void abandon();
 
   void pause(std::string_view reason);
-  void resume();
+  // Goes on after a pause, and tries at once what waits to be tried again. `accept_rejects`: of the
+  // partitions that it has now, all that is rejected becomes dead letters, however much it is.
+  void resume(bool accept_rejects);
   // Stops fetching and waits until what was polled is committed. Stays paused.
   [[nodiscard]] Result<void> drain(std::chrono::milliseconds timeout);
 
@@ -84,6 +86,7 @@ class Flow final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
               std::optional<Offset> found_offset) override;
+  void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
   void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
   // a job's thread

@@ -104,6 +104,12 @@ bool Health::database_unusable() const {
       stalls_, [](const auto& entry) { return entry.second.kind != Stall::Kind::waits; });
 }
 
+bool Health::waits_for_a_person() const {
+  const MutexLock lock(mutex_);
+  return std::ranges::any_of(
+      stalls_, [](const auto& entry) { return entry.second.kind == Stall::Kind::configuration; });
+}
+
 void Health::set_error(std::string message) {
   log(LogLevel::error, "pipeline_error", {{"pipeline", pipeline_}, {"error", message}});
   const MutexLock lock(mutex_);

@@ -40,6 +40,10 @@ class Health {
   // PostgreSQL does not answer, or does not let us in: reading on would only fill memory.
   [[nodiscard]] bool database_unusable() const EXCLUDES(mutex_);
 
+  // Schema, grants or credentials are wrong, or a table refuses everything: nothing is committed
+  // until somebody has done something.
+  [[nodiscard]] bool waits_for_a_person() const EXCLUDES(mutex_);
+
   // ---- Whatever went wrong last
   void set_error(std::string message) EXCLUDES(mutex_);
 

@@ -30,7 +30,7 @@ namespace penstock::flow {
 
 class Observer {
  public:
-  // `tracer` outlives it. `client` names this process to people.
+  // `tracer` outlives it. `client` is how the brokers call it.
   Observer(const plan::CompiledPlan& plan, const std::string& group, const std::string& client,
            telemetry::Tracer& tracer);
 

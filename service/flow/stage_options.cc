@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "concurrency/cpu_limit.h"
 
@@ -23,6 +24,13 @@ ingest::StartAt start_at(v1::SourceSpec::StartAt start) {
     default:
       return ingest::StartAt::earliest;
   }
+}
+
+// Of the last records of a partition. 0: the first reject; 1: never.
+std::size_t reject_limit(double stop_at_share) {
+  if (stop_at_share >= 1) return RejectWindow::kNever;
+  const double records = std::ceil(stop_at_share * RejectWindow::kRecords);
+  return std::max<std::size_t>(1, static_cast<std::size_t>(records));
 }
 
 // Of the workers and of the lanes, when there is not enough for all.
@@ -49,12 +57,18 @@ std::map<std::string, std::string> kafka_properties(const v1::PipelineSpec& spec
   return {spec.source().kafka().begin(), spec.source().kafka().end()};
 }
 
+std::string client_id(const v1::PipelineSpec& spec) {
+  const auto chosen = spec.source().kafka().find("client.id");
+  return chosen != spec.source().kafka().end() ? chosen->second : "penstock-" + spec.name();
+}
+
 ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec) {
   ingest::ConsumerOptions options;
   options.pipeline = spec.name();
   options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
   options.group = spec.source().group();
   options.properties = kafka_properties(spec);
+  options.properties["client.id"] = client_id(spec);
   options.start_at = start_at(spec.source().start_at());
   options.prefetch_bytes = memory_shares(spec).prefetch_bytes;
   options.drain_timeout = drain_timeout(spec);
@@ -82,6 +96,7 @@ write::WriterOptions writer_options(const v1::PipelineSpec& spec) {
   options.max_rows = spec.batch().max_rows();
   options.max_bytes = spec.batch().max_bytes();
   options.max_wait = to_milliseconds(spec.batch().max_wait());
+  options.reject_limit = reject_limit(spec.dead_letters().stop_at_share());
   return options;
 }
 

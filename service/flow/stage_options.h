@@ -30,6 +30,8 @@ struct MemoryShares {
 [[nodiscard]] MemoryShares memory_shares(const v1::PipelineSpec& spec);
 
 [[nodiscard]] std::map<std::string, std::string> kafka_properties(const v1::PipelineSpec& spec);
+// How brokers and traces call this pipeline's client.
+[[nodiscard]] std::string client_id(const v1::PipelineSpec& spec);
 [[nodiscard]] ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec);
 [[nodiscard]] EngineOptions engine_options(const v1::ServerSpec& server, int pipelines);
 [[nodiscard]] compute::WorkQueueOptions work_queue_options(const v1::PipelineSpec& spec);

@@ -360,6 +360,7 @@ SteadyTime Assignment::look_after(SteadyTime now) {
     Due claims;
     Due seeks;
     for (auto& [id, partition] : partitions_) {
+      look_at_rejects(*partition, now);
       const bool claim = is_to_be_claimed(*partition) && !claiming_;
       if (partition->asks_again && !claim) next_due_ = std::min(next_due_, now + kLookAgain);
       if (!claim && partition->phase != Phase::seeking) continue;

@@ -63,6 +63,8 @@ class Assignment {
   void reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner);
   // What claims are made under from now on. The chains of other plans end, and are claimed anew.
   void replan(std::shared_ptr<const Plan> plan);
+  void block_for_rejects(const std::shared_ptr<Chain>& chain, const std::string& reason);
+  void retry_rejects(bool accept);
   // Stops reading from it, until a person has acted.
   void block(Partition& partition, std::string reason);
   // The same, for a position that is not in the log; the reason follows when the log was asked.
@@ -140,6 +142,10 @@ class Assignment {
   // Blocked until the claim is granted, which is asked for from time to time.
   void block_until_granted(Partition& partition, std::string reason);
   [[nodiscard]] static bool is_to_be_claimed(const Partition& partition);
+
+  // rejects.cc
+  // Whether something was committed of one that had stopped for its rejects.
+  void look_at_rejects(Partition& partition, SteadyTime now);
 
   const ConsumerOptions& options_;
   const Surroundings& around_;

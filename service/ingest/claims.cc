@@ -145,6 +145,8 @@ void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
 
 bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
   auto chain = std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, plan_);
+  if (partition.rejecting) chain->rejects = RejectWindow::full();
+  if (std::exchange(partition.accepts_rejects, false)) chain->rejects.accept();
   try {
     around_.events.claimed(chain);
   } catch (const std::exception& error) {
@@ -163,7 +165,8 @@ bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
   partition.leader_epoch = answer.leader_epoch;
   partition.phase = Phase::seeking;
   partition.asks_again = false;
-  partition.blocked_reason.clear();
+  partition.tried_from = answer.next_offset;
+  if (!partition.rejecting) partition.blocked_reason.clear();
   partition.waiting_reason = "waiting for its position";
   partition.retry.reset();
   partition.not_before = {};
@@ -258,6 +261,7 @@ void Assignment::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner
 
 void Assignment::replan(std::shared_ptr<const Plan> plan) {
   plan_ = std::move(plan);
+  retry_rejects(false);
   for (const auto& [id, partition] : partitions_) {
     if (!partition->chain || partition->chain->plan == plan_) continue;
     if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) continue;
@@ -301,7 +305,9 @@ void Assignment::block_until_granted(Partition& partition, std::string reason) {
   partition.asks_again = true;
   partition.not_before = options_.clock->steady_now() + kAskAgainEvery;
   next_due_ = std::min(next_due_, partition.not_before);
-  if (partition.phase != Phase::blocked) block(partition, std::move(reason));
+  // That it cannot be claimed any more is the better reason.
+  const bool was_rejecting = std::exchange(partition.rejecting, false);
+  if (partition.phase != Phase::blocked || was_rejecting) block(partition, std::move(reason));
 }
 
 void Assignment::block_topic(const TopicIds::Change& change) {

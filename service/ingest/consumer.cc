@@ -172,7 +172,6 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   if (started || stopping) return {};
   if (auto checked = check_topics(options.topics); !checked) return checked;
   kafka::Properties properties = kafka::default_properties(options.prefetch_bytes);
-  properties["client.id"] = "penstock-" + options.pipeline;
   for (const auto& [name, value] : options.properties) properties[name] = value;
   for (auto& [name, value] : kafka::required_properties(options.group)) properties[name] = value;
   const auto opaque = std::make_shared<Callbacks::Opaque>(*this, assignment.topic_ids(),
@@ -301,6 +300,16 @@ void Consumer::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner) 
   impl_->jobs.post([&assignment = impl_->assignment, chain, foreign_owner] {
     assignment.reclaim(chain, foreign_owner);
   });
+}
+
+void Consumer::block_for_rejects(const std::shared_ptr<Chain>& chain, const Error& why) {
+  impl_->jobs.post([&assignment = impl_->assignment, chain, reason = why.to_string()] {
+    assignment.block_for_rejects(chain, reason);
+  });
+}
+
+void Consumer::retry_rejects(bool accept) {
+  impl_->jobs.post([&assignment = impl_->assignment, accept] { assignment.retry_rejects(accept); });
 }
 
 void Consumer::replan(std::shared_ptr<const Plan> plan) {

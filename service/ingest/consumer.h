@@ -130,6 +130,13 @@ class Consumer {
   // confirmed that we are a member (a rebalance, or still assigned when the session timeout has
   // passed), so that a zombie never steals. Does nothing if the chain is not the current one.
   void reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner);
+  // The chain has ended, because too many of its records are rejected: its partition stops. It is
+  // read again every minute, from where it stands, and goes on when others come than before; until
+  // something of it is committed it is shown as blocked.
+  void block_for_rejects(const std::shared_ptr<Chain>& chain, const Error& why);
+  // Those are read again at once. `accept`: what is rejected becomes dead letters, also of those
+  // that go on.
+  void retry_rejects(bool accept);
   // Another plan: the chains of others end, as after a fence, and are claimed under this one.
   void replan(std::shared_ptr<const Plan> plan);
   // Commits this position to Kafka for lag tools. Advisory: coalesced, asynchronous, held back

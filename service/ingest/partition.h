@@ -47,6 +47,11 @@ struct Partition {
   SteadyTime not_before{};
   // Blocked, but somebody may put its position elsewhere: the claim is asked for again.
   bool asks_again = false;
+  // It has stopped because too many records are rejected, and nothing was committed since; somebody
+  // accepts that, and has not been heard yet; where the claim began that tries it again.
+  bool rejecting = false;
+  bool accepts_rejects = false;
+  Offset tried_from = -1;
   // Another owner took it from us: claim only when the group has confirmed that we are a member.
   bool awaits_group = false;
 

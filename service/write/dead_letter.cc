@@ -18,22 +18,13 @@ constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-0
 constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
 constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
 
-struct Letter {
-  const RecordBatch* source;
-  std::uint32_t record;
-  Stage stage;
-  std::string_view reason;
-  std::string_view message;
-  std::string_view sqlstate;
-};
-
 // The twelve parameters of statement::kDeadLetters.
 class Columns {
  public:
   explicit Columns(const Plan& plan) : plan_(plan) { begin(); }
 
-  void add(const Letter& letter) {
-    const RecordView record = letter.source->record(letter.record);
+  void add(const DeadLetter& letter) {
+    const RecordView record = letter.source->record(letter.place.record);
     const PartitionId id = letter.source->partition();
     topic_.add(plan_.topic(id.topic));
     partition_.add_integer(id.partition);
@@ -142,32 +133,12 @@ bool to_timestamptz(std::int64_t unix_ms, std::int64_t& microseconds) {
 }
 
 std::size_t add_dead_letters(Script& script, const Group& group,
-                             const std::vector<Refusal>& refusals) {
-  std::vector<Letter> letters;
-  auto refusal = refusals.begin();
-  for (std::uint32_t i = 0; i < group.parts.size(); ++i) {
-    const Part& part = group.parts[i];
-    const RowBatch& batch = *part.batch;
-    const auto begin = static_cast<std::ptrdiff_t>(letters.size());
-    for (const Reject& reject : batch.rejects) {
-      if (reject.record < part.first || reject.record >= part.end) continue;
-      letters.push_back({batch.source.get(), reject.record, reject.stage, reject.reason,
-                         reject.message, reject.sqlstate});
-    }
-    for (; refusal != refusals.end(); ++refusal) {
-      const RecordPlace place = group.place(refusal->record);
-      if (place.part != i) break;
-      letters.push_back({batch.source.get(), place.record, Stage::write,
-                         postgres::refusal_reason(refusal->sqlstate), refusal->message,
-                         refusal->sqlstate});
-    }
-    std::stable_sort(letters.begin() + begin, letters.end(),
-                     [](const Letter& a, const Letter& b) { return a.record < b.record; });
-  }
+                             std::span<const Refusal> refusals) {
+  const std::vector<DeadLetter> letters = dead_letters_of(group, refusals);
   if (letters.empty()) return 0;
 
   Columns columns(group.plan());
-  for (const Letter& letter : letters) {
+  for (const DeadLetter& letter : letters) {
     columns.add(letter);
     if (columns.full()) columns.send(script);
   }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,10 +16,8 @@
 
 namespace penstock::write {
 
-// Adds the INSERTs for the rejects of the group's parts and for `refusals` (ascending by record).
-// Returns how many dead letters there are.
-std::size_t add_dead_letters(Script& script, const Group& group,
-                             const std::vector<Refusal>& refusals);
+// Adds the INSERTs of the group's dead letters; returns how many there are.
+std::size_t add_dead_letters(Script& script, const Group& group, std::span<const Refusal> refusals);
 
 // A record's headers as the JSON array of penstock.dead_letters: [{"name": …, "value": base64}, …].
 [[nodiscard]] std::string headers_json(HeaderReader headers);

@@ -267,4 +267,34 @@ std::vector<Slice> Group::cut(std::size_t from, std::size_t to) const {
   return result;
 }
 
+std::vector<DeadLetter> dead_letters_of(const Group& group, std::span<const Refusal> refusals) {
+  std::vector<DeadLetter> letters;
+  auto refusal = refusals.begin();
+  for (std::uint32_t i = 0; i < group.parts.size(); ++i) {
+    const Part& part = group.parts[i];
+    const RowBatch& batch = *part.batch;
+    const auto begin = static_cast<std::ptrdiff_t>(letters.size());
+    for (const Reject& reject : batch.rejects) {
+      if (reject.record < part.first || reject.record >= part.end) continue;
+      letters.push_back({batch.source.get(),
+                         {i, reject.record},
+                         reject.stage,
+                         reject.reason,
+                         reject.message,
+                         reject.sqlstate});
+    }
+    for (; refusal != refusals.end(); ++refusal) {
+      const RecordPlace place = group.place(refusal->record);
+      if (place.part != i) break;
+      letters.push_back({batch.source.get(), place, Stage::write,
+                         postgres::refusal_reason(refusal->sqlstate), refusal->message,
+                         refusal->sqlstate});
+    }
+    std::stable_sort(
+        letters.begin() + begin, letters.end(),
+        [](const DeadLetter& a, const DeadLetter& b) { return a.place.record < b.place.record; });
+  }
+  return letters;
+}
+
 }  // namespace penstock::write

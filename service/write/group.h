@@ -110,6 +110,8 @@ struct Group {
   // its SQLSTATE.
   bool any_code = false;
   bool insists = true;  // that it raises it again after the others have passed
+  // A person wants what is refused as dead letters, however much it is.
+  bool accepts_rejects = false;
   // Its first records, each of which is too much alone. With `probes` it is only seen whether the
   // others pass; else it is committed without them.
   std::vector<Refusal> left_out;
@@ -153,5 +155,19 @@ struct Group {
   std::size_t rows_ = 0;
   std::size_t statements_ = 0;
 };
+
+// A record that becomes a dead letter with a group. Views point into the group and the refusals.
+struct DeadLetter {
+  const RecordBatch* source;
+  RecordPlace place;
+  Stage stage;
+  std::string_view reason;
+  std::string_view message;
+  std::string_view sqlstate;
+};
+// Of the rejects of the group's parts and of `refusals` (ascending by record), in the order of
+// their places.
+[[nodiscard]] std::vector<DeadLetter> dead_letters_of(const Group& group,
+                                                      std::span<const Refusal> refusals);
 
 }  // namespace penstock::write

@@ -84,6 +84,7 @@ class Lane final : private postgres::SilenceWatch {
   void too_much(WriterQueue& queue, const postgres::Failure& failure);
   void not_theirs(WriterQueue& queue, const Outcome& outcome);
   void outdated(WriterQueue& queue, const Outcome& outcome);
+  void too_many(WriterQueue& queue, const TooMany& found);
   void interrupted();
   void close_session();
   void lose_session();

@@ -189,6 +189,22 @@ void Lane::not_theirs(WriterQueue& queue, const Outcome& outcome) {
   queue.writer->events.doubted(plan);
 }
 
+// What comes before is committed by itself; then the partition stops.
+void Lane::too_many(WriterQueue& queue, const TooMany& found) {
+  const Group& group = *queue.group;
+  const std::shared_ptr<Chain> chain = group.parts[found.place.part].batch->chain();
+  if (!found.is_next) {
+    queue.stop_before(found.place);
+    queue.put_back();
+    return;
+  }
+  // Perhaps it is the table that has changed, and with it what its rows are made of.
+  queue.writer->events.doubted(group.shared_plan());
+  if (!chain->end(ChainEnd::rejected)) return;
+  queue.look_again();
+  queue.writer->events.too_many_rejects(chain, found.error);
+}
+
 // Mostly somebody makes another plan at once, and the chains of this one end: that is no stall.
 void Lane::outdated(WriterQueue& queue, const Outcome& outcome) {
   const bool stays = std::exchange(queue.is_outdated, true);

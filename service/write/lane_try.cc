@@ -94,6 +94,7 @@ void Lane::attempt(WriterQueue& queue) {
   rules.glance = queue.glances && ++queue.glances_made % kGlances != 0 && serves_others(queue);
   rules.refused_before = queue.refused_in_a_row;
   rules.refused_by = queue.refused_by;
+  rules.reject_limit = queue.writer->options.reject_limit;
   CommitStats stats;
   std::optional<RefusalCause> all_by;
   const SteadyTime begin = now();
@@ -103,7 +104,7 @@ void Lane::attempt(WriterQueue& queue) {
   stats.end = now();
   WriterCounters& counters = queue.writer->counters;
   if (outcome.kind != Outcome::Kind::committed && outcome.kind != Outcome::Kind::unknown &&
-      outcome.kind != Outcome::Kind::passed) {
+      outcome.kind != Outcome::Kind::passed && outcome.kind != Outcome::Kind::too_many) {
     counters.transactions_failed.add();
   }
   switch (outcome.kind) {
@@ -141,6 +142,10 @@ void Lane::attempt(WriterQueue& queue) {
     case Outcome::Kind::not_theirs:
       not_theirs(queue, outcome);
       break;
+    case Outcome::Kind::too_many:
+      if (outcome.failure.connection_lost) lose_session();
+      too_many(queue, *outcome.too_many);
+      break;
     case Outcome::Kind::unknown:
       counters.commits_unknown.add();
       queue.unknown = stats;
@@ -160,9 +165,17 @@ void Lane::attempt(WriterQueue& queue) {
 
 void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refusal> refusals) {
   log_refusals(queue, refusals);
+  count_rejects(*queue.group, refusals, queue.writer->options.reject_limit);
   WriterCounters& counters = queue.writer->counters;
   for (const Advance& advance : queue.group->advances()) {
     advance.chain->set_committed(advance.range.to);
+  }
+  for (const Refusal& refusal : refusals) {
+    RowBatch& batch = *queue.group->parts[queue.group->place(refusal.record).part].batch;
+    ++batch.refused_records;
+    for (const Slice& slice : queue.group->cut(refusal.record, refusal.record + 1)) {
+      batch.refused_rows += slice.count;
+    }
   }
   queue.clear_left_out();
   auto batches = queue.finish_group();

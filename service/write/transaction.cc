@@ -156,7 +156,7 @@ void add_tables(Script& script, const Group& group) {
 }
 
 // Everything after the rows, in one round trip.
-Outcome finish(Session& session, Group& group, const std::vector<Refusal>& refusals,
+Outcome finish(Session& session, Group& group, std::span<const Refusal> refusals,
                CommitStats& stats) {
   Script script(session);
   add_tables(script, group);
@@ -226,6 +226,16 @@ Outcome commit_without(Session& session, Group& group, const TransactionRules& r
   return made;
 }
 
+// Whether its dead letters are more than a partition may have.
+std::optional<Outcome> brake(const Group& group, std::span<const Refusal> refusals,
+                             const TransactionRules& rules) {
+  auto found = find_too_many(group, refusals, rules.reject_limit);
+  if (!found) return std::nullopt;
+  Outcome made = outcome(Outcome::Kind::too_many, {});
+  made.too_many = std::move(found);
+  return made;
+}
+
 Outcome commit_carefully(Session& session, Group& group, const TransactionRules& rules,
                          CommitStats& stats, std::optional<RefusalCause>& all_by) {
   stats.bisected = true;
@@ -235,7 +245,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
   }
   auto found = Bisection(session, group).run();
   if (!found) return failed_with(session, std::move(found.error()));
-  if (!found->not_theirs && found->all_by == rules.refused_by &&
+  if (!found->not_theirs && !group.accepts_rejects && found->all_by == rules.refused_by &&
       rules.refused_before + group.records() >= kTableFaultFrom) {
     found->not_theirs = found->last;
     found->example = group.records() - 1;
@@ -245,6 +255,10 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     Outcome made = outcome(Outcome::Kind::not_theirs, std::move(*found->not_theirs));
     made.example = found->example;
     return made;
+  }
+  if (auto braked = brake(group, found->refusals, rules)) {
+    roll_back(session, braked->failure);
+    return *std::move(braked);
   }
   all_by = found->all_by;
   for (const Refusal& refusal : found->refusals) {
@@ -264,6 +278,9 @@ Outcome commit_group(Session& session, Group& group, const TransactionRules& rul
   stats = {};
   stats.tries = group.tries;
   all_by.reset();
+  // Before a row is sent: of what was rejected before it came here.
+  if (auto braked = brake(group, group.left_out, rules)) return *std::move(braked);
+  group.accepts_rejects = rules.reject_limit == RejectWindow::kNever || accepts_rejects(group);
   if (group.careful) {
     stats.bytes = row_bytes(group.slices());
     return commit_carefully(session, group, rules, stats, all_by);

@@ -11,8 +11,10 @@
 #include <optional>
 #include <vector>
 
+#include "core/reject_window.h"
 #include "core/stages.h"
 #include "write/bisect.h"
+#include "write/brake.h"
 #include "write/fence.h"
 #include "write/group.h"
 #include "write/session.h"
@@ -25,6 +27,7 @@ struct Outcome {
     fenced,      // nothing is written: drop `fenced`, try the others again
     refused,     // nothing is written: the group has been marked for a careful try
     not_theirs,  // nothing is written: too many records are refused for `failure`
+    too_many,    // nothing is written: a partition has too many dead letters with `too_many`
     passed,      // nothing is written: it was a probe, and would have been
     failed,      // nothing is written: `failure` says what to do
     unknown,     // COMMIT was sent, its answer did not come
@@ -33,7 +36,8 @@ struct Outcome {
   postgres::Failure failure;
   std::vector<Fenced> fenced;
   std::optional<std::size_t> example;  // of kind `not_theirs`: a record
-  std::vector<Refusal> refusals;       // of kind `committed` or `unknown`, ascending
+  std::optional<TooMany> too_many;
+  std::vector<Refusal> refusals;  // of kind `committed` or `unknown`, ascending
   // Of kind `failed`: a record may be what raised it, by a statement of its own or at COMMIT.
   bool by_a_record = false;
   bool deferred = false;
@@ -47,6 +51,7 @@ struct TransactionRules {
   // which nothing else came: they count with them.
   std::size_t refused_before = 0;
   RefusalCause refused_by;
+  std::size_t reject_limit = RejectWindow::kNever;  // of a partition's last records
 };
 
 // Fills `stats` but for its times. Marks `group` when a row was refused. `all_by`: what refused

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "core/chain.h"
+#include "core/reject_window.h"
 #include "core/row_batch.h"
 #include "core/stages.h"
 #include "core/stats.h"
@@ -50,6 +51,8 @@ struct WriterOptions {
   // the commit's own cost, and grows with the fence's.
   std::chrono::microseconds commit_floor{2000};
   std::size_t copy_from_rows = kCopyFromRows;
+  // A partition stops before so many of its last records have become dead letters.
+  std::size_t reject_limit = RejectWindow::kRecords / 4;
 };
 
 class LaneSet;

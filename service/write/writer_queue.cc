@@ -186,11 +186,12 @@ void WriterQueue::take_group() {
     std::size_t rows = 0;
     std::size_t bytes = 0;
     while (!waiting_.empty()) {
-      const Waiting& next = waiting_.front();
+      Waiting& next = waiting_.front();
       if (!is_running(next.part)) {
         dropped.push_back(pop_front());
         continue;
       }
+      if (!stops_.empty() && !cut(next.part, taken)) break;
       if (!taken.parts.empty() && (bytes + next.bytes > writer->options.max_bytes ||
                                    !taken.accepts(next.part) || rows >= limit)) {
         break;
@@ -219,6 +220,31 @@ void WriterQueue::take_group() {
   taken.index(columns_);
   leave_out_of(taken);
   group = std::move(taken);
+}
+
+void WriterQueue::stop_before(RecordPlace place) {
+  const RecordBatch& source = *group->parts[place.part].batch->source;
+  std::erase_if(stops_, [&source](const auto& stop) { return stop.first == source.chain(); });
+  stops_.emplace_back(source.chain(), source.record(place.record).offset);
+}
+
+bool WriterQueue::cut(Part& part, const Group& taken) {
+  std::erase_if(stops_, [](const auto& stop) { return !stop.first->running(); });
+  const RecordBatch& source = *part.batch->source;
+  const auto stop =
+      std::ranges::find(stops_, source.chain(), &std::pair<std::shared_ptr<Chain>, Offset>::first);
+  if (stop == stops_.end()) return true;
+  std::uint32_t end = part.first;
+  while (end < part.end && source.record(end).offset < stop->second) ++end;
+  if (end == part.end) return true;  // it ends before
+  if (end > part.first) {
+    part.end = end;
+    return true;
+  }
+  const bool has_begun = std::ranges::any_of(
+      taken.parts, [&source](const Part& other) { return other.batch->chain() == source.chain(); });
+  if (!has_begun) stops_.erase(stop);
+  return !has_begun;
 }
 
 void WriterQueue::leave_out_of(Group& taken) {

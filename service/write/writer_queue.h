@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/mutex.h"
@@ -66,6 +67,8 @@ class WriterQueue {
   // Takes what waits, up to the bounds: at least one batch, but a part of it where transactions
   // have been too large.
   void take_group() EXCLUDES(mutex_);
+  // No transaction goes on beyond this record of the group that begins before it.
+  void stop_before(RecordPlace place);
   // Gives the group back, to be taken anew.
   void put_back() EXCLUDES(mutex_);
   // The group's batches that are wholly committed; the rest of a part waits again.
@@ -121,6 +124,9 @@ class WriterQueue {
   };
 
   void leave_out_of(Group& taken);
+  // Ends `part` where stop_before() said. False: that is where it begins, and `taken` has what
+  // comes before.
+  [[nodiscard]] bool cut(Part& part, const Group& taken);
   void push_front(Part part) REQUIRES(mutex_);
   [[nodiscard]] Waiting pop_front() REQUIRES(mutex_);
   [[nodiscard]] bool is_full() const REQUIRES(mutex_) {
@@ -144,7 +150,9 @@ class WriterQueue {
   bool look_again_ GUARDED_BY(mutex_) = false;
   bool retry_asked_ GUARDED_BY(mutex_) = false;
   bool closed_ GUARDED_BY(mutex_) = false;
-  StatementColumns columns_;  // the lane's thread
+  // The lane's thread.
+  StatementColumns columns_;
+  std::vector<std::pair<std::shared_ptr<Chain>, Offset>> stops_;
 };
 
 }  // namespace penstock::write

@@ -13,8 +13,11 @@ def has_control_characters(text):
     return "line\n" in text or any(unicodedata.category(letter) in ("Cc", "Cf") and letter != "\n" for letter in text)
 
 
-class Records(Attack):
-    options = {"table": "(n bigint, s text CHECK (s !~ 'refused'))"}
+class Floods(Attack):
+    """Whose user wants all of it as dead letters."""
+
+    options = {"table": "(n bigint, s text CHECK (s !~ 'refused'))",
+               "spec": "    dead_letters: {stop_at_share: 1}\n"}
 
     def flood(self, values, *options):
         with self.unharmed():
@@ -37,6 +40,10 @@ class Records(Attack):
                 value[random.randrange(len(value))] = random.choice(b'\x00\x1b\xff\xc0"{}[]:,\\9e-')
             values.append(bytes(value).replace(b"\n", b" "))
         self.flood(values)
+
+
+class Records(Attack):
+    options = {"table": "(n bigint, s text)"}
 
     def test_what_a_terminal_would_obey_is_only_shown(self):
         service = self.service

@@ -267,6 +267,12 @@ Outcome FakePostgres::commit(write::Session& session, write::Group& group, Commi
   if (!group.careful && !group.left_out.empty() && group.probes) {
     return outcome(Outcome::Kind::passed, {});
   }
+  // As the transaction does: not one dead letter that would be too many.
+  if (auto found = write::find_too_many(group, refusals, RejectWindow::kRecords / 4)) {
+    Outcome too_many = outcome(Outcome::Kind::too_many, {});
+    too_many.too_many = std::move(found);
+    return too_many;
+  }
   for (const write::Part& part : group.parts) {
     for (const Reject& reject : part.batch->rejects) {
       if (reject.record < part.first || reject.record >= part.end) continue;

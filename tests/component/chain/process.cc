@@ -97,6 +97,7 @@ void Process::claim(std::int32_t partition, bool is_member) {
   highest_[partition] = std::max(highest_[partition], position.epoch);
   auto chain =
       std::make_shared<Chain>(PartitionId{0, partition}, position.epoch, position.next, plan_);
+  chain->rejects = std::exchange(held->second.rejects, {});
   writer_->adopt(chain);
   held->second.chain = chain;
   held->second.builder.emplace(chain, position.next, ingest::BatchBuilder::Limits{4096, 8},
@@ -216,6 +217,22 @@ void Process::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> f
                      std::optional<Offset>) {
   sequencer_.drop_waiting(*chain);
   reclaim(chain, found_epoch && *found_epoch > chain->epoch);
+}
+
+// It is tried again, and then somebody accepts it.
+void Process::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error&) {
+  if (chain->ended() != ChainEnd::rejected) {
+    postgres_.violated("a partition stops for its rejects, and its chain goes on");
+  }
+  sequencer_.drop_waiting(*chain);
+  reclaim(chain, /*foreign=*/false);
+  const auto held = held_.find(chain->partition.partition);
+  if (held == held_.end() || held->second.chain) return;
+  if (chain->rejects.rejects() == RejectWindow::kRecords) {
+    held->second.rejects.accept();
+  } else {
+    held->second.rejects = RejectWindow::full();
+  }
 }
 
 void Process::reclaim(const std::shared_ptr<Chain>& chain, bool foreign) {

@@ -72,6 +72,7 @@ class Process final : public ChainEvents {
     Offset handed_on = 0;
     bool leaving = false;
     bool foreign = false;  // somebody else took it: the group must confirm first
+    RejectWindow rejects;  // of the next chain
   };
 
   void claimed(const std::shared_ptr<Chain>&) override {}
@@ -83,6 +84,7 @@ class Process final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
               std::optional<Offset> found_offset) override;
+  void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>&) override {}
 

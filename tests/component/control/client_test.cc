@@ -98,7 +98,11 @@ TEST_F(ClientTest, ListsGetsPausesResumesAndDrains) {
   EXPECT_EQ(all->front().name(), "clicks");
   EXPECT_EQ(client->get("orders")->state(), v1::Pipeline::RUNNING);
   EXPECT_EQ(client->pause("orders", "lunch")->state_reason(), "lunch");
-  EXPECT_EQ(client->resume("orders")->state(), v1::Pipeline::RUNNING);
+  const auto resumed = client->resume("orders", /*accept_rejects=*/false);
+  EXPECT_EQ(resumed->state(), v1::Pipeline::RUNNING);
+  EXPECT_EQ(resumed->state_reason(), "");
+  EXPECT_EQ(client->resume("orders", /*accept_rejects=*/true)->state_reason(),
+            "rejects are accepted");
   control_.finish_draining();
   EXPECT_EQ(client->drain("orders", 10s)->state(), v1::Pipeline::PAUSED);
 }

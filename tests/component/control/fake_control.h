@@ -46,9 +46,10 @@ class FakeControl final : public PipelineControl {
       p.paused_by_user = true;
     });
   }
-  Result<void> resume(std::string_view name) override {
-    return change(name, [](PipelineSnapshot& p) {
+  Result<void> resume(std::string_view name, bool accept_rejects) override {
+    return change(name, [&](PipelineSnapshot& p) {
       p.state = PipelineState::running;
+      p.state_reason = accept_rejects ? "rejects are accepted" : "";
       p.paused_by_user = false;
     });
   }

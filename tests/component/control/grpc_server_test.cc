@@ -404,7 +404,7 @@ TEST_F(GrpcServerTest, ADrainDoesNotPauseWhatSomebodyResumes) {
     return drain(context, 60s, pipeline);
   });
   ASSERT_TRUE(control_.wait_for_drains(1));
-  ASSERT_TRUE(control_.resume("orders"));
+  ASSERT_TRUE(control_.resume("orders", false));
   const grpc::Status status = drained.get();
   EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(control_.snapshot("orders")->state, PipelineState::running);

@@ -66,6 +66,7 @@ class FakeDatabase::Writer final : public write::Outlet {
     {
       const MutexLock lock(database_.mutex_);
       database_.claimed_plan_ = chain->plan;
+      database_.windows_[chain->partition.partition] = chain->rejects;
     }
     const MutexLock lock(mutex_);
     chains_.push_back(chain);
@@ -119,6 +120,17 @@ class FakeDatabase::Writer final : public write::Outlet {
     const std::shared_ptr<Chain> chain = batch->chain();
     Row found;
     bool fits = false;
+    bool rejects = false;
+    {
+      const MutexLock lock(database_.mutex_);
+      rejects = database_.rejecting_.contains(batch->partition().partition);
+    }
+    if (rejects) {
+      batch.reset();
+      if (!chain->end(ChainEnd::rejected)) return;
+      events_.too_many_rejects(chain, Error{ErrorKind::conflict, "too many are rejected", {}, {}});
+      return;
+    }
     {
       const MutexLock lock(database_.mutex_);
       Row& row = database_.rows_[batch->partition().partition];
@@ -174,6 +186,21 @@ void FakeDatabase::steal(std::int32_t partition) {
 void FakeDatabase::stall(const std::optional<Stall>& stall) {
   const MutexLock lock(mutex_);
   for (ChainEvents* const events : events_) events->stalled(0, stall);
+}
+
+void FakeDatabase::reject(std::int32_t partition, bool rejects) {
+  const MutexLock lock(mutex_);
+  if (rejects) {
+    rejecting_.insert(partition);
+  } else {
+    rejecting_.erase(partition);
+  }
+}
+
+RejectWindow FakeDatabase::claimed_with(std::int32_t partition) const {
+  const MutexLock lock(mutex_);
+  const auto found = windows_.find(partition);
+  return found == windows_.end() ? RejectWindow() : found->second;
 }
 
 void FakeDatabase::doubt() {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -35,6 +36,8 @@ class FakeDatabase {
   void steal(std::int32_t partition);
   // The lane says that it cannot commit, or that it can again.
   void stall(const std::optional<Stall>& stall);
+  // The lane finds too many rejects in whatever comes of this partition.
+  void reject(std::int32_t partition, bool rejects);
   // The lane doubts what was claimed last.
   void doubt();
 
@@ -42,6 +45,8 @@ class FakeDatabase {
   [[nodiscard]] std::vector<Offset> committed(std::int32_t partition) const;  // of every record
   [[nodiscard]] Offset position(std::int32_t partition) const;
   [[nodiscard]] std::int64_t records() const;
+  // With what its last claim began.
+  [[nodiscard]] RejectWindow claimed_with(std::int32_t partition) const;
   [[nodiscard]] int claims() const { return claims_; }
   [[nodiscard]] int fenced() const { return fenced_; }
   [[nodiscard]] int released() const { return released_; }
@@ -68,6 +73,8 @@ class FakeDatabase {
   std::map<std::int32_t, std::vector<Offset>> committed_ GUARDED_BY(mutex_);
   std::vector<ChainEvents*> events_ GUARDED_BY(mutex_);
   std::shared_ptr<const Plan> claimed_plan_ GUARDED_BY(mutex_);
+  std::set<std::int32_t> rejecting_ GUARDED_BY(mutex_);
+  std::map<std::int32_t, RejectWindow> windows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace penstock::flow

@@ -181,7 +181,7 @@ TEST_F(FlowTest, DrainsWhatWasPolledAndStaysPaused) {
   produce(50);
   std::this_thread::sleep_for(50ms);
   EXPECT_EQ(database_.records(), drained) << "it stays paused";
-  flow->resume();
+  flow->resume(false);
   EXPECT_TRUE(eventually([&] { return database_.records() == 150; }));
 }
 
@@ -196,7 +196,7 @@ TEST_F(FlowTest, HasNothingToDrainWhileItsClaimsWaitAndReadsNothingAfterwards) {
   EXPECT_TRUE(eventually([&] { return database_.claims() == 2; }));
   EXPECT_TRUE(eventually([&] { return flow->snapshot().partitions[1].epoch != Epoch::none; }));
   EXPECT_EQ(flow->snapshot().counters.records_polled, 0U) << "the drain has paused it";
-  flow->resume();
+  flow->resume(false);
   EXPECT_TRUE(eventually([&] { return database_.records() == 40; }));
 }
 
@@ -300,6 +300,43 @@ TEST_F(FlowTest, WaitsForItsClaimsAndSaysSoWhileThePollLoopGoesOn) {
   EXPECT_TRUE(eventually([&] { return database_.records() == 10; }));
 }
 
+TEST_F(FlowTest, StopsAPartitionOfWhichTooMuchIsRejectedUntilItPassesOrIsAccepted) {
+  const auto flow = make();
+  database_.reject(0, true);
+  ASSERT_TRUE(flow->start());
+  produce(100);
+  const auto blocked = [&] {
+    const PipelineSnapshot snapshot = flow->snapshot();
+    return snapshot.partitions.size() == 2 ? snapshot.partitions[0].blocked_reason : "";
+  };
+  EXPECT_TRUE(eventually([&] { return blocked().contains("too many are rejected"); }));
+  EXPECT_TRUE(eventually([&] { return database_.committed(1) == offsets(0, 50); }))
+      << "the other one goes on";
+  EXPECT_TRUE(database_.committed(0).empty());
+  EXPECT_EQ(state(*flow), PipelineState::running);
+  EXPECT_EQ(flow->snapshot().partitions[0].committed_offset, 0) << "its lag is known";
+  EXPECT_EQ(database_.claimed_with(0).rejects(), 0U);
+
+  flow->resume(/*accept_rejects=*/false);
+  EXPECT_TRUE(
+      eventually([&] { return database_.claimed_with(0).rejects() == RejectWindow::kRecords; }));
+  EXPECT_FALSE(database_.claimed_with(0).accepts());
+  EXPECT_FALSE(blocked().empty()) << "it is shown as blocked as long as nothing is committed";
+
+  // It is tried again a minute later by itself; a person is not waited for.
+  EXPECT_TRUE(eventually([&] {
+    flow->resume(/*accept_rejects=*/true);
+    return database_.claimed_with(0).accepts();
+  }));
+  database_.reject(0, false);
+  EXPECT_TRUE(eventually([&] {
+    flow->resume(/*accept_rejects=*/false);
+    return database_.records() == 100;
+  }));
+  EXPECT_TRUE(eventually([&] { return blocked().empty(); }));
+  EXPECT_EQ(database_.committed(0), offsets(0, 50));
+}
+
 TEST_F(FlowTest, PausesForAPersonUntilItIsResumed) {
   const auto flow = make();
   flow->pause("maintenance");
@@ -308,7 +345,7 @@ TEST_F(FlowTest, PausesForAPersonUntilItIsResumed) {
   ASSERT_TRUE(eventually([&] { return flow->snapshot().partitions.size() == 2; }));
   EXPECT_EQ(state(*flow), PipelineState::paused);
   EXPECT_EQ(database_.records(), 0);
-  flow->resume();
+  flow->resume(false);
   EXPECT_TRUE(eventually([&] { return database_.records() == 10; }));
 }
 
@@ -387,6 +424,22 @@ TEST_F(FlowTest, StopsAtItsDeadlineThoughNothingIsCommittedAndReadsItAgain) {
   const auto next = make();
   ASSERT_TRUE(next->start());
   EXPECT_TRUE(eventually([&] { return database_.records() == 10; }));
+}
+
+TEST_F(FlowTest, StopsAtOnceWhileItWaitsForAPerson) {
+  const auto flow = make();
+  database_.hold(true);
+  ASSERT_TRUE(flow->start());
+  produce(100);
+  EXPECT_TRUE(eventually([&] {
+    return flow->snapshot().partitions.size() == 2 &&
+           flow->snapshot().partitions[0].in_flight_records > 0;
+  }));
+  database_.stall(Stall{.kind = Stall::Kind::configuration,
+                        .error = {ErrorKind::not_found, "there is no table", {}, {}}});
+  const auto begin = std::chrono::steady_clock::now();
+  flow->close();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1900ms) << "drain_timeout is 2 s";
 }
 
 TEST_F(FlowTest, StopsAtOnceWhenItIsAbandoned) {

@@ -288,6 +288,8 @@ void FakePipeline::ended(const std::shared_ptr<Chain>& chain) {
       return note("fenced");
     case ChainEnd::broken:
       return note("broken");
+    case ChainEnd::rejected:
+      return note("rejected");
     case ChainEnd::outdated:
       return note("outdated");
     case ChainEnd::stopped:

@@ -134,6 +134,16 @@ void Record::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> fo
                      found_offset});
 }
 
+void Record::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) {
+  const std::lock_guard lock(mutex_);
+  too_many_.emplace_back(chain->partition, error);
+}
+
+std::vector<std::pair<PartitionId, Error>> Record::too_many() const {
+  const std::lock_guard lock(mutex_);
+  return too_many_;
+}
+
 void Record::doubted(const std::shared_ptr<const Plan>& plan) {
   const std::lock_guard lock(mutex_);
   doubted_ = plan;

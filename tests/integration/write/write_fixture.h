@@ -80,6 +80,7 @@ class Record final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
               std::optional<Offset> found_offset) override;
+  void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
   void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
 
@@ -96,6 +97,8 @@ class Record final : public ChainEvents {
   [[nodiscard]] std::vector<std::string> stall_kinds() const;
   // The stall that holds, if one does.
   [[nodiscard]] std::optional<Stall> stall() const;
+  // Partitions that have stopped, and why.
+  [[nodiscard]] std::vector<std::pair<PartitionId, Error>> too_many() const;
   // The plan that was doubted last.
   [[nodiscard]] std::shared_ptr<const Plan> doubted_plan() const;
 
@@ -106,6 +109,7 @@ class Record final : public ChainEvents {
   std::vector<BatchTrace> traces_;
   std::vector<FencedCall> fenced_;
   std::vector<std::optional<Stall>> stalls_;
+  std::vector<std::pair<PartitionId, Error>> too_many_;
   std::shared_ptr<const Plan> doubted_;
 };
 

@@ -124,7 +124,7 @@ TEST(Load, ListsTheFieldsWhenNoneIsNear) {
   EXPECT_EQ(
       problem_of(good_text("    banana: 5s\n")).hint,
       "one of: name, source, parse, compute, sink, batch, resources, priority, drain_timeout, "
-      "tests");
+      "dead_letters, tests");
 }
 
 TEST(Load, SaysWhereAKeyBelongsThatStandsInTheWrongPlace) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "config/scalars.h"
 #include "config/source_map.h"
 #include "core/listen_address.h"
@@ -184,6 +186,12 @@ TEST(Validate, BoundsNumbers) {
   EXPECT_EQ(
       found_after([](auto&, auto& spec) { spec.mutable_resources()->set_memory_bytes(1 << 20); }),
       "pipelines[0].resources.memory_bytes: is 1MiB, at least 16MiB\n");
+  for (const double share : {-0.1, 1.1, std::nan("")}) {
+    EXPECT_EQ(found_after([share](auto&, auto& spec) {
+                spec.mutable_dead_letters()->set_stop_at_share(share);
+              }),
+              "pipelines[0].dead_letters.stop_at_share: is not between 0 and 1\n");
+  }
   EXPECT_EQ(found_after([](auto&, auto& spec) {
               set_duration(*spec.mutable_batch()->mutable_max_wait(), 61s);
             }),

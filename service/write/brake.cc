@@ -1,0 +1,106 @@
+#include "write/brake.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <format>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/chain.h"
+#include "core/reject_window.h"
+
+namespace penstock::write {
+namespace {
+
+// Walks the records of a group, part by part. `window(chain)` is where they are counted;
+// `rejected(letter, part)` is told of each dead letter and says whether to go on.
+template <typename Window, typename Rejected>
+void walk(const Group& group, std::span<const DeadLetter> letters, Window window,
+          Rejected rejected) {
+  auto letter = letters.begin();
+  for (std::uint32_t i = 0; i < group.parts.size(); ++i) {
+    const Part& part = group.parts[i];
+    RejectWindow& counted = window(*part.batch->chain());
+    std::uint32_t at = part.first;
+    for (; letter != letters.end() && letter->place.part == i; ++letter) {
+      counted.pass(letter->place.record - at);
+      counted.reject();
+      at = letter->place.record + 1;
+      if (!rejected(*letter, counted)) return;
+    }
+    counted.pass(part.end - at);
+  }
+}
+
+bool is_next(const Group& group, RecordPlace place) {
+  const Part& part = group.parts[place.part];
+  if (place.record != part.first) return false;
+  for (std::uint32_t i = 0; i < place.part; ++i) {
+    if (group.parts[i].batch->chain() == part.batch->chain()) return false;
+  }
+  return true;
+}
+
+Error error_of(const DeadLetter& letter, const RejectWindow& window, std::size_t limit) {
+  const RecordBatch& source = *letter.source;
+  const Chain& chain = *source.chain();
+  // What PostgreSQL says of a row may hold what is in it: that is for the dead letter only.
+  const std::string_view why = letter.stage == Stage::write ? letter.sqlstate : letter.message;
+  std::string message = std::format(
+      "too many records are rejected: {} of the last {} up to offset {} of {}[{}], where {} are "
+      "too "
+      "many; this one by {} ({}{}{})",
+      window.rejects(), RejectWindow::kRecords, source.record(letter.place.record).offset,
+      chain.plan->topic(chain.partition.topic), chain.partition.partition, limit,
+      to_string(letter.stage), letter.reason, why.empty() ? "" : ": ", why);
+  return Error{ErrorKind::conflict,
+               std::move(message),
+               "nothing of them is lost; correct the producer, the table or the pipeline, or let "
+               "them become dead letters: penstock ctl resume " +
+                   std::string(chain.plan->pipeline()) + " --accept-rejects",
+               {}};
+}
+
+}  // namespace
+
+std::optional<TooMany> find_too_many(const Group& group, std::span<const Refusal> refusals,
+                                     std::size_t limit) {
+  for (const Advance& advance : group.advances()) {
+    if (advance.chain->take_acceptance()) advance.chain->rejects.accept();
+  }
+  const std::vector<DeadLetter> letters = dead_letters_of(group, refusals);
+  if (letters.empty()) return std::nullopt;
+  std::map<const Chain*, RejectWindow> windows;  // as they would be
+  std::optional<TooMany> found;
+  walk(
+      group, letters,
+      [&](const Chain& chain) -> RejectWindow& {
+        return windows.try_emplace(&chain, chain.rejects).first->second;
+      },
+      [&](const DeadLetter& letter, const RejectWindow& window) {
+        if (!window.is_too_many(limit)) return true;
+        found = TooMany{.place = letter.place,
+                        .is_next = is_next(group, letter.place),
+                        .error = error_of(letter, window, limit)};
+        return false;
+      });
+  return found;
+}
+
+void count_rejects(const Group& group, std::span<const Refusal> refusals, std::size_t limit) {
+  walk(
+      group, dead_letters_of(group, refusals),
+      [](Chain& chain) -> RejectWindow& { return chain.rejects; },
+      [](const DeadLetter&, const RejectWindow&) { return true; });
+  for (const Advance& advance : group.advances()) advance.chain->rejects.settle(limit);
+}
+
+bool accepts_rejects(const Group& group) {
+  return std::ranges::all_of(
+      group.advances(), [](const Advance& advance) { return advance.chain->rejects.accepts(); });
+}
+
+}  // namespace penstock::write
