@@ -41,8 +41,12 @@ struct LogField {
 using LogSink =
     std::function<void(LogLevel level, std::string_view event, std::span<const LogField> fields)>;
 
-// Replaces the sink; an empty one drops everything (the default).
-void set_log_sink(LogSink sink);
+// Replaces the sink; an empty one drops everything (the default). It is given what has `least` or
+// more.
+void set_log_sink(LogSink sink, LogLevel least = LogLevel::debug);
+
+// Whether anybody wants it: for what costs something to tell.
+[[nodiscard]] bool logs(LogLevel level);
 
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
 

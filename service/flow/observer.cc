@@ -1,6 +1,7 @@
 #include "flow/observer.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "core/log.h"
@@ -10,6 +11,17 @@ namespace {
 
 std::chrono::microseconds between(SteadyTime begin, SteadyTime end) {
   return std::chrono::duration_cast<std::chrono::microseconds>(end - begin);
+}
+
+// What is in a record is for the dead letter, and for who asks for it by `level: debug`.
+std::string_view without_value(std::string_view message) {
+  return message.substr(0, message.find("; the value is "));
+}
+
+std::size_t rows_of(const RowBatch& batch) { return batch.row_count() - batch.refused_rows; }
+
+std::size_t dead_letters_of(const RowBatch& batch) {
+  return batch.rejects.size() + batch.refused_records;
 }
 
 }  // namespace
@@ -68,12 +80,13 @@ void Observer::committed(std::span<const std::unique_ptr<RowBatch>> batches,
       }
     }
     log_rejects(*batch);
+    if (logs(LogLevel::debug)) log_batch(*batch, stats);
     if (tracer_.enabled()) batch->chain()->set_last_span(trace(*batch, stats));
   }
   end_to_end_latency_.add(latencies);
 }
 
-void Observer::log_rejects(const RowBatch& batch) const {
+void Observer::log_rejects(const RowBatch& batch) {
   if (batch.rejects.empty()) return;
   const Reject& first = batch.rejects.front();
   const Plan& plan = *batch.chain()->plan;
@@ -84,7 +97,40 @@ void Observer::log_rejects(const RowBatch& batch) const {
        {"offset", batch.source->record(first.record).offset},
        {"stage", to_string(first.stage)},
        {"reason", first.reason},
+       {"message", without_value(first.message)},
        {"rejected", batch.rejects.size()}});
+}
+
+// What became of one batch, for whoever wants to see the pipeline at its work.
+void Observer::log_batch(const RowBatch& batch, const CommitStats& stats) {
+  const RecordBatch& source = *batch.source;
+  const Plan& plan = *batch.chain()->plan;
+  log(LogLevel::debug, "batch_committed",
+      {{"pipeline", plan.pipeline()},
+       {"topic", plan.topic(batch.partition().topic)},
+       {"partition", batch.partition().partition},
+       {"from", batch.range().from},
+       {"to", batch.range().to},
+       {"records", source.size()},
+       {"bytes", source.used_bytes()},
+       {"rows", rows_of(batch)},
+       {"filtered", batch.filtered},
+       {"dead_letters", dead_letters_of(batch)},
+       {"by", stats.by_copy ? "COPY" : "INSERT"},
+       {"tries", stats.tries},
+       {"queued_us", between(source.trace.poll_end, source.trace.process_begin).count()},
+       {"process_us", between(source.trace.process_begin, source.trace.process_end).count()},
+       {"write_us", between(stats.begin, stats.end).count()}});
+  for (const Reject& reject : batch.rejects) {
+    log(LogLevel::debug, "record_rejected",
+        {{"pipeline", plan.pipeline()},
+         {"topic", plan.topic(batch.partition().topic)},
+         {"partition", batch.partition().partition},
+         {"offset", source.record(reject.record).offset},
+         {"stage", to_string(reject.stage)},
+         {"reason", reject.reason},
+         {"message", reject.message}});
+  }
 }
 
 TraceLink Observer::trace(const RowBatch& batch, const CommitStats& stats) {
@@ -94,8 +140,8 @@ TraceLink Observer::trace(const RowBatch& batch, const CommitStats& stats) {
                                .range = batch.range(),
                                .records = static_cast<std::int64_t>(batch.source->size()),
                                .bytes = static_cast<std::int64_t>(batch.source->used_bytes()),
-                               .rows = static_cast<std::int64_t>(batch.row_count()),
-                               .dead_letters = static_cast<std::int64_t>(batch.rejects.size()),
+                               .rows = static_cast<std::int64_t>(rows_of(batch)),
+                               .dead_letters = static_cast<std::int64_t>(dead_letters_of(batch)),
                                .by_copy = stats.by_copy,
                                .transaction_rows = static_cast<std::int64_t>(stats.rows),
                                .trace = batch.source->trace});

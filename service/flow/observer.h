@@ -42,7 +42,8 @@ class Observer {
   void fill(PipelineSnapshot& snapshot) const;
 
  private:
-  void log_rejects(const RowBatch& batch) const;
+  static void log_rejects(const RowBatch& batch);
+  static void log_batch(const RowBatch& batch, const CommitStats& stats);
   TraceLink trace(const RowBatch& batch, const CommitStats& stats);
 
   telemetry::Tracer& tracer_;

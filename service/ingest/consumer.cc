@@ -20,6 +20,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// While brokers are away: one line for each reason, then one in so long.
+constexpr std::chrono::minutes kSayEvery(1);
+
 // When a Consumer is destroyed that nobody stopped.
 constexpr milliseconds kLastLimit(5000);
 
@@ -131,9 +134,13 @@ struct Consumer::Impl::Callbacks {
         opaque.topic_ids->hear(text);
         if (!opaque.debug) return;
       }
-      log(level <= kSyslogWarning  ? LogLevel::warning
-          : level <= kSyslogNotice ? LogLevel::info
-                                   : LogLevel::debug,
+      // on_kafka_error() is told of these, too.
+      const bool is_told =
+          std::string_view(facility) == "FAIL" || std::string_view(facility) == "ERROR";
+      log(is_told                   ? LogLevel::debug
+          : level <= kSyslogWarning ? LogLevel::warning
+          : level <= kSyslogNotice  ? LogLevel::info
+                                    : LogLevel::debug,
           "kafka_client", {{"facility", facility}, {"message", text}});
     } catch (const std::exception&) {
       return;  // there is no memory, nor anybody to tell
@@ -162,6 +169,12 @@ void Consumer::Impl::report(const Error& error) {
   {
     const MutexLock lock(mutex);
     last_error = error;
+    // librdkafka tells the same for every try, and how long it took.
+    const SteadyTime now = options.clock->steady_now();
+    std::erase_if(said, [now](const auto& entry) { return now - entry.second >= kSayEvery; });
+    const bool is_new =
+        said.try_emplace(error.message.substr(0, error.message.find(" (after ")), now).second;
+    if (!is_new) return;
   }
   log(LogLevel::warning, "kafka_error",
       {{"pipeline", options.pipeline}, {"error", error.message}, {"hint", error.hint}});

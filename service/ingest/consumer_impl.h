@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -87,6 +88,7 @@ struct Consumer::Impl : Polled {
   bool polled GUARDED_BY(mutex) = false;  // its poller has not let go of it yet
   SteadyTime give_up_at GUARDED_BY(mutex){};
   std::optional<Error> last_error GUARDED_BY(mutex);
+  std::map<std::string, SteadyTime> said GUARDED_BY(mutex);  // errors, and when they were logged
   std::optional<Error> fatal GUARDED_BY(mutex);
   std::vector<AssignedPartition> published GUARDED_BY(mutex);
   std::string aside_reason GUARDED_BY(mutex);

@@ -141,6 +141,7 @@ void Consumer::Impl::serve_group() {
   if (!joined.exchange(member) && member) {
     const MutexLock lock(mutex);
     last_error.reset();
+    said.clear();
   }
 }
 

@@ -111,7 +111,6 @@ void Logging::Impl::push_suppressed(const std::vector<RepetitionLimiter::Suppres
 
 void Logging::Impl::on_event(LogLevel level, std::string_view event,
                              std::span<const LogField> fields) {
-  if (level < options.level) return;
   std::vector<RepetitionLimiter::Suppressed> ended;
   bool admitted = false;
   {
@@ -223,12 +222,14 @@ std::unique_ptr<Logging> install_logging(const LogOptions& options, const Clock&
   impl->writer.emplace("log", [raw = impl.get()] { raw->write_loop(); });
   // The sink shares the state: a thread that is inside log() while the destructor runs still has
   // it.
-  set_log_sink([impl](LogLevel level, std::string_view event, std::span<const LogField> fields) {
-    try {
-      impl->on_event(level, event, fields);
-    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the line; the caller goes on
-    }
-  });
+  set_log_sink(
+      [impl](LogLevel level, std::string_view event, std::span<const LogField> fields) {
+        try {
+          impl->on_event(level, event, fields);
+        } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the line; the caller goes on
+        }
+      },
+      options.level);
   return std::unique_ptr<Logging>(new Logging(std::move(impl)));
 }
 
