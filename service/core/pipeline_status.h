@@ -25,7 +25,8 @@ enum class PipelineState : std::uint8_t {
   starting,  // connecting, migrating, checking
   running,
   paused,    // by a person, or by a configuration error that appeared while running
-  backoff,   // PostgreSQL is away: the circuit breaker is open, ingest is paused
+  backoff,   // PostgreSQL is away: the circuit breaker is open, ingest is paused; or all partitions
+             // wait, for it or for their brokers
   draining,  // no more input; what is in flight is being committed
   stopped,
   failed,  // cannot go on until a person has acted: see last_error

@@ -20,6 +20,11 @@ std::string_view event_of(Stall::Kind kind) {
   return "database_away";
 }
 
+// Whether nobody answers who could say it: a server that is full or read-only does answer.
+bool is_unreachable(std::string_view sqlstate) {
+  return sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("57P");
+}
+
 }  // namespace
 
 bool Health::pause(std::string_view reason) {
@@ -143,7 +148,8 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
   snapshot.last_error_at = last_error_at_;
   snapshot.paused_by_user = paused_by_user_;
   snapshot.breaker_open = is_away;
-  snapshot.database_reachable = !is_away && snapshot.aside_reason.empty();
+  snapshot.database_reachable =
+      snapshot.aside_reason.empty() && !(is_away && is_unreachable(stall->error.sqlstate));
 
   const auto decide = [&snapshot](PipelineState state, std::string reason) {
     snapshot.state = state;
@@ -166,7 +172,12 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
   } else if (all_have(&PartitionStatus::blocked_reason)) {
     decide(PipelineState::failed, snapshot.partitions.front().blocked_reason);
   } else if (all_have(&PartitionStatus::waiting_reason)) {
-    decide(stall == nullptr ? PipelineState::starting : PipelineState::backoff,
+    // One that was read before no longer starts: its brokers are away, for instance.
+    const bool starts =
+        stall == nullptr && std::ranges::all_of(snapshot.partitions, [](const auto& one) {
+          return one.epoch == Epoch::none;
+        });
+    decide(starts ? PipelineState::starting : PipelineState::backoff,
            snapshot.partitions.front().waiting_reason);
   } else if (!snapshot.group_joined) {
     decide(PipelineState::starting, kafka_error ? kafka_error->to_string() : "joining the group");

@@ -50,6 +50,28 @@ TEST_F(HealthTest, SaysWhyItSteppedAsideBeforeWhatTheLanesSay) {
   EXPECT_FALSE(snapshot(false).database_reachable);
 }
 
+TEST_F(HealthTest, AServerThatSaysThatItIsFullDoesAnswer) {
+  Stall full = stall(Stall::Kind::away, "No space left on device");
+  full.error.sqlstate = "53100";
+  health_.set_stall(0, full);
+  EXPECT_EQ(snapshot().state, PipelineState::backoff);
+  EXPECT_TRUE(snapshot().breaker_open);
+  EXPECT_TRUE(snapshot().database_reachable);
+  full.error.sqlstate = "57P03";
+  health_.set_stall(0, full);
+  EXPECT_FALSE(snapshot().database_reachable) << "it starts up";
+}
+
+TEST_F(HealthTest, IsNotRunningWhereEveryBrokerIsAway) {
+  partitions_.resize(1);
+  partitions_[0].waiting_reason = "waiting for the leader of t[0]";
+  EXPECT_EQ(snapshot().state, PipelineState::starting);
+  partitions_[0].epoch = Epoch{3};
+  EXPECT_EQ(snapshot().state, PipelineState::backoff);
+  EXPECT_EQ(snapshot().state_reason, "waiting for the leader of t[0]");
+  EXPECT_TRUE(snapshot().database_reachable);
+}
+
 TEST_F(HealthTest, BacksOffUntilEveryLaneIsBack) {
   health_.set_stall(0, stall(Stall::Kind::away, "gone"));
   health_.set_stall(1, stall(Stall::Kind::away, "gone too"));
