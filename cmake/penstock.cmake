@@ -20,6 +20,10 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   # and uses vectors only if these instructions may be taken for granted.
   add_compile_options(-march=x86-64-v2 -mpclmul)
 endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  # What the loader has filled in, nobody writes to; data is not executed (docs/adr/0018-*.md).
+  add_link_options(LINKER:-z,relro,-z,now,-z,noexecstack)
+endif()
 if(PENSTOCK_SANITIZE)
   add_compile_options(-fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${PENSTOCK_SANITIZE})
