@@ -181,7 +181,8 @@ class IntervalReader {
   bool is_iso_ = false;
 };
 
-// PostgreSQL's int32, without its ends: of the three together, PostgreSQL 17 makes infinity.
+// PostgreSQL's int32, without its ends: of the three together, PostgreSQL 17 makes infinity. More
+// hours than that PostgreSQL 14 takes, but cannot show.
 bool fits(std::int64_t number) {
   return number > std::numeric_limits<std::int32_t>::min() &&
          number < std::numeric_limits<std::int32_t>::max();
@@ -198,7 +199,7 @@ bool encode_interval(const ColumnDescription& column, const Value& value, FieldB
   } else if (!value.is_string()) {
     return refuse_type(column, value, problem);
   } else if (!IntervalReader(value.as_string()).read(interval) || !fits(interval.days) ||
-             !fits(interval.months)) {
+             !fits(interval.months) || !fits(interval.micros / kMicrosPerHour)) {
     return refuse(problem, "invalid_interval",
                   "not a span of time such as \"P1DT2H\", \"1 day 02:00:00\" or \"26h\"");
   }

@@ -259,8 +259,8 @@ TEST_F(EncodeAsPostgresqlReads, Intervals) {
               {"P1Y2M3DT4H5M6.7S", "PT36H", "P3W", "PT0S", "P-1DT-2H", "PT0.000001S", "1 day",
                "1 year 2 mons 3 days 04:05:06.789", "-1 days +02:03:00", "-00:00:01.5", "02:03",
                "1h30m", "90s", "1.5s", "10 minutes", "1 week 2 days", "5 months", "250 ms", "1d"});
-  EXPECT_EQ(shown(interval, "2147483646 months 2147483646 days 9223372036854775807us"),
-            "178956970 years 6 mons 2147483646 days 2562047788:00:54.775807");
+  EXPECT_EQ(shown(interval, "2147483646 months 2147483646 days 2147483646 hours"),
+            "178956970 years 6 mons 2147483646 days 2147483646:00:00");
   EXPECT_EQ(shown(interval, Value::of_duration({-5400, -500'000'000})), "-01:30:00.5");
 }
 

@@ -83,6 +83,8 @@ TEST(IntervalEncoder, RefusesWhatItCannotReadForSure) {
                                       "3000000000 days",
                                       "2147483647 months",
                                       "10000000000000 hours",
+                                      "2147483647 hours",
+                                      "9223372036854775807us",
                                       "9223372036854775807us 1us",
                                       "1 minutesss",
                                       "--1 day",
