@@ -56,6 +56,18 @@ TEST_F(DocumentValues, KeepsTheTextOfANumberThatIsOnlyMoved) {
   EXPECT_EQ(row(), (Row{R"({"x":1.10,"y":[1.0,2],"z":327267367867168100000,"w":[2.2]})"}));
 }
 
+TEST_F(DocumentValues, PutsANumbersDigitsIntoTextByJsonEncode) {
+  add("v", ColumnType::text, "text");
+  options.columns = {{"v", "json.encode(msg.v)"}};
+  for (const std::string text : {"9007199254740993.0", "327267367867168100000", "1e400", "1.10",
+                                 R"({"a":1.10,"b":[null,"x"]})", "true", "null"}) {
+    record("{\"v\":" + text + "}");
+    EXPECT_EQ(row(), (Row{text}));
+  }
+  record("{}");
+  EXPECT_EQ(row()[0], "no_such_field");
+}
+
 TEST_F(DocumentValues, LetsANumberThatNoTypeHoldsHarmOnlyWhoReadsIt) {
   add("id", ColumnType::int8, "bigint");
   add("wei", ColumnType::text, "text");
