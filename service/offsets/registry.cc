@@ -30,7 +30,7 @@ constexpr const char* kLook =
     "FROM penstock.pipelines p WHERE p.pipeline = $1 OR (p.consumer_group = $2 "
     "AND (p.cluster_id IN ('', $3) OR $3 = '') AND p.topics && $4::text[]) ORDER BY 1 DESC, 2";
 
-// A row that is made anew begins with an epoch above all that were given under its name before,
+// Who has it keeps it, so that nobody takes the pipeline for stopped. A row that is made anew begins with an epoch above all that were given under its name before,
 // which grow by one with each claim.
 constexpr const char* kReset =
     "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
@@ -39,7 +39,7 @@ constexpr const char* kReset =
     "(extract(epoch FROM clock_timestamp()) * 1000)::bigint, '', 0, $3, $4 "
     "FROM unnest($5::integer[], $6::bigint[]) AS u(partition, next_offset) ORDER BY u.partition "
     "ON CONFLICT (pipeline, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
-    "epoch = o.epoch + 1, owner = '', backend_pid = 0, cluster_id = EXCLUDED.cluster_id, "
+    "epoch = o.epoch + 1, cluster_id = EXCLUDED.cluster_id, "
     "topic_id = EXCLUDED.topic_id, leader_epoch = -1, updated_at = now()";
 
 constexpr const char* kEnter =

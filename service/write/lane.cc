@@ -188,11 +188,17 @@ SteadyTime Lane::due(WriterQueue& queue) const {
   const MutexLock turn(queue.turn);
   if (queue.is_closed()) return SteadyTime::max();
   queue.drop_ended();
-  const bool looks = queue.unknown || queue.verified_session != session_number_ || queue.group;
-  const auto ready = looks ? std::optional(SteadyTime{}) : queue.ready_at();
+  const SteadyTime verify = due_to_verify(queue);
+  const bool acts = queue.unknown || queue.group;
+  const auto ready = acts ? std::optional(SteadyTime{}) : queue.ready_at();
   // One that was told of a stall is told when nothing is left to wait for.
-  if (!ready) return queue.stall ? queue.resume_at : SteadyTime::max();
-  return std::max(*ready, queue.resume_at);
+  if (!ready && queue.stall) return queue.resume_at;
+  return std::max(std::min(ready.value_or(verify), verify), queue.resume_at);
+}
+
+SteadyTime Lane::due_to_verify(const WriterQueue& queue) const {
+  if (queue.verified_session != session_number_) return {};
+  return queue.verified_at + options_.verify_every;
 }
 
 void Lane::wait_until(SteadyTime until) { wakeup()->wait(-1, 0, until); }

@@ -60,6 +60,7 @@ class Lane final : private postgres::SilenceWatch {
   // What is to be done next, or when.
   [[nodiscard]] std::pair<std::shared_ptr<WriterQueue>, SteadyTime> next_writer();
   [[nodiscard]] SteadyTime due(WriterQueue& queue) const;
+  [[nodiscard]] SteadyTime due_to_verify(const WriterQueue& queue) const;
   [[nodiscard]] bool begin_serving(WriterQueue& queue) EXCLUDES(mutex_);
   void end_serving() EXCLUDES(mutex_);
   [[nodiscard]] Queues queues() const EXCLUDES(mutex_);

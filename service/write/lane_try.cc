@@ -47,7 +47,7 @@ void Lane::connect() {
 
 void Lane::serve(WriterQueue& queue) {
   if (queue.unknown) return resolve(queue);
-  if (queue.verified_session != session_number_) return verify(queue);
+  if (now() >= due_to_verify(queue)) return verify(queue);
   if (!queue.group) queue.take_group();
   if (queue.group) return attempt(queue);
   writer_is_well(queue);
@@ -76,13 +76,14 @@ void Lane::resolve(WriterQueue& queue) {
 }
 
 // What was told to be committed may be gone: after a failover to a standby that lagged, or after a
-// crash of a server whose `synchronous_commit` is off. The fence notices with the next record of a
-// partition; this is for those that get none.
+// crash of a server whose `synchronous_commit` is off. Or somebody has set a position anew. The fence
+// notices with the next record of a partition; this is for those that get none.
 void Lane::verify(WriterQueue& queue) {
   auto moved = read_moved(*session_, queue.expected());
   if (!moved) return writer_failed(queue, moved.error());
   fenced(queue, *moved);
   queue.verified_session = session_number_;
+  queue.verified_at = now();
 }
 
 void Lane::attempt(WriterQueue& queue) {

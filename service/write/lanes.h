@@ -55,6 +55,10 @@ struct LanesOptions {
   postgres::Reach* reach = nullptr;
   std::chrono::milliseconds silence_after{5'000};
 
+  // How often it is looked whether a position of ours stands where we left it. Who commits sees it
+  // at once; this is for partitions to which nothing comes.
+  std::chrono::milliseconds verify_every{15'000};
+
   const Clock* clock = nullptr;  // the machine's own when null
 };
 

@@ -90,7 +90,8 @@ class WriterQueue {
   std::vector<Refusal> unknown_refusals;      // without these,
   postgres::BackendIdentity unknown_backend;  // by this backend
   bool halve_if_not_committed = false;
-  std::uint64_t verified_session = 0;  // on which its chains were looked at
+  std::uint64_t verified_session = 0;  // on which its chains were looked at,
+  SteadyTime verified_at{};            // and when
   SteadyTime last_begin{};
   SteadyTime resume_at{};  // backoff
   Breaker breaker;

@@ -73,6 +73,22 @@ TEST(Ownership, OfPositionsGoesToANewNameByCommandAndNothingIsReadAgain) {
   EXPECT_EQ(service.rows("n").size(), 30U);
 }
 
+TEST(Ownership, OfPositionsStaysWithWhoRunsWhenTheyAreSetAnewAndTheyAreReadFromThere) {
+  Service service;
+  service.feed(records(20));
+  const auto reset = service.run_with_config(
+      {"offsets", "reset", "p", "--topic", service.topic().name(), "--to", "15"}, service.config());
+  EXPECT_TRUE(reset.status.success()) << reset.text;
+  const auto renamed = service.run_with_config({"offsets", "rename", "p", "q"}, service.config());
+  EXPECT_EQ(renamed.status.code, 1) << renamed.text;
+  EXPECT_TRUE(renamed.text.contains("are claimed by")) << renamed.text;
+  // Nothing comes; it is noticed all the same.
+  EXPECT_TRUE(wait_until([&] { return service.rows("n").size() == 25; }))
+      << service.process().log();
+  service.feed(records(5));
+  EXPECT_EQ(service.rows("n").size(), 30U);
+}
+
 TEST(Ownership, OfATopicIsNotSharedByTwoPipelinesOfOneFile) {
   Service service;
   const std::string text = service.config();

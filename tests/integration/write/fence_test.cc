@@ -74,6 +74,17 @@ TEST_F(FenceTest, RefusesToBeginWhereThePositionIsNot) {
   EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 5);
 }
 
+TEST_F(FenceTest, IsNoticedWhereNothingComesAnyMore) {
+  Options often = options();
+  often.lanes.verify_every = 100ms;
+  TestLane lane(often, record_, in_flight_);
+  begin(lane);
+  claim(0, 1, /*next_offset=*/2);  // somebody wants it read again from there
+  ASSERT_TRUE(soon([&] { return record_.fenced().size() == 1; }));
+  EXPECT_EQ(record_.fenced()[0].found, 1);
+  EXPECT_EQ(record_.fenced()[0].found_offset, 2);
+}
+
 TEST_F(FenceTest, RefusesAPartitionThatWasNeverClaimed) {
   TestLane lane(options(), record_, in_flight_);
   lane.start();
