@@ -223,17 +223,17 @@ bool Evaluator::lacks_all_fields() const {
 
 Evaluator::Fate Evaluator::reject_lack() {
   std::vector<std::string> wanted;
-  std::vector<std::string_view> outermost;
+  std::vector<Segments> paths;
   for (const std::uint32_t slot : plan_.fields) {
     const cel::InputPath& path = plan_.inputs.paths()[slot];
     std::string name = path.to_string();
     if (std::ranges::contains(wanted, name)) continue;
     wanted.push_back(std::move(name));
-    outermost.push_back(path.segments.front());
+    paths.emplace_back(path.segments);
   }
   return reject(Stage::encode, "missing_field",
                 std::format("the record has none of the fields that are read, {}{}", listed(wanted),
-                            what_is_there(outermost)));
+                            what_is_there(paths)));
 }
 
 std::string Evaluator::missing_field(std::size_t i) const {
@@ -241,16 +241,29 @@ std::string Evaluator::missing_field(std::size_t i) const {
   if (input == kNoSlot) return "its expression gives it no value";
   const cel::InputPath& path = plan_.inputs.paths()[input];
   if (path.root != "msg") return std::format("the record has no {}", path.to_string());
-  const std::string_view outermost = path.segments.front();
-  return std::format("there is no {}{}", path.to_string(), what_is_there({&outermost, 1}));
+  const Segments segments(path.segments);
+  return std::format("there is no {}{}", path.to_string(), what_is_there({&segments, 1}));
 }
 
-std::string Evaluator::what_is_there(std::span<const std::string_view> wanted) const {
-  const std::vector<std::string> names = field_names_(*record_.value);
+std::string Evaluator::what_is_there(std::span<const Segments> wanted) const {
+  // Where all of them should be, or what is around it.
+  Segments holder = wanted.front().first(wanted.front().size() - 1);
+  for (const Segments path : wanted) {
+    const auto apart = std::ranges::mismatch(holder, path.first(path.size() - 1));
+    holder = holder.first(static_cast<std::size_t>(apart.in1 - holder.begin()));
+  }
+  std::vector<std::string> names = field_names_(*record_.value, holder);
+  while (names.empty() && !holder.empty()) {
+    holder = holder.first(holder.size() - 1);
+    names = field_names_(*record_.value, holder);
+  }
   if (names.empty()) return "; it has no fields";
-  std::string text = std::format("; it has {}", listed(names));
+  const std::string place =
+      holder.empty() ? "it" : cel::InputPath{"msg", {holder.begin(), holder.end()}}.to_string();
+  std::string text = std::format("; {} has {}", place, listed(names));
   const std::vector<std::string_view> candidates(names.begin(), names.end());
-  for (const std::string_view name : wanted) {
+  for (const Segments path : wanted) {
+    const std::string_view name = path[holder.size()];
     if (std::ranges::contains(candidates, name)) continue;
     if (const std::string hint = text::did_you_mean(name, candidates); !hint.empty()) {
       return text + std::format(" (hint: for {}, {} Capitals count)", name, hint);

@@ -35,8 +35,10 @@ class Evaluator {
     std::string message;
   };
 
-  // The names of the outermost fields of a payload, for messages: some of them, if they are many.
-  using FieldNames = std::vector<std::string> (*)(std::string_view payload);
+  using Segments = std::span<const std::string>;  // of a path: {"a", "b"} of msg.a.b
+  // The names of the fields of the object at `path` in a payload, for messages: some of them, if
+  // they are many.
+  using FieldNames = std::vector<std::string> (*)(std::string_view payload, Segments path);
 
   Evaluator(const ExpressionPlan& plan, FieldNames field_names);
 
@@ -83,7 +85,7 @@ class Evaluator {
   bool is_missing(const ExpressionPlan::Column& column, const cel::Value& value);
   [[nodiscard]] bool lacks_all_fields() const;
   Fate reject_lack();
-  [[nodiscard]] std::string what_is_there(std::span<const std::string_view> wanted) const;
+  [[nodiscard]] std::string what_is_there(std::span<const Segments> wanted) const;
 
   const ExpressionPlan& plan_;
   FieldNames field_names_;

@@ -4,7 +4,7 @@
 // is called for every batch. A template, so that compute/ does not know the formats and no record
 // pays for a virtual call.
 // A Reader has `read(payload, arena, slots)` and returns a verdict with ok(), reason and message;
-// and a static `field_names(payload)` (Evaluator::FieldNames).
+// and a static `field_names(payload, path)` (Evaluator::FieldNames).
 //
 // Threads: one thread at a time. The Projection must outlive it.
 // Failure: a record that cannot become a row becomes a reject; an exception from inside a record

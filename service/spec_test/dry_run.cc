@@ -80,7 +80,7 @@ std::expected<DryRun, config::Problems> dry_run(const config::Loaded& loaded, in
     std::string padded = *record.value;
     padded.resize(padded.size() + RecordBatch::kPadding);
     for (std::string& field : formats::JsonReader::field_names(
-             std::string_view(padded).substr(0, record.value->size()))) {
+             std::string_view(padded).substr(0, record.value->size()), {})) {
       std::string expression = compute::field_expression(field);
       named.columns.emplace(std::move(field), std::move(expression));
     }

@@ -252,7 +252,7 @@ class Diagnosis {
     const std::string_view rest = text_.substr(at_);
     const bool is_not_finite = rest.starts_with("NaN") || rest.starts_with("Infinity");
     return fail_at("invalid_json",
-                   std::format("{}, but expected {}{}", seen(), expected,
+                   std::format("expected {}, but found {}{}", expected, seen(),
                                is_not_finite ? "; JSON has no NaN and Infinity" : ""));
   }
 

@@ -136,9 +136,12 @@ std::string time_text_hint(std::string_view text) {
     return "time.parse(…, \"%Y-%m-%d %H:%M:%S\", \"Europe/Berlin\") reads it in a time zone, and + "
            "\"Z\" behind the text makes it UTC";
   }
-  const bool is_number =
-      !text.empty() && text.find_first_not_of("0123456789.") == std::string::npos;
-  if (is_number) {
+  const bool is_numeric =
+      !text.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos;
+  const auto points = std::ranges::count(text, '.');
+  if (is_numeric && points == 2)
+    return "time.parse(…, \"%d.%m.%Y\", \"UTC\") reads a date like this";
+  if (is_numeric && points < 2) {
     return "time.fromSeconds(double(…)) and time.fromMillis(int(…)) read numbers that count from "
            "1970";
   }

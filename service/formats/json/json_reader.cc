@@ -284,7 +284,8 @@ Verdict JsonReader::read(std::string_view payload, cel::Arena& arena, std::span<
   return impl_->read(payload, arena, slots);
 }
 
-std::vector<std::string> JsonReader::field_names(std::string_view payload) {
+std::vector<std::string> JsonReader::field_names(std::string_view payload,
+                                                 std::span<const std::string> path) {
   constexpr std::size_t kMost = 20;
   std::vector<std::string> names;
   if (payload.starts_with(kByteOrderMark)) payload.remove_prefix(kByteOrderMark.size());
@@ -295,6 +296,9 @@ std::vector<std::string> JsonReader::field_names(std::string_view payload) {
           .get(document) ||
       document.get_object().get(object)) {
     return names;
+  }
+  for (const std::string& name : path) {
+    if (object.find_field_unordered(name).get_object().get(object)) return names;
   }
   for (simdjson::simdjson_result<ondemand::field> result : object) {
     ondemand::field field;

@@ -56,9 +56,10 @@ class JsonReader {
   [[nodiscard]] Verdict read(std::string_view payload, cel::Arena& arena,
                              std::span<cel::Value> slots);
 
-  // The outermost names of a document that was read, at most 20 of them; none: it is no object. For
-  // messages.
-  [[nodiscard]] static std::vector<std::string> field_names(std::string_view payload);
+  // The names of the object at `path` in a document that was read, at most 20 of them; none: there
+  // is no object. For messages.
+  [[nodiscard]] static std::vector<std::string> field_names(std::string_view payload,
+                                                            std::span<const std::string> path);
 
  private:
   class Impl;

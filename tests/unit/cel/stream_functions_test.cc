@@ -62,12 +62,12 @@ TEST_F(JsonText, IsRefusedWithItsPlace) {
   };
   refused("", "the document is empty");
   refused(" ", "the document holds nothing but white space");
-  refused("{\"a\" 1}", "'1', but expected ':' (at byte 5)");
-  refused("[1,]", "']', but expected a value (at byte 3)");
+  refused("{\"a\" 1}", "expected ':', but found '1' (at byte 5)");
+  refused("[1,]", "expected a value, but found ']' (at byte 3)");
   refused("[1] 2",
           "a second document begins: a record is one, also where each line is one (at byte 4)");
-  refused("{'a': 1}", "''', but expected a field name in quotes (at byte 1)");
-  refused("NaN", "'N', but expected a value; JSON has no NaN and Infinity (at byte 0)");
+  refused("{'a': 1}", "expected a field name in quotes, but found ''' (at byte 1)");
+  refused("NaN", "expected a value, but found 'N'; JSON has no NaN and Infinity (at byte 0)");
   refused("01", "not a number: it begins with 0 (at byte 0)");
   refused("[\"a", "the document ends too early (at byte 3)");
   refused("\"\\ud8\"", "\\u without four hexadecimal digits (at byte 1)");

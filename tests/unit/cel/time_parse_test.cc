@@ -94,6 +94,10 @@ TEST_F(TimeParse, GuessesTheUnitOfATimeThatIsOutOfRange) {
   EXPECT_TRUE(of("timestamp(1520949575820367000)").contains("time.fromNanos"));
   EXPECT_TRUE(of("timestamp(dyn(1520949575.5))").contains("write time.fromSeconds"));
   EXPECT_TRUE(of("timestamp('1520949575')").contains("time.fromSeconds"));
+  const std::string date = of("timestamp('02.01.2026')");
+  EXPECT_TRUE(date.contains("time.parse(…, \"%d.%m.%Y\", \"UTC\") reads a date like this")) << date;
+  EXPECT_EQ(of("time.parse('02.01.2026', '%d.%m.%Y', 'UTC')"), "2026-01-02T00:00:00Z");
+  EXPECT_TRUE(of("timestamp('1.2.3.4')").contains("reads other forms"));
   EXPECT_TRUE(of("timestamp('2021-06-01 10:00:00+00')").contains("time.parse(…) reads it"));
 }
 

@@ -174,7 +174,9 @@ struct ThrowingReader {
     if (payload == "throw") throw std::runtime_error("out of luck");
     return {};
   }
-  static std::vector<std::string> field_names(std::string_view) { return {}; }
+  static std::vector<std::string> field_names(std::string_view, std::span<const std::string>) {
+    return {};
+  }
 };
 
 TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {

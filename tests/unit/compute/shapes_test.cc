@@ -126,6 +126,22 @@ TEST_F(Shapes, NamesWhatIsThereWhenANotNullColumnsFieldIsNot) {
             "Id, v (hint: for id, did you mean 'Id'? Capitals count)");
 }
 
+TEST_F(Shapes, NamesTheFieldsOfTheObjectThatLacksOne) {
+  table.columns[1].not_null = true;
+  options.columns = {{"id", "msg.id"}, {"v", "msg.customer.name"}};
+  EXPECT_EQ(became(R"({"id":1,"customer":{"nme":"a","city":"b"}})"), "missing_field");
+  EXPECT_EQ(message,
+            "column \"v\" is NOT NULL without a default, and there is no msg.customer.name; "
+            "msg.customer has nme, city (hint: for name, did you mean 'nme'? Capitals count)");
+  EXPECT_EQ(became(R"({"id":1,"custmer":{"name":"a"}})"), "missing_field");
+  EXPECT_EQ(message,
+            "column \"v\" is NOT NULL without a default, and there is no msg.customer.name; it has "
+            "id, custmer (hint: for customer, did you mean 'custmer'? Capitals count)");
+  options.columns = {{"id", "msg.customer.id"}, {"v", "msg.customer.name"}};
+  EXPECT_EQ(became(R"({"customer":{"nme":"a"}})"), "missing_field");
+  EXPECT_TRUE(message.contains("; msg.customer has nme (hint: for name, ")) << message;
+}
+
 TEST_F(Shapes, LetsOptionalPathsGetPastNull) {
   options.columns = {{"v", "msg.?customer.?address.?city.orValue('unknown')"}};
   for (const std::string_view document :

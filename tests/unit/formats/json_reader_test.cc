@@ -135,14 +135,19 @@ TEST(JsonReader, GivesAPartOfWhatIsAlsoReadWholeAsItsValue) {
   EXPECT_EQ(json[2].as_json(), R"({"p" : {"n" : 1.10}})");
 }
 
-TEST(JsonReader, ListsTheOutermostFields) {
-  const auto names = [](std::string payload) {
+TEST(JsonReader, ListsTheFieldsOfAnObject) {
+  const auto names = [](std::string payload, const std::vector<std::string>& path = {}) {
     const std::size_t size = payload.size();
     payload.resize(size + 64);
-    return JsonReader::field_names({payload.data(), size});
+    return JsonReader::field_names({payload.data(), size}, path);
   };
   EXPECT_EQ(names(R"({"before":null,"af\u0074er":{"id":1}})"),
             (std::vector<std::string>{"before", "after"}));
+  EXPECT_EQ(names(R"({"a":1,"b":{"x":2,"c":{"d":3,"e":[]}}})", {"b", "c"}),
+            (std::vector<std::string>{"d", "e"}));
+  EXPECT_TRUE(names(R"({"a":1,"b":{}})", {"b"}).empty());
+  EXPECT_TRUE(names(R"({"a":1})", {"a"}).empty());
+  EXPECT_TRUE(names(R"({"a":1})", {"b", "c"}).empty());
   EXPECT_TRUE(names("{}").empty());
   EXPECT_TRUE(names("[1]").empty());
   EXPECT_TRUE(names("5").empty());
