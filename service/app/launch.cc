@@ -93,8 +93,8 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
   const auto cluster = flow::probe_kafka(spec_, probe_limit, stop);
   if (!cluster) {
     const Error& error = cluster.error();
-    attempt.problems.push_back(
-        plan::problem_at(loaded_, index_, "source", error.message, error.hint));
+    attempt.problems.push_back(plan::problem_at(loaded_, index_, flow::place_of_probe_error(error),
+                                                error.message, error.hint));
     attempt.away = !is_away(error)        ? ""
                    : attempt.away.empty() ? "Kafka"
                                           : attempt.away + " and Kafka";

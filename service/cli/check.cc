@@ -31,8 +31,9 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   const auto cluster = flow::probe_kafka(spec, std::chrono::seconds(10));
   if (!cluster) {
-    problems.push_back(
-        plan::problem_at(loaded, index, "source", cluster.error().message, cluster.error().hint));
+    const Error& error = cluster.error();
+    problems.push_back(plan::problem_at(loaded, index, flow::place_of_probe_error(error),
+                                        error.message, error.hint));
   }
   if (cluster) {
     const auto group = kafka::probe_group(flow::kafka_properties(spec), spec.source().group(),

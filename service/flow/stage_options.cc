@@ -112,6 +112,15 @@ Result<kafka::ClusterReport> probe_kafka(const v1::PipelineSpec& spec,
                       stop);
 }
 
+std::string_view place_of_probe_error(const Error& error) {
+  if (error.kind == ErrorKind::not_found || error.message.starts_with("topic ")) {
+    return "source.topics";
+  }
+  const bool is_nobody =
+      error.kind == ErrorKind::unavailable || error.kind == ErrorKind::deadline_exceeded;
+  return is_nobody ? "source.kafka[\"bootstrap.servers\"]" : "source.kafka";
+}
+
 Result<void> check_kafka_properties(const v1::PipelineSpec& spec) {
   return kafka::check_properties(kafka_properties(spec));
 }

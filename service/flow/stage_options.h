@@ -42,6 +42,8 @@ struct MemoryShares {
 [[nodiscard]] Result<kafka::ClusterReport> probe_kafka(const v1::PipelineSpec& spec,
                                                        std::chrono::milliseconds timeout,
                                                        const std::stop_token& stop = {});
+// Where in the pipeline's spec stands what an error of that is about.
+[[nodiscard]] std::string_view place_of_probe_error(const Error& error);
 [[nodiscard]] Result<void> check_kafka_properties(const v1::PipelineSpec& spec);
 
 }  // namespace penstock::flow

@@ -99,6 +99,12 @@ Error to_error(int code, const std::string& detail) {
     default:
       break;
   }
+  // librdkafka took the first bytes of another protocol for a size.
+  if (detail.contains("increase receive.message.max.bytes")) {
+    error.hint =
+        "the address answers, but not as a Kafka broker does: another server's port, or one that "
+        "wants TLS (security.protocol)";
+  }
   return error;
 }
 

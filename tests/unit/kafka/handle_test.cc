@@ -21,5 +21,13 @@ TEST(KafkaError, SaysWhatToDoAboutIt) {
   EXPECT_EQ(to_error(RD_KAFKA_RESP_ERR__TIMED_OUT).kind, ErrorKind::deadline_exceeded);
 }
 
+TEST(KafkaError, TellsAnotherServerFromABrokerWithALargeAnswer) {
+  const Error other = to_error(RD_KAFKA_RESP_ERR__TRANSPORT,
+                               "localhost:5432/bootstrap: Receive failed: Invalid response size "
+                               "1157627904 (0..100000000): increase receive.message.max.bytes");
+  EXPECT_TRUE(other.hint.contains("not as a Kafka broker does")) << other.hint;
+  EXPECT_TRUE(other.hint.contains("TLS")) << other.hint;
+}
+
 }  // namespace
 }  // namespace penstock::kafka
