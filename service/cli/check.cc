@@ -10,12 +10,14 @@
 #include "app/server_options.h"
 #include "app/start_up.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "config/exposure.h"
 #include "config/load.h"
 #include "config/mask.h"
 #include "flow/stage_options.h"
 #include "kafka/probe.h"
 #include "spec_test/run.h"
+#include "text/plural.h"
 
 namespace penstock::cli {
 namespace {
@@ -57,8 +59,8 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     return;
   }
   for (const kafka::TopicReport& topic : cluster->topics) {
-    std::cout << std::format("{}: topic {} with {} partitions\n", spec.name(), topic.name,
-                             topic.partitions);
+    std::cout << std::format("{}: topic {} with {}\n", spec.name(), topic.name,
+                             text::counted(topic.partitions, "partition"));
   }
   for (const Target& target : (*plan)->targets()) {
     std::cout << std::format("{}: table {}.{}, {} of its {} columns are written\n", spec.name(),
@@ -90,8 +92,8 @@ int check(const Options& options) {
   std::ranges::move(config::exposures(loaded), std::back_inserter(warnings));
   for (config::Problem& warning : warnings) warning.message = "warning: " + warning.message;
   print(warnings);
-  std::cout << options.config << ": " << loaded.config.pipelines_size()
-            << (loaded.config.pipelines_size() == 1 ? " pipeline" : " pipelines") << ", no mistakes"
+  std::cout << options.config << ": " << text::counted(loaded.config.pipelines_size(), "pipeline")
+            << ", no mistakes"
             << (options.online ? "" : " (broker and database not asked: --online)") << "\n";
   return kOk;
 }
@@ -102,13 +104,12 @@ void add_check(CLI::App& app, int& exit_status) {
   const auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("check", "Find every mistake in a configuration before it runs");
-  command->add_option("-c,--config,file", options->config, "Configuration file")
-      ->required()
-      ->type_name("FILE");
+  add_config(*command, options->config);
   command->add_flag("--online", options->online,
                     "Also ask the broker for the topics and the database for the table");
   command->add_flag("--show", options->show,
                     "Print the configuration with defaults filled in and secrets masked");
+  set_example(*command, "penstock check orders.yaml --online");
   command->callback([options, &exit_status] { exit_status = check(*options); });
 }
 

@@ -96,6 +96,23 @@ Result<void> check_words(const CLI::App& app, std::span<const char* const> words
   return {};
 }
 
+// The command that was asked for, as far as it was understood.
+std::string path_of(const CLI::App& app) {
+  const CLI::App* command = &app;
+  std::string path = app.get_name();
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    if (!command->get_name().empty()) path += " " + command->get_name();
+  }
+  return path;
+}
+
+// What CLI11 found, like every other error.
+std::string in_our_words(const CLI::App* app, const CLI::Error& error) {
+  return "penstock: " + text::printable(error.what()) + "\n  `" + path_of(*app) +
+         " --help` says more\n";
+}
+
 // The option that was meant by one that nobody knows.
 std::string option_meant(const CLI::App& app, std::string_view wrong) {
   const CLI::App* command = &app;
@@ -123,7 +140,6 @@ int run(int argc, const char* const* argv) {
               << "' ends in a line end, which is left out\n";
   }
   CLI::App app{kDescription, "penstock"};
-  app.footer(kFooter);
   app.require_subcommand(1);
   app.set_version_flag("-V,--version", "penstock " + std::string(version()));
   app.get_formatter()->column_width(34);
@@ -136,6 +152,8 @@ int run(int argc, const char* const* argv) {
   add_eval(app, exit_status);
   add_functions(app, exit_status);
   add_version(app, exit_status);
+  app.footer(kFooter);  // not before: subcommands would take it over
+  app.failure_message(in_our_words);
   try {
     const std::span words(argv, static_cast<std::size_t>(argc));
     if (const auto known = check_words(app, words.subspan(1)); !known) return report(known.error());
@@ -144,10 +162,10 @@ int run(int argc, const char* const* argv) {
     static_cast<void>(app.exit(error));
     const std::string_view what = error.what();
     const std::string meant = option_meant(app, what.substr(what.rfind(' ') + 1));
-    if (!meant.empty()) std::cerr << meant << "\n";
+    if (!meant.empty()) std::cerr << "  " << meant << "\n";
     return kUsage;
   } catch (const CLI::ParseError& error) {
-    // CLI11's own texts and layout; 0 when it was --help.
+    // 0 when it was --help.
     return app.exit(error) == 0 ? kOk : kUsage;
   } catch (const std::exception& error) {
     std::cerr << "penstock: " << error.what() << "\n";

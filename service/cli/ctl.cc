@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "config/load.h"
 #include "control/client.h"
 #include "core/listen_address.h"
+#include "text/plural.h"
 #include "text/printable.h"
 
 namespace penstock::cli {
@@ -90,10 +92,13 @@ void print_whole(const v1::Pipeline& pipeline) {
   }
   std::cout << std::format(
       "  group {}, {} {}\n"
-      "  {} polled, {} left out, {} rows, {} dead letters, {} transactions, {} rebalances\n",
+      "  {} polled, {} left out, {}, {}, {}, {}\n",
       pipeline.group(), pipeline.tables_size() == 1 ? "table" : "tables", tables,
-      counters.records_polled(), counters.records_filtered(), counters.rows_committed(),
-      counters.dead_letters_committed(), counters.transactions_committed(), counters.rebalances());
+      counters.records_polled(), counters.records_filtered(),
+      text::counted(counters.rows_committed(), "row"),
+      text::counted(counters.dead_letters_committed(), "dead letter"),
+      text::counted(counters.transactions_committed(), "transaction"),
+      text::counted(counters.rebalances(), "rebalance"));
   if (pipeline.has_last_error()) {
     const std::chrono::sys_seconds at{std::chrono::seconds(pipeline.last_error().at().seconds())};
     std::cout << std::format("  last error at {:%FT%TZ}: {}\n", at,
@@ -184,6 +189,7 @@ CLI::App* add(CLI::App& parent, const std::string& name, const std::string& desc
   certificate->needs(key)->needs(ca);
   key->needs(certificate);
   command->add_flag("--json", options.json, "Print the API's messages, one to a line");
+  set_example(*command, "penstock ctl " + name);
   return command;
 }
 
@@ -193,6 +199,7 @@ CLI::App* add_named(CLI::App& parent, const std::string& name, const std::string
   command->add_option("pipeline", options.name, "Name of the pipeline")
       ->required()
       ->type_name("PIPELINE");
+  set_example(*command, "penstock ctl " + name + " orders");
   return command;
 }
 
@@ -202,12 +209,6 @@ void add_ctl(CLI::App& app, int& exit_status) {
   const auto options = std::make_shared<Options>();
   CLI::App* ctl = app.add_subcommand("ctl", "Look at and steer the pipelines of a running process");
   ctl->require_subcommand(1);
-  ctl->footer(
-      "Examples:\n"
-      "  penstock ctl list\n"
-      "  penstock ctl pause orders --reason 'the table is being rebuilt'\n"
-      "  penstock ctl drain orders --address penstock:7070 --ca-file ca.crt \\\n"
-      "    --certificate-file client.crt --key-file client.key");
   const auto act = [options, &exit_status](auto call) {
     return [options, &exit_status, call] {
       exit_status = with_client(
@@ -224,6 +225,7 @@ void add_ctl(CLI::App& app, int& exit_status) {
       add_named(*ctl, "pause", "Stop fetching; what is in flight is still committed", *options);
   pause->add_option("--reason", options->reason, "Shown to whoever looks at it next")
       ->type_name("TEXT");
+  set_example(*pause, "penstock ctl pause orders --reason 'the table is being rebuilt'");
   pause->callback(
       act([options](auto& client) { return client.pause(options->name, options->reason); }));
   CLI::App* resume = add_named(
@@ -239,9 +241,17 @@ void add_ctl(CLI::App& app, int& exit_status) {
       ->type_name("SECONDS")
       ->check(CLI::Range(1, 600))
       ->capture_default_str();
+  set_example(*drain, "penstock ctl drain orders --timeout 120");
   drain->callback(act([options](auto& client) {
     return client.drain(options->name, std::chrono::seconds(options->drain_seconds));
   }));
+  // Not before: subcommands would take it over.
+  ctl->footer(
+      "Examples:\n"
+      "  penstock ctl list\n"
+      "  penstock ctl pause orders --reason 'the table is being rebuilt'\n"
+      "  penstock ctl drain orders --address penstock:7070 --ca-file ca.crt \\\n"
+      "    --certificate-file client.crt --key-file client.key");
 }
 
 }  // namespace penstock::cli

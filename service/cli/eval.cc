@@ -200,12 +200,6 @@ void show(const spec_test::DryRun& run) {
 }
 
 int run_dry(const Options& options) {
-  if (options.record.empty() && options.message.empty()) {
-    return report({ErrorKind::invalid_argument, "there is no record",
-                   "--offset TOPIC/PARTITION/OFFSET takes one from Kafka; --msg FILE, --msg - or "
-                   "--msg '{...}' gives a payload",
-                   ""});
-  }
   std::optional<RecordPlace> place;
   if (!options.record.empty()) {
     auto read = read_place(options.record);
@@ -216,6 +210,12 @@ int run_dry(const Options& options) {
   if (!load_config(options.config, loaded)) return kUsage;
   const auto index = find_pipeline(options, loaded, place ? place->topic : "");
   if (!index) return report(index.error());
+  if (options.record.empty() && options.message.empty()) {
+    return report({ErrorKind::invalid_argument, "there is no record",
+                   "--offset TOPIC/PARTITION/OFFSET takes one from Kafka; --msg FILE, --msg - or "
+                   "--msg '{...}' gives a payload",
+                   ""});
+  }
   const auto record = find_record(options, loaded.config.pipelines(*index), place);
   if (!record) return report(record.error());
   const auto run = options.expression.empty()

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "config/load.h"
 #include "config/mask.h"
 #include "offsets/migrations.h"
@@ -69,13 +70,9 @@ Result<void> print_status(const std::string& database) {
 CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description,
               const std::shared_ptr<Options>& options) {
   CLI::App* command = parent.add_subcommand(name, description);
-  auto* from = command->add_option_group("database", "which database");
-  from->add_option("-c,--config,file", options->config,
-                   "Configuration file; every database that its pipelines write to")
-      ->type_name("FILE");
-  from->add_option("--database", options->database, "Connection string of one database")
-      ->type_name("CONNINFO");
-  from->require_option(1);
+  add_database(*command, options->config, options->database,
+               "The same: every database that its pipelines write to");
+  set_example(*command, "penstock migrate " + name + " orders.yaml");
   return command;
 }
 
@@ -85,9 +82,6 @@ void add_migrate(CLI::App& app, int& exit_status) {
   CLI::App* migrate = app.add_subcommand(
       "migrate", "Create, update or take back Penstock's own schema in the target database");
   migrate->require_subcommand(1);
-  migrate->footer(
-      "The schema \"penstock\" holds positions and dead letters. Each migration runs in a "
-      "transaction\nunder a lock, so that several processes may try at once.");
   const auto options = std::make_shared<Options>();
   add(*migrate, "up", "Apply what is pending", options)->callback([options, &exit_status] {
     exit_status = for_each_database(*options, [](const std::string& database) {
@@ -112,6 +106,10 @@ void add_migrate(CLI::App& app, int& exit_status) {
   add(*migrate, "status", "List the migrations and their state", options)
       ->callback(
           [options, &exit_status] { exit_status = for_each_database(*options, print_status); });
+  // Not before: subcommands would take it over.
+  migrate->footer(
+      "The schema \"penstock\" holds positions and dead letters. Each migration runs in a "
+      "transaction\nunder a lock, so that several processes may try at once.");
 }
 
 }  // namespace penstock::cli

@@ -13,11 +13,13 @@
 
 #include "app/start_up.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "config/load.h"
 #include "config/mask.h"
 #include "flow/stage_options.h"
 #include "kafka/probe.h"
 #include "postgres/pool.h"
+#include "text/plural.h"
 
 namespace penstock::cli {
 namespace {
@@ -103,8 +105,8 @@ int rename(const Options& options) {
   return in_database(options, options.new_name, [&](postgres::Pool& pool) {
     const auto moved = offsets::rename(pool, options.pipeline, options.new_name, options.claimed());
     if (!moved) return report(moved.error());
-    std::cout << std::format("{} positions of '{}' belong to '{}' now\n", *moved, options.pipeline,
-                             options.new_name);
+    std::cout << std::format("moved {} of '{}' to '{}'\n", text::counted(*moved, "position"),
+                             options.pipeline, options.new_name);
     return kOk;
   });
 }
@@ -119,7 +121,8 @@ int forget(const Options& options) {
   return in_database(options, options.pipeline, [&](postgres::Pool& pool) {
     const auto dropped = offsets::forget(pool, options.pipeline, options.claimed());
     if (!dropped) return report(dropped.error());
-    std::cout << std::format("dropped {} positions of '{}'\n", *dropped, options.pipeline);
+    std::cout << std::format("dropped {} of '{}'\n", text::counted(*dropped, "position"),
+                             options.pipeline);
     return kOk;
   });
 }
@@ -213,17 +216,6 @@ void add_stopped(CLI::App& command, Options& options) {
                    "No process of the pipeline runs, although one has claims: it crashed");
 }
 
-CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description,
-              Options& options) {
-  CLI::App* command = parent.add_subcommand(name, description);
-  auto* from = command->add_option_group("database", "which database");
-  from->add_option("-c,--config", options.config, "Configuration file whose pipelines write there")
-      ->type_name("FILE");
-  from->add_option("--database", options.database, "Connection string")->type_name("CONNINFO");
-  from->require_option(1);
-  return command;
-}
-
 void add_pipeline(CLI::App& command, std::string& name, const char* type, const char* what) {
   command.add_option(type, name, what)->required()->type_name("NAME");
 }
@@ -235,19 +227,17 @@ void add_offsets(CLI::App& app, int& exit_status) {
   CLI::App* offsets =
       app.add_subcommand("offsets", "Look at and settle whose the stored positions are");
   offsets->require_subcommand(1);
-  offsets->footer(
-      "Positions go by the name of the pipeline. Stop every process of it before you change whose "
-      "they are.\n\n"
-      "Examples:\n"
-      "  penstock offsets list --config orders.yaml\n"
-      "  penstock offsets rename orders orders-v2 --config orders.yaml\n"
-      "  penstock offsets adopt orders --config orders.yaml\n"
-      "  penstock offsets reset orders --topic orders --to beginning --config orders.yaml");
-  add(*offsets, "list", "Every position, with who has claimed it", *options)
-      ->callback([options, &exit_status] { exit_status = list(*options); });
+  constexpr const char* kWritesThere = "Configuration file whose pipelines write there";
+  CLI::App* listing = offsets->add_subcommand("list", "Every position, with who has claimed it");
+  add_database(*listing, options->config, options->database,
+               "The same: every database that its pipelines write to");
+  set_example(*listing, "penstock offsets list orders.yaml");
+  listing->callback([options, &exit_status] { exit_status = list(*options); });
 
   CLI::App* renaming =
-      add(*offsets, "rename", "Let a pipeline go on under a new name where it stood", *options);
+      offsets->add_subcommand("rename", "Let a pipeline go on under a new name where it stood");
+  add_database_by_name(*renaming, options->config, options->database, kWritesThere);
+  set_example(*renaming, "penstock offsets rename orders orders-v2 --config orders.yaml");
   add_pipeline(*renaming, options->pipeline, "from", "Its name until now");
   add_pipeline(*renaming, options->new_name, "to", "Its name from now on");
   add_stopped(*renaming, *options);
@@ -260,6 +250,7 @@ void add_offsets(CLI::App& app, int& exit_status) {
       ->type_name("FILE");
   add_pipeline(*adopting, options->pipeline, "pipeline", "Name of the pipeline");
   add_stopped(*adopting, *options);
+  set_example(*adopting, "penstock offsets adopt orders --config orders.yaml");
   adopting->callback([options, &exit_status] { exit_status = adopt(*options); });
 
   CLI::App* resetting = offsets->add_subcommand(
@@ -279,14 +270,28 @@ void add_offsets(CLI::App& app, int& exit_status) {
                    "was written before is written again, what lies between is left out")
       ->required()
       ->type_name("PLACE");
+  set_example(*resetting,
+              "penstock offsets reset orders --topic orders --to beginning --config orders.yaml");
   resetting->callback([options, &exit_status] { exit_status = reset(*options); });
 
   CLI::App* forgetting =
-      add(*offsets, "forget", "Drop a pipeline that is gone for good, and its positions", *options);
+      offsets->add_subcommand("forget", "Drop a pipeline that is gone for good, and its positions");
+  add_database_by_name(*forgetting, options->config, options->database, kWritesThere);
+  set_example(*forgetting,
+              "penstock offsets forget orders --yes-drop-positions --config orders.yaml");
   add_pipeline(*forgetting, options->pipeline, "pipeline", "Name of the pipeline");
   forgetting->add_flag("--yes-drop-positions", options->drop, "It is meant to be");
   add_stopped(*forgetting, *options);
   forgetting->callback([options, &exit_status] { exit_status = forget(*options); });
+  // Not before: subcommands would take it over.
+  offsets->footer(
+      "Positions go by the name of the pipeline. Stop every process of it before you change whose "
+      "they are.\n\n"
+      "Examples:\n"
+      "  penstock offsets list orders.yaml\n"
+      "  penstock offsets rename orders orders-v2 --config orders.yaml\n"
+      "  penstock offsets adopt orders --config orders.yaml\n"
+      "  penstock offsets reset orders --topic orders --to beginning --config orders.yaml");
 }
 
 }  // namespace penstock::cli

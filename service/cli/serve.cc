@@ -15,6 +15,7 @@
 #include "app/service.h"
 #include "app/shutdown_deadline.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "concurrency/thread.h"
 #include "config/load.h"
 #include "core/clock.h"
@@ -150,9 +151,7 @@ int serve(const Options& options) {
 void add_serve(CLI::App& app, int& exit_status) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("serve", "Run the pipelines of a configuration");
-  command->add_option("-c,--config,file", options->file, "Configuration file")
-      ->required()
-      ->type_name("FILE");
+  add_config(*command, options->file);
   command->add_flag("--all-or-nothing", options->all_or_nothing,
                     "End, with exit status 1, when one pipeline cannot start");
   command->footer(
@@ -168,7 +167,9 @@ void add_serve(CLI::App& app, int& exit_status) {
       "Exit status 0: told to end, and all was closed in order; 1: it could not start;\n"
       "2: the command line or the configuration is wrong; 3: it left with something hanging;\n"
       "4: a pipeline that ran can only go on in another process (another one has its\n"
-      "group.instance.id, for instance): start it again.");
+      "group.instance.id, for instance): start it again.\n\n"
+      "Example:\n"
+      "  penstock serve orders.yaml");
   command->callback([options, &exit_status] { exit_status = serve(*options); });
 }
 

@@ -61,7 +61,7 @@ Result<void> check_range(rd_kafka_t* kafka, const TopicPartition& partition, Off
   if (!end) return std::unexpected(end.error());
   if (offset >= *begin && offset < *end) return {};
   return fail(ErrorKind::not_found,
-              std::format("{}[{}] has no offset {}", partition.topic, partition.partition, offset),
+              std::format("{}/{} has no offset {}", partition.topic, partition.partition, offset),
               *begin == *end ? "it is empty" : std::format("it holds {} to {}", *begin, *end - 1));
 }
 
@@ -96,7 +96,7 @@ Result<Record> read_record(const std::map<std::string, std::string>& properties,
   rd_kafka_consume_stop(handle.get(), partition);
   if (message == nullptr) {
     return fail(ErrorKind::deadline_exceeded,
-                std::format("{}[{}]: no record came in time", topic, partition));
+                std::format("{}/{}: no record came in time", topic, partition));
   }
   const bool at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && !at_end) {
@@ -104,7 +104,7 @@ Result<Record> read_record(const std::map<std::string, std::string>& properties,
   }
   if (at_end || message->offset != offset) {
     return fail(ErrorKind::not_found,
-                std::format("there is no record at offset {} of {}[{}]", offset, topic, partition),
+                std::format("there is no record at offset {} of {}/{}", offset, topic, partition),
                 at_end ? "nor is there one behind it"
                        : std::format("the next one is at {}", message->offset));
   }

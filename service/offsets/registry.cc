@@ -100,16 +100,17 @@ Try<void> judge_own(const Identity& identity, const postgres::Reply& rows, int r
 
 Try<void> judge_other(const Identity& identity, const postgres::Reply& rows, int row) {
   const std::string other = rows.string(row, 1);
-  return conflict(
-      "pipeline '" + other + "' reads topic " + rows.string(row, 6) + " with the consumer group '" +
-          identity.group + "', too: each would get some of the partitions",
-      "if '" + other +
-          "' is this pipeline under its old name, stop it and run: penstock offsets "
-          "rename " +
-          other + " " + identity.pipeline +
-          " --config FILE. If both are meant to run, give "
-          "each a group of its own. If '" +
-          other + "' is gone for good: penstock offsets forget " + other + " --config FILE");
+  return conflict("pipeline '" + other + "' reads topic " + rows.string(row, 6) +
+                      " with the consumer group '" + identity.group +
+                      "', too: each would get some of the partitions",
+                  "if '" + other +
+                      "' is this pipeline under its old name, stop it and run: penstock offsets "
+                      "rename " +
+                      other + " " + identity.pipeline +
+                      " --config FILE. If both are meant to run, give "
+                      "each a group of its own. If '" +
+                      other + "' is gone for good: penstock offsets forget " + other +
+                      " --yes-drop-positions --config FILE");
 }
 
 enum class Own : std::uint8_t { judged, replaced };

@@ -1,10 +1,15 @@
 #include "spec_test/dry_run.h"
 
+#include <algorithm>
 #include <format>
+#include <map>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "compute/projection.h"
+#include "config/source_map.h"
 #include "penstock/v1/pipeline.pb.h"
 #include "plan/compile.h"
 #include "spec_test/expected.h"
@@ -20,7 +25,7 @@ constexpr const char* kColumn = "value";
 std::string in_words(const RecordRun& run, const kafka::Record& record) {
   switch (run.fate()) {
     case Fate::row:
-      return "a row";
+      return "a row, if the table takes it";
     case Fate::filtered:
       return record.value ? "left out: where is false" : "left out: it has no payload";
     case Fate::reject:
@@ -51,6 +56,18 @@ std::string value_of(const RecordRun& run) {
   const std::string place = std::format("column \"{}\": ", kColumn);
   if (message.starts_with(place)) message.remove_prefix(place.size());
   return std::format("error: {}", message);
+}
+
+using Named = std::pair<std::string, std::string>;  // and its expression
+
+// In the order of the file; what is not in it stands first, as it is.
+std::vector<Named> as_written(const std::map<std::string, std::string>& expressions,
+                              const config::SourceMap& places, const std::string& path) {
+  std::vector<Named> ordered(expressions.begin(), expressions.end());
+  std::ranges::stable_sort(ordered, {}, [&](const Named& one) {
+    return places.key_byte(config::child_path(path, one.first));
+  });
+  return ordered;
 }
 
 config::Problems problems_of(const std::string& expression, const compute::Problems& found) {
@@ -103,11 +120,18 @@ std::expected<DryRun, config::Problems> dry_run(const config::Loaded& loaded, in
     const formats::FieldTree fields(alone->inputs.paths());
     result.steps.push_back({std::move(name), value_of(RecordRun(record, *alone, fields, format))});
   };
-  for (const auto& [name, expression] : named.let) show("let " + name, name);
+  const std::string path = config::item_path("pipelines", static_cast<std::size_t>(index));
+  for (const auto& [name, expression] :
+       as_written(named.let, loaded.places, path + ".compute.let")) {
+    show("let " + name, name);
+  }
   if (!named.where.empty()) show("where", named.where);
   if (run.fate() == Fate::filtered) return result;
   const std::string kind = options.columns.empty() ? "field " : "column ";
-  for (const auto& [name, expression] : named.columns) show(kind + name, expression);
+  for (const auto& [name, expression] :
+       as_written(named.columns, loaded.places, path + ".sink.target.columns")) {
+    show(kind + name, expression);
+  }
   return result;
 }
 

@@ -25,7 +25,7 @@ struct DryRun {
   // Empty if expressions did not see it.
   std::vector<Step> steps;
   RecordRun::Fate fate = RecordRun::Fate::row;
-  std::string outcome;  // "a row", "left out: …", "a dead letter: …"
+  std::string outcome;  // "a row, if …", "left out: …", "a dead letter: …"
 };
 
 // The record through pipeline number `index`, which reads its topic.

@@ -1,7 +1,9 @@
 // The command line as people type it, slips included.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/version.h"
@@ -74,6 +76,91 @@ TEST(CommandLine, TakesTheAddressOfCtlFromTheEnvironmentOrTheConfiguration) {
   const std::string off = example("minimal.yaml");
   const Ran by_file = ran({"ctl", "list", "--config", off.c_str()});
   EXPECT_TRUE(by_file.err.contains("127.0.0.1:7070")) << by_file.err;
+}
+
+TEST(CommandLine, SaysInWordsThatOneFileIsNeededAndNoMore) {
+  const std::string file = example("minimal.yaml");
+  for (const char* command : {"check", "serve"}) {
+    const Ran none = ran({command});
+    EXPECT_EQ(none.status, kUsage);
+    EXPECT_TRUE(none.err.starts_with("penstock: one of these is needed: FILE or --config FILE\n"))
+        << none.err;
+    const Ran two = ran({command, file.c_str(), "--config", file.c_str()});
+    EXPECT_EQ(two.status, kUsage);
+    EXPECT_TRUE(two.err.contains("only one of these may be given: FILE or --config FILE"))
+        << two.err;
+    const Ran help = ran({command, "--help"});
+    EXPECT_EQ(help.status, kOk);
+    EXPECT_TRUE(help.out.contains(std::string("Usage: penstock ") + command +
+                                  " [OPTIONS] FILE | --config FILE\n"))
+        << help.out;
+    EXPECT_FALSE(help.out.contains("REQUIRED")) << help.out;
+  }
+  const Ran three = ran({"offsets", "list", file.c_str(), "--database", "postgres://h/d"});
+  EXPECT_EQ(three.status, kUsage);
+  EXPECT_TRUE(three.err.contains("FILE, --config FILE or --database CONNINFO")) << three.err;
+}
+
+TEST(CommandLine, TakesTheFileOfOffsetsListByItsPlace) {
+  const Ran answer = ran({"offsets", "list", "no-such.yaml"});
+  EXPECT_EQ(answer.status, kUsage);
+  EXPECT_TRUE(answer.err.contains("no-such.yaml: does not exist")) << answer.err;
+}
+
+TEST(CommandLine, IntroducesItselfWhereTheParserRefuses) {
+  for (const std::vector<const char*>& words : {std::vector<const char*>{"ctl"},
+                                                {"check", "a.yaml", "--nope"},
+                                                {"ctl", "drain", "a", "--timeout", "soon"},
+                                                {"migrate", "up"}}) {
+    const Ran wrong = ran(words);
+    EXPECT_EQ(wrong.status, kUsage);
+    EXPECT_TRUE(wrong.err.starts_with("penstock: ")) << wrong.err;
+    EXPECT_TRUE(wrong.err.contains(" --help` says more\n")) << wrong.err;
+  }
+}
+
+TEST(CommandLine, HasForEveryCommandOneExampleThatIsItsOwn) {
+  for (const auto& [group, command] :
+       std::vector<std::pair<const char*, const char*>>{{"ctl", "list"},
+                                                        {"ctl", "get"},
+                                                        {"ctl", "pause"},
+                                                        {"ctl", "resume"},
+                                                        {"ctl", "drain"},
+                                                        {"offsets", "list"},
+                                                        {"offsets", "rename"},
+                                                        {"offsets", "adopt"},
+                                                        {"offsets", "reset"},
+                                                        {"offsets", "forget"},
+                                                        {"migrate", "up"},
+                                                        {"migrate", "down"},
+                                                        {"migrate", "status"}}) {
+    const std::string help = ran({group, command, "--help"}).out;
+    const std::size_t example = help.find("Example:\n  penstock ");
+    ASSERT_NE(example, std::string::npos) << help;
+    EXPECT_TRUE(help.substr(example).starts_with(std::string("Example:\n  penstock ") + group +
+                                                 " " + command))
+        << help;
+    EXPECT_EQ(std::ranges::count(help.substr(example), '\n'), 2) << help;
+  }
+  for (const char* command : {"check", "version", "serve"}) {
+    EXPECT_FALSE(ran({command, "--help"}).out.contains("Begin here")) << command;
+  }
+  EXPECT_TRUE(ran({"ctl", "--help"}).out.contains("Examples:\n"));
+  EXPECT_TRUE(ran({"--help"}).out.contains("Begin here:\n"));
+}
+
+TEST(CommandLine, ListsFirstTheFunctionsThatAreNamedSo) {
+  const std::string split = ran({"functions", "split"}).out;
+  EXPECT_TRUE(split.substr(0, split.find(" -> ")).contains(".split(")) << split;
+  const Ran now = ran({"functions", "now"});  // within "nowhere", which is not meant
+  EXPECT_EQ(now.status, kFailed) << now.out;
+  EXPECT_TRUE(now.err.contains("no function mentions 'now'")) << now.err;
+  const Ran words = ran({"functions", "is", "null"});
+  EXPECT_EQ(words.status, kOk);
+  EXPECT_TRUE(words.out.contains("null")) << words.out;
+  const Ran none = ran({"functions", "null", "nosuchword"});
+  EXPECT_EQ(none.status, kFailed);
+  EXPECT_TRUE(none.err.contains("no function mentions 'null' and 'nosuchword'")) << none.err;
 }
 
 }  // namespace

@@ -50,11 +50,11 @@ TEST(Eval, ShowsWhatAPipelineMakesOfAMessage) {
             "let total         60\n"
             "where             true\n"
             "column id         7\n"
-            "column offset     0\n"
-            "column partition  0\n"
-            "column placed_at  2024-05-01T12:00:00Z\n"
             "column total      60\n"
-            "a row\n");
+            "column placed_at  2024-05-01T12:00:00Z\n"
+            "column partition  0\n"
+            "column offset     0\n"
+            "a row, if the table takes it\n");
   const Ran total = eval({"--config", kOrders, "--msg", kOrder, "total / 2.0"});
   EXPECT_EQ(total.out, "30\n") << total.err;
 }
@@ -75,6 +75,8 @@ TEST(Eval, SaysWhatIsMissing) {
   expect_refusal({"msg.a"}, kUsage, {"the expression reads msg.a", "--msg FILE"});
   expect_refusal({"msg.a", "--msg", "no-such-file"}, kFailed, {"cannot read the file"});
   expect_refusal({"--config", kOrders}, kUsage, {"there is no record", "--offset TOPIC"});
+  expect_refusal({"-p", "nosuch", "--config", kOrders, "record"}, kUsage,
+                 {"there is no pipeline 'nosuch'"});
   expect_refusal({"--offset", "orders/0/1"}, kUsage, {"--config"});
   expect_refusal({"--config", "no-such.yaml", "--msg", "{}"}, kUsage, {"no-such.yaml"});
 }
