@@ -96,8 +96,8 @@ void Observer::log_rejects(const RowBatch& batch) {
        {"partition", batch.partition().partition},
        {"offset", batch.source->record(first.record).offset},
        {"stage", to_string(first.stage)},
-       {"reason", first.reason},
-       {"message", without_value(first.message)},
+       {"first_reason", first.reason},
+       {"first_message", without_value(first.message)},
        {"rejected", batch.rejects.size()}});
 }
 

@@ -219,7 +219,7 @@ void Lane::log_refusals(const WriterQueue& queue, std::span<const Refusal> refus
          {"partition", partition.partition},
          {"offset", group.parts[place.part].batch->source->record(place.record).offset},
          {"stage", to_string(Stage::write)},
-         {"reason", postgres::refusal_reason(refusal->sqlstate)},
+         {"first_reason", postgres::refusal_reason(refusal->sqlstate)},
          {"sqlstate", refusal->sqlstate},
          {"table", refusal->table},
          {"column", refusal->column},

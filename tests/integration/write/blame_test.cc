@@ -249,7 +249,7 @@ TEST_F(BlameTest, TheLogSaysWhichRowsPostgresqlRefusedAndWhyWithoutWhatIsInThem)
   ASSERT_TRUE(closed);
   EXPECT_TRUE(
       lines.contains("records_rejected pipeline=p topic=orders partition=0 offset=1 "
-                     "stage=write reason=check_violation sqlstate=23514 table=t "
+                     "stage=write first_reason=check_violation sqlstate=23514 table=t "
                      "column= constraint=t_name_check rejected=2"))
       << lines;
   EXPECT_FALSE(lines.contains("Failing row")) << lines;
