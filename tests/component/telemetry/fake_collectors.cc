@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -59,6 +60,10 @@ class GrpcCollector final : public FakeCollector {
     });
   }
   ~GrpcCollector() override {
+    {
+      const std::scoped_lock lock(mutex_);
+      ends_ = true;
+    }
     server_->Shutdown(std::chrono::system_clock::now());
     queue_->Shutdown();
     thread_.join();
@@ -76,7 +81,12 @@ class GrpcCollector final : public FakeCollector {
   bool serve_one() {
     grpc::GenericServerContext context;
     grpc::GenericServerAsyncReaderWriter call(&context);
-    service_.RequestCall(&context, &call, queue_.get(), queue_.get(), nullptr);
+    {
+      // A server that shuts down must not be asked for a call: gRPC aborts.
+      const std::scoped_lock lock(mutex_);
+      if (ends_) return false;
+      service_.RequestCall(&context, &call, queue_.get(), queue_.get(), nullptr);
+    }
     if (!next()) return false;
     Export received{.path = context.method(), .headers = {}, .body = {}};
     for (const auto& [name, value] : context.client_metadata()) {
@@ -99,6 +109,8 @@ class GrpcCollector final : public FakeCollector {
   grpc::AsyncGenericService service_;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
+  std::mutex mutex_;
+  bool ends_ = false;
   std::uint16_t port_ = 0;
   std::thread thread_;
 };
