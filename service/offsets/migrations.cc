@@ -7,6 +7,7 @@
 
 #include "offsets/database.h"
 #include "postgres/pool.h"
+#include "text/plural.h"
 
 namespace penstock::offsets {
 namespace {
@@ -124,9 +125,9 @@ void check_nothing_stored(pqxx::transaction_base& transaction) {
   const auto positions = row[0].as<std::int64_t>();
   const auto dead_letters = row[3].as<std::int64_t>();
   if (positions == 0 && dead_letters == 0) return;
-  std::string what = std::to_string(dead_letters) + " dead letters";
+  std::string what = text::counted(dead_letters, "dead letter");
   if (positions > 0) {
-    what = std::to_string(positions) + " positions of " + row[1].as<std::string>() +
+    what = text::counted(positions, "position") + " of " + row[1].as<std::string>() +
            " (claimed by " + row[2].as<std::string>() + ") and " + what;
   }
   throw MigrationFailure(

@@ -60,7 +60,7 @@ TEST_F(Migrations, AreNotTakenBackWithPositionsOrDeadLettersUnlessThatIsSaid) {
   const auto positions = migrate_down(conninfo, 1);
   ASSERT_FALSE(positions.has_value());
   EXPECT_EQ(positions.error().kind, ErrorKind::conflict);
-  EXPECT_TRUE(positions.error().message.contains("1 positions of ops (claimed by host/7)"))
+  EXPECT_TRUE(positions.error().message.contains("1 position of ops (claimed by host/7)"))
       << positions.error().message;
   EXPECT_TRUE(positions.error().hint.contains("--yes-drop-positions")) << positions.error().hint;
   EXPECT_EQ(is_current(pool, {}), true) << "nothing was changed";

@@ -106,7 +106,7 @@ TEST(Ownership, OfTheSchemaIsKeptWhileItHoldsPositions) {
   service.feed(records(20));
   const auto down = service.run_with_config({"migrate", "down"}, service.config());
   EXPECT_EQ(down.status.code, 1) << down.text;
-  EXPECT_TRUE(down.text.contains("1 positions of p (claimed by ")) << down.text;
+  EXPECT_TRUE(down.text.contains("1 position of p (claimed by ")) << down.text;
   EXPECT_TRUE(down.text.contains("--yes-drop-positions")) << down.text;
   service.feed(records(20));
   EXPECT_EQ(service.rows("n").size(), 40U);
