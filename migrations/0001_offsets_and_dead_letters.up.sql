@@ -24,6 +24,9 @@ CREATE TABLE penstock.pipelines (
   cluster_id     text        NOT NULL,  -- empty: the brokers did not say
   topics         text[]      NOT NULL,
   tables         text[]      NOT NULL,  -- as "schema.table"
+  -- How many partitions of each topic have a position, such as {"orders": 12}: a row of
+  -- penstock.offsets that is missing below was deleted, one beyond is of a new partition.
+  partitions     jsonb       NOT NULL DEFAULT '{}',
   first_seen_at  timestamptz NOT NULL DEFAULT now()
 );
 

@@ -282,6 +282,7 @@ void Assignment::forget(Partition& partition) {
 
 void Assignment::end_chain(Partition& partition, ChainEnd why) {
   const std::shared_ptr<Chain> chain = std::exchange(partition.chain, nullptr);
+  if (chain) partition.committed = chain->committed();
   partition.builder.reset();
   if (chain && chain->end(why)) {
     tell("ended", [&] { around_.events.ended(chain); });

@@ -1,13 +1,12 @@
 #include "ingest/claimer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
-#include <map>
+#include <format>
 #include <set>
 #include <unordered_map>
 #include <utility>
-
-#include "kafka/cluster_facts.h"
 
 namespace penstock::ingest {
 namespace {
@@ -33,30 +32,37 @@ std::vector<ClaimOutcome> Claimer::claim(const std::vector<ClaimWish>& wishes,
     }
     std::unordered_map<PartitionId, const ClaimAnswer*> by_id;
     for (const ClaimAnswer& answer : *answers) by_id.emplace(answer.id, &answer);
-    std::vector<Asked> again;
+    std::map<std::string, NotBegun> by_topic;
     for (Asked& one : asked) {
       const auto answer = by_id.find(one.wish->id);
       if (answer == by_id.end()) {
         failed(*one.wish, "the claim was not answered");
-      } else if (!answer->second->needs_initial) {
+      } else if (!answer->second->not_begun) {
         outcomes.push_back(
             {one.wish->id, one.wish->number, *answer->second, one.request.topic_id, {}});
+      } else if (round > 0) {
+        failed(*one.wish, "its position was not stored");
       } else {
-        again.push_back(std::move(one));
+        NotBegun& topic = by_topic[one.wish->topic];
+        topic.begun = answer->second->begun;
+        topic.asked.push_back(std::move(one));
       }
     }
     asked.clear();
-    if (again.empty()) break;
-    const std::vector<Result<Offset>> initial = initial_offsets(again);
-    for (std::size_t i = 0; i < again.size(); ++i) {
-      if (!initial[i]) {
-        failed(*again[i].wish, "where " + again[i].wish->topic + "[" +
-                                   std::to_string(again[i].wish->id.partition) +
-                                   "] begins is not known: " + initial[i].error().to_string());
-        continue;
+    for (auto& [name, topic] : by_topic) {
+      const auto begun = begin(topic, stop);
+      for (Asked& one : topic.asked) {
+        const auto at = static_cast<std::size_t>(one.wish->id.partition - topic.begun);
+        if (!begun) {
+          failed(*one.wish, begun.error().to_string());
+        } else if (at >= begun->size() || !(*begun)[at]) {
+          failed(*one.wish,
+                 std::format("where {}[{}] begins is not known{}", name, one.wish->id.partition,
+                             at >= begun->size() ? "" : ": " + (*begun)[at].error().to_string()));
+        } else {
+          asked.push_back(std::move(one));
+        }
       }
-      again[i].request.initial = *initial[i];
-      asked.push_back(std::move(again[i]));
     }
   }
   return outcomes;
@@ -73,20 +79,60 @@ std::vector<Claimer::Asked> Claimer::requests_for(const std::vector<ClaimWish>& 
     const auto id = ids.find(wish.topic);
     asked.push_back({&wish,
                      {wish.id, wish.topic, cluster_id_,
-                      id == ids.end() ? std::string() : id->second, std::nullopt}});
+                      id == ids.end() ? std::string() : id->second, wish.committed}});
   }
   return asked;
 }
 
-std::vector<Result<Offset>> Claimer::initial_offsets(const std::vector<Asked>& asked) {
+Result<std::vector<Result<Offset>>> Claimer::begin(const NotBegun& topic,
+                                                   const std::stop_token& stop) {
+  const ClaimRequest& request = topic.asked.front().request;
+  const auto count = kafka::partition_count(kafka_.get(), request.topic, kQuestionTimeout);
+  if (!count) return std::unexpected(count.error());
   std::vector<kafka::TopicPartition> all;
-  for (const Asked& one : asked) all.push_back({one.wish->topic, one.wish->id.partition});
-  if (start_at_ == StartAt::latest) {
-    return kafka::log_offsets(kafka_.get(), all, kafka::LogPlace::end, kQuestionTimeout);
+  for (std::int32_t i = topic.begun; i < *count; ++i) all.push_back({request.topic, i});
+  std::vector<Result<Offset>> offsets = beginnings(all, request.topic_id, topic.begun > 0);
+  TopicBeginning beginning{.topic = request.topic,
+                           .cluster_id = request.cluster_id,
+                           .topic_id = request.topic_id,
+                           .first = topic.begun,
+                           .offsets = {}};
+  for (const Result<Offset>& offset : offsets) {
+    beginning.offsets.push_back(offset ? std::optional(*offset) : std::nullopt);
   }
-  if (start_at_ == StartAt::earliest) {
-    return kafka::log_offsets(kafka_.get(), all, kafka::LogPlace::begin, kQuestionTimeout);
+  const auto stored = in_store([&] { return store_.begin_topic(beginning, stop); }, stop);
+  if (!stored) return std::unexpected(stored.error());
+  return offsets;
+}
+
+std::vector<Result<Offset>> Claimer::beginnings(const std::vector<kafka::TopicPartition>& all,
+                                                const std::string& topic_id, bool has_begun) {
+  const auto place_of_all = [&](kafka::LogPlace place) {
+    return kafka::log_offsets(kafka_.get(), all, place, kQuestionTimeout);
+  };
+  // New partitions of a topic that is read: whatever is in them came after its beginning.
+  if (has_begun || start_at_ == StartAt::earliest || all.empty()) {
+    return place_of_all(kafka::LogPlace::begin);
   }
+  // A failover took the beginning back: what was read since is to be read again.
+  FirstBeginning& first = first_[all.front().topic];
+  if (!first.offsets.empty() && first.topic_id == topic_id) return first.offsets;
+  std::vector<Result<Offset>> offsets =
+      start_at_ == StartAt::latest ? place_of_all(kafka::LogPlace::end) : offsets_of_group(all);
+  // The end is of one moment for all partitions: it cannot be asked for later.
+  const auto unknown = std::ranges::find_if(offsets, [](const auto& one) { return !one; });
+  if (start_at_ == StartAt::latest && unknown != offsets.end()) {
+    Error why = unknown->error();
+    why.message =
+        std::format("{}[{}]: {}", all.front().topic, unknown - offsets.begin(), why.message);
+    return std::vector<Result<Offset>>(offsets.size(), std::unexpected(std::move(why)));
+  }
+  if (unknown == offsets.end()) first = {topic_id, offsets};
+  return offsets;
+}
+
+std::vector<Result<Offset>> Claimer::offsets_of_group(
+    const std::vector<kafka::TopicPartition>& all) {
   auto offsets = kafka::committed_offsets(kafka_.get(), all, kQuestionTimeout);
   // A group that has committed nothing begins at the beginning: nothing is left out.
   std::vector<std::size_t> places;
@@ -107,15 +153,20 @@ Result<std::vector<ClaimAnswer>> Claimer::ask(const std::vector<Asked>& asked,
                                               const std::stop_token& stop) {
   std::vector<ClaimRequest> requests;
   for (const Asked& one : asked) requests.push_back(one.request);
-  Result<std::vector<ClaimAnswer>> answers = fail(ErrorKind::cancelled, "we are leaving");
+  return in_store([&] { return store_.claim(requests, stop); }, stop);
+}
+
+template <typename Call>
+auto Claimer::in_store(const Call& call, const std::stop_token& stop) -> decltype(call()) {
+  decltype(call()) answer = fail(ErrorKind::cancelled, "we are leaving");
   try {
     entrance_([&] {
-      if (!stop.stop_requested()) answers = store_.claim(requests, stop);
+      if (!stop.stop_requested()) answer = call();
     });
   } catch (const std::exception& error) {
-    answers = fail(ErrorKind::internal, std::string("the claim failed: ") + error.what());
+    answer = fail(ErrorKind::internal, std::string("the claim failed: ") + error.what());
   }
-  return answers;
+  return answer;
 }
 
 }  // namespace penstock::ingest

@@ -8,8 +8,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -17,6 +17,7 @@
 #include "core/claim.h"
 #include "core/error.h"
 #include "ingest/consumer.h"
+#include "kafka/cluster_facts.h"
 
 struct rd_kafka_s;
 
@@ -26,6 +27,7 @@ struct ClaimWish {
   PartitionId id;
   std::string topic;
   std::uint64_t number = 0;  // Partition::number
+  Offset committed = -1;     // as far as this process has seen it; -1: it had no claim
 };
 
 struct ClaimOutcome {
@@ -54,17 +56,37 @@ class Claimer {
     const ClaimWish* wish;
     ClaimRequest request;
   };
+  // Partitions of one topic that have no position.
+  struct NotBegun {
+    std::int32_t begun = 0;  // how many before them have one
+    std::vector<Asked> asked;
+  };
+  // Where a topic was first read from.
+  struct FirstBeginning {
+    std::string topic_id;
+    std::vector<Result<Offset>> offsets;
+  };
 
   [[nodiscard]] std::vector<Asked> requests_for(const std::vector<ClaimWish>& wishes);
-  [[nodiscard]] std::vector<Result<Offset>> initial_offsets(const std::vector<Asked>& asked);
   [[nodiscard]] Result<std::vector<ClaimAnswer>> ask(const std::vector<Asked>& asked,
                                                      const std::stop_token& stop);
+  // Has all partitions begun that the topic has beyond those; where, or why it is not known.
+  [[nodiscard]] Result<std::vector<Result<Offset>>> begin(const NotBegun& topic,
+                                                          const std::stop_token& stop);
+  [[nodiscard]] std::vector<Result<Offset>> beginnings(
+      const std::vector<kafka::TopicPartition>& all, const std::string& topic_id, bool has_begun);
+  [[nodiscard]] std::vector<Result<Offset>> offsets_of_group(
+      const std::vector<kafka::TopicPartition>& all);
+  // What `call` answers, unless we are leaving.
+  template <typename Call>
+  auto in_store(const Call& call, const std::stop_token& stop) -> decltype(call());
 
   const std::shared_ptr<rd_kafka_s> kafka_;
   const StartAt start_at_;
   ClaimStore& store_;
   const std::function<bool(const std::function<void()>& call)> entrance_;
   std::string cluster_id_;
+  std::map<std::string, FirstBeginning> first_;  // by topic
 };
 
 }  // namespace penstock::ingest

@@ -92,7 +92,7 @@ void Assignment::claim(const Due& due) {
     // With a foreign owner and no word from the group, being a member for this long must do.
     partition->awaits_group = false;
     partition->claiming = true;
-    wishes.push_back({partition->id, partition->topic, partition->number});
+    wishes.push_back({partition->id, partition->topic, partition->number, partition->committed});
   }
   claiming_ = true;
   claim_stop_ = {};

@@ -36,6 +36,7 @@ struct Partition {
   Phase phase = Phase::waiting;
   std::string topic_id;                              // of the topic that was claimed
   std::shared_ptr<Chain> chain;                      // of the claim that is held; null: none is
+  Offset committed = -1;                             // of the chain before; -1: there was none
   std::optional<BatchBuilder> builder;               // of the chain
   std::string waiting_reason = "waiting for claim";  // why it is not read now; it passes by itself
   std::string blocked_reason;                        // why it has stopped; it needs a person

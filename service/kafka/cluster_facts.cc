@@ -41,6 +41,18 @@ bool has_controller(rd_kafka_s* kafka, std::chrono::milliseconds timeout) {
   return found;
 }
 
+// Null: nobody answered in time.
+Metadata metadata_of(rd_kafka_s* kafka, const std::string& topic, SteadyTime deadline) {
+  const Topic handle(rd_kafka_topic_new(kafka, topic.c_str(), nullptr));
+  const rd_kafka_metadata_t* metadata = nullptr;
+  // librdkafka asks any broker, and stays with it: with the next try it may be one that is there.
+  while (handle && metadata == nullptr && std::chrono::steady_clock::now() < deadline) {
+    rd_kafka_metadata(kafka, 0, handle.get(), &metadata,
+                      to_ms(std::min(time_left(deadline), kStragglers)));
+  }
+  return Metadata(metadata);
+}
+
 // The leaders of partitions, as the cluster names them; -1 for one that has none. Those that it
 // does not know are left out.
 std::map<Key, std::int32_t> leaders_of(rd_kafka_s* kafka,
@@ -50,21 +62,14 @@ std::map<Key, std::int32_t> leaders_of(rd_kafka_s* kafka,
   std::set<std::string> topics;
   for (const TopicPartition& partition : partitions) topics.insert(partition.topic);
   for (const std::string& name : topics) {
-    const Ptr<rd_kafka_topic_t> topic(rd_kafka_topic_new(kafka, name.c_str(), nullptr));
-    const rd_kafka_metadata_t* metadata = nullptr;
-    // librdkafka asks any broker, and stays with it: with the next try it may be one that is there.
-    while (topic && metadata == nullptr && std::chrono::steady_clock::now() < deadline) {
-      rd_kafka_metadata(kafka, 0, topic.get(), &metadata,
-                        to_ms(std::min(time_left(deadline), kStragglers)));
-    }
-    if (metadata == nullptr) continue;
+    const Metadata metadata = metadata_of(kafka, name, deadline);
+    if (!metadata) continue;
     for (int i = 0; i < metadata->topic_cnt; ++i) {
       for (int k = 0; k < metadata->topics[i].partition_cnt; ++k) {
         const rd_kafka_metadata_partition_t& partition = metadata->topics[i].partitions[k];
         leaders.emplace(Key(name, partition.id), partition.leader);
       }
     }
-    rd_kafka_metadata_destroy(metadata);
   }
   return leaders;
 }
@@ -125,6 +130,16 @@ std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
     ids.emplace(rd_kafka_TopicDescription_name(description), rd_kafka_Uuid_base64str(id));
   }
   return ids;
+}
+
+Result<std::int32_t> partition_count(rd_kafka_s* kafka, const std::string& topic,
+                                     std::chrono::milliseconds timeout) {
+  const Metadata metadata = metadata_of(kafka, topic, std::chrono::steady_clock::now() + timeout);
+  if (!metadata) return fail(ErrorKind::deadline_exceeded, "Kafka: no broker answered in time");
+  if (metadata->topic_cnt == 0) return fail(ErrorKind::not_found, "Kafka: nothing is known of it");
+  const rd_kafka_metadata_topic_t& found = metadata->topics[0];
+  if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(to_error(found.err));
+  return found.partition_cnt;
 }
 
 std::vector<Result<Offset>> log_offsets(rd_kafka_s* kafka,

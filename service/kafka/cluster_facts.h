@@ -30,6 +30,10 @@ struct TopicPartition {
                                                            const std::vector<std::string>& topics,
                                                            std::chrono::milliseconds timeout);
 
+// How many partitions a topic has.
+[[nodiscard]] Result<std::int32_t> partition_count(rd_kafka_s* kafka, const std::string& topic,
+                                                   std::chrono::milliseconds timeout);
+
 enum class LogPlace : std::uint8_t {
   begin,
   end,         // behind the last record

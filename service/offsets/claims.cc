@@ -58,6 +58,20 @@ std::string refusal(const std::string& pipeline, const ClaimRequest& request,
          " --to beginning --config FILE. If not, check bootstrap.servers";
 }
 
+std::string deleted(const std::string& pipeline, const ClaimRequest& request) {
+  const std::string partition = std::to_string(request.id.partition);
+  const bool known = request.committed >= 0;
+  return "the stored position of topic '" + request.topic + "', partition " + partition +
+         " is gone: somebody deleted its row in penstock.offsets. Nothing is read of it, because "
+         "all that was written would be written again. " +
+         (known ? "This process has seen it committed up to position " +
+                      std::to_string(request.committed) + "; to go on there"
+                : "To say where to go on") +
+         ": penstock offsets reset " + pipeline + " --topic " + request.topic + " --partition " +
+         partition + " --to " + (known ? std::to_string(request.committed) : "OFFSET") +
+         " --config FILE";
+}
+
 // `ended`: what became of those that were to end, by their transaction.
 std::string reason_of(const Key& key, const Holders& holders,
                       const std::map<std::string, std::string>& ended) {
@@ -118,6 +132,7 @@ class Claims::Impl {
     return std::move(progress.answers);
   }
 
+  Result<void> begin_topic(const TopicBeginning& beginning, const std::stop_token& stop);
   Result<void> release(std::span<const std::shared_ptr<Chain>> chains, const std::stop_token& stop);
 
   [[nodiscard]] std::optional<Silence> silence() const {
@@ -148,8 +163,7 @@ class Claims::Impl {
   // Waiting in vain for a lock is no failure.
   Try<void> take(Connection& connection, Progress& progress, Held held,
                  std::chrono::milliseconds wait);
-  Try<void> take_stored(Connection& connection, Progress& progress, Held held,
-                        std::vector<std::size_t>& missing);
+  Try<void> take_stored(Connection& connection, Progress& progress, Held held);
   // Claims these in the transaction that is open, commits it and answers.
   Try<void> take_and_commit(Connection& connection, Progress& progress,
                             const std::vector<std::size_t>& indexes);
@@ -199,23 +213,18 @@ Try<void> Claims::Impl::one_round(Connection& connection, Progress& progress) {
 
 Try<void> Claims::Impl::take(Connection& connection, Progress& progress, Held held,
                              std::chrono::milliseconds wait) {
-  std::vector<std::size_t> missing;
   Try<void> done = begin(connection, limits(wait));
-  if (done) done = take_stored(connection, progress, held, missing);
-  if (done && !missing.empty()) {
-    // In a transaction of its own: another one that makes the same row keeps us waiting, and must
-    // not keep back those that are there.
-    done = begin(connection, limits(wait));
-    if (done) done = take_and_commit(connection, progress, missing);
-  }
+  if (done) done = take_stored(connection, progress, held);
   if (done) return {};
   if (!timed_out(done.error()) || done.error().connection_lost) return done;
   roll_back(connection);
   return {};
 }
 
-Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, Held held,
-                                    std::vector<std::size_t>& missing) {
+Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, Held held) {
+  // Before the rows: what has begun by now has one, unless it was deleted.
+  auto begun = begun_partitions(connection, options_.pipeline);
+  if (!begun) return std::unexpected(std::move(begun.error()));
   auto rows = lock_rows(connection, options_.pipeline, progress.open_keys(), held);
   if (!rows) return std::unexpected(std::move(rows.error()));
   std::vector<std::size_t> free;
@@ -224,15 +233,16 @@ Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, 
     const ClaimRequest& request = progress.requests[i];
     const auto row = rows->find(key_of(request));
     if (row == rows->end()) {
-      answer.needs_initial = !request.initial;
-      if (request.initial) missing.push_back(i);
+      answer.begun = (*begun)[request.topic];
+      answer.not_begun = request.id.partition >= answer.begun;
+      if (!answer.not_begun) answer.refused_reason = deleted(options_.pipeline, request);
     } else if (row->second.locked) {
       answer.refused_reason = refusal(options_.pipeline, request, row->second);
       if (answer.refused_reason.empty()) free.push_back(i);
     }
   }
   std::erase_if(progress.open, [&](std::size_t i) {
-    return progress.answers[i].needs_initial || !progress.answers[i].refused_reason.empty();
+    return progress.answers[i].not_begun || !progress.answers[i].refused_reason.empty();
   });
   return take_and_commit(connection, progress, free);
 }
@@ -292,6 +302,29 @@ Try<std::map<std::string, std::string>> Claims::Impl::end_those_who_stay(Connect
   return outcome;
 }
 
+// ---- A beginning
+
+Result<void> Claims::Impl::begin_topic(const TopicBeginning& beginning,
+                                       const std::stop_token& stop) {
+  KeyColumns keys;
+  for (std::size_t i = 0; i < beginning.offsets.size(); ++i) {
+    keys.add(beginning.topic, beginning.first + static_cast<std::int32_t>(i));
+  }
+  return with_connection(stop, [&](Connection& connection) -> Try<void> {
+    connection.set_reply_timeout(options_.lock_timeout + kMargin);
+    Try<void> done = begin(connection, limits(options_.lock_timeout));
+    if (done) done = make_rows(connection, options_.pipeline, beginning);
+    if (done) done = commit(connection);
+    if (done || !timed_out(done.error()) || done.error().connection_lost) return done;
+    roll_back(connection);
+    auto holders = find_holders(connection, limits(kOneWait), keys);
+    if (!holders) return std::unexpected(std::move(holders.error()));
+    Failure failure = done.error();
+    failure.error.message = reason_of({beginning.topic, beginning.first}, *holders, {});
+    return std::unexpected(std::move(failure));
+  });
+}
+
 // ---- Giving up
 
 Result<void> Claims::Impl::release(std::span<const std::shared_ptr<Chain>> chains,
@@ -320,6 +353,10 @@ Claims::~Claims() = default;
 Result<std::vector<ClaimAnswer>> Claims::claim(std::span<const ClaimRequest> requests,
                                                const std::stop_token& stop) {
   return impl_->claim(requests, stop);
+}
+
+Result<void> Claims::begin_topic(const TopicBeginning& beginning, const std::stop_token& stop) {
+  return impl_->begin_topic(beginning, stop);
 }
 
 Result<void> Claims::release(std::span<const std::shared_ptr<Chain>> chains,

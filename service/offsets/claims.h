@@ -51,12 +51,20 @@ class Claims final : public ClaimStore {
   Claims(Options options, postgres::Pool& pool);
   ~Claims() override;
 
-  // One answer per request, in the order of the requests. `cluster_id` and `topic_id` of a request
-  // are compared with the stored ones when both are known, and stored when they were not. An epoch
-  // is above every other that this object was given for the partition, even if a failover took the
-  // table back: what is left of an earlier claim stays fenced, and nothing of the new one is.
+  // One answer per request, in the order of the requests. A partition that has begun and has no
+  // row is refused: somebody deleted it, and what was written of it would be written again. (A
+  // failover that takes a beginning back takes back that it has begun, too.) `cluster_id` and
+  // `topic_id` of a request are compared with the stored ones when both are known, and stored when
+  // they were not. An epoch is above every other that this object was given for the partition, even
+  // if a failover took the table back: what is left of an earlier claim stays fenced, and nothing
+  // of the new one is.
   [[nodiscard]] Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests,
                                                        const std::stop_token& stop) override;
+
+  // Makes the rows, and keeps in the pipeline's entry (registry.h) how many partitions have begun
+  // without a gap, in one transaction. When another beginning was faster, it stays.
+  [[nodiscard]] Result<void> begin_topic(const TopicBeginning& beginning,
+                                         const std::stop_token& stop) override;
 
   // Clears the owner where the epoch is still the chain's. The epoch stays, so that the next claim
   // fences whatever is left of us.

@@ -98,40 +98,87 @@ postgres::Try<std::map<Key, StoredRow>> lock_rows(postgres::Connection& connecti
   return rows;
 }
 
+postgres::Try<std::map<std::string, std::int32_t>> begun_partitions(
+    postgres::Connection& connection, const std::string& pipeline) {
+  auto reply = connection.execute(
+      "SELECT b.key, b.value FROM penstock.pipelines p, jsonb_each_text(p.partitions) b "
+      "WHERE p.pipeline = $1",
+      {pipeline});
+  if (!reply) return std::unexpected(std::move(reply.error()));
+  std::map<std::string, std::int32_t> begun;
+  for (int row = 0; row < reply->rows(); ++row) {
+    begun[reply->string(row, 0)] = static_cast<std::int32_t>(number(*reply, row, 1));
+  }
+  return begun;
+}
+
+postgres::Try<void> keep_begun(postgres::Connection& connection, const std::string& pipeline,
+                               const std::string& topic, std::int32_t begun) {
+  auto kept = connection.execute(
+      "UPDATE penstock.pipelines p "
+      "SET partitions = p.partitions || jsonb_build_object($2::text, $3::integer) "
+      "WHERE p.pipeline = $1 AND coalesce((p.partitions ->> $2::text)::integer, 0) < $3::integer",
+      {pipeline, topic, std::to_string(begun)});
+  if (!kept) return std::unexpected(std::move(kept.error()));
+  return {};
+}
+
+postgres::Try<void> make_rows(postgres::Connection& connection, const std::string& pipeline,
+                              const TopicBeginning& beginning) {
+  // One after the other: who comes second finds what the first has stored.
+  auto locked = connection.execute(
+      "SELECT coalesce((p.partitions ->> $2::text)::integer, 0) FROM penstock.pipelines p "
+      "WHERE p.pipeline = $1 FOR UPDATE OF p",
+      {pipeline, beginning.topic});
+  if (!locked) return std::unexpected(std::move(locked.error()));
+  std::int32_t begun = locked->rows() == 0 ? 0 : static_cast<std::int32_t>(number(*locked, 0, 0));
+  ArrayText partitions;
+  ArrayText offsets;
+  for (std::size_t i = 0; i < beginning.offsets.size(); ++i) {
+    const std::int32_t partition = beginning.first + static_cast<std::int32_t>(i);
+    if (partition < begun || !beginning.offsets[i]) continue;
+    partitions.add(partition);
+    offsets.add(*beginning.offsets[i]);
+    if (partition == begun) ++begun;
+  }
+  auto made = connection.execute(
+      "INSERT INTO penstock.offsets (pipeline, topic, partition, next_offset, epoch, owner, "
+      "backend_pid, cluster_id, topic_id) "
+      "SELECT $1, $2, u.partition, u.next_offset, 0, '', 0, $3, $4 "
+      "FROM unnest($5::integer[], $6::bigint[]) AS u(partition, next_offset) "
+      "ORDER BY u.partition ON CONFLICT (pipeline, topic, partition) DO NOTHING",
+      {pipeline, beginning.topic, beginning.cluster_id, beginning.topic_id, partitions.text(),
+       offsets.text()});
+  if (!made) return std::unexpected(std::move(made.error()));
+  return keep_begun(connection, pipeline, beginning.topic, begun);
+}
+
 postgres::Try<std::map<Key, Taken>> take_rows(postgres::Connection& connection,
                                               const std::string& pipeline, const std::string& owner,
                                               const std::vector<Claim>& claims) {
   std::map<Key, Taken> taken;
   if (claims.empty()) return taken;
   KeyColumns keys;
-  ArrayText initials;
   ArrayText clusters;
   ArrayText topic_ids;
   ArrayText epochs;
   for (const Claim& claim : claims) {
     keys.add(claim.request->topic, claim.request->id.partition);
-    initials.add(claim.request->initial.value_or(0));  // not used where a row is locked
     clusters.add(claim.request->cluster_id);
     topic_ids.add(claim.request->topic_id);
     epochs.add(value_of(claim.least));
   }
   auto reply = connection.execute(
-      "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
-      "backend_pid, cluster_id, topic_id) "
-      "SELECT $1, u.topic, u.partition, u.initial, u.epoch, $2, pg_backend_pid(), u.cluster_id, "
-      "u.topic_id FROM unnest($3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[], "
-      "$8::bigint[]) AS u(topic, partition, initial, cluster_id, topic_id, epoch) "
-      "ORDER BY u.topic, u.partition "
-      "ON CONFLICT (pipeline, topic, partition) DO UPDATE SET "
-      "epoch = greatest(o.epoch + 1, EXCLUDED.epoch), owner = EXCLUDED.owner, "
-      "backend_pid = EXCLUDED.backend_pid, claimed_at = now(), "
-      "cluster_id = coalesce(nullif(EXCLUDED.cluster_id, ''), o.cluster_id), "
-      "topic_id = coalesce(nullif(EXCLUDED.topic_id, ''), o.topic_id) "
-      "WHERE (o.cluster_id IN ('', EXCLUDED.cluster_id) OR EXCLUDED.cluster_id = '') "
-      "AND (o.topic_id IN ('', EXCLUDED.topic_id) OR EXCLUDED.topic_id = '') "
+      "UPDATE penstock.offsets o SET epoch = greatest(o.epoch + 1, u.epoch), owner = $2, "
+      "backend_pid = pg_backend_pid(), claimed_at = now(), "
+      "cluster_id = coalesce(nullif(u.cluster_id, ''), o.cluster_id), "
+      "topic_id = coalesce(nullif(u.topic_id, ''), o.topic_id) "
+      "FROM unnest($3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[]) "
+      "AS u(topic, partition, cluster_id, topic_id, epoch) "
+      "WHERE o.pipeline = $1 AND o.topic = u.topic AND o.partition = u.partition "
       "RETURNING o.topic, o.partition, o.epoch, o.next_offset, o.leader_epoch",
-      {pipeline, owner, keys.topics.text(), keys.partitions.text(), initials.text(),
-       clusters.text(), topic_ids.text(), epochs.text()});
+      {pipeline, owner, keys.topics.text(), keys.partitions.text(), clusters.text(),
+       topic_ids.text(), epochs.text()});
   if (!reply) return std::unexpected(std::move(reply.error()));
   for (int row = 0; row < reply->rows(); ++row) {
     taken[key_of(*reply, row)] = {

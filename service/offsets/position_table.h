@@ -72,6 +72,22 @@ enum class Held { skip, wait_for };
                                                                 const std::string& pipeline,
                                                                 const KeyColumns& keys, Held held);
 
+// How many partitions of each topic of the pipeline have begun: those below have a row.
+[[nodiscard]] postgres::Try<std::map<std::string, std::int32_t>> begun_partitions(
+    postgres::Connection& connection, const std::string& pipeline);
+
+// Keeps that the first `begun` partitions of the topic have begun, and locks the pipeline's entry
+// if that is news: before the rows, so that two who do it never wait for each other.
+[[nodiscard]] postgres::Try<void> keep_begun(postgres::Connection& connection,
+                                             const std::string& pipeline, const std::string& topic,
+                                             std::int32_t begun);
+
+// Makes the rows that are not there and have not been, without an owner, and keeps how many have
+// begun without a gap.
+[[nodiscard]] postgres::Try<void> make_rows(postgres::Connection& connection,
+                                            const std::string& pipeline,
+                                            const TopicBeginning& beginning);
+
 struct Claim {
   const ClaimRequest* request = nullptr;
   Epoch least = Epoch::none;  // the epoch is not below it
@@ -82,8 +98,7 @@ struct Taken {
   std::int32_t leader_epoch = -1;
 };
 
-// Raises the epochs, and makes the rows that are not there. A row that appeared since it was looked
-// for and belongs to another topic is left out.
+// Raises the epochs of rows that lock_rows() has locked.
 [[nodiscard]] postgres::Try<std::map<Key, Taken>> take_rows(postgres::Connection& connection,
                                                             const std::string& pipeline,
                                                             const std::string& owner,

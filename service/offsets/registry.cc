@@ -333,10 +333,14 @@ Result<std::vector<NewPosition>> reset(postgres::Pool& pool, const std::string& 
       pool, pipeline, {}, [&](Connection& connection) -> Try<std::vector<NewPosition>> {
         ArrayText partitions;
         ArrayText offsets;
+        std::int32_t begun = 0;
         for (const NewPosition& position : positions) {
+          if (position.partition == begun) ++begun;
           partitions.add(position.partition);
           offsets.add(position.next_offset);
         }
+        auto kept = keep_begun(connection, pipeline, topic, begun);
+        if (!kept) return std::unexpected(std::move(kept.error()));
         auto rows = connection.execute(
             "SELECT o.partition, o.next_offset FROM penstock.offsets o WHERE o.pipeline = $1 "
             "AND o.topic = $2 AND o.partition = ANY ($3::integer[]) "

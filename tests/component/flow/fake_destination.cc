@@ -27,17 +27,26 @@ class FakeDatabase::Claims final : public ClaimStore {
       ClaimAnswer& answer = answers.emplace_back();
       answer.id = request.id;
       Row& row = database_.rows_[request.id.partition];
-      if (!row.stored && !request.initial) {
-        answer.needs_initial = true;
+      if (!row.stored) {
+        answer.not_begun = true;
         continue;
       }
-      if (!row.stored) row = {Epoch::none, *request.initial, true};
       row.epoch = Epoch{value_of(row.epoch) + 1};
       answer.epoch = row.epoch;
       answer.next_offset = row.next;
       ++database_.claims_;
     }
     return answers;
+  }
+
+  Result<void> begin_topic(const TopicBeginning& beginning, const std::stop_token&) override {
+    const MutexLock lock(database_.mutex_);
+    std::int32_t partition = beginning.first;
+    for (const std::optional<Offset>& offset : beginning.offsets) {
+      Row& row = database_.rows_[partition++];
+      if (!row.stored && offset) row = {Epoch::none, *offset, true};
+    }
+    return {};
   }
 
   Result<void> release(std::span<const std::shared_ptr<Chain>> chains,

@@ -91,6 +91,44 @@ TEST_F(ConsumerTest, BeginsAtTheEndWhenToldSoAndNothingIsStored) {
   EXPECT_EQ(store.rows()[0].offset, 10);
 }
 
+// The end of the log is of the pipeline's beginning, not of the claim.
+TEST_F(ConsumerTest, BeginsAgainAtItsFirstBeginningAfterAFailoverThatTookItBack) {
+  cluster.create_topic("orders", 2);
+  cluster.produce_many("orders", 0, 0, 10);
+  ConsumerOptions latest = options();
+  latest.start_at = StartAt::latest;
+  FakePipeline pipeline(store, latest);
+  pipeline.reclaim_when_fenced = true;
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 2; }));
+  EXPECT_EQ(store.position({0, 1}), 0) << "both have begun";
+  cluster.produce_many("orders", 0, 10, 5);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 5; }));
+  store.forget_positions();
+  cluster.produce_many("orders", 0, 15, 5);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 15; }));
+  EXPECT_EQ(store.rows()[5].offset, 10) << "the five before are read again";
+}
+
+TEST_F(ConsumerTest, WaitsForTheEndsOfAllPartitionsWhenItBeginsAtTheEnd) {
+  MockCluster two(2);
+  two.create_topic("orders", 2);
+  two.produce_many("orders", 0, 0, 10);
+  two.set_leader("orders", 1, -1);
+  ConsumerOptions latest = options();
+  latest.properties = two.properties();
+  latest.start_at = StartAt::latest;
+  FakePipeline pipeline(store, latest);
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] {
+    return pipeline.waiting_reason(kFirst).contains("where orders[0] begins is not");
+  })) << pipeline.waiting_reason(kFirst);
+  EXPECT_EQ(store.position(kFirst), -1);
+  two.set_leader("orders", 1, 1);
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 2; }));
+  EXPECT_EQ(store.position(kFirst), 10);
+}
+
 TEST_F(ConsumerTest, TakesOverFromTheGroupsOffsets) {
   cluster.create_topic("orders", 2);
   cluster.produce_many("orders", 0, 0, 10);
@@ -115,7 +153,7 @@ TEST_F(ConsumerTest, ClaimsWithTheClustersIdBeforeTheFirstBatch) {
   ASSERT_FALSE(store.requests().empty());
   EXPECT_EQ(store.requests()[0].topic, "orders");
   EXPECT_FALSE(store.requests()[0].cluster_id.empty());
-  EXPECT_EQ(store.calls(), 2) << "once without, once with where to begin";
+  EXPECT_EQ(store.calls(), 2) << "once before the topic has begun, once afterwards";
   EXPECT_EQ(pipeline.calls(), std::vector<std::string>{"claimed"});
 }
 

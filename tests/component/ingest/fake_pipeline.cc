@@ -42,16 +42,17 @@ Result<std::vector<ClaimAnswer>> FakeStore::claim(std::span<const ClaimRequest> 
   std::vector<ClaimAnswer> answers;
   for (const ClaimRequest& request : requests) {
     State& state = states_[request.id];
+    topics_[request.topic] = request.id.topic;
     ClaimAnswer answer;
     answer.id = request.id;
     if (!state.refused.empty()) {
       answer.refused_reason = state.refused;
     } else if (!state.waiting.empty()) {
       answer.waiting_reason = state.waiting;
-    } else if (!state.next && !request.initial) {
-      answer.needs_initial = true;
+    } else if (!state.next) {
+      answer.not_begun = true;
+      answer.begun = begun_[request.topic];
     } else {
-      if (!state.next) state.next = request.initial;
       state.epoch = Epoch{value_of(state.epoch) + 1};
       answer.epoch = state.epoch;
       answer.next_offset = *state.next;
@@ -59,6 +60,19 @@ Result<std::vector<ClaimAnswer>> FakeStore::claim(std::span<const ClaimRequest> 
     answers.push_back(std::move(answer));
   }
   return answers;
+}
+
+Result<void> FakeStore::begin_topic(const TopicBeginning& beginning, const std::stop_token&) {
+  const MutexLock lock(mutex_);
+  std::int32_t partition = beginning.first;
+  for (const std::optional<Offset>& offset : beginning.offsets) {
+    State& state = states_[{topics_[beginning.topic], partition}];
+    if (!state.next) state.next = offset;
+    std::int32_t& begun = begun_[beginning.topic];
+    if (state.next && begun == partition) ++begun;
+    ++partition;
+  }
+  return {};
 }
 
 Result<void> FakeStore::release(std::span<const std::shared_ptr<Chain>> chains,
@@ -125,6 +139,12 @@ std::optional<Silence> FakeStore::silence() const {
 void FakeStore::fall_silent(const std::optional<Silence>& silence) {
   const MutexLock lock(mutex_);
   silence_ = silence;
+}
+
+void FakeStore::forget_positions() {
+  const MutexLock lock(mutex_);
+  for (auto& [id, state] : states_) state.next.reset();
+  begun_.clear();
 }
 
 void FakeStore::steal(PartitionId partition) {

@@ -51,6 +51,7 @@ class FakeStore : public ClaimStore {
 
   Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests,
                                          const std::stop_token& stop) override;
+  Result<void> begin_topic(const TopicBeginning& beginning, const std::stop_token& stop) override;
   Result<void> release(std::span<const std::shared_ptr<Chain>> chains,
                        const std::stop_token& stop) override;
   [[nodiscard]] std::optional<Silence> silence() const override;
@@ -69,6 +70,8 @@ class FakeStore : public ClaimStore {
   void keep_waiting(PartitionId partition, const std::string& reason);
   // From now on it says nothing any more; nothing: it answers again.
   void fall_silent(const std::optional<Silence>& silence);
+  // A failover to a standby that had not heard of any position.
+  void forget_positions();
   // As if another instance had claimed it.
   void steal(PartitionId partition);
 
@@ -93,6 +96,8 @@ class FakeStore : public ClaimStore {
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<PartitionId, State> states_ GUARDED_BY(mutex_);
+  std::map<std::string, TopicIndex> topics_ GUARDED_BY(mutex_);   // as they were asked for
+  std::map<std::string, std::int32_t> begun_ GUARDED_BY(mutex_);  // how many partitions have
   std::vector<Row> rows_ GUARDED_BY(mutex_);
   std::vector<ClaimRequest> requests_ GUARDED_BY(mutex_);
   int calls_ GUARDED_BY(mutex_) = 0;

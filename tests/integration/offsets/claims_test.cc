@@ -10,6 +10,7 @@
 #include <set>
 
 #include "harness/sql.h"
+#include "integration/offsets/begin_at.h"
 #include "integration/offsets/chain_of.h"
 #include "offsets/migrations.h"
 #include "postgres/pool.h"
@@ -22,10 +23,14 @@ using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 
-ClaimRequest request_of(std::int32_t partition, std::optional<Offset> initial = std::nullopt,
-                        const std::string& topic = "t") {
-  return {
-      .id = {0, partition}, .topic = topic, .cluster_id = {}, .topic_id = {}, .initial = initial};
+// A request, and where its partition begins if it has not yet.
+struct Wish : ClaimRequest {
+  std::optional<Offset> initial;
+};
+
+Wish request_of(std::int32_t partition, std::optional<Offset> initial = std::nullopt,
+                const std::string& topic = "t") {
+  return {{.id = {0, partition}, .topic = topic, .cluster_id = {}, .topic_id = {}}, initial};
 }
 
 // A session of another process, such as a lane of the previous owner.
@@ -69,13 +74,33 @@ class ClaimsTest : public testing::Test {
     return hasty;
   }
 
-  static std::vector<ClaimAnswer> claim(Claims& claims, const std::vector<ClaimRequest>& requests) {
+  static std::vector<ClaimAnswer> claim(Claims& claims, const std::vector<Wish>& wishes) {
+    std::vector<ClaimRequest> requests;
+    for (const Wish& wish : wishes) {
+      requests.push_back(wish);
+      if (!wish.initial) continue;
+      const auto begun = claims.begin_topic({.topic = wish.topic,
+                                             .cluster_id = wish.cluster_id,
+                                             .topic_id = wish.topic_id,
+                                             .first = wish.id.partition,
+                                             .offsets = {wish.initial}},
+                                            {});
+      EXPECT_TRUE(begun.has_value()) << begun.error().to_string();
+    }
     auto answers = claims.claim(requests, {});
     EXPECT_TRUE(answers.has_value()) << answers.error().to_string();
     return answers ? *std::move(answers) : std::vector<ClaimAnswer>(requests.size());
   }
-  static ClaimAnswer claim(Claims& claims, const ClaimRequest& request) {
-    return claim(claims, std::vector{request}).front();
+  static ClaimAnswer claim(Claims& claims, const Wish& wish) {
+    return claim(claims, std::vector{wish}).front();
+  }
+  // The pipeline's entry, in which is kept what has begun.
+  void enter_pipeline() {
+    const auto entered = enter(
+        pool,
+        {.pipeline = "p", .group = "g", .cluster_id = {}, .topics = {"t"}, .tables = {"public.t"}},
+        {});
+    ASSERT_TRUE(entered.has_value()) << entered.error().to_string();
   }
 
   // How many sessions wait for a lock in this database.
@@ -93,10 +118,10 @@ class ClaimsTest : public testing::Test {
   postgres::Pool pool{{.conninfo = database.conninfo()}};
 };
 
-TEST_F(ClaimsTest, AsksWhereToBeginAndChangesNothing) {
+TEST_F(ClaimsTest, SaysThatATopicHasNotBegunAndChangesNothing) {
   Claims claims(options(), pool);
   const ClaimAnswer answer = claim(claims, request_of(0));
-  EXPECT_TRUE(answer.needs_initial);
+  EXPECT_TRUE(answer.not_begun);
   EXPECT_EQ(answer.epoch, Epoch::none);
   EXPECT_EQ(database.number("SELECT count(*) FROM penstock.offsets"), 0);
 }
@@ -104,7 +129,7 @@ TEST_F(ClaimsTest, AsksWhereToBeginAndChangesNothing) {
 TEST_F(ClaimsTest, BeginsAtTheInitialOffsetOnlyOnce) {
   Claims claims(options(), pool);
   const ClaimAnswer first = claim(claims, request_of(0, 40));
-  EXPECT_FALSE(first.needs_initial);
+  EXPECT_FALSE(first.not_begun);
   EXPECT_EQ(first.epoch, Epoch{1});
   EXPECT_EQ(first.next_offset, 40);
   const ClaimAnswer second = claim(claims, request_of(0, 90));
@@ -123,13 +148,85 @@ TEST_F(ClaimsTest, AnswersInTheOrderOfTheRequests) {
   ASSERT_EQ(answers.size(), 5U);
   EXPECT_EQ(answers[0].next_offset, 10);
   EXPECT_EQ(answers[0].id.partition, 1);
-  EXPECT_TRUE(answers[1].needs_initial);
+  EXPECT_TRUE(answers[1].not_begun);
   EXPECT_EQ(answers[2].next_offset, 20);
   EXPECT_EQ(answers[2].epoch, Epoch{2});
   EXPECT_EQ(answers[3].next_offset, 0);
   EXPECT_EQ(answers[4].next_offset, 70);
   EXPECT_EQ(answers[4].epoch, Epoch{1});
-  EXPECT_TRUE(claim(claims, std::vector<ClaimRequest>{}).empty());
+  EXPECT_TRUE(claim(claims, std::vector<Wish>{}).empty());
+}
+
+TEST_F(ClaimsTest, ATopicBeginsOnceAndNewPartitionsOfItLater) {
+  enter_pipeline();
+  Claims claims(options(), pool);
+  Claims others(options("other"), pool);
+  ASSERT_TRUE(test::begin_at(claims, {Offset{10}, Offset{20}}));
+  ASSERT_TRUE(test::begin_at(others, {Offset{11}, Offset{21}})) << "and changes nothing";
+  EXPECT_EQ(claim(others, request_of(0)).next_offset, 10);
+  EXPECT_EQ(claim(others, request_of(1)).next_offset, 20);
+  const ClaimAnswer grown = claim(claims, request_of(3));
+  EXPECT_TRUE(grown.not_begun);
+  EXPECT_EQ(grown.begun, 2);
+  ASSERT_TRUE(test::begin_at(claims, {Offset{0}, Offset{0}}, 2));
+  EXPECT_EQ(claim(claims, request_of(3)).next_offset, 0);
+  EXPECT_EQ(database.value("SELECT partitions FROM penstock.pipelines"), R"({"t": 4})");
+  EXPECT_EQ(owner_of(2), "") << "it has a position, and nobody has claimed it yet";
+}
+
+TEST_F(ClaimsTest, APartitionWhoseBeginningIsNotKnownBeginsLater) {
+  enter_pipeline();
+  Claims claims(options(), pool);
+  ASSERT_TRUE(test::begin_at(claims, {Offset{10}, std::nullopt, Offset{30}}));
+  EXPECT_EQ(claim(claims, request_of(2)).next_offset, 30);
+  const ClaimAnswer answer = claim(claims, request_of(1));
+  EXPECT_TRUE(answer.not_begun);
+  EXPECT_EQ(answer.begun, 1);
+  ASSERT_TRUE(test::begin_at(claims, {Offset{20}, Offset{0}}, 1));
+  EXPECT_EQ(claim(claims, request_of(1)).next_offset, 20);
+  EXPECT_EQ(claim(claims, request_of(2)).next_offset, 30);
+  EXPECT_EQ(database.value("SELECT partitions FROM penstock.pipelines"), R"({"t": 3})");
+}
+
+TEST_F(ClaimsTest, RefusesAPartitionWhosePositionSomebodyDeleted) {
+  enter_pipeline();
+  Claims claims(options(), pool);
+  ASSERT_TRUE(test::begin_at(claims, {Offset{10}, Offset{20}}));
+  Wish mine = request_of(1);
+  claim(claims, mine);
+  database.execute("DELETE FROM penstock.offsets WHERE partition = 1");
+  mine.committed = 25;
+  const auto answers = claim(claims, {request_of(0), mine});
+  EXPECT_EQ(answers[0].epoch, Epoch{1}) << "one refusal must not hold up the others";
+  EXPECT_EQ(answers[1].epoch, Epoch::none);
+  EXPECT_FALSE(answers[1].not_begun);
+  EXPECT_THAT(answers[1].refused_reason,
+              AllOf(HasSubstr("somebody deleted its row in penstock.offsets"),
+                    HasSubstr("seen it committed up to position 25"),
+                    HasSubstr("penstock offsets reset p --topic t --partition 1 --to 25 --config "
+                              "FILE")));
+  ASSERT_TRUE(test::begin_at(claims, {Offset{0}, Offset{0}})) << "and changes nothing";
+  EXPECT_EQ(database.number("SELECT count(*) FROM penstock.offsets"), 1);
+
+  // Another process knows no more than that it is gone.
+  Claims others(options("other"), pool);
+  EXPECT_THAT(claim(others, request_of(1)).refused_reason,
+              HasSubstr("penstock offsets reset p --topic t --partition 1 --to OFFSET"));
+  // The way out that it names works.
+  ASSERT_TRUE(
+      offsets::reset(pool, "p", "", "t", "", {{.partition = 1, .next_offset = 25}}).has_value());
+  const ClaimAnswer answer = claim(claims, mine);
+  EXPECT_EQ(answer.refused_reason, "");
+  EXPECT_EQ(answer.next_offset, 25);
+}
+
+TEST_F(ClaimsTest, BeginsWhatAResetGaveAPositionBeforeItsFirstStart) {
+  enter_pipeline();
+  ASSERT_TRUE(offsets::reset(pool, "p", "", "t", "",
+                             {{.partition = 0, .next_offset = 7}, {.partition = 1}}));
+  Claims claims(options(), pool);
+  EXPECT_EQ(claim(claims, request_of(0)).next_offset, 7);
+  EXPECT_EQ(claim(claims, request_of(2)).begun, 2) << "what is new begins at its beginning";
 }
 
 TEST_F(ClaimsTest, KeepsPipelinesApart) {
@@ -138,7 +235,7 @@ TEST_F(ClaimsTest, KeepsPipelinesApart) {
   Claims::Options other = options();
   other.pipeline = "q";
   Claims others(other, pool);
-  EXPECT_TRUE(claim(others, request_of(0)).needs_initial);
+  EXPECT_TRUE(claim(others, request_of(0)).not_begun);
 }
 
 TEST_F(ClaimsTest, FencesThePreviousOwner) {
@@ -186,12 +283,12 @@ TEST_F(ClaimsTest, IsDurableThoughCommitsAreAsynchronous) {
 
 TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
   Claims claims(options(), pool);
-  ClaimRequest mine = request_of(0, 40);
+  Wish mine = request_of(0, 40);
   mine.cluster_id = "A";
   mine.topic_id = "T1";
   claim(claims, mine);
 
-  ClaimRequest other_cluster = mine;
+  Wish other_cluster = mine;
   other_cluster.cluster_id = "B";
   const auto answers = claim(claims, {other_cluster, request_of(1, 0)});
   EXPECT_NE(answers[0].refused_reason.find("belongs to the Kafka cluster 'A'"), std::string::npos)
@@ -199,7 +296,7 @@ TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
   EXPECT_EQ(answers[0].epoch, Epoch::none);
   EXPECT_EQ(answers[1].epoch, Epoch{1}) << "one refusal must not hold up the others";
 
-  ClaimRequest recreated = mine;
+  Wish recreated = mine;
   recreated.topic_id = "T2";
   const ClaimAnswer refused = claim(claims, recreated);
   EXPECT_NE(refused.refused_reason.find("deleted and made again"), std::string::npos);
@@ -244,7 +341,7 @@ TEST_F(ClaimsTest, BeginsAboveEveryEpochWhereARowIsMadeAnew) {
 TEST_F(ClaimsTest, LearnsIdentitiesAndDoesNotCompareUnknownOnes) {
   Claims claims(options(), pool);
   claim(claims, request_of(0, 0));
-  ClaimRequest known = request_of(0);
+  Wish known = request_of(0);
   known.cluster_id = "A";
   known.topic_id = "T1";
   EXPECT_EQ(claim(claims, known).refused_reason, "");
@@ -435,9 +532,13 @@ TEST_F(ClaimsTest, ARowThatSomebodyIsMakingDoesNotKeepTheOthersWaiting) {
                            "next_offset, epoch, owner, backend_pid, cluster_id, topic_id) "
                            "VALUES ('p', 't', 1, 0, 1, '', 0, '', '')")
                   .has_value());
-  const auto answers = claim(claims, {request_of(0), request_of(1, 0)});
+  const auto answers = claim(claims, {request_of(0), request_of(1)});
   EXPECT_EQ(answers[0].epoch, Epoch{2});
-  EXPECT_THAT(answers[1].waiting_reason,
+  EXPECT_TRUE(answers[1].not_begun);
+  const auto begun = test::begin_at(claims, {Offset{5}}, 1);
+  ASSERT_FALSE(begun.has_value());
+  EXPECT_EQ(begun.error().kind, ErrorKind::deadline_exceeded);
+  EXPECT_THAT(begun.error().message,
               HasSubstr("perhaps by pid " + std::to_string(person.pid) + " (psql, "));
 }
 
@@ -461,9 +562,10 @@ TEST_F(ClaimsTest, SaysWhichRightIsMissingToEndABackend) {
 
 TEST_F(ClaimsTest, ClaimsAThousandPartitionsWithinASecond) {
   Claims claims(options(), pool);
-  std::vector<ClaimRequest> requests;
+  ASSERT_TRUE(test::begin_at(claims, std::vector<std::optional<Offset>>(1'000, Offset{0})));
+  std::vector<Wish> requests;
   for (std::int32_t partition = 0; partition < 1'000; ++partition) {
-    requests.push_back(request_of(partition, 0));
+    requests.push_back(request_of(partition));
   }
   for (const char* what : {"first_ms", "again_ms"}) {
     const auto begin = std::chrono::steady_clock::now();
@@ -487,7 +589,7 @@ TEST_F(ClaimsTest, GivesEveryClaimItsOwnEpoch) {
       Claims claims(options(), own);
       std::vector<Epoch> epochs;
       for (int n = 0; n < kClaims; ++n) {
-        // The first ones race for the INSERT; the order of the two must not matter.
+        // The first ones race for the beginning; the order of the two must not matter.
         const auto answers = claim(claims, {request_of(n % 2, 0), request_of(1 - n % 2, 0)});
         epochs.push_back(answers[n % 2 == 0 ? 0 : 1].epoch);
       }
@@ -556,7 +658,7 @@ TEST_F(ClaimsTest, WorksWhateverTheRoleDefaultsTo) {
 TEST_F(ClaimsTest, NeverUsesAServerThatCannotBeWrittenTo) {
   database.execute("ALTER DATABASE " + database.name() + " SET default_transaction_read_only = on");
   Claims claims(options(), pool);
-  const auto answers = claims.claim(std::vector{request_of(0, 0)}, {});
+  const auto answers = claims.claim(std::vector<ClaimRequest>{request_of(0)}, {});
   ASSERT_FALSE(answers.has_value());
   EXPECT_EQ(answers.error().kind, ErrorKind::unavailable);
   EXPECT_NE(answers.error().message.find("read-only"), std::string::npos)
@@ -567,7 +669,7 @@ TEST_F(ClaimsTest, SaysThatTheSchemaIsMissing) {
   test::TestDatabase empty;
   postgres::Pool other({.conninfo = empty.conninfo()});
   Claims claims(options(), other);
-  const auto answers = claims.claim(std::vector{request_of(0, 0)}, {});
+  const auto answers = claims.claim(std::vector<ClaimRequest>{request_of(0)}, {});
   ASSERT_FALSE(answers.has_value());
   EXPECT_EQ(answers.error().kind, ErrorKind::not_found);
   EXPECT_NE(answers.error().hint.find("penstock migrate up"), std::string::npos);
@@ -577,7 +679,7 @@ TEST_F(ClaimsTest, TellsConfigurationFromOutage) {
   const auto error_with = [&](const std::string& conninfo) {
     postgres::Pool other({.conninfo = conninfo});
     Claims claims(options(), other);
-    const auto answers = claims.claim(std::vector{request_of(0, 0)}, {});
+    const auto answers = claims.claim(std::vector<ClaimRequest>{request_of(0)}, {});
     EXPECT_FALSE(answers.has_value());
     return answers ? Error{} : answers.error();
   };

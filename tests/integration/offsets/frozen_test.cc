@@ -9,6 +9,7 @@
 
 #include "harness/local_postgres.h"
 #include "harness/sql.h"
+#include "integration/offsets/begin_at.h"
 #include "offsets/claims.h"
 #include "offsets/migrations.h"
 #include "postgres/pool.h"
@@ -41,12 +42,17 @@ class FrozenTest : public testing::Test {
     if (const auto done = migrate_up((*server_)->conninfo()); !done) {
       throw std::runtime_error(done.error().to_string());
     }
+    // Over a connection that is gone afterwards.
+    postgres::Pool pool({.conninfo = (*server_)->conninfo()});
+    Claims claims({.pipeline = "p", .owner = "me"}, pool);
+    if (const auto begun = test::begin_at(claims, {Offset{0}, Offset{0}}); !begun) {
+      throw std::runtime_error(begun.error().to_string());
+    }
   }
 
   Result<std::vector<ClaimAnswer>> claim(const std::stop_token& stop = {}) {
     return claims_->claim(
-        std::vector<ClaimRequest>{
-            {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}},
+        std::vector<ClaimRequest>{{.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}}},
         stop);
   }
   // The process that serves the claims' idle connection.
@@ -112,14 +118,14 @@ TEST_F(FrozenTest, OwnerThatCannotBeEndedIsNamedAndKeepsNobodyElse) {
   ASSERT_TRUE(claim().has_value());
   auto zombie =
       *harness::Sql::connect((*server_)->conninfo() + " application_name=penstock/lane-0");
-  ASSERT_TRUE(zombie.execute("BEGIN; SELECT * FROM penstock.offsets FOR UPDATE").has_value());
+  ASSERT_TRUE(zombie.execute("BEGIN; SELECT * FROM penstock.offsets WHERE partition = 0 FOR UPDATE")
+                  .has_value());
   const auto pid = *zombie.number("SELECT pg_backend_pid()");
   const Frozen frozen(static_cast<pid_t>(pid));
   const auto begin = std::chrono::steady_clock::now();
   const auto answers = claims_->claim(
-      std::vector<ClaimRequest>{
-          {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0},
-          {.id = {0, 1}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}},
+      std::vector<ClaimRequest>{{.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}},
+                                {.id = {0, 1}, .topic = "t", .cluster_id = {}, .topic_id = {}}},
       {});
   ASSERT_TRUE(answers.has_value()) << answers.error().to_string();
   EXPECT_TRUE((*answers)[0].waiting_reason.contains("pid " + std::to_string(pid)))

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "integration/offsets/begin_at.h"
 #include "integration/offsets/chain_of.h"
 #include "offsets/claims.h"
 #include "offsets/migrations.h"
@@ -68,10 +69,11 @@ TEST_F(Grants, AreEnoughForAllThatTheServiceDoes) {
     ASSERT_TRUE(entered.has_value()) << entered.error().to_string();
   }
   Claims claims({.pipeline = "p", .owner = "me"}, pool);
+  const auto begun = test::begin_at(claims, {Offset{0}});
+  ASSERT_TRUE(begun.has_value()) << begun.error().to_string();
   for (int i = 0; i < 2; ++i) {
     const auto answers = claims.claim(
-        std::vector<ClaimRequest>{
-            {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}},
+        std::vector<ClaimRequest>{{.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}}},
         {});
     ASSERT_TRUE(answers.has_value()) << answers.error().to_string();
   }
@@ -105,8 +107,7 @@ TEST_F(Grants, ThatAreMissingAreNamed) {
   EXPECT_NE(current.error().message.find("penstock"), std::string::npos);
   Claims claims({.pipeline = "p", .owner = "me"}, pool);
   const auto answers = claims.claim(
-      std::vector<ClaimRequest>{
-          {.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0}},
+      std::vector<ClaimRequest>{{.id = {0, 0}, .topic = "t", .cluster_id = {}, .topic_id = {}}},
       {});
   ASSERT_FALSE(answers.has_value());
   EXPECT_EQ(answers.error().kind, ErrorKind::permission_denied);

@@ -90,16 +90,12 @@ TEST_F(LockOrderTest, RowsThatAreThereAreLockedByPartition) {
 TEST_F(LockOrderTest, RowsThatAreMadeAreMadeByPartition) {
   run(first_, "BEGIN; " + insert(0));
   const auto ask = [](postgres::Connection& connection) -> postgres::Try<void> {
-    std::vector<ClaimRequest> requests;
-    for (const std::int32_t partition : {1, 0}) {
-      requests.push_back(
-          {.id = {0, partition}, .topic = "t", .cluster_id = {}, .topic_id = {}, .initial = 0});
-    }
-    auto taken = take_rows(connection, "p", "me",
-                           {{.request = &requests[0], .least = Epoch{1}},
-                            {.request = &requests[1], .least = Epoch{1}}});
-    if (!taken) return std::unexpected(std::move(taken.error()));
-    return {};
+    return make_rows(connection, "p",
+                     {.topic = "t",
+                      .cluster_id = {},
+                      .topic_id = {},
+                      .first = 0,
+                      .offsets = {Offset{0}, Offset{0}}});
   };
   EXPECT_TRUE(waits_for_the_first(first_, ask, insert(1)));
 }

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "integration/offsets/begin_at.h"
 #include "offsets/claims.h"
 #include "postgres/pool.h"
 #include "support/servers.h"
@@ -25,10 +26,11 @@ class Registry : public testing::Test {
   }
   void claim(const std::string& pipeline, int partitions) {
     Claims claims({.pipeline = pipeline, .owner = "host/1"}, pool);
+    ASSERT_TRUE(test::begin_at(
+        claims, std::vector<std::optional<Offset>>(static_cast<std::size_t>(partitions), 7)));
     std::vector<ClaimRequest> requests;
     for (int i = 0; i < partitions; ++i) {
-      requests.push_back(
-          {.id = {0, i}, .topic = "t", .cluster_id = "c1", .topic_id = {}, .initial = 7});
+      requests.push_back({.id = {0, i}, .topic = "t", .cluster_id = "c1", .topic_id = {}});
     }
     ASSERT_TRUE(claims.claim(requests, {}).has_value());
   }
