@@ -18,6 +18,7 @@
 #include "config/mask.h"
 #include "flow/stage_options.h"
 #include "kafka/probe.h"
+#include "kafka/readable.h"
 #include "postgres/pool.h"
 #include "text/plural.h"
 
@@ -149,6 +150,8 @@ int adopt(const Options& options) {
   return kOk;
 }
 
+constexpr std::chrono::seconds kPatience(10);
+
 // Where `--to` leads to in a log; the error says what would do.
 Result<std::int64_t> place_in(const std::string& to, const kafka::LogRange& log,
                               const std::string& place) {
@@ -158,11 +161,33 @@ Result<std::int64_t> place_in(const std::string& to, const kafka::LogRange& log,
   const auto read = std::from_chars(to.data(), to.data() + to.size(), offset);
   if (read.ec != std::errc() || read.ptr != to.data() + to.size() || offset < log.begin ||
       offset > log.end) {
-    return fail(
-        ErrorKind::invalid_argument, std::format("'{}' is no place in {}", to, place),
-        std::format("--to takes beginning, end, or an offset from {} to {}", log.begin, log.end));
+    return fail(ErrorKind::invalid_argument, std::format("'{}' is no place in {}", to, place),
+                std::format("--to takes beginning, end, readable, or an offset from {} to {}",
+                            log.begin, log.end));
   }
   return offset;
+}
+
+// Behind the batch that cannot be read at the stored position.
+Result<std::int64_t> behind_unreadable(const Options& options, const v1::PipelineSpec& spec,
+                                       postgres::Pool& pool) {
+  if (options.partition < 0) {
+    return fail(ErrorKind::invalid_argument, "--to readable is for one partition",
+                "name it with --partition");
+  }
+  const auto positions = offsets::positions(pool);
+  if (!positions) return std::unexpected(positions.error());
+  const auto stored = std::ranges::find_if(*positions, [&](const offsets::Position& position) {
+    return position.pipeline == options.pipeline && position.topic == options.topic &&
+           position.partition == options.partition;
+  });
+  if (stored == positions->end()) {
+    return fail(ErrorKind::not_found,
+                std::format("{}[{}] has no position", options.topic, options.partition),
+                "penstock offsets list shows those that there are");
+  }
+  return kafka::end_of_unreadable(flow::kafka_properties(spec), options.topic, options.partition,
+                                  stored->next_offset, std::chrono::seconds(60));
 }
 
 int reset(const Options& options) {
@@ -178,7 +203,7 @@ int reset(const Options& options) {
          "pipeline '" + options.pipeline + "' does not read topic '" + options.topic + "'", "",
          ""});
   }
-  constexpr std::chrono::seconds kPatience(10);
+  std::string to = options.to;
   const auto properties = flow::kafka_properties(spec);
   const auto cluster = kafka::probe(properties, {options.topic}, kPatience);
   if (!cluster) return report(cluster.error());
@@ -191,15 +216,20 @@ int reset(const Options& options) {
   }
   const auto logs = kafka::probe_logs(properties, topic.name, topic.partitions, kPatience);
   if (!logs) return report(logs.error());
+  postgres::Pool pool({.conninfo = spec.sink().postgres()});
+  if (options.to == "readable") {
+    const auto behind = behind_unreadable(options, spec, pool);
+    if (!behind) return report(behind.error());
+    to = std::to_string(*behind);
+  }
   std::vector<offsets::NewPosition> wanted;
   for (std::int32_t i = 0; i < topic.partitions; ++i) {
     if (options.partition >= 0 && i != options.partition) continue;
-    const auto offset = place_in(options.to, (*logs)[static_cast<std::size_t>(i)],
-                                 std::format("{}[{}]", topic.name, i));
+    const auto offset =
+        place_in(to, (*logs)[static_cast<std::size_t>(i)], std::format("{}[{}]", topic.name, i));
     if (!offset) return report(offset.error());
     wanted.push_back({.partition = i, .next_offset = *offset});
   }
-  postgres::Pool pool({.conninfo = spec.sink().postgres()});
   const auto done = offsets::reset(pool, options.pipeline, cluster->cluster_id, topic.name,
                                    topic.topic_id, std::move(wanted));
   if (!done) return report(done.error());
@@ -267,7 +297,8 @@ void add_offsets(CLI::App& app, int& exit_status) {
   resetting
       ->add_option("--to", options->to,
                    "beginning or end of its log, or the offset of the record to begin with. What "
-                   "was written before is written again, what lies between is left out")
+                   "was written before is written again, what lies between is left out. readable: "
+                   "behind the batch at its position, which cannot be read")
       ->required()
       ->type_name("PLACE");
   set_example(*resetting,

@@ -319,6 +319,7 @@ void Assignment::opened(Partition& partition, std::uint64_t taken_records) {
 
 void Assignment::emit(Partition& partition) {
   if (!partition.builder || !partition.builder->open()) return;
+  if (partition.unreadable_at >= 0) read_again(partition);
   auto batch = partition.builder->take(options_.clock->steady_now());
   batch->leader_epoch = partition.leader_epoch;
   stats_.records.add(batch->size());

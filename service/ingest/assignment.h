@@ -74,6 +74,9 @@ class Assignment {
   void block_topic(const TopicIds::Change& change);
   // Goes back to the end of what was taken in.
   void seek_again(Partition& partition);
+  // The same, for a batch there that cannot be read; after some tries it stops, and tries again
+  // from time to time.
+  void seek_unreadable(Partition& partition, const std::string& kafka_says);
   // Gives the open batch, if there is one, to the next stage.
   void emit(Partition& partition);
   void emit_all();
@@ -139,6 +142,8 @@ class Assignment {
   void retry_claim(Partition& partition, const std::string& reason);
   void pause(const Due& due);
   void claim_anew(Partition& partition, ChainEnd why, std::string waiting_reason);
+  // It could be read there, or is to be read elsewhere.
+  void read_again(Partition& partition);
   // Blocked until the claim is granted, which is asked for from time to time.
   void block_until_granted(Partition& partition, std::string reason);
   [[nodiscard]] static bool is_to_be_claimed(const Partition& partition);

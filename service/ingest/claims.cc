@@ -22,6 +22,10 @@ constexpr std::chrono::milliseconds kSeekTimeout(1000);
 constexpr std::chrono::milliseconds kQuestionTimeout(1000);
 // For a claim that was refused: whether somebody has put the position elsewhere.
 constexpr std::chrono::milliseconds kAskAgainEvery(5000);
+// A batch that cannot be read: first what may have gone wrong on its way, then what is wrong in the
+// log, until a broker has a better one or somebody passes over it.
+constexpr int kReadTries = 5;
+constexpr std::chrono::milliseconds kReadAgainEvery(30'000);
 
 kafka::PartitionList list_of(const std::vector<Partition*>& partitions) {
   kafka::PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
@@ -166,7 +170,8 @@ bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
   partition.phase = Phase::seeking;
   partition.asks_again = false;
   partition.tried_from = answer.next_offset;
-  if (!partition.rejecting) partition.blocked_reason.clear();
+  // What could not be read there still has to be: until then its reason stays.
+  if (partition.unreadable_at != answer.next_offset) read_again(partition);
   partition.waiting_reason = "waiting for its position";
   partition.retry.reset();
   partition.not_before = {};
@@ -288,17 +293,42 @@ void Assignment::seek_again(Partition& partition) {
   touch(partition);
 }
 
+void Assignment::seek_unreadable(Partition& partition, const std::string& kafka_says) {
+  const Offset at = partition.builder->next();
+  if (std::exchange(partition.unreadable_at, at) != at) partition.unreadable_tries = 0;
+  if (++partition.unreadable_tries < kReadTries) return seek_again(partition);
+  block_until_granted(
+      partition,
+      std::format(
+          "what is at offset {} of {} cannot be read, and nothing behind it is. It is tried "
+          "again every {} s. To pass over that batch: penstock offsets reset {} --topic {} "
+          "--partition {} --to readable --config FILE (Kafka: {})",
+          at, place_of(partition),
+          std::chrono::duration_cast<std::chrono::seconds>(kReadAgainEvery).count(),
+          options_.pipeline, partition.topic, partition.id.partition, kafka_says));
+  partition.not_before = options_.clock->steady_now() + kReadAgainEvery;
+}
+
+void Assignment::read_again(Partition& partition) {
+  partition.unreadable_at = -1;
+  partition.unreadable_tries = 0;
+  if (!partition.rejecting) partition.blocked_reason.clear();
+  touch(partition);
+}
+
 void Assignment::block(Partition& partition, std::string reason) {
+  const bool is_news = partition.blocked_reason != reason;
   partition.phase = Phase::blocked;
   partition.waiting_reason.clear();
   partition.blocked_reason = std::move(reason);
   touch(partition);
+  pause({&partition});
+  if (!is_news) return;
   log(LogLevel::error, "partition_blocked",
       {{"pipeline", options_.pipeline},
        {"topic", partition.topic},
        {"partition", partition.id.partition},
        {"reason", partition.blocked_reason}});
-  pause({&partition});
 }
 
 void Assignment::block_until_granted(Partition& partition, std::string reason) {

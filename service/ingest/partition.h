@@ -53,6 +53,9 @@ struct Partition {
   bool rejecting = false;
   bool accepts_rejects = false;
   Offset tried_from = -1;
+  // Where a batch begins, or goes on, that could not be read the last time; -1: nowhere.
+  Offset unreadable_at = -1;
+  int unreadable_tries = 0;
   // Another owner took it from us: claim only when the group has confirmed that we are a member.
   bool awaits_group = false;
 

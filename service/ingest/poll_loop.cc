@@ -274,6 +274,13 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
       return;
     }
     default:
+      if (kafka::is_unreadable(message.err)) {
+        // Others may follow, of what librdkafka takes the rest of the fetch for.
+        if (partition == nullptr || partition->phase != Phase::reading) return;
+        assignment.emit(*partition);
+        assignment.seek_unreadable(*partition, text == nullptr ? std::string() : text);
+        return;
+      }
       report(kafka::to_error(message.err, text == nullptr ? std::string() : text));
       notice_fatal();
       // librdkafka counts the error as a record that was consumed and would go on behind it.

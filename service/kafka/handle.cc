@@ -41,6 +41,19 @@ Result<Client> make_client(ClientKind kind, Conf conf) {
   return client;
 }
 
+bool is_unreadable(int code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Error to_error(int code, const std::string& detail) {
   const auto err = static_cast<rd_kafka_resp_err_t>(code);
   Error error{ErrorKind::unavailable,

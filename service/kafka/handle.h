@@ -53,4 +53,8 @@ enum class ClientKind : std::uint8_t { consumer, producer };
 // give. `detail` is librdkafka's own text; its name for the code is used when that is empty.
 [[nodiscard]] Error to_error(int code, const std::string& detail = {});
 
+// Whether the code means that a batch itself cannot be read: its checksum is wrong, it cannot be or
+// may not be inflated, or its format or codec is not known.
+[[nodiscard]] bool is_unreadable(int code);
+
 }  // namespace penstock::kafka

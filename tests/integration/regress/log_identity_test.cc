@@ -2,19 +2,16 @@
 // without a word, and a person has one command to go on.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <csignal>
-#include <filesystem>
-#include <fstream>
 
 #include "harness/kafka_admin.h"
 #include "integration/end_to_end/service.h"
+#include "integration/regress/broken_log.h"
 
 namespace penstock::test {
 namespace {
 
 using namespace std::chrono_literals;
-namespace fs = std::filesystem;
 
 std::vector<std::optional<std::string>> records(int count, int generation) {
   std::vector<std::optional<std::string>> values;
@@ -22,37 +19,6 @@ std::vector<std::optional<std::string>> records(int count, int generation) {
     values.emplace_back(R"({"n":)" + std::to_string(generation) + R"(,"s":"x"})");
   }
   return values;
-}
-
-std::unique_ptr<harness::LocalKafka> own_kafka() {
-  return must(harness::LocalKafka::start({.kit = {},
-                                          .quick_start = true,
-                                          .heap = "512m",
-                                          .settings = {{"group.min.session.timeout.ms", "1000"}}}));
-}
-
-// Takes what is at `offset` and behind it out of a partition's log, as a broker loses it that was
-// restored from a backup. A batch must begin there.
-void cut(const fs::path& partition, std::int64_t offset) {
-  const fs::path segment = partition / "00000000000000000000.log";
-  std::ifstream log(segment, std::ios::binary);
-  const auto number = [&log](int bytes) {
-    std::int64_t value = 0;
-    for (int i = 0; i < bytes; ++i) value = (value << 8) | (log.get() & 0xff);
-    return value;
-  };
-  std::int64_t at = 0;
-  const auto size = static_cast<std::int64_t>(fs::file_size(segment));
-  while (at < size) {
-    log.seekg(at);
-    if (number(8) >= offset) break;
-    at += 12 + number(4);
-  }
-  if (at >= size) throw std::runtime_error("the log has nothing to cut off");
-  fs::resize_file(segment, static_cast<std::uintmax_t>(at));
-  for (const char* index : {"00000000000000000000.index", "00000000000000000000.timeindex"}) {
-    fs::remove(partition / index);
-  }
 }
 
 // The reason that a partition of `name` stands still for, once it does.
@@ -89,7 +55,7 @@ class CutLog : public testing::Test {
   }
   void lose_and_grow(Service& service) {
     kafka->kill();
-    cut(kafka->data() / (service.topic().name() + "-0"), 600);
+    cut(*kafka, service.topic().name(), 600);
     must(kafka->start_again());
     ASSERT_EQ(must(harness::end_offsets(kafka->bootstrap_servers(), service.topic().name())),
               std::vector<Offset>{600});

@@ -1,0 +1,101 @@
+#include "kafka/readable.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <format>
+#include <memory>
+#include <optional>
+
+#include "core/clock.h"
+#include "kafka/handle.h"
+
+namespace penstock::kafka {
+namespace {
+
+struct MessageDestroyer {
+  void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
+};
+
+// Reads at one place after another.
+class Looks {
+ public:
+  Looks(rd_kafka_t* kafka, const std::string& topic, std::int32_t partition, SteadyTime deadline)
+      : topic_(rd_kafka_topic_new(kafka, topic.c_str(), nullptr)),
+        partition_(partition),
+        deadline_(deadline) {}
+
+  // Where the batch begins that cannot be read at `offset`; nothing when something else is there.
+  Result<std::optional<Offset>> unreadable_at(Offset offset) {
+    if (rd_kafka_consume_start(topic_.get(), partition_, offset) != 0) {
+      return std::unexpected(to_error(rd_kafka_last_error()));
+    }
+    auto found = wait();
+    rd_kafka_consume_stop(topic_.get(), partition_);
+    return found;
+  }
+
+ private:
+  Result<std::optional<Offset>> wait() {
+    Error error{ErrorKind::deadline_exceeded, "Kafka: the leader did not answer in time", {}, {}};
+    while (std::chrono::steady_clock::now() < deadline_) {
+      const std::unique_ptr<rd_kafka_message_t, MessageDestroyer> message(
+          rd_kafka_consume(topic_.get(), partition_, 100));
+      if (!message) continue;
+      switch (message->err) {
+        case RD_KAFKA_RESP_ERR_NO_ERROR:
+        case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+          return std::nullopt;
+        default:
+          if (is_unreadable(message->err)) return message->offset;
+          error = to_error(message->err, rd_kafka_message_errstr(message.get()));
+      }
+    }
+    return std::unexpected(std::move(error));
+  }
+
+  const Topic topic_;
+  const std::int32_t partition_;
+  const SteadyTime deadline_;
+};
+
+}  // namespace
+
+Result<Offset> end_of_unreadable(const Properties& properties, const std::string& topic,
+                                 std::int32_t partition, Offset from,
+                                 std::chrono::milliseconds timeout) {
+  Properties all = properties;
+  all["auto.offset.reset"] = "error";
+  all["enable.auto.commit"] = "false";
+  all["enable.partition.eof"] = "true";
+  all["check.crcs"] = "true";
+  all["fetch.wait.max.ms"] = "100";
+  auto conf = make_conf(all);
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_log_cb(conf->get(), [](const rd_kafka_t*, int, const char*, const char*) {});
+  const auto client = make_client(ClientKind::consumer, *std::move(conf));
+  if (!client) return std::unexpected(client.error());
+  Looks looks(client->get(), topic, partition, std::chrono::steady_clock::now() + timeout);
+
+  const auto batch = looks.unreadable_at(from);
+  if (!batch) return std::unexpected(batch.error());
+  if (!*batch) {
+    return fail(ErrorKind::conflict,
+                std::format("what is at offset {} of {}[{}] can be read", from, topic, partition),
+                "leave its position as it is");
+  }
+  // It goes on at `within` and not at `behind`.
+  Offset within = from;
+  Offset behind = -1;
+  for (Offset step = 1; behind < 0 || within + 1 < behind; step *= 2) {
+    const Offset next = behind < 0 ? from + step : within + (behind - within) / 2;
+    const auto there = looks.unreadable_at(next);
+    if (!there) return std::unexpected(there.error());
+    (*there == *batch ? within : behind) = next;
+  }
+  return behind;
+}
+
+}  // namespace penstock::kafka
