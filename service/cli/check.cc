@@ -37,6 +37,10 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     problems.push_back(plan::problem_at(loaded, index, flow::place_of_probe_error(error),
                                         error.message, error.hint));
   }
+  if (cluster && !cluster->missing.empty()) {
+    const Error error = kafka::no_such_topics(cluster->missing);
+    problems.push_back(plan::problem_at(loaded, index, "source", error.message, error.hint));
+  }
   if (cluster) {
     const auto group = kafka::probe_group(flow::kafka_properties(spec), spec.source().group(),
                                           std::chrono::seconds(5));

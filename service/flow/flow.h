@@ -101,6 +101,7 @@ class Flow final : public ChainEvents {
   void hurry(bool hurried);
   void fill_partitions(std::span<const ingest::AssignedPartition> assigned,
                        PipelineSnapshot& snapshot) const;
+  void explain_missing_topics(PipelineSnapshot& snapshot) const;
   static void explain_standstills(std::span<const ingest::AssignedPartition> assigned,
                                   SteadyTime now, PipelineSnapshot& snapshot);
 

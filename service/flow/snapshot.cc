@@ -4,6 +4,7 @@
 
 #include "flow/flow.h"
 #include "flow/standstill.h"
+#include "kafka/probe.h"
 
 namespace penstock::flow {
 
@@ -63,7 +64,10 @@ PipelineSnapshot Flow::snapshot() const {
   fill_partitions(assigned, snapshot);
   health_.fill(snapshot, consumer_->last_error(), consumer_->fatal());
   // Any other state says why nothing moves.
-  if (snapshot.state == PipelineState::running) explain_standstills(assigned, now, snapshot);
+  if (snapshot.state == PipelineState::running) {
+    explain_standstills(assigned, now, snapshot);
+    explain_missing_topics(snapshot);
+  }
   return snapshot;
 }
 
@@ -90,6 +94,16 @@ void Flow::fill_partitions(std::span<const ingest::AssignedPartition> assigned,
     }
     snapshot.partitions.push_back(std::move(status));
   }
+}
+
+void Flow::explain_missing_topics(PipelineSnapshot& snapshot) const {
+  const std::vector<std::string> missing = consumer_->missing_topics();
+  if (missing.empty()) return;
+  const auto all = static_cast<std::size_t>(spec_.source().topics_size());
+  if (missing.size() == all) snapshot.state = PipelineState::starting;
+  std::string& reason = snapshot.state_reason;
+  reason += (reason.empty() ? "" : "; ") + kafka::no_such_topics(missing).to_string() +
+            "; it is read, within about a minute, when it is there";
 }
 
 void Flow::explain_standstills(std::span<const ingest::AssignedPartition> assigned, SteadyTime now,

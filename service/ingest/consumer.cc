@@ -163,6 +163,7 @@ Consumer::Impl::Impl(ConsumerOptions consumer_options, const Surroundings& surro
       assignment(options, around, stats, jobs, mirror,
                  [this](const Error& error) { report(error); }),
       log_ends(assignment, jobs),
+      topic_watch(options, assignment, jobs),
       membership(options, stats, jobs, assignment, [this](const Error& error) { report(error); }) {}
 
 void Consumer::Impl::report(const Error& error) {
@@ -362,6 +363,11 @@ bool Consumer::joined() const { return impl_->joined; }
 std::string Consumer::aside_reason() const {
   const MutexLock lock(impl_->mutex);
   return impl_->aside_reason;
+}
+
+std::vector<std::string> Consumer::missing_topics() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->missing_topics;
 }
 
 std::optional<Error> Consumer::last_error() const {

@@ -153,6 +153,8 @@ class Consumer {
   [[nodiscard]] bool joined() const;
   // Not empty: it has left the group for others to go on, and why; it joins again by itself.
   [[nodiscard]] std::string aside_reason() const;
+  // Topics that the cluster does not have, as of its last answer; they are read when it has them.
+  [[nodiscard]] std::vector<std::string> missing_topics() const;
   // The last thing Kafka complained about; nothing once the group was joined after it.
   [[nodiscard]] std::optional<Error> last_error() const;
   // librdkafka gave up, or we did: only another Consumer helps.

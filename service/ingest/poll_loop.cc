@@ -43,7 +43,10 @@ milliseconds Consumer::Impl::work(SteadyTime now) {
   jobs.serve();
   notice_new_topics();
   SteadyTime due = now + kIdleWait;
-  if (!closed) due = std::min(due, look_at_membership(now));
+  if (!closed) {
+    due = std::min(due, look_at_membership(now));
+    due = std::min(due, topic_watch.look(now, client));
+  }
   assignment.set_hopeless(membership.aside() ||
                           (pauses & static_cast<std::uint32_t>(PauseReason::breaker)) != 0);
   due = std::min(due, assignment.look_after(now));
@@ -330,6 +333,11 @@ SteadyTime Consumer::Impl::follow_gaps(SteadyTime now) {
 }
 
 void Consumer::Impl::publish() {
+  if (topic_watch.missing() != published_missing) {
+    published_missing = topic_watch.missing();
+    const MutexLock lock(mutex);
+    missing_topics = published_missing;
+  }
   const bool rebuilt = published_version != assignment.version();
   std::vector<PartitionId> touched = assignment.take_touched();
   if (!rebuilt && touched.empty()) return;

@@ -99,11 +99,11 @@ std::string cluster_id(rd_kafka_s* kafka, std::chrono::milliseconds timeout) {
   return copy;
 }
 
-std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
+std::map<std::string, TopicFact> topic_facts(rd_kafka_s* kafka,
                                              const std::vector<std::string>& topics,
                                              std::chrono::milliseconds timeout) {
-  std::map<std::string, std::string> ids;
-  if (topics.empty() || !has_controller(kafka, timeout)) return ids;
+  std::map<std::string, TopicFact> facts;
+  if (topics.empty() || !has_controller(kafka, timeout)) return facts;
   std::vector<const char*> names;
   for (const std::string& topic : topics) names.push_back(topic.c_str());
   const Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy> collection(
@@ -115,19 +115,32 @@ std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
   const Queue queue(rd_kafka_queue_new(kafka));
   rd_kafka_DescribeTopics(kafka, collection.get(), options.get(), queue.get());
   const Event event(rd_kafka_queue_poll(queue.get(), to_ms(timeout)));
-  if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return ids;
+  if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return facts;
   std::size_t count = 0;
   const rd_kafka_TopicDescription_t** descriptions = rd_kafka_DescribeTopics_result_topics(
       rd_kafka_event_DescribeTopics_result(event.get()), &count);
   for (std::size_t i = 0; i < count; ++i) {
     const rd_kafka_TopicDescription_t* description = descriptions[i];
-    if (rd_kafka_error_code(rd_kafka_TopicDescription_error(description)) != 0) continue;
+    const std::string name = rd_kafka_TopicDescription_name(description);
+    const auto wrong = rd_kafka_error_code(rd_kafka_TopicDescription_error(description));
+    if (wrong == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) facts[name].missing = true;
+    if (wrong != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     const rd_kafka_Uuid_t* id = rd_kafka_TopicDescription_topic_id(description);
     if (id == nullptr || (rd_kafka_Uuid_most_significant_bits(id) == 0 &&
                           rd_kafka_Uuid_least_significant_bits(id) == 0)) {
       continue;
     }
-    ids.emplace(rd_kafka_TopicDescription_name(description), rd_kafka_Uuid_base64str(id));
+    facts[name].id = rd_kafka_Uuid_base64str(id);
+  }
+  return facts;
+}
+
+std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
+                                             const std::vector<std::string>& topics,
+                                             std::chrono::milliseconds timeout) {
+  std::map<std::string, std::string> ids;
+  for (auto& [name, fact] : topic_facts(kafka, topics, timeout)) {
+    if (!fact.missing) ids.emplace(name, fact.id);
   }
   return ids;
 }

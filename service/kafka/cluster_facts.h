@@ -24,8 +24,18 @@ struct TopicPartition {
 // Empty if the brokers do not say within the timeout.
 [[nodiscard]] std::string cluster_id(rd_kafka_s* kafka, std::chrono::milliseconds timeout);
 
+// What the cluster says of a topic.
+struct TopicFact {
+  bool missing = false;  // there is none of that name
+  std::string id;
+};
+
 // By name. A topic is left out when the cluster does not tell: before Kafka 2.8, without the right
 // to describe it, or while there is no controller to ask. Claims then go by the name alone.
+[[nodiscard]] std::map<std::string, TopicFact> topic_facts(rd_kafka_s* kafka,
+                                                           const std::vector<std::string>& topics,
+                                                           std::chrono::milliseconds timeout);
+// The ids of those that are there.
 [[nodiscard]] std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
                                                            const std::vector<std::string>& topics,
                                                            std::chrono::milliseconds timeout);

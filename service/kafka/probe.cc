@@ -84,7 +84,6 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
   rd_kafka_t* const kafka = client->get();
 
   ClusterReport report;
-  std::string missing;
   for (const std::string& topic : topics) {
     const Topic handle(rd_kafka_topic_new(kafka, topic.c_str(), nullptr));
     const rd_kafka_metadata_t* answer = nullptr;
@@ -96,7 +95,7 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
     report.brokers = metadata->broker_cnt;
     const rd_kafka_metadata_topic_t& found = metadata->topics[0];
     if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-      missing += (missing.empty() ? "'" : ", '") + topic + "'";
+      report.missing.push_back(topic);
     } else if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       Error error = to_error(found.err);
       error.message = "topic '" + topic + "': " + error.message;
@@ -105,9 +104,8 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
       report.topics.push_back({topic, found.partition_cnt, {}});
     }
   }
-  if (!missing.empty()) {
-    return fail(ErrorKind::not_found, "the cluster has no topic " + missing,
-                "create it, or correct source.topics");
+  if (report.topics.empty() && !topics.empty()) {
+    return std::unexpected(no_such_topics(report.missing));
   }
   report.cluster_id = cluster_id(kafka, timeout);
   const auto ids = topic_ids(kafka, topics, timeout);
@@ -115,6 +113,13 @@ Result<ClusterReport> probe(const std::map<std::string, std::string>& properties
     if (const auto id = ids.find(topic.name); id != ids.end()) topic.topic_id = id->second;
   }
   return report;
+}
+
+Error no_such_topics(const std::vector<std::string>& missing) {
+  std::string names;
+  for (const std::string& topic : missing) names += (names.empty() ? "'" : ", '") + topic + "'";
+  return {ErrorKind::not_found, "the cluster has no topic " + names,
+          "create it, or correct source.topics", ""};
 }
 
 Result<std::vector<LogRange>> probe_logs(const std::map<std::string, std::string>& properties,

@@ -26,20 +26,24 @@ struct TopicReport {
 struct ClusterReport {
   std::string cluster_id;  // empty when the broker does not say
   std::int32_t brokers = 0;
-  std::vector<TopicReport> topics;  // in the order asked for
+  std::vector<TopicReport> topics;   // in the order asked for
+  std::vector<std::string> missing;  // those that are not there
 };
 
 // Checks names and values without a connection: invalid_argument names the property, and the hint
 // the one that was probably meant.
 [[nodiscard]] Result<void> check_properties(const std::map<std::string, std::string>& properties);
 
-// unavailable: no broker answered, with the reason the brokers or the network gave; not_found: a
-// topic is missing; permission_denied: authentication or authorization failed; invalid_argument:
-// see check_properties.
+// unavailable: no broker answered, with the reason the brokers or the network gave; not_found: none
+// of the topics is there; permission_denied: authentication or authorization failed;
+// invalid_argument: see check_properties.
 [[nodiscard]] Result<ClusterReport> probe(const std::map<std::string, std::string>& properties,
                                           const std::vector<std::string>& topics,
                                           std::chrono::milliseconds timeout,
                                           const std::stop_token& stop = {});
+
+// What to say of topics that are not there.
+[[nodiscard]] Error no_such_topics(const std::vector<std::string>& missing);
 
 // Where the logs of a topic's first `partitions` begin and end.
 struct LogRange {

@@ -111,8 +111,12 @@ TestTopic::TestTopic(int partitions, const std::map<std::string, std::string>& s
 
 TestTopic::~TestTopic() { static_cast<void>(harness::delete_topic(brokers_, name_)); }
 
-void TestTopic::make_again(int partitions) {
+void TestTopic::remove() {
   unwrap(harness::delete_topic(brokers_, name_));
+  is_there_ = false;
+}
+void TestTopic::make_again(int partitions) {
+  if (is_there_) remove();
   // The name is free when the broker has let go of it.
   Result<void> made;
   if (!wait_until([&] {
@@ -121,6 +125,7 @@ void TestTopic::make_again(int partitions) {
       })) {
     unwrap(made);
   }
+  is_there_ = true;
 }
 
 void TestTopic::produce(const std::vector<std::optional<std::string>>& values,

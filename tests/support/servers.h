@@ -70,12 +70,14 @@ class TestTopic {
   [[nodiscard]] const std::string& name() const { return name_; }
   // Appends these values, in order, and returns when the broker has them. nullopt: a tombstone.
   void produce(const std::vector<std::optional<std::string>>& values, std::int32_t partition = 0);
-  // Deletes it, and makes it again under its name.
+  void remove();
+  // Under its name; what is there is deleted before.
   void make_again(int partitions = 1);
 
  private:
   const std::string brokers_;
   std::string name_;
+  bool is_there_ = true;
 };
 
 // Looks every few milliseconds until `condition` holds; false if it does not within `limit`.

@@ -31,9 +31,13 @@ TEST(Probe, NamesEveryMissingTopicAndMakesNone) {
   for (int i = 0; i < 2; ++i) {  // asking must not create it
     const auto report =
         probe(cluster.properties(), {"absent", "orders", "missing"}, milliseconds(10'000));
-    ASSERT_FALSE(report);
-    EXPECT_EQ(report.error().kind, ErrorKind::not_found);
-    EXPECT_NE(report.error().message.find("'absent', 'missing'"), std::string::npos);
+    ASSERT_TRUE(report) << report.error().to_string();
+    EXPECT_EQ(report->missing, (std::vector<std::string>{"absent", "missing"}));
+    ASSERT_EQ(report->topics.size(), 1U);
+    const auto none = probe(cluster.properties(), {"absent", "missing"}, milliseconds(10'000));
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().kind, ErrorKind::not_found);
+    EXPECT_NE(none.error().message.find("'absent', 'missing'"), std::string::npos);
   }
 }
 

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <thread>
+#include <utility>
 
 #include "harness/kafka_admin.h"
+#include "harness/sql.h"
 #include "integration/end_to_end/service.h"
 #include "integration/regress/broken_log.h"
 
@@ -125,6 +128,63 @@ TEST(TopicMadeAgain, IsNotReadFromTheMiddleAndIsReadByCommandWhileItRuns) {
   EXPECT_EQ(service.process().metric("penstock_partition_blocked").value_or(-1), 0);
 }
 
+// Nothing is fetched while it is paused, so that no fetch tells.
+TEST(TopicMadeAgain, IsFoundWhileThePipelineIsPaused) {
+  Service service;
+  service.feed(records(100, 1));
+  const auto steer = [&](std::vector<std::string> command) {
+    command.insert(command.end(),
+                   {"--address", "127.0.0.1:" + std::to_string(service.process().grpc_port())});
+    const auto output = service.run(command);
+    EXPECT_TRUE(output.status.success()) << output.text;
+  };
+  steer({"ctl", "pause", "p"});
+  service.topic().make_again();
+  service.topic().produce(records(150, 2));
+  const std::string reason = blocked_reason(service);
+  EXPECT_TRUE(reason.contains("was deleted and made again")) << reason;
+  steer({"ctl", "resume", "p"});
+  const auto done = service.run_with_config(
+      {"offsets", "reset", "p", "--topic", service.topic().name(), "--to", "beginning"},
+      service.config());
+  EXPECT_TRUE(done.status.success()) << done.text;
+  EXPECT_TRUE(wait_until([&] { return service.applied() == 150; })) << service.process().log();
+  EXPECT_EQ(count_by_n(service), (Counts{"1:100", "2:150"}));
+}
+
+// What had been taken in is written; of the other topic nothing is.
+TEST(TopicMadeAgain, IsFoundWhileTheQueueIsFull) {
+  Service service({.pipeline_yaml = "    resources: {memory_bytes: 16777216}\n"});
+  service.feed(records(100, 1));
+  auto locker = must(harness::Sql::connect(service.database().conninfo()));
+  must(locker.execute("BEGIN; LOCK TABLE t IN EXCLUSIVE MODE"));
+  std::vector<std::optional<std::string>> large(
+      30'000, R"({"n":1,"s":"x","pad":")" + std::string(2'000, 'x') + "\"}");
+  service.topic().produce(large);
+  const auto polled = [&] {
+    return service.process().metric("penstock_records_polled_total").value_or(0);
+  };
+  double seen = -1;
+  ASSERT_TRUE(wait_until([&] {
+    const double before = std::exchange(seen, polled());
+    if (seen > 100 && seen == before) return true;
+    std::this_thread::sleep_for(500ms);  // for what is asked about: whether it goes on
+    return false;
+  })) << service.process().log();
+  ASSERT_LT(seen, 30'100) << "no fault bit: the queue is not full";
+  service.topic().make_again();
+  service.topic().produce(records(150, 2));
+  const std::string reason = blocked_reason(service);
+  EXPECT_TRUE(reason.contains("was deleted and made again")) << reason;
+  must(locker.execute("COMMIT"));
+  EXPECT_TRUE(wait_until([&] {
+    return service.database().number("SELECT count(*) FROM t") == service.applied() &&
+           service.applied() >= static_cast<std::int64_t>(seen);
+  })) << service.applied()
+      << service.process().log();
+  EXPECT_EQ(count_by_n(service), (Counts{"1:" + std::to_string(service.applied())}));
+}
+
 TEST(TopicMadeAgain, LeavesAnotherTopicOfThePipelineAlone) {
   Service service;
   TestTopic other;
@@ -147,6 +207,73 @@ TEST(TopicMadeAgain, LeavesAnotherTopicOfThePipelineAlone) {
   EXPECT_TRUE(wait_until([&] { return rows() >= 300; })) << service.process().log();
   EXPECT_EQ(count_by_n(service), (Counts{"1:100", "3:200"})) << service.process().log();
   EXPECT_FALSE(service.process().process().poll()) << service.process().log();
+}
+
+// ---- A topic that is not there ------------------------------------------------------------------
+
+// A pipeline of two topics of which the second comes and goes.
+class MissingTopic : public testing::Test {
+ protected:
+  void serve() {
+    std::string config = service.config();
+    const std::string list = "topics: [" + service.topic().name();
+    config.replace(config.find(list), list.size(), list + ", " + second.name());
+    const std::string kafka = "kafka: {";
+    config.insert(config.find(kafka) + kafka.size(), "topic.metadata.refresh.interval.ms: 2000, ");
+    service.migrate();
+    service.serve_while_waiting(config);
+  }
+  std::string state() {
+    return service
+        .run({"ctl", "get", "p", "--address",
+              "127.0.0.1:" + std::to_string(service.process().grpc_port())})
+        .text;
+  }
+  bool is_named() { return state().contains("the cluster has no topic '" + second.name() + "'"); }
+  void expect_the_first_is_read() {
+    const auto of_the_first = [&] {
+      return service.database().number("SELECT count(*) FROM t WHERE n = 1");
+    };
+    const std::int64_t before = of_the_first();
+    service.topic().produce(records(10, 1));
+    EXPECT_TRUE(wait_until([&] { return of_the_first() == before + 10; }))
+        << service.process().log();
+    EXPECT_EQ(must(service.process().get("/readyz")).status, 200);
+  }
+  std::int64_t rows() { return service.database().number("SELECT count(*) FROM t"); }
+
+  Service service;
+  TestTopic second;
+};
+
+TEST_F(MissingTopic, AtTheStartIsNamedAndReadOnceItIsThere) {
+  second.remove();
+  serve();
+  expect_the_first_is_read();
+  EXPECT_TRUE(wait_until([&] { return is_named(); })) << state() << service.process().log();
+  second.make_again();
+  second.produce(records(10, 2));
+  EXPECT_TRUE(wait_until([&] { return rows() == 20; })) << state() << service.process().log();
+  EXPECT_TRUE(wait_until([&] { return !is_named(); })) << state();
+}
+
+TEST_F(MissingTopic, ThatWasDeletedStopsNeitherTheOtherNorARestart) {
+  serve();
+  second.produce(records(10, 2));
+  expect_the_first_is_read();
+  ASSERT_TRUE(wait_until([&] { return rows() == 20; })) << service.process().log();
+  second.remove();
+  EXPECT_TRUE(wait_until([&] { return is_named(); })) << state() << service.process().log();
+  expect_the_first_is_read();
+  EXPECT_TRUE(service.process().stop().success()) << service.process().log();
+  serve();
+  expect_the_first_is_read();
+  EXPECT_TRUE(wait_until([&] { return is_named(); })) << state() << service.process().log();
+  // Another one under its name is not read without a word.
+  second.make_again();
+  second.produce(records(20, 3));
+  EXPECT_TRUE(blocked_reason(service).contains("belongs to an earlier topic of that name"));
+  EXPECT_EQ(rows(), 40);
 }
 
 }  // namespace
