@@ -185,7 +185,8 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   const MutexLock lock(mutex);
   if (started || stopping) return {};
   if (auto checked = check_topics(options.topics); !checked) return checked;
-  kafka::Properties properties = kafka::default_properties(options.prefetch_bytes);
+  kafka::Properties properties = kafka::default_properties(
+      options.prefetch_bytes, kafka::group_protocol_of(options.properties));
   for (const auto& [name, value] : options.properties) properties[name] = value;
   for (auto& [name, value] : kafka::required_properties(options.group)) properties[name] = value;
   const auto opaque = std::make_shared<Callbacks::Opaque>(*this, assignment.topic_ids(),
@@ -199,6 +200,7 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   rd_kafka_conf_set_error_cb(conf->get(), Callbacks::on_kafka_error);
   rd_kafka_conf_set_offset_commit_cb(conf->get(), Callbacks::on_commit);
   rd_kafka_conf_set_log_cb(conf->get(), Callbacks::on_log);
+  // With the consumer protocol it is the broker's; librdkafka's default is the brokers'.
   const milliseconds session_timeout(
       std::atoll(kafka::conf_value(conf->get(), "session.timeout.ms").c_str()));
 

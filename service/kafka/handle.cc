@@ -98,6 +98,12 @@ Error to_error(int code, const std::string& detail) {
       error.kind = ErrorKind::conflict;
       error.hint = "is group.instance.id used by another process? Restart this one";
       break;
+    case RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID:
+      error.kind = ErrorKind::conflict;
+      error.hint =
+          "is group.instance.id used by another process? One that ended without leaving the group "
+          "keeps it for group.consumer.session.timeout.ms of the broker";
+      break;
     case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
       error.kind = ErrorKind::conflict;
       error.hint =

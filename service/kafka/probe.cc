@@ -149,8 +149,8 @@ Result<std::vector<LogRange>> probe_logs(const std::map<std::string, std::string
 
 Result<void> probe_group(const std::map<std::string, std::string>& properties,
                          const std::string& group, std::chrono::milliseconds timeout) {
-  const auto protocol = properties.find("group.protocol");
-  if (protocol != properties.end() && protocol->second == "consumer") return {};
+  // The broker takes members of both protocols into one group.
+  if (group_protocol_of(properties) == GroupProtocol::consumer) return {};
   auto conf = make_conf(properties);
   if (!conf) return std::unexpected(conf.error());
   rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
@@ -167,6 +167,9 @@ Result<void> probe_group(const std::map<std::string, std::string>& properties,
       rd_kafka_DescribeConsumerGroups_result_groups(
           rd_kafka_event_DescribeConsumerGroups_result(answer->get()), &count);
   if (count == 0 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != nullptr) return {};
+  if (rd_kafka_ConsumerGroupDescription_type(groups[0]) == RD_KAFKA_CONSUMER_GROUP_TYPE_CONSUMER) {
+    return {};
+  }
   const char* text = rd_kafka_ConsumerGroupDescription_partition_assignor(groups[0]);
   const std::string assignor = text == nullptr ? "" : text;
   const std::size_t members = rd_kafka_ConsumerGroupDescription_member_count(groups[0]);

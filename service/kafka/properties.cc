@@ -38,20 +38,21 @@ std::vector<std::string> property_names() {
 
 }  // namespace
 
-Properties default_properties(std::size_t prefetch_bytes) {
+GroupProtocol group_protocol_of(const Properties& users) {
+  const auto found = users.find("group.protocol");
+  return found != users.end() && found->second == "consumer" ? GroupProtocol::consumer
+                                                             : GroupProtocol::classic;
+}
+
+Properties default_properties(std::size_t prefetch_bytes, GroupProtocol protocol) {
   // Half for the queue, half for what is on its way, which comes on top of it. A fetch is counted
   // as it is sent, compressed; small records become several times as large in memory, by their own
   // bytes and by the 304 that librdkafka keeps beside each of them. Fetches of 1 MB cost a tenth of
   // the throughput, those above 4 MB bring nothing (docs/adr/0008-small-and-even-fetches.md).
   const std::size_t kbytes = std::clamp<std::size_t>(prefetch_bytes / 2 / 1024, 64, 2'097'151);
   const std::size_t fetch_bytes = std::clamp<std::size_t>(kbytes * 1024 / 2, 1 << 20, 4 << 20);
-  return {
-      // A rebalance then stops only the partitions that move.
-      {"partition.assignment.strategy", kAssignor},
+  Properties properties{
       {"isolation.level", "read_committed"},
-      // A dead instance's partitions move after 10 s instead of 45 s. A pause that is taken for a
-      // death costs one rebalance and nothing else: the fence keeps the data right.
-      {"session.timeout.ms", "10000"},
       // Corruption on the way must not become rows; CRC32C is a few percent of this thread.
       {"check.crcs", "true"},
       // The broker answers as soon as there is anything: latency first. Under load fetches are
@@ -81,6 +82,14 @@ Properties default_properties(std::size_t prefetch_bytes) {
       {"enable.metrics.push", "false"},
       {"log.connection.close", "false"},  // brokers close idle connections; that is no event
   };
+  if (protocol == GroupProtocol::classic) {  // else both are the broker's
+    // A rebalance then stops only the partitions that move.
+    properties["partition.assignment.strategy"] = kAssignor;
+    // A dead instance's partitions move after 10 s instead of 45 s. A pause that is taken for a
+    // death costs one rebalance and nothing else: the fence keeps the data right.
+    properties["session.timeout.ms"] = "10000";
+  }
+  return properties;
 }
 
 Result<Conf> make_conf(const Properties& properties) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -17,8 +18,13 @@ using Properties = std::map<std::string, std::string>;
 // How our members share partitions, with the classic protocol.
 inline constexpr const char* kAssignor = "cooperative-sticky";
 
+// Who decides which member has which partition: one of the members, or the broker (KIP-848).
+enum class GroupProtocol : std::uint8_t { classic, consumer };
+[[nodiscard]] GroupProtocol group_protocol_of(const Properties& users);
+
 // What is set unless the user says otherwise; the reasons stand beside the values.
-[[nodiscard]] Properties default_properties(std::size_t prefetch_bytes);
+[[nodiscard]] Properties default_properties(std::size_t prefetch_bytes,
+                                            GroupProtocol protocol = GroupProtocol::classic);
 
 // invalid_argument names the property that librdkafka refuses.
 [[nodiscard]] Result<Conf> make_conf(const Properties& properties);

@@ -9,8 +9,7 @@ namespace {
 constexpr std::string_view kPosition =
     "positions are in PostgreSQL, in the transaction of the rows; remove it";
 constexpr std::string_view kProtocol =
-    "partitions are claimed and fenced under the classic protocol with cooperative rebalancing; "
-    "remove it";
+    "members of the classic protocol assign partitions cooperatively, and no other way; remove it";
 constexpr std::string_view kCallback = "it takes a pointer and cannot be configured; remove it";
 
 struct Reserved {
@@ -19,7 +18,7 @@ struct Reserved {
   std::string_view value = {};  // empty: nothing is set here
 };
 
-constexpr std::array<Reserved, 33> kReserved{{
+constexpr std::array<Reserved, 31> kReserved{{
     {"auto.commit.enable", kPosition},
     {"auto.commit.interval.ms", kPosition},
     // Never jump over records silently.
@@ -37,9 +36,7 @@ constexpr std::array<Reserved, 33> kReserved{{
     {"enabled_events", kCallback},
     {"error_cb", kCallback},
     {"group.id", "use source.group"},
-    {"group.protocol", kProtocol},
     {"group.protocol.type", kProtocol},
-    {"group.remote.assignor", kProtocol},
     {"interceptors", kCallback},
     {"log.queue", "logs go through Penstock's own; remove it"},
     {"log_cb", kCallback},

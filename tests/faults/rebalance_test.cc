@@ -71,6 +71,60 @@ TEST(Rebalance, DrainsWhatIsInFlightBeforeAPartitionIsGivenAway) {
   EXPECT_EQ(first.metric("penstock_fenced_total").value_or(-1), 0) << first.log();
 }
 
+// ---- The broker assigns (KIP-848)
+
+constexpr StandOptions kConsumerProtocol{.own_kafka = true, .consumer_protocol = true};
+
+TEST(ConsumerProtocol, SharesTheWorkAndSurvivesACrashOfOneOfTwo) {
+  Stand stand(kConsumerProtocol);
+  stand.produce(150'000, 10'000);
+  auto first = stand.serve("first");
+  ASSERT_TRUE(stand.wait_until_applied(10'000)) << first.log();
+  auto second = stand.serve("second");
+  ASSERT_TRUE(wait_until([&] { return rows_of(second) > 5'000; })) << second.log();
+  const double by_first = rows_of(first);
+  ASSERT_TRUE(wait_until([&] { return rows_of(first) > by_first + 2'000; })) << first.log();
+  EXPECT_EQ(first.metric("penstock_fenced_total").value_or(-1), 0)
+      << "an orderly change of hands needs no fence";
+
+  const int before = first.logged("partition_claimed");
+  second.process().signal(SIGKILL);
+  ASSERT_TRUE(wait_until([&] { return first.logged("partition_claimed") >= before + 2; }))
+      << first.log();
+  ASSERT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
+  expect_exactly_once(stand.conclude());
+}
+
+TEST(ConsumerProtocol, KeepsThePartitionsOfANamedMemberWhileItIsRestarted) {
+  Stand stand(kConsumerProtocol);
+  stand.produce(150'000, 10'000);
+  auto one = stand.serve("one", {.conninfo = {}, .group_instance_id = "one"});
+  std::optional<harness::ServeProcess> two(
+      stand.serve("two", {.conninfo = {}, .group_instance_id = "two"}));
+  ASSERT_TRUE(wait_until([&] { return rows_of(one) > 2'000 && rows_of(*two) > 2'000; }))
+      << one.log();
+  const int claimed = one.logged("partition_claimed");
+  EXPECT_TRUE(two->stop().success()) << two->log();
+  two.emplace(stand.serve("two-again", {.conninfo = {}, .group_instance_id = "two"}));
+  ASSERT_TRUE(wait_until([&] { return rows_of(*two) > 2'000; })) << two->log();
+  EXPECT_EQ(one.logged("partition_claimed"), claimed) << "nothing moved\n" << one.log();
+  ASSERT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
+  expect_exactly_once(stand.conclude());
+}
+
+// One after the other, while the other goes on: the way from one protocol to the other and back.
+TEST(ConsumerProtocol, TakesMembersOfBothProtocolsIntoOneGroup) {
+  Stand stand({.own_kafka = true});
+  stand.produce(150'000, 10'000);
+  auto classic = stand.serve("classic");
+  ASSERT_TRUE(stand.wait_until_applied(10'000)) << classic.log();
+  auto consumer = stand.serve("consumer", {.consumer_protocol = true});
+  ASSERT_TRUE(wait_until([&] { return rows_of(consumer) > 5'000; })) << consumer.log();
+  EXPECT_TRUE(consumer.stop().success()) << consumer.log();
+  ASSERT_FALSE(stand.producer_finished()) << "no fault bit: the load was over";
+  expect_exactly_once(stand.conclude());
+}
+
 // PostgreSQL is out of reach for one of two, so that its claims fail; what it could not claim is
 // lost, and comes back when PostgreSQL does.
 TEST(Rebalance, GoesOnWithPartitionsThatItCouldNotClaimOnce) {

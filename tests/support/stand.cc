@@ -34,11 +34,15 @@ Stand::Stand(StandOptions options)
   auto starting_postgres =
       std::async(std::launch::async, [&server] { return harness::LocalPostgres::start(server); });
   if (options_.own_kafka) {
-    kafka_ =
-        must(harness::LocalKafka::start({.kit = {},
-                                         .quick_start = true,
-                                         .heap = "512m",
-                                         .settings = {{"group.min.session.timeout.ms", "1000"}}}));
+    kafka_ = must(harness::LocalKafka::start(
+        {.kit = {},
+         .quick_start = true,
+         .heap = "512m",
+         .settings = {{"group.min.session.timeout.ms", "1000"},
+                      {"group.consumer.min.session.timeout.ms", "1000"},
+                      {"group.consumer.session.timeout.ms", "3000"},
+                      {"group.consumer.min.heartbeat.interval.ms", "300"},
+                      {"group.consumer.heartbeat.interval.ms", "300"}}}));
     brokers_ = kafka_->bootstrap_servers();
   } else {
     brokers_ = shared_brokers();
@@ -69,10 +73,12 @@ std::string Stand::config(const Instance& instance) const {
       "      group: {}\n"
       "      kafka:\n"
       "        bootstrap.servers: \"{}\"\n"
-      "        session.timeout.ms: \"1500\"\n"
-      "        heartbeat.interval.ms: \"300\"\n"
       "        reconnect.backoff.max.ms: \"500\"\n",
       kPipeline, topic_, topic_, brokers_);
+  text += options_.consumer_protocol || instance.consumer_protocol
+              ? "        group.protocol: consumer\n"
+              : "        session.timeout.ms: \"1500\"\n"
+                "        heartbeat.interval.ms: \"300\"\n";
   if (!instance.group_instance_id.empty()) {
     text += "        group.instance.id: " + instance.group_instance_id + "\n";
   }

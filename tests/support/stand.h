@@ -42,6 +42,8 @@ struct StandOptions {
   int partitions = 4;
   // A broker of its own that the test may crash; else the shared one.
   bool own_kafka = false;
+  // `group.protocol: consumer` (KIP-848): needs a broker of its own, which then has short timeouts.
+  bool consumer_protocol = false;
   // One record in so many is bad.
   int bad_one_in = 100;
   // A trigger keeps a sum that a record applied twice would falsify.
@@ -66,6 +68,8 @@ class Stand {
     std::string conninfo = {};
     // Without it a member that dies is missed only after the session timeout (1.5 s here).
     std::string group_instance_id = {};
+    // Though the stand has the classic one.
+    bool consumer_protocol = false;
   };
   // Starts `penstock serve` and waits until it serves.
   harness::ServeProcess serve(const std::string& name) { return serve(name, Instance{}); }

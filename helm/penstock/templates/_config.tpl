@@ -35,7 +35,10 @@ session.timeout.ms: "{{ mul 1000 (int .Values.staticMembership.sessionTimeoutSec
 {{- $pipelines := list -}}
 {{- range .Values.pipelines -}}
 {{- $pipeline := deepCopy . -}}
-{{- $_ := set $pipeline.source "kafka" (merge ($pipeline.source.kafka | default dict) $known) -}}
+{{- $own := $pipeline.source.kafka | default dict -}}
+{{- /* With the consumer protocol the session is the broker's. */ -}}
+{{- $more := eq (get $own "group.protocol" | toString) "consumer" | ternary (omit $known "session.timeout.ms") $known -}}
+{{- $_ := set $pipeline.source "kafka" (merge $own $more) -}}
 {{- if and $.Values.database.existingSecret (not $pipeline.sink.postgres) -}}
 {{- $_ := set $pipeline.sink "postgres" (printf "${file:%s/database/uri}" (include "penstock.secretPath" $)) -}}
 {{- end -}}

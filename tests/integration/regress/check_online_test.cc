@@ -159,6 +159,31 @@ TEST_F(CheckOnline, NamesAMemberOfTheGroupThatIsNoPenstock) {
   other.kill();
 }
 
+// The broker takes members of both into one group.
+TEST_F(CheckOnline, FindsNothingInTheWayBetweenTheGroupProtocols) {
+  const std::string classic = service.config();
+  std::string consumer = classic;
+  const std::string kafka = "kafka: {";
+  consumer.insert(consumer.find(kafka) + kafka.size(), "group.protocol: consumer, ");
+  for (const auto& [running, checked] : {std::pair(classic, consumer), {consumer, classic}}) {
+    service.serve_while_waiting(running);
+    ASSERT_TRUE(wait_until([&] { return must(service.process().get("/readyz")).status == 200; }))
+        << service.process().log();
+    const auto output = service.run_with_config({"check", "--online"}, checked);
+    EXPECT_EQ(output.status.code, 0) << output.text;
+    EXPECT_TRUE(service.process().stop().success()) << service.process().log();
+  }
+}
+
+TEST_F(CheckOnline, NamesATopicThatIsNotThereThoughAnotherIs) {
+  std::string config = service.config();
+  const std::string list = "topics: [" + service.topic().name();
+  config.replace(config.find(list), list.size(), list + ", absent");
+  const auto output = service.run_with_config({"check", "--online"}, config);
+  EXPECT_EQ(output.status.code, 2) << output.text;
+  EXPECT_TRUE(output.text.contains("the cluster has no topic 'absent'")) << output.text;
+}
+
 TEST_F(CheckOnline, FindsNothingInTheWayOfAnotherProcessOfThePipeline) {
   service.feed({R"({"n":1,"s":"x"})"});
   const auto output = check();

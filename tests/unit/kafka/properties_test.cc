@@ -35,6 +35,21 @@ TEST(KafkaProperties, NoPartitionFillsAFetchAlone) {
   }
 }
 
+TEST(KafkaProperties, LeaveToTheBrokerWhatIsItsWithTheConsumerProtocol) {
+  Properties users{{"group.protocol", "consumer"}};
+  ASSERT_EQ(group_protocol_of(users), GroupProtocol::consumer);
+  EXPECT_EQ(group_protocol_of({{"group.protocol", "classic"}}), GroupProtocol::classic);
+  EXPECT_EQ(group_protocol_of({}), GroupProtocol::classic);
+  const Properties classic = default_properties(1 << 20, GroupProtocol::classic);
+  EXPECT_EQ(classic.at("partition.assignment.strategy"), kAssignor);
+  EXPECT_EQ(classic.at("session.timeout.ms"), "10000");
+  users.merge(default_properties(1 << 20, GroupProtocol::consumer));
+  users.merge(required_properties("g"));
+  auto conf = make_conf(users);
+  ASSERT_TRUE(conf);
+  EXPECT_TRUE(make_client(ClientKind::consumer, *std::move(conf)).has_value());
+}
+
 TEST(KafkaProperties, RequiredOnesTurnOffEverythingThatCouldMoveAPosition) {
   const auto conf = make_conf(required_properties("g"));
   ASSERT_TRUE(conf);
