@@ -139,6 +139,7 @@ class Assignment {
   void take_outcomes(const std::vector<ClaimOutcome>& outcomes);
   [[nodiscard]] bool accept(Partition& partition, const ClaimAnswer& answer);
   void seek(const Due& due);
+  void start_fetcher_again(Partition& partition);
   void retry_claim(Partition& partition, const std::string& reason);
   void pause(const Due& due);
   void claim_anew(Partition& partition, ChainEnd why, std::string waiting_reason);

@@ -20,6 +20,8 @@ namespace {
 // librdkafka's main thread answers a seek at once, without a broker.
 constexpr std::chrono::milliseconds kSeekTimeout(1000);
 constexpr std::chrono::milliseconds kQuestionTimeout(1000);
+// A fetcher that is just starting refuses a seek, too.
+constexpr int kSeekTries = 3;
 // For a claim that was refused: whether somebody has put the position elsewhere.
 constexpr std::chrono::milliseconds kAskAgainEvery(5000);
 // A batch that cannot be read: first what may have gone wrong on its way, then what is wrong in the
@@ -235,10 +237,18 @@ void Assignment::seek(const Due& due) {
       // Its fetcher may just be starting; the claim holds meanwhile.
       const Error why = failure ? *failure : kafka::to_error(list->elems[i].err);
       partition.waiting_reason = "waiting for its position: " + why.to_string();
+      if (list->elems[i].err == RD_KAFKA_RESP_ERR__STATE &&
+          ++partition.seeks_refused % kSeekTries == 0) {
+        start_fetcher_again(partition);
+      }
       partition.retry_later(now);
       next_due_ = std::min(next_due_, partition.not_before);
       continue;
     }
+    if (std::exchange(partition.fetcher_is_new, false)) {
+      rd_kafka_queue_forward(partition.queue.get(), records_);
+    }
+    partition.seeks_refused = 0;
     if (std::exchange(partition.paused, false)) resumed.push_back(&partition);
     partition.phase = Phase::reading;
     partition.waiting_reason.clear();
@@ -247,6 +257,21 @@ void Assignment::seek(const Due& due) {
     sought_ = true;
   }
   if (!resumed.empty()) rd_kafka_resume_partitions(kafka_.get(), list_of(resumed).get());
+}
+
+// When Kafka does not have a position, as of a topic that was made again and is shorter, librdkafka
+// ends the partition's fetcher, whatever it was told meanwhile. That refuses every seek then, and
+// only an assignment begins another one. What we paused stays paused.
+void Assignment::start_fetcher_again(Partition& partition) {
+  const kafka::PartitionList one = list_of({&partition});
+  one->elems[0].offset = 0;
+  for (const auto change : {&rd_kafka_incremental_unassign, &rd_kafka_incremental_assign}) {
+    rd_kafka_error_t* error = change(kafka_.get(), one.get());
+    if (error == nullptr) continue;
+    report_(kafka::to_error(rd_kafka_error_code(error), rd_kafka_error_string(error)));
+    rd_kafka_error_destroy(error);
+  }
+  partition.fetcher_is_new = true;
 }
 
 // ---- Trouble ------------------------------------------------------------------------------------
