@@ -76,8 +76,8 @@ void Lane::resolve(WriterQueue& queue) {
 }
 
 // What was told to be committed may be gone: after a failover to a standby that lagged, or after a
-// crash of a server whose `synchronous_commit` is off. Or somebody has set a position anew. The fence
-// notices with the next record of a partition; this is for those that get none.
+// crash of a server whose `synchronous_commit` is off. Or somebody has set a position anew. The
+// fence notices with the next record of a partition; this is for those that get none.
 void Lane::verify(WriterQueue& queue) {
   auto moved = read_moved(*session_, queue.expected());
   if (!moved) return writer_failed(queue, moved.error());
