@@ -30,8 +30,9 @@ constexpr const char* kLook =
     "FROM penstock.pipelines p WHERE p.pipeline = $1 OR (p.consumer_group = $2 "
     "AND (p.cluster_id IN ('', $3) OR $3 = '') AND p.topics && $4::text[]) ORDER BY 1 DESC, 2";
 
-// Who has it keeps it, so that nobody takes the pipeline for stopped. A row that is made anew begins with an epoch above all that were given under its name before,
-// which grow by one with each claim.
+// Who has it keeps it, so that nobody takes the pipeline for stopped. A row that is made anew
+// begins with an epoch above all that were given under its name before, which grow by one with each
+// claim.
 constexpr const char* kReset =
     "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
     "backend_pid, cluster_id, topic_id) "
