@@ -136,6 +136,8 @@ class LargeRecords(Attack):
     options = {"columns": {"n": "record.offset", "s": "string(size(msg.a))"},
                "kafka": ", fetch.message.max.bytes: 20000000"}
 
+    good_record = b'{"a":[1]}'
+
     def bombs(self, value, count):
         with self.unharmed():
             self.service.produce([value] * count, "-X", "message.max.bytes=20000000", "-X",
@@ -159,6 +161,8 @@ class Compressed(Attack):
     """One batch that is small in the log and large when it is read."""
 
     options = {"columns": {"n": "record.offset", "s": "msg.a.substring(0, 1)"}}
+
+    good_record = b'{"a":"after"}'
 
     def test_a_batch_that_inflates_to_many_times_its_size(self):
         value = b'{"a":"' + b"x" * 1_000_000 + b'"}'

@@ -237,6 +237,7 @@ class Attack(unittest.TestCase):
     """Tests of one service, which has to come through each attack as if it had not been."""
 
     options = {}
+    good_record = b'{"n":1,"s":"after"}'  # one that becomes a row
 
     @classmethod
     def setUpClass(cls):
@@ -271,7 +272,7 @@ class Attack(unittest.TestCase):
         wait_until(lambda: service.name in service.ctl("list", check=False), "ctl lists the pipeline", 20)
         service.ctl("pause", service.name)
         service.ctl("resume", service.name)
-        service.produce([b'{"n":1,"s":"after"}'] * 100)
+        service.produce([self.good_record] * 100)
         wait_until(lambda: service.applied() >= service.sent, "new records are applied")
 
     def assert_log_is_json(self):
