@@ -72,6 +72,13 @@ std::string deleted(const std::string& pipeline, const ClaimRequest& request) {
          " --config FILE";
 }
 
+std::string gone(const std::string& pipeline) {
+  return "pipeline '" + pipeline +
+         "' has no entry in penstock.pipelines any more: its positions were given another name, or "
+         "forgotten, while it runs. Nothing is read, because all that was written would be written "
+         "again. End this process, and start it with the name that `penstock offsets list` shows";
+}
+
 // `ended`: what became of those that were to end, by their transaction.
 std::string reason_of(const Key& key, const Holders& holders,
                       const std::map<std::string, std::string>& ended) {
@@ -233,7 +240,11 @@ Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, 
     const ClaimRequest& request = progress.requests[i];
     const auto row = rows->find(key_of(request));
     if (row == rows->end()) {
-      answer.begun = (*begun)[request.topic];
+      if (!*begun) {
+        answer.refused_reason = gone(options_.pipeline);
+        continue;
+      }
+      answer.begun = (**begun)[request.topic];
       answer.not_begun = request.id.partition >= answer.begun;
       if (!answer.not_begun) answer.refused_reason = deleted(options_.pipeline, request);
     } else if (row->second.locked) {

@@ -98,15 +98,17 @@ postgres::Try<std::map<Key, StoredRow>> lock_rows(postgres::Connection& connecti
   return rows;
 }
 
-postgres::Try<std::map<std::string, std::int32_t>> begun_partitions(
+postgres::Try<std::optional<std::map<std::string, std::int32_t>>> begun_partitions(
     postgres::Connection& connection, const std::string& pipeline) {
   auto reply = connection.execute(
-      "SELECT b.key, b.value FROM penstock.pipelines p, jsonb_each_text(p.partitions) b "
-      "WHERE p.pipeline = $1",
+      "SELECT b.key, b.value FROM penstock.pipelines p "
+      "LEFT JOIN LATERAL jsonb_each_text(p.partitions) b ON true WHERE p.pipeline = $1",
       {pipeline});
   if (!reply) return std::unexpected(std::move(reply.error()));
+  if (reply->rows() == 0) return std::nullopt;
   std::map<std::string, std::int32_t> begun;
   for (int row = 0; row < reply->rows(); ++row) {
+    if (reply->is_null(row, 0)) continue;
     begun[reply->string(row, 0)] = static_cast<std::int32_t>(number(*reply, row, 1));
   }
   return begun;

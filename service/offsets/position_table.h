@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,8 +73,9 @@ enum class Held { skip, wait_for };
                                                                 const std::string& pipeline,
                                                                 const KeyColumns& keys, Held held);
 
-// How many partitions of each topic of the pipeline have begun: those below have a row.
-[[nodiscard]] postgres::Try<std::map<std::string, std::int32_t>> begun_partitions(
+// How many partitions of each topic of the pipeline have begun: those below have a row. Nothing if
+// the pipeline has no entry (any more).
+[[nodiscard]] postgres::Try<std::optional<std::map<std::string, std::int32_t>>> begun_partitions(
     postgres::Connection& connection, const std::string& pipeline);
 
 // Keeps that the first `begun` partitions of the topic have begun, and locks the pipeline's entry

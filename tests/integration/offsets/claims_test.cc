@@ -63,6 +63,11 @@ class ClaimsTest : public testing::Test {
     if (const auto done = migrate_up(database.conninfo()); !done) {
       throw std::runtime_error(done.error().to_string());
     }
+    const auto entered = enter(
+        pool,
+        {.pipeline = "p", .group = "g", .cluster_id = {}, .topics = {"t"}, .tables = {"public.t"}},
+        {});
+    if (!entered) throw std::runtime_error(entered.error().to_string());
   }
 
   [[nodiscard]] Claims::Options options(const std::string& owner = "me") const {
@@ -94,15 +99,6 @@ class ClaimsTest : public testing::Test {
   static ClaimAnswer claim(Claims& claims, const Wish& wish) {
     return claim(claims, std::vector{wish}).front();
   }
-  // The pipeline's entry, in which is kept what has begun.
-  void enter_pipeline() {
-    const auto entered = enter(
-        pool,
-        {.pipeline = "p", .group = "g", .cluster_id = {}, .topics = {"t"}, .tables = {"public.t"}},
-        {});
-    ASSERT_TRUE(entered.has_value()) << entered.error().to_string();
-  }
-
   // How many sessions wait for a lock in this database.
   std::int64_t waiting() {
     return database.number(
@@ -158,7 +154,6 @@ TEST_F(ClaimsTest, AnswersInTheOrderOfTheRequests) {
 }
 
 TEST_F(ClaimsTest, ATopicBeginsOnceAndNewPartitionsOfItLater) {
-  enter_pipeline();
   Claims claims(options(), pool);
   Claims others(options("other"), pool);
   ASSERT_TRUE(test::begin_at(claims, {Offset{10}, Offset{20}}));
@@ -175,7 +170,6 @@ TEST_F(ClaimsTest, ATopicBeginsOnceAndNewPartitionsOfItLater) {
 }
 
 TEST_F(ClaimsTest, APartitionWhoseBeginningIsNotKnownBeginsLater) {
-  enter_pipeline();
   Claims claims(options(), pool);
   ASSERT_TRUE(test::begin_at(claims, {Offset{10}, std::nullopt, Offset{30}}));
   EXPECT_EQ(claim(claims, request_of(2)).next_offset, 30);
@@ -189,7 +183,6 @@ TEST_F(ClaimsTest, APartitionWhoseBeginningIsNotKnownBeginsLater) {
 }
 
 TEST_F(ClaimsTest, RefusesAPartitionWhosePositionSomebodyDeleted) {
-  enter_pipeline();
   Claims claims(options(), pool);
   ASSERT_TRUE(test::begin_at(claims, {Offset{10}, Offset{20}}));
   Wish mine = request_of(1);
@@ -220,8 +213,21 @@ TEST_F(ClaimsTest, RefusesAPartitionWhosePositionSomebodyDeleted) {
   EXPECT_EQ(answer.next_offset, 25);
 }
 
+TEST_F(ClaimsTest, BeginsNothingUnderANameThatIsNoPipelinesAnyMore) {
+  Claims claims(options(), pool);
+  ASSERT_TRUE(test::begin_at(claims, {Offset{10}}));
+  EXPECT_EQ(claim(claims, request_of(0)).next_offset, 10);
+  ASSERT_TRUE(offsets::rename(pool, "p", "q", Claimed::ended).has_value());
+  for (const std::int32_t partition : {0, 1}) {
+    const ClaimAnswer answer = claim(claims, request_of(partition));
+    EXPECT_FALSE(answer.not_begun);
+    EXPECT_TRUE(answer.refused_reason.contains("no entry in penstock.pipelines any more"))
+        << answer.refused_reason;
+  }
+  EXPECT_EQ(database.number("SELECT count(*) FROM penstock.offsets WHERE pipeline = 'p'"), 0);
+}
+
 TEST_F(ClaimsTest, BeginsWhatAResetGaveAPositionBeforeItsFirstStart) {
-  enter_pipeline();
   ASSERT_TRUE(offsets::reset(pool, "p", "", "t", "",
                              {{.partition = 0, .next_offset = 7}, {.partition = 1}}));
   Claims claims(options(), pool);
@@ -234,6 +240,13 @@ TEST_F(ClaimsTest, KeepsPipelinesApart) {
   claim(claims, request_of(0, 40));
   Claims::Options other = options();
   other.pipeline = "q";
+  ASSERT_TRUE(enter(pool,
+                    {.pipeline = "q",
+                     .group = "other",
+                     .cluster_id = {},
+                     .topics = {"t"},
+                     .tables = {"public.t"}},
+                    {}));
   Claims others(other, pool);
   EXPECT_TRUE(claim(others, request_of(0)).not_begun);
 }
@@ -258,7 +271,7 @@ TEST_F(ClaimsTest, NeverGivesAnEpochAgainThoughTheDatabaseWentBack) {
   EXPECT_EQ(claim(claims, request_of(0, 5)).epoch, Epoch{2});
   database.execute("UPDATE penstock.offsets SET epoch = 1");
   EXPECT_EQ(claim(claims, request_of(0, 5)).epoch, Epoch{3});
-  database.execute("DELETE FROM penstock.offsets");
+  database.execute("DELETE FROM penstock.offsets; UPDATE penstock.pipelines SET partitions = '{}'");
   const ClaimAnswer answer = claim(claims, request_of(0, 7));
   EXPECT_EQ(answer.epoch, Epoch{4});
   EXPECT_EQ(answer.next_offset, 7);
@@ -271,11 +284,12 @@ TEST_F(ClaimsTest, IsDurableThoughCommitsAreAsynchronous) {
       "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
       "INSERT INTO public.seen SELECT current_setting('synchronous_commit'); RETURN NEW; END $$;"
       "CREATE TRIGGER look BEFORE INSERT ON penstock.offsets FOR EACH ROW EXECUTE FUNCTION look()");
+  std::int32_t partition = 0;
   for (const std::string setting : {"off", "remote_apply"}) {
     postgres::Pool chosen(
         {.conninfo = database.conninfo() + " options='-c synchronous_commit=" + setting + "'"});
     Claims claims(options(), chosen);
-    claim(claims, request_of(0, 0));
+    claim(claims, request_of(partition++, 0));
   }
   EXPECT_EQ(database.value("SELECT string_agg(setting, ',' ORDER BY setting) FROM seen"),
             "on,remote_apply");
@@ -657,7 +671,8 @@ TEST_F(ClaimsTest, WorksWhateverTheRoleDefaultsTo) {
 
 TEST_F(ClaimsTest, NeverUsesAServerThatCannotBeWrittenTo) {
   database.execute("ALTER DATABASE " + database.name() + " SET default_transaction_read_only = on");
-  Claims claims(options(), pool);
+  postgres::Pool later({.conninfo = database.conninfo()});
+  Claims claims(options(), later);
   const auto answers = claims.claim(std::vector<ClaimRequest>{request_of(0)}, {});
   ASSERT_FALSE(answers.has_value());
   EXPECT_EQ(answers.error().kind, ErrorKind::unavailable);
