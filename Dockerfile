@@ -17,6 +17,7 @@ RUN for group in build servers; do tools/packages.sh "$group" >"$group.txt"; don
 # What Debian 13 has too old a version of (docs/adr/0015-librdkafka-of-the-next-debian.md).
 FROM ${DEBIAN} AS backports
 COPY tools/common.sh tools/backports.sh tools/packages.txt /penstock/tools/
+COPY tools/patches /penstock/tools/patches
 RUN /penstock/tools/backports.sh --here /backports
 
 FROM ${DEBIAN} AS build

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packages of the next Debian, rebuilt for Debian 13: the "backported" group of tools/packages.txt. Prints
-# the directory that has them, which apt takes as a source ("deb [trusted=yes] copy:DIRECTORY ./"), and
+# Packages of the next Debian, rebuilt for Debian 13: the "backported" group of tools/packages.txt, each with
+# tools/patches/NAME.patch if there is one. Prints the directory that has them, which apt takes as a source ("deb [trusted=yes] copy:DIRECTORY ./"), and
 # makes it in the cache if it is not there: in a Debian 13 root of its own that is gone afterwards, as root.
 # With --here it makes DIRECTORY on this system: Debian 13, as root, with what the build needs installed.
 #   tools/backports.sh
@@ -10,7 +10,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 next_debian=forky
-revision=1 # of how it is done here: another one is another version, and rebuilds
+revision=2 # of how it is done here: another one is another version, and rebuilds
 
 # rebuild NAME=VERSION DIRECTORY: its packages, with a version between Debian 13's and the next one's.
 rebuild() {
@@ -25,9 +25,10 @@ rebuild() {
     apt-get build-dep --quiet --yes --no-install-recommends "$wanted"
     apt-get source --quiet "$wanted"
     cd "$name"-*/
+    [ ! -e "$PENSTOCK_REPO/tools/patches/$name.patch" ] || patch -p1 <"$PENSTOCK_REPO/tools/patches/$name.patch"
     version=$(dpkg-parsechangelog --show-field Version)
     {
-      printf '%s\n' "$name ($version~deb13+penstock$revision) trixie; urgency=medium" '' '  * Rebuilt for Debian 13.' '' \
+      printf '%s\n' "$name ($version~deb13+penstock$revision) trixie; urgency=medium" '' '  * Rebuilt for Debian 13, with the patches of Penstock.' '' \
         " -- Penstock <penstock@localhost>  $(dpkg-parsechangelog --show-field Date)" ''
       cat debian/changelog
     } >"$work/changelog"
@@ -71,6 +72,7 @@ make_directory() {
     --customize-hook='set -e; mkdir -p "$1/penstock/tools" "$1/usr/local/share/ca-certificates"
       cp /usr/local/share/ca-certificates/*.crt "$1/usr/local/share/ca-certificates/" 2>/dev/null || true
       for file in common.sh backports.sh packages.txt; do cp "$PENSTOCK_REPO/tools/$file" "$1/penstock/tools/"; done
+      cp -r "$PENSTOCK_REPO/tools/patches" "$1/penstock/tools/"
       env --unset=PENSTOCK_REPO PENSTOCK_CACHE=/penstock PENSTOCK_DEBIAN_MIRROR="$MIRROR" \
         chroot "$1" /penstock/tools/backports.sh --here /penstock/debs
       cp -r "$1/penstock/debs" "$PARTIAL"' \
@@ -88,6 +90,6 @@ if [ "${1:-}" = --here ]; then
   here "$2"
   exit
 fi
-directory=$PENSTOCK_CACHE/backports-$({ packages backported && echo "$next_debian $revision"; } | short_hash)
+directory=$PENSTOCK_CACHE/backports-$({ backported && echo "$next_debian $revision"; } | short_hash)
 [ -d "$directory" ] || with_lock "$(basename "$directory")" make_directory
 echo "$directory"

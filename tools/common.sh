@@ -45,11 +45,14 @@ packages() {
   done
 }
 
+# backported: what is rebuilt, and how it is changed.
+backported() { packages backported && cat "$PENSTOCK_REPO"/tools/patches/*.patch; }
+
 # short_hash: of standard input.
 short_hash() { sha256sum | cut -c1-12; }
 
 # root_name: of the place that has the tools; another one for other packages.
-root_name() { packages build servers backported | sort -u | short_hash; }
+root_name() { { packages build servers | sort -u && backported; } | short_hash; }
 
 # debian_mirror: the one that this system's own apt uses, so that a site's mirror or proxy keeps working.
 debian_mirror() {

@@ -173,21 +173,21 @@ class Compressed(Attack):
 
 
 class Bomb(Attack):
-    """One batch that is 13 KB in the log and 300 MB when it is read, which librdkafka refuses to do."""
+    """One batch that is small in the log and hundreds of megabytes when it is read, which librdkafka refuses to do."""
 
-    def test_a_batch_that_cannot_be_read_stops_its_partition_with_the_reason(self):
+    def test_a_batch_that_may_not_be_inflated_stops_its_partition_with_the_reason(self):
         service = self.service
-        with self.unharmed(moves_on=False):
-            service.produce([b'{"n":1,"s":"' + b"x" * 1_000_000 + b'"}'] * 300, "-z", "zstd", "-X", "linger.ms=4000", "-X",
-                            "batch.size=999999999", "-X", "message.max.bytes=999999999", "-X",
-                            "queue.buffering.max.kbytes=2000000")
-            stand.wait_until(lambda: "cannot be read" in service.ctl("get", service.name), "it says why it stops", 60)
-        self.assertIn("at offset 0 of", service.ctl("get", service.name))
-        self.assertIn(b"cannot be read", service.get("/readyz"))
-        service.command("offsets", "reset", service.name, "--topic", service.topic, "--partition", "0", "--to", "readable",
-                        "--config", service.file)
-        self.assert_works()
-        self.assertEqual(int(service.query("SELECT count(*) FROM rows")), 100)
+        for rounds, (codec, count) in enumerate([("gzip", 300), ("lz4", 200), ("zstd", 300)], start=1):
+            with self.subTest(codec), self.unharmed(moves_on=False):
+                service.produce([b'{"n":1,"s":"' + b"x" * 1_000_000 + b'"}'] * count, "-z", codec, "-X", "linger.ms=4000",
+                                "-X", "batch.size=999999999", "-X", "message.max.bytes=999999999", "-X",
+                                "queue.buffering.max.kbytes=2000000")
+                stand.wait_until(lambda: "cannot be read" in service.ctl("get", service.name), "it says why it stops", 60)
+            self.assertIn(b"cannot be read", service.get("/readyz"))
+            service.command("offsets", "reset", service.name, "--topic", service.topic, "--partition", "0", "--to",
+                            "readable", "--config", service.file)
+            self.assert_works()
+            self.assertEqual(int(service.query("SELECT count(*) FROM rows")), 100 * rounds)
 
 
 class Shapes(Attack):
