@@ -95,7 +95,7 @@ class PipelineService final : public grpc::Service {
         return refuse("UNPARSABLE_REQUEST", "the request is no " + request.GetTypeName());
       }
       Response response;
-      const Status status = (self->*method)(context, &request, &response);
+      Status status = (self->*method)(context, &request, &response);
       if (!status.ok()) return status;
       bool own_buffer = false;
       return grpc::SerializationTraits<Response>::Serialize(response, answer, &own_buffer);

@@ -45,8 +45,8 @@ TEST(Connection, GoesOnToTheNextHostWhenANameIsUnknown) {
 }
 
 TEST(Connection, TakesAMisspeltValueForWhatItIsAndNotForAServerThatIsAway) {
-  for (const char* wrong : {"sslmode=requires", "channel_binding=perhaps",
-                            "port=five", "gssencmode=x", "require_auth=x", "sslcertmode=x"}) {
+  for (const char* wrong : {"sslmode=requires", "channel_binding=perhaps", "port=five",
+                            "gssencmode=x", "require_auth=x", "sslcertmode=x"}) {
     const Failure failure = open_failure(std::string("host=127.0.0.1 user=u ") + wrong, 500ms);
     EXPECT_EQ(failure.failure, FailureClass::configuration) << wrong << failure.error.message;
     EXPECT_EQ(failure.error.kind, ErrorKind::invalid_argument) << wrong;
