@@ -47,10 +47,13 @@ void Lane::connect() {
 
 void Lane::serve(WriterQueue& queue) {
   if (queue.unknown) return resolve(queue);
-  if (now() >= due_to_verify(queue)) return verify(queue);
+  if (queue.verified_session != session_number_) return verify(queue);
   if (!queue.group) queue.take_group();
-  if (queue.group) return attempt(queue);
-  writer_is_well(queue);
+  const bool has_work = queue.group.has_value();
+  if (has_work) attempt(queue);
+  const bool is_done = !queue.group && !queue.unknown && !lost_by_;
+  if (is_done && now() >= due_to_verify(queue)) return verify(queue);
+  if (!has_work) writer_is_well(queue);
 }
 
 void Lane::resolve(WriterQueue& queue) {
