@@ -41,7 +41,7 @@ constexpr std::int64_t kLimitKiB = std::int64_t{2} * (64 + 64) * 1024;
 void expect_within_limit(const std::vector<std::optional<std::string>>& records) {
   Service service({.table = "CREATE TABLE t (body json, source_offset bigint)",
                    .columns = {{"body", "msg"}},
-                   .pipeline_yaml = "",
+                   .pipeline_yaml = "    dead_letters: {stop_at_share: 1}\n",
                    .topic_settings = {{"max.message.bytes", "20000000"}}});
   service.feed(records);
   EXPECT_EQ(service.database().number("SELECT count(*) FROM t") +
