@@ -17,13 +17,6 @@ class RejectWindow {
   // As a limit: never too many.
   static constexpr std::size_t kNever = kRecords + 1;
 
-  RejectWindow() = default;
-  // Of a partition that has stopped: its next reject is too many, until others have passed.
-  [[nodiscard]] static RejectWindow full() {
-    RejectWindow window;
-    window.last_.set();
-    return window;
-  }
   // However many are rejected is not too many, until few are again.
   void accept() {
     last_.set();

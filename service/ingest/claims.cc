@@ -151,7 +151,7 @@ void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
 
 bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
   auto chain = std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, plan_);
-  if (partition.rejecting) chain->rejects = RejectWindow::full();
+  if (partition.rejecting) chain->rejects = partition.rejects;
   if (std::exchange(partition.accepts_rejects, false)) chain->rejects.accept();
   try {
     around_.events.claimed(chain);

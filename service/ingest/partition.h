@@ -51,6 +51,7 @@ struct Partition {
   // It has stopped because too many records are rejected, and nothing was committed since; somebody
   // accepts that, and has not been heard yet; where the claim began that tries it again.
   bool rejecting = false;
+  RejectWindow rejects;  // as they were when it stopped
   bool accepts_rejects = false;
   Offset tried_from = -1;
   // Where a batch begins, or goes on, that could not be read the last time; -1: nowhere.

@@ -22,6 +22,7 @@ void Assignment::block_for_rejects(const std::shared_ptr<Chain>& chain, const st
   if (partition == nullptr || partition->chain != chain) return;
   if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) return;
   partition->rejecting = true;
+  partition->rejects = chain->rejects;
   partition->asks_again = true;
   // At once if it was made for another table than there is now.
   const bool is_outdated = chain->plan != plan_;

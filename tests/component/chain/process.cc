@@ -228,11 +228,9 @@ void Process::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error&
   reclaim(chain, /*foreign=*/false);
   const auto held = held_.find(chain->partition.partition);
   if (held == held_.end() || held->second.chain) return;
-  if (chain->rejects.rejects() == RejectWindow::kRecords) {
-    held->second.rejects.accept();
-  } else {
-    held->second.rejects = RejectWindow::full();
-  }
+  held->second.rejects = chain->rejects;
+  if (held->second.was_tried) held->second.rejects.accept();
+  held->second.was_tried = !held->second.was_tried;
 }
 
 void Process::reclaim(const std::shared_ptr<Chain>& chain, bool foreign) {

@@ -71,8 +71,9 @@ class Process final : public ChainEvents {
     std::optional<ingest::BatchBuilder> builder;
     Offset handed_on = 0;
     bool leaving = false;
-    bool foreign = false;  // somebody else took it: the group must confirm first
-    RejectWindow rejects;  // of the next chain
+    bool foreign = false;    // somebody else took it: the group must confirm first
+    RejectWindow rejects;    // of the next chain
+    bool was_tried = false;  // and rejected again
   };
 
   void claimed(const std::shared_ptr<Chain>&) override {}

@@ -136,6 +136,7 @@ class FakeDatabase::Writer final : public write::Outlet {
     }
     if (rejects) {
       batch.reset();
+      while (chain->rejects.rejects() < kRejectsAtAStop) chain->rejects.reject();
       if (!chain->end(ChainEnd::rejected)) return;
       events_.too_many_rejects(chain, Error{ErrorKind::conflict, "too many are rejected", {}, {}});
       return;

@@ -20,6 +20,9 @@
 
 namespace penstock::flow {
 
+// What a partition has counted when it stops for its rejects.
+inline constexpr std::size_t kRejectsAtAStop = 49;
+
 // Outlives the flows that write to it.
 class FakeDatabase {
  public:

@@ -176,16 +176,28 @@ TEST_F(BrakeTest, SaysWhyWithoutWhatIsInARow) {
   EXPECT_FALSE(said.contains("secret")) << said;
 }
 
-TEST_F(BrakeTest, TakesTheFirstAtOnceWhereItHasStopped) {
+TEST_F(BrakeTest, CountsOnWhereItHasStopped) {
   const auto again = chain();
-  again->rejects = RejectWindow::full();
+  for (int i = 0; i < 49; ++i) again->rejects.reject();
   add(again, "...x");
   EXPECT_EQ(find()->place.record, 3U);
   group_ = {};
-  add(again, std::string(151, '.'));
+  add(again, std::string(152, '.'));
   commit();
   add(again, "x");
-  EXPECT_FALSE(find()) << "it has earned its trust again";
+  EXPECT_FALSE(find()) << "enough have passed";
+}
+
+TEST_F(BrakeTest, GoesOnByItselfWhereAShareIsRejectedAllTheTime) {
+  const auto one = chain();
+  for (int i = 0; i < 49; ++i) one->rejects.reject();
+  std::string every_tenth;
+  for (int i = 0; i < 200; ++i) every_tenth += ".........x";
+  add(one, "x");
+  EXPECT_TRUE(find());
+  group_ = {};
+  add(one, std::string(10, '.') + std::string(145, '.') + every_tenth);
+  EXPECT_FALSE(find());
 }
 
 TEST_F(BrakeTest, LetsAllThroughThatAPersonAcceptsUntilFewAreRejected) {
