@@ -171,6 +171,8 @@ class Claims::Impl {
   Try<void> take(Connection& connection, Progress& progress, Held held,
                  std::chrono::milliseconds wait);
   Try<void> take_stored(Connection& connection, Progress& progress, Held held);
+  Try<void> judge_fresh(Connection& connection, Progress& progress,
+                        const std::vector<const ClaimRequest*>& fresh) const;
   // Claims these in the transaction that is open, commits it and answers.
   Try<void> take_and_commit(Connection& connection, Progress& progress,
                             const std::vector<std::size_t>& indexes);
@@ -235,6 +237,7 @@ Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, 
   auto rows = lock_rows(connection, options_.pipeline, progress.open_keys(), held);
   if (!rows) return std::unexpected(std::move(rows.error()));
   std::vector<std::size_t> free;
+  std::vector<const ClaimRequest*> fresh;
   for (const std::size_t i : progress.open) {
     ClaimAnswer& answer = progress.answers[i];
     const ClaimRequest& request = progress.requests[i];
@@ -247,15 +250,37 @@ Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, 
       answer.begun = (**begun)[request.topic];
       answer.not_begun = request.id.partition >= answer.begun;
       if (!answer.not_begun) answer.refused_reason = deleted(options_.pipeline, request);
+      if (answer.not_begun) fresh.push_back(&request);
     } else if (row->second.locked) {
       answer.refused_reason = refusal(options_.pipeline, request, row->second);
       if (answer.refused_reason.empty()) free.push_back(i);
     }
   }
+  if (auto judged = judge_fresh(connection, progress, fresh); !judged) return judged;
   std::erase_if(progress.open, [&](std::size_t i) {
     return progress.answers[i].not_begun || !progress.answers[i].refused_reason.empty();
   });
   return take_and_commit(connection, progress, free);
+}
+
+// A topic that was made again may have more partitions than the one that was read: those are not
+// new ones of it.
+Try<void> Claims::Impl::judge_fresh(Connection& connection, Progress& progress,
+                                    const std::vector<const ClaimRequest*>& fresh) const {
+  if (fresh.empty()) return {};
+  const auto rows = foreign_rows(connection, options_.pipeline, fresh);
+  if (!rows) return std::unexpected(rows.error());
+  for (const ClaimRequest* request : fresh) {
+    const auto row = rows->find(request->topic);
+    if (row == rows->end()) continue;
+    ClaimRequest its = *request;
+    its.id.partition = row->second.first;
+    ClaimAnswer& answer =
+        progress.answers[static_cast<std::size_t>(request - progress.requests.data())];
+    answer.not_begun = false;
+    answer.refused_reason = refusal(options_.pipeline, its, row->second.second);
+  }
+  return {};
 }
 
 Try<void> Claims::Impl::take_and_commit(Connection& connection, Progress& progress,

@@ -98,6 +98,37 @@ postgres::Try<std::map<Key, StoredRow>> lock_rows(postgres::Connection& connecti
   return rows;
 }
 
+postgres::Try<std::map<std::string, std::pair<std::int32_t, StoredRow>>> foreign_rows(
+    postgres::Connection& connection, const std::string& pipeline,
+    const std::vector<const ClaimRequest*>& requests) {
+  ArrayText topics;
+  ArrayText clusters;
+  ArrayText ids;
+  for (const ClaimRequest* request : requests) {
+    topics.add(request->topic);
+    clusters.add(request->cluster_id);
+    ids.add(request->topic_id);
+  }
+  auto reply = connection.execute(
+      "SELECT DISTINCT ON (o.topic) o.topic, o.partition, o.next_offset, o.cluster_id, o.topic_id "
+      "FROM penstock.offsets o JOIN unnest($2::text[], $3::text[], $4::text[]) "
+      "AS u(topic, cluster_id, topic_id) ON u.topic = o.topic WHERE o.pipeline = $1 "
+      "AND (('' NOT IN (o.cluster_id, u.cluster_id) AND o.cluster_id <> u.cluster_id) "
+      "OR ('' NOT IN (o.topic_id, u.topic_id) AND o.topic_id <> u.topic_id)) "
+      "ORDER BY o.topic, o.partition",
+      {pipeline, topics.text(), clusters.text(), ids.text()});
+  if (!reply) return std::unexpected(std::move(reply.error()));
+  std::map<std::string, std::pair<std::int32_t, StoredRow>> rows;
+  for (int row = 0; row < reply->rows(); ++row) {
+    rows[reply->string(row, 0)] = {static_cast<std::int32_t>(number(*reply, row, 1)),
+                                   {.locked = false,
+                                    .next_offset = number(*reply, row, 2),
+                                    .cluster_id = reply->string(row, 3),
+                                    .topic_id = reply->string(row, 4)}};
+  }
+  return rows;
+}
+
 postgres::Try<std::optional<std::map<std::string, std::int32_t>>> begun_partitions(
     postgres::Connection& connection, const std::string& pipeline) {
   auto reply = connection.execute(

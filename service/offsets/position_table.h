@@ -78,6 +78,12 @@ enum class Held { skip, wait_for };
 [[nodiscard]] postgres::Try<std::optional<std::map<std::string, std::int32_t>>> begun_partitions(
     postgres::Connection& connection, const std::string& pipeline);
 
+// Of each topic of `requests` the first row that belongs to another topic or cluster, with its
+// partition.
+[[nodiscard]] postgres::Try<std::map<std::string, std::pair<std::int32_t, StoredRow>>> foreign_rows(
+    postgres::Connection& connection, const std::string& pipeline,
+    const std::vector<const ClaimRequest*>& requests);
+
 // Keeps that the first `begun` partitions of the topic have begun, and locks the pipeline's entry
 // if that is news: before the rows, so that two who do it never wait for each other.
 [[nodiscard]] postgres::Try<void> keep_begun(postgres::Connection& connection,

@@ -44,8 +44,12 @@ constexpr const char* kReset =
     "topic_id = EXCLUDED.topic_id, leader_epoch = -1, updated_at = now()";
 
 constexpr const char* kEnter =
-    "INSERT INTO penstock.pipelines AS p (pipeline, consumer_group, cluster_id, topics, tables) "
-    "VALUES ($1, $2, $3, $4::text[], $5::text[]) ON CONFLICT (pipeline) DO UPDATE SET "
+    "INSERT INTO penstock.pipelines AS p (pipeline, consumer_group, cluster_id, topics, tables, "
+    "partitions) SELECT $1, $2, $3, $4::text[], $5::text[], "
+    // An entry that somebody deleted: what has a position has begun.
+    "(SELECT coalesce(jsonb_object_agg(o.topic, o.begun), '{}') FROM (SELECT o.topic, "
+    "max(o.partition) + 1 AS begun FROM penstock.offsets o WHERE o.pipeline = $1 GROUP BY o.topic) "
+    "o) ON CONFLICT (pipeline) DO UPDATE SET "
     "consumer_group = EXCLUDED.consumer_group, "
     "cluster_id = coalesce(nullif(EXCLUDED.cluster_id, ''), p.cluster_id), "
     "topics = EXCLUDED.topics, tables = EXCLUDED.tables "

@@ -63,6 +63,10 @@ class ClaimsTest : public testing::Test {
     if (const auto done = migrate_up(database.conninfo()); !done) {
       throw std::runtime_error(done.error().to_string());
     }
+    enter_pipeline();
+  }
+
+  void enter_pipeline() {
     const auto entered = enter(
         pool,
         {.pipeline = "p", .group = "g", .cluster_id = {}, .topics = {"t"}, .tables = {"public.t"}},
@@ -211,6 +215,34 @@ TEST_F(ClaimsTest, RefusesAPartitionWhosePositionSomebodyDeleted) {
   const ClaimAnswer answer = claim(claims, mine);
   EXPECT_EQ(answer.refused_reason, "");
   EXPECT_EQ(answer.next_offset, 25);
+}
+
+TEST_F(ClaimsTest, BeginsNoPartitionOfATopicThatWasMadeAgainWithMore) {
+  Claims claims(options(), pool);
+  Wish mine = request_of(0, 40);
+  mine.topic_id = "T1";
+  claim(claims, mine);
+  Wish more = request_of(1);
+  more.topic_id = "T2";
+  const ClaimAnswer answer = claim(claims, more);
+  EXPECT_FALSE(answer.not_begun);
+  EXPECT_TRUE(answer.refused_reason.contains(
+      "position 40 of topic 't', partition 0 belongs to an earlier topic of that name"))
+      << answer.refused_reason;
+  more.topic_id = "T1";
+  EXPECT_TRUE(claim(claims, more).not_begun) << "one that was added to the same topic";
+}
+
+TEST_F(ClaimsTest, TakesAPartitionThatHadAPositionForBegunThoughTheEntryIsNew) {
+  Claims claims(options(), pool);
+  ASSERT_TRUE(test::begin_at(claims, {Offset{10}, Offset{20}, Offset{30}}));
+  database.execute(
+      "DELETE FROM penstock.pipelines; DELETE FROM penstock.offsets WHERE partition = 1");
+  enter_pipeline();
+  const ClaimAnswer answer = claim(claims, request_of(1));
+  EXPECT_FALSE(answer.not_begun);
+  EXPECT_TRUE(answer.refused_reason.contains("somebody deleted its row")) << answer.refused_reason;
+  EXPECT_EQ(claim(claims, request_of(2)).next_offset, 30);
 }
 
 TEST_F(ClaimsTest, BeginsNothingUnderANameThatIsNoPipelinesAnyMore) {
