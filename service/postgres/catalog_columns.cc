@@ -94,16 +94,19 @@ ORDER BY a.attnum)sql";
 
 // Defaults that always come to the same: constants, and functions and operators of PostgreSQL's own
 // that are immutable; with an expression of their bytes in the binary format. A column of a domain
-// may have the domain's default, whose change nobody would notice. Naming a column takes a
-// privilege that leaving it out does not. The texts of constants are numbers in adbin.
+// may have the domain's default, and an enum's label another name, whose change nobody would
+// notice. Naming a column takes a privilege that leaving it out does not. The texts of constants
+// are numbers in adbin.
 constexpr const char* kConstantDefaults = R"sql(
 SELECT a.attname, pg_get_expr(d.adbin, d.adrelid), t.typsend,
        format_type(a.atttypid, a.atttypmod)
 FROM pg_attribute a
 JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_type e ON e.oid = t.typelem
 WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND a.attgenerated = ''
-  AND t.typsend <> 0 AND has_column_privilege(a.attrelid, a.attnum, 'INSERT')
+  AND t.typsend <> 0 AND 'e' NOT IN (t.typtype, coalesce(e.typtype, 'b'))
+  AND has_column_privilege(a.attrelid, a.attnum, 'INSERT')
   AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, '[{]([A-Z]+)', 'g') AS node
                   WHERE node[1] NOT IN ('CONST', 'FUNCEXPR', 'OPEXPR', 'RELABELTYPE', 'ARRAY',
                                         'ARRAYEXPR'))
