@@ -293,6 +293,7 @@ void add_offsets(CLI::App& app, int& exit_status) {
   add_pipeline(*resetting, options->pipeline, "pipeline", "Name of the pipeline");
   resetting->add_option("--topic", options->topic, "Which topic")->required()->type_name("NAME");
   resetting->add_option("--partition", options->partition, "Which partition; left out: all of them")
+      ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   resetting
       ->add_option("--to", options->to,
