@@ -52,7 +52,8 @@ TEST(ColumnValues, AreWhatTheirPageSays) {
   const std::vector<Example> examples = examples_of_the_page();
   ASSERT_GT(examples.size(), 80U);
   ServiceOptions options{.table = std::string(kTypes) + "CREATE TABLE t (source_offset bigint",
-                         .columns = {}};
+                         .columns = {},
+                         .pipeline_yaml = "    dead_letters: {stop_at_share: 1}\n"};
   std::string whole = "{";
   std::vector<std::optional<std::string>> records(1);
   std::vector<const Example*> refused;
@@ -397,7 +398,8 @@ std::vector<Sample> samples_of(const Type& type, const std::string& column) {
 
 TEST(ColumnValues, ArriveAsPostgresqlReadsTheirTextOrNotAtAll) {
   ServiceOptions options{.table = std::string(kTypes) + "CREATE TABLE t (source_offset bigint",
-                         .columns = {}};
+                         .columns = {},
+                         .pipeline_yaml = "    dead_letters: {stop_at_share: 1}\n"};
   std::vector<Sample> samples;
   std::string columns;
   for (const Type& type : types()) {
