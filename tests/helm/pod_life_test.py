@@ -81,7 +81,7 @@ class RollingUpdate(unittest.TestCase):
         for name, (readiness, liveness, reasons) in self.before.items():
             self.assertEqual(set(readiness), {503}, name)
             self.assertEqual(set(liveness), {200}, name)
-            self.assertRegex(reasons, "joining the group|group_not_joined|waiting for claim", name)
+            self.assertRegex(reasons, "still starting|joining the group|group_not_joined|waiting for claim", name)
 
     def test_a_replica_that_is_ready_stays_ready_while_others_are_replaced(self):
         for pod in self.pods:

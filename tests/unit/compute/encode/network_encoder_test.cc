@@ -38,16 +38,16 @@ TEST(NetworkEncoder, WritesFamilyBitsKindAndAddress) {
 }
 
 TEST(NetworkEncoder, TakesTheAddressesOfExpressions) {
-  const auto value = [](std::string_view source) {
+  const auto computed = [](const ColumnDescription& column, std::string_view source) {
     cel::Inputs inputs;
-    auto program = cel::compile(source, cel::Environment(), inputs);
-    return *program->constant();
+    const auto program = cel::compile(source, cel::Environment(), inputs);
+    return hex(column, *program->constant());
   };
-  EXPECT_EQ(hex(kInet, value("ip('192.0.2.1')")), "02200004c0000201");
-  EXPECT_EQ(hex(kInet, value("cidr('192.0.2.1/24')")), "02180004c0000201");
-  EXPECT_EQ(hex(kCidr, value("ip('192.0.2.1')")), "02200104c0000201");
-  EXPECT_EQ(hex(kCidr, value("cidr('192.0.2.1/24')")), "invalid_address");
-  EXPECT_EQ(hex(kCidr, value("cidr('192.0.2.1/24').masked()")), "02180104c0000200");
+  EXPECT_EQ(computed(kInet, "ip('192.0.2.1')"), "02200004c0000201");
+  EXPECT_EQ(computed(kInet, "cidr('192.0.2.1/24')"), "02180004c0000201");
+  EXPECT_EQ(computed(kCidr, "ip('192.0.2.1')"), "02200104c0000201");
+  EXPECT_EQ(computed(kCidr, "cidr('192.0.2.1/24')"), "invalid_address");
+  EXPECT_EQ(computed(kCidr, "cidr('192.0.2.1/24').masked()"), "02180104c0000200");
 }
 
 TEST(NetworkEncoder, RefusesWhatIsNoAddress) {
