@@ -66,59 +66,27 @@ class DrainSlot {
   bool taken_;
 };
 
-// Reads requests itself: gRPC answers what is none with a bare INTERNAL.
-class PipelineService final : public grpc::Service {
+class PipelineCalls final : public v1::PipelineService::Service {
  public:
-  PipelineService(PipelineControl& control, Introduce introduce, int max_concurrent_drains)
+  PipelineCalls(PipelineControl& control, Introduce introduce, int max_concurrent_drains)
       : control_(control),
         introduce_(std::move(introduce)),
         drains_(max_concurrent_drains),
-        max_drains_(max_concurrent_drains) {
-    add("/penstock.v1.PipelineService/ListPipelines", &PipelineService::ListPipelines);
-    add("/penstock.v1.PipelineService/GetPipeline", &PipelineService::GetPipeline);
-    add("/penstock.v1.PipelineService/PausePipeline", &PipelineService::PausePipeline);
-    add("/penstock.v1.PipelineService/ResumePipeline", &PipelineService::ResumePipeline);
-    add("/penstock.v1.PipelineService/DrainPipeline", &PipelineService::DrainPipeline);
-  }
-
- private:
-  template <typename Request, typename Response>
-  using Method = Status (PipelineService::*)(ServerContext*, const Request*, Response*);
-
-  template <typename Request, typename Response>
-  void add(const char* name, Method<Request, Response> method) {
-    const auto call = [method](PipelineService* self, ServerContext* context,
-                               const grpc::ByteBuffer* bytes, grpc::ByteBuffer* answer) -> Status {
-      Request request;
-      grpc::ByteBuffer read = *bytes;
-      if (!grpc::SerializationTraits<Request>::Deserialize(&read, &request).ok()) {
-        return refuse("UNPARSABLE_REQUEST", "the request is no " + request.GetTypeName());
-      }
-      Response response;
-      Status status = (self->*method)(context, &request, &response);
-      if (!status.ok()) return status;
-      bool own_buffer = false;
-      return grpc::SerializationTraits<Response>::Serialize(response, answer, &own_buffer);
-    };
-    using Handler =
-        grpc::internal::RpcMethodHandler<PipelineService, grpc::ByteBuffer, grpc::ByteBuffer>;
-    AddMethod(new grpc::internal::RpcServiceMethod(name, grpc::internal::RpcMethod::NORMAL_RPC,
-                                                   new Handler(call, this)));
-  }
+        max_drains_(max_concurrent_drains) {}
 
   Status ListPipelines(ServerContext* /*context*/, const v1::ListPipelinesRequest* request,
-                       v1::ListPipelinesResponse* response) {
+                       v1::ListPipelinesResponse* response) override {
     return guarded([&] { return list(*request, *response); });
   }
 
   Status GetPipeline(ServerContext* /*context*/, const v1::GetPipelineRequest* request,
-                     v1::Pipeline* response) {
+                     v1::Pipeline* response) override {
     return for_pipeline(request->name(), *response,
                         [](std::string_view) -> Result<void> { return {}; });
   }
 
   Status PausePipeline(ServerContext* context, const v1::PausePipelineRequest* request,
-                       v1::Pipeline* response) {
+                       v1::Pipeline* response) override {
     if (text::count_code_points(request->reason()) > kMaxReasonCharacters) {
       return refuse("REASON_TOO_LONG",
                     std::format("the reason has more than {} characters", kMaxReasonCharacters));
@@ -131,7 +99,7 @@ class PipelineService final : public grpc::Service {
   }
 
   Status ResumePipeline(ServerContext* context, const v1::ResumePipelineRequest* request,
-                        v1::Pipeline* response) {
+                        v1::Pipeline* response) override {
     const bool accepts = request->accept_rejects();
     return audited(accepts ? "resume, accept rejects" : "resume", *context, request->name(), [&] {
       return for_pipeline(request->name(), *response,
@@ -140,7 +108,7 @@ class PipelineService final : public grpc::Service {
   }
 
   Status DrainPipeline(ServerContext* context, const v1::DrainPipelineRequest* request,
-                       v1::Pipeline* response) {
+                       v1::Pipeline* response) override {
     milliseconds timeout = kDefaultDrainTimeout;
     if (request->has_timeout()) {
       const auto& given = request->timeout();
@@ -162,6 +130,7 @@ class PipelineService final : public grpc::Service {
     });
   }
 
+ private:
   Status list(const v1::ListPipelinesRequest& request, v1::ListPipelinesResponse& response) {
     if (request.page_size() < 0) return refuse("INVALID_PAGE_SIZE", "page_size is negative");
     const std::size_t page_size =
@@ -273,11 +242,57 @@ class PipelineService final : public grpc::Service {
   const int max_drains_;
 };
 
+// Reads requests itself: gRPC answers what is none with a bare INTERNAL.
+class PipelineService final : public grpc::Service {
+ public:
+  using Calls = v1::PipelineService::Service;
+
+  explicit PipelineService(std::unique_ptr<Calls> calls) : calls_(std::move(calls)) {
+    add("/penstock.v1.PipelineService/ListPipelines", &Calls::ListPipelines);
+    add("/penstock.v1.PipelineService/GetPipeline", &Calls::GetPipeline);
+    add("/penstock.v1.PipelineService/PausePipeline", &Calls::PausePipeline);
+    add("/penstock.v1.PipelineService/ResumePipeline", &Calls::ResumePipeline);
+    add("/penstock.v1.PipelineService/DrainPipeline", &Calls::DrainPipeline);
+  }
+
+ private:
+  template <typename Request, typename Response>
+  using Method = Status (Calls::*)(ServerContext*, const Request*, Response*);
+
+  template <typename Request, typename Response>
+  void add(const char* name, Method<Request, Response> method) {
+    const auto call = [method](Calls* calls, ServerContext* context, const grpc::ByteBuffer* bytes,
+                               grpc::ByteBuffer* answer) -> Status {
+      Request request;
+      grpc::ByteBuffer read = *bytes;
+      if (!grpc::SerializationTraits<Request>::Deserialize(&read, &request).ok()) {
+        return refuse("UNPARSABLE_REQUEST", "the request is no " + request.GetTypeName());
+      }
+      Response response;
+      Status status = (calls->*method)(context, &request, &response);
+      if (!status.ok()) return status;
+      bool own_buffer = false;
+      return grpc::SerializationTraits<Response>::Serialize(response, answer, &own_buffer);
+    };
+    using Handler = grpc::internal::RpcMethodHandler<Calls, grpc::ByteBuffer, grpc::ByteBuffer>;
+    AddMethod(new grpc::internal::RpcServiceMethod(name, grpc::internal::RpcMethod::NORMAL_RPC,
+                                                   new Handler(call, calls_.get())));
+  }
+
+  const std::unique_ptr<Calls> calls_;
+};
+
 }  // namespace
+
+std::unique_ptr<grpc::Service> make_pipeline_calls(PipelineControl& control, Introduce introduce,
+                                                   int max_concurrent_drains) {
+  return std::make_unique<PipelineCalls>(control, std::move(introduce), max_concurrent_drains);
+}
 
 std::unique_ptr<grpc::Service> make_pipeline_service(PipelineControl& control, Introduce introduce,
                                                      int max_concurrent_drains) {
-  return std::make_unique<PipelineService>(control, std::move(introduce), max_concurrent_drains);
+  return std::make_unique<PipelineService>(
+      std::make_unique<PipelineCalls>(control, std::move(introduce), max_concurrent_drains));
 }
 
 }  // namespace penstock::control

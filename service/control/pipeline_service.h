@@ -22,6 +22,12 @@ namespace penstock::control {
 // Who it is that gRPC calls so.
 using Introduce = std::function<Caller(std::string_view peer)>;
 
+// The calls alone, as v1::PipelineService::Service.
+[[nodiscard]] std::unique_ptr<grpc::Service> make_pipeline_calls(PipelineControl& control,
+                                                                 Introduce introduce,
+                                                                 int max_concurrent_drains);
+
+// With these, and an answer of ours to what is no request.
 [[nodiscard]] std::unique_ptr<grpc::Service> make_pipeline_service(PipelineControl& control,
                                                                    Introduce introduce,
                                                                    int max_concurrent_drains);

@@ -112,7 +112,7 @@ void prepare(FakeControl& control, FuzzBytes& bytes) {
 void call_one(FuzzBytes& bytes, std::size_t method) {
   FakeControl control;
   prepare(control, bytes);
-  const std::unique_ptr<grpc::Service> made = make_pipeline_service(
+  const std::unique_ptr<grpc::Service> made = make_pipeline_calls(
       control,
       [](std::string_view peer) { return Caller{.address = std::string(peer), .certificate = {}}; },
       kMostDrains);
