@@ -244,7 +244,9 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     return failed_with(session, std::move(begun.error()));
   }
   auto found = Bisection(session, group).run();
-  if (!found) return failed_with(session, std::move(found.error()));
+  if (!found) {  // what no row's SQLSTATE has: perhaps another record raises it
+    return failed_at_rows(session, std::move(found.error()), /*deferred=*/group.immediate);
+  }
   if (!found->not_theirs && !group.accepts_rejects && found->all_by == rules.refused_by &&
       rules.refused_before + group.records() >= kTableFaultFrom) {
     found->not_theirs = found->last;

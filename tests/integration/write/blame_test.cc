@@ -102,6 +102,46 @@ TEST_F(BlameTest, RecordsThatRaiseDifferentThingsAreAllFound) {
   }
 }
 
+// The group is written carefully because of the first one: the others are met in there.
+TEST_F(BlameTest, WhateverOneRecordRaisesAfterOneThatIsRefusedItsNeighboursAreWritten) {
+  for (const std::string code : kCodes) {
+    before_each_row(
+        "BEGIN IF NEW.amount = 3 THEN RAISE EXCEPTION 'three'; END IF; IF NEW.amount = 13 THEN "
+        "RAISE EXCEPTION 'thirteen' USING ERRCODE = '" +
+        code + "'; END IF; RETURN NEW; END");
+    for (const bool copy : {true, false}) {
+      begin_anew();
+      Record record;
+      TestLane lane(by(copy), record, in_flight_);
+      lane.start();
+      lane.push(rows(0, 0, 100));
+      ASSERT_TRUE(lane.close(in_seconds(30))) << code << (copy ? " by COPY" : " by INSERT");
+      EXPECT_EQ(letters(), "3 P0001, 13 " + code);
+      EXPECT_EQ(ids().size(), 98U) << code;
+    }
+  }
+}
+
+// Likewise where both are found at COMMIT only.
+TEST_F(BlameTest, AnOddRefusalAtCommitAfterAnotherOneIsFound) {
+  database_.execute(
+      "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.amount = 3 THEN "
+      "RAISE EXCEPTION 'three'; END IF; IF NEW.amount = 13 THEN "
+      "RAISE EXCEPTION 'late' USING ERRCODE = 'XX000'; END IF; RETURN NULL; END $$;"
+      "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+      "EXECUTE FUNCTION late()");
+  for (const bool copy : {true, false}) {
+    begin_anew();
+    Record record;
+    TestLane lane(by(copy), record, in_flight_);
+    lane.start();
+    lane.push(rows(0, 0, 100));
+    ASSERT_TRUE(lane.close(in_seconds(20)));
+    EXPECT_EQ(letters(), "3 P0001, 13 XX000");
+    EXPECT_EQ(ids().size(), 98U);
+  }
+}
+
 TEST_F(BlameTest, ARecordThatItsTriggerSendsToATableThatIsNotThereIsADeadLetter) {
   database_.execute("CREATE TABLE t_1 (id bigint)");
   before_each_row(
