@@ -69,6 +69,15 @@ struct ColumnDescription {
   friend bool operator==(const ColumnDescription&, const ColumnDescription&) = default;
 };
 
+struct UniqueIndex {
+  std::string name;
+  std::vector<std::string> columns;  // their names, in its order
+  // Why ON CONFLICT cannot name it by its columns, such as "is partial"; empty: it can.
+  std::string unfit = {};
+
+  friend bool operator==(const UniqueIndex&, const UniqueIndex&) = default;
+};
+
 struct TableDescription {
   std::string schema;
   std::string name;
@@ -76,6 +85,19 @@ struct TableDescription {
   std::vector<std::string> primary_key;    // column names, in key order
   // Another one after every change of what is above: see postgres/catalog.h.
   std::string version = {};
+
+  // What follows matters to targets that are written by key.
+  std::vector<UniqueIndex> unique_indexes = {};
+  // What else looks at a row when it is written, such as "the trigger audit"; empty: nothing.
+  std::string row_rule = {};
+  // Another one after every change of indexes, constraints and triggers.
+  std::string rules_version = {};
+  // What this role may do with it, beside INSERT.
+  bool may_select = true;
+  bool may_update = true;
+  bool may_delete = true;
+  bool may_make_temporary = true;
+  bool has_update_rule = false;
 
   friend bool operator==(const TableDescription&, const TableDescription&) = default;
 

@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "postgres/catalog_columns.h"
+#include "postgres/catalog_rules.h"
 #include "postgres/connection.h"
 #include "postgres/pool.h"
 #include "postgres/pooler.h"
@@ -228,6 +229,9 @@ Try<TableDescription> describe_on(Connection& connection, const std::string& tab
   auto version = connection.execute("SELECT " + table_version_sql("$1::oid"), {id});
   if (!version) return std::unexpected(std::move(version.error()));
   description.version = version->string(0, 0);
+  if (auto read = read_rules(connection, id, description); !read) {
+    return std::unexpected(std::move(read.error()));
+  }
   if (auto read = read_constant_defaults(connection, id, description.columns); !read) {
     return std::unexpected(std::move(read.error()));
   }

@@ -54,4 +54,7 @@ struct ServerDescription {
 // there is no such table. Not covered: what ALTER DOMAIN changes, and foreign partitions.
 [[nodiscard]] std::string table_version_sql(const std::string& regclass);
 
+// The same for TableDescription::rules_version: indexes, constraints and triggers of the table.
+[[nodiscard]] std::string table_rules_version_sql(const std::string& regclass);
+
 }  // namespace penstock::postgres

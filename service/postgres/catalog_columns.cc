@@ -140,7 +140,8 @@ void describe_type(ColumnDescription& column, std::string_view type_name, char t
   }
 }
 
-// A label with a line end in it is taken for two, which harms nobody.
+}  // namespace
+
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines;
   while (!text.empty()) {
@@ -150,8 +151,6 @@ std::vector<std::string> lines_of(std::string_view text) {
   }
   return lines;
 }
-
-}  // namespace
 
 Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const std::string& id,
                                                  bool& may_insert) {

@@ -22,4 +22,7 @@ namespace penstock::postgres {
 [[nodiscard]] Try<void> read_constant_defaults(Connection& connection, const std::string& id,
                                                std::vector<ColumnDescription>& columns);
 
+// A label or a name with a line end in it is taken for two, which harms nobody.
+[[nodiscard]] std::vector<std::string> lines_of(std::string_view text);
+
 }  // namespace penstock::postgres

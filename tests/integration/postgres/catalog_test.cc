@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "postgres/pool.h"
 #include "support/servers.h"
@@ -196,6 +197,77 @@ TEST_F(CatalogTest, APartitionedTableIsATable) {
   const auto table = describe("parts");
   ASSERT_TRUE(table) << table.error().to_string();
   EXPECT_EQ(table->columns.size(), 3U);
+}
+
+TEST_F(CatalogTest, SaysWhichUniqueIndexesCanBeAKey) {
+  database_.execute(
+      "CREATE TABLE t (a int, b text COLLATE \"C\", c int, PRIMARY KEY (c, a));"
+      "CREATE UNIQUE INDEX good ON t (b) INCLUDE (c); CREATE INDEX plain ON t (c);"
+      "CREATE UNIQUE INDEX partial ON t (a) WHERE a > 0;"
+      "CREATE UNIQUE INDEX expression ON t (a, (c + 1));"
+      "CREATE UNIQUE INDEX sorted ON t (b COLLATE \"POSIX\");"
+      "CREATE UNIQUE INDEX odd ON t (b text_pattern_ops);"
+      "ALTER TABLE t ADD CONSTRAINT late UNIQUE (a) DEFERRABLE");
+  const auto table = describe("t");
+  ASSERT_TRUE(table) << table.error().to_string();
+  std::string found;
+  for (const UniqueIndex& index : table->unique_indexes) {
+    found += index.name + "(";
+    for (const std::string& column : index.columns) found += column;
+    found += ")" + (index.unfit.empty() ? "" : " " + index.unfit) + "; ";
+  }
+  EXPECT_EQ(found,
+            "t_pkey(ca); expression(a) is on an expression; good(b); late(a) is deferrable; odd(b) "
+            "has a collation or an operator class of its own; partial(a) is partial; sorted(b) has "
+            "a collation or an operator class of its own; ");
+}
+
+TEST_F(CatalogTest, SaysWhatElseLooksAtARow) {
+  const auto rule = [&](const std::string& table) {
+    const auto described = describe(table);
+    EXPECT_TRUE(described) << described.error().to_string();
+    return described ? described->row_rule : "";
+  };
+  database_.execute("CREATE TABLE t (a int PRIMARY KEY, b int CHECK (b > 0), c int UNIQUE)");
+  EXPECT_EQ(rule("t"), "");
+  database_.execute("ALTER TABLE t ADD CONSTRAINT parent FOREIGN KEY (b) REFERENCES t");
+  EXPECT_EQ(rule("t"), "the foreign key parent");
+  database_.execute(
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; "
+      "CREATE TABLE u (a int PRIMARY KEY, b int4range); "
+      "CREATE TRIGGER once AFTER INSERT ON u FOR EACH STATEMENT EXECUTE FUNCTION f()");
+  EXPECT_EQ(rule("u"), "") << "once for a statement, as it always was";
+  database_.execute("ALTER TABLE u ADD CONSTRAINT apart EXCLUDE USING gist (b WITH &&)");
+  EXPECT_EQ(rule("u"), "the exclusion constraint apart");
+  database_.execute("CREATE TRIGGER each AFTER INSERT ON u FOR EACH ROW EXECUTE FUNCTION f()");
+  EXPECT_EQ(rule("u"), "the trigger each");
+  database_.execute(
+      "CREATE TABLE parts (a int PRIMARY KEY, b int) PARTITION BY RANGE (a);"
+      "CREATE TABLE one PARTITION OF parts FOR VALUES FROM (0) TO (9)");
+  EXPECT_EQ(rule("parts"), "");
+  EXPECT_EQ(rule("one"), "the bounds of the partition one");
+  database_.execute("CREATE UNIQUE INDEX own ON one (b)");
+  EXPECT_EQ(rule("parts"), "the unique index of a partition own");
+}
+
+TEST_F(CatalogTest, TheVersionOfItsRulesChangesWithThem) {
+  database_.execute("CREATE TABLE t (a int PRIMARY KEY, b int)");
+  std::string before = describe("t").value().rules_version;
+  const auto changes = [&](const std::string& statement) {
+    database_.execute(statement);
+    const std::string after = describe("t").value().rules_version;
+    return std::exchange(before, after) != after;
+  };
+  EXPECT_TRUE(changes("CREATE INDEX i ON t (b)"));
+  EXPECT_TRUE(changes("DROP INDEX i"));
+  EXPECT_TRUE(changes("ALTER TABLE t ADD CONSTRAINT c CHECK (b > 0)"));
+  EXPECT_TRUE(changes("ALTER TABLE t DROP CONSTRAINT c"));
+  EXPECT_TRUE(
+      changes("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; "
+              "CREATE TRIGGER r AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"));
+  EXPECT_TRUE(changes("ALTER TABLE t DISABLE TRIGGER r"));
+  EXPECT_FALSE(changes("INSERT INTO t VALUES (1, 1); ANALYZE t"));
+  EXPECT_FALSE(changes("VACUUM t"));
 }
 
 TEST_F(CatalogTest, NamesTheGrantThatIsMissing) {
