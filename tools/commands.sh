@@ -172,7 +172,8 @@ command_test() {
       test_matrix
       ;;
     mutations) test_mutations ${filter:+"$filter"} ;;
+    model) test_model "${@:2}" ;;
     all) test_all ;;
-    *) die "there is no layer '$layer': unit, component, integration, regress, faults, helm, abuse, image, matrix, mutations or all" ;;
+    *) die "there is no layer '$layer': unit, component, integration, regress, faults, helm, abuse, image, matrix, mutations, model or all" ;;
   esac
 }

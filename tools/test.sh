@@ -104,6 +104,28 @@ test_mutations() { # [NAME]: all of them, with servers for the tests that need s
   "$PENSTOCK_REPO/build/release/bin/penstock_test_servers" -- "$PENSTOCK_REPO/tools/inside.sh" run_mutations "$@"
 }
 
+# test_model [--operations N] [--seed S]: random records beside what a model makes of them.
+test_model() {
+  local operations=1000000 seed=1
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --operations) operations=${2:-} ;;
+      --seed) seed=${2:-} ;;
+      *) die "./dev test model [--operations N] [--seed S]" ;;
+    esac
+    [[ ${2:-} =~ ^[0-9]+$ ]] || die "$1 takes a number"
+    shift 2
+  done
+  build release integration_write penstock_test_servers
+  PENSTOCK_OPERATIONS=$operations PENSTOCK_SEED=$seed "$PENSTOCK_REPO/tools/inside.sh" run_model
+}
+
+run_model() {
+  need_kafka_kit
+  "$PENSTOCK_REPO/build/release/bin/penstock_test_servers" -- \
+    "$PENSTOCK_REPO/build/release/bin/integration_write" --gtest_brief=1 --gtest_filter='ModelTest.*' </dev/null
+}
+
 failed_steps=()
 
 # step NAME FUNCTION [ARGS]: runs it, prints how long it took, remembers if it failed, and goes on.

@@ -91,8 +91,17 @@ Evaluator::Fate Evaluator::begin(const RecordView& record) {
     return Fate::row;
   }
   if (plan_.tombstones == Tombstones::skip) return Fate::filtered;
+  if (plan_.tombstones == Tombstones::remove) return read_tombstone();
   return reject(Stage::parse, "tombstone",
                 "the record has no payload; 'parse.tombstones: skip' leaves such records out");
+}
+
+// Its key is all that it has.
+Evaluator::Fate Evaluator::read_tombstone() {
+  for (const std::uint32_t slot : plan_.fields) slots_[slot] = Value::absent(0);
+  if (plan_.record.is_read) fill_record_slots();
+  evaluate_steps(0, plan_.steps.size());
+  return Fate::removal;
 }
 
 Evaluator::Fate Evaluator::evaluate() {
@@ -103,9 +112,16 @@ Evaluator::Fate Evaluator::evaluate() {
   if (plan_.record.is_read) fill_record_slots();
   if (plan_.where) {
     evaluate_steps(0, plan_.steps_for_where);
-    if (const Fate fate = evaluate_where(); fate != Fate::row) return fate;
+    const auto keeps = evaluate(*plan_.where, "where");
+    if (!keeps) return Fate::reject;
+    if (!*keeps) return Fate::filtered;
   }
   evaluate_steps(plan_.steps_for_where, plan_.steps.size());
+  if (plan_.delete_when) {
+    const auto removes = evaluate(*plan_.delete_when, "delete_when");
+    if (!removes) return Fate::reject;
+    if (*removes) return Fate::removal;
+  }
   // Nearly always the first one is there.
   if (plan_.bare_fields.empty() || !slots_[plan_.bare_fields.front()].is_absent()) [[likely]] {
     return Fate::row;
@@ -121,8 +137,12 @@ void Evaluator::fill_record_slots() {
     slots_[slots.key] = record_.key ? Value::of_bytes(*record_.key) : Value::absent(0);
   }
   if (slots.headers != kNoSlot) slots_[slots.headers] = headers();
-  if (slots.value != kNoSlot) slots_[slots.value] = Value::of_bytes(*record_.value);
-  if (slots.value_text != kNoSlot) {
+  if (slots.value != kNoSlot) {
+    slots_[slots.value] = record_.value ? Value::of_bytes(*record_.value) : Value::absent(0);
+  }
+  if (slots.value_text != kNoSlot && !record_.value) {
+    slots_[slots.value_text] = Value::absent(0);
+  } else if (slots.value_text != kNoSlot) {
     constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
     std::string_view text = *record_.value;
     if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
@@ -160,17 +180,21 @@ void Evaluator::evaluate_steps(std::size_t begin, std::size_t end) {
   steps_done_ = end;
 }
 
-Evaluator::Fate Evaluator::evaluate_where() {
-  const Value keep = plan_.where->evaluate(slots_, arena_, frame_);
-  if (keep.is_bool()) [[likely]]
-    return keep.as_bool() ? Fate::row : Fate::filtered;
-  if (keep.is_error()) return reject_evaluation("where", keep);
-  if (keep.is_absent()) {
-    return reject(Stage::compute, "missing_field", "where: the field is not in the record");
+std::optional<bool> Evaluator::evaluate(const cel::Program& condition, std::string_view name) {
+  const Value holds = condition.evaluate(slots_, arena_, frame_);
+  if (holds.is_bool()) [[likely]]
+    return holds.as_bool();
+  if (holds.is_error()) {
+    reject_evaluation(std::string(name), holds);
+  } else if (holds.is_absent()) {
+    reject(Stage::compute, "missing_field",
+           std::format("{}: the field is not in the record", name));
+  } else {
+    reject(Stage::compute, "wrong_type",
+           std::format("{}: neither true nor false but {}: {}", name, cel::to_string(holds.kind()),
+                       shown(holds)));
   }
-  return reject(Stage::compute, "wrong_type",
-                std::format("where: neither true nor false but {}: {}", cel::to_string(keep.kind()),
-                            shown(keep)));
+  return std::nullopt;
 }
 
 Evaluator::Fate Evaluator::reject(Stage stage, std::string_view reason, std::string message) {
@@ -241,6 +265,7 @@ std::string Evaluator::missing_field(std::size_t i) const {
   if (input == kNoSlot) return "its expression gives it no value";
   const cel::InputPath& path = plan_.inputs.paths()[input];
   if (path.root != "msg") return std::format("the record has no {}", path.to_string());
+  if (!record_.value) return "a record without a payload has no msg: take it from record.key";
   const Segments segments(path.segments);
   return std::format("there is no {}{}", path.to_string(), what_is_there({&segments, 1}));
 }

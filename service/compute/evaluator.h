@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ namespace penstock::compute {
 
 class Evaluator {
  public:
-  enum class Fate : std::uint8_t { row, filtered, reject };
+  // Removal: the row of its key is to go, and of its columns only the key counts.
+  enum class Fate : std::uint8_t { row, filtered, reject, removal };
   struct Rejection {
     Stage stage = Stage::compute;
     std::string_view reason;
@@ -49,9 +51,9 @@ class Evaluator {
   [[nodiscard]] cel::Arena& arena() { return arena_; }
   [[nodiscard]] std::span<cel::Value> slots() { return slots_; }
 
-  // Row: it goes on; else it is done (a tombstone).
+  // Row: it goes on with the payload; removal: a tombstone, whose key follows; else it is done.
   [[nodiscard]] Fate begin(const RecordView& record);
-  // Evaluates what comes before the columns. Row: they follow.
+  // Evaluates what comes before the columns. Row or removal: they follow.
   [[nodiscard]] Fate evaluate();
   // The value of column number `i`; absent: nothing sets it. False: a reject.
   [[nodiscard]] bool column(std::size_t i, cel::Value& value) {
@@ -77,7 +79,9 @@ class Evaluator {
   [[nodiscard]] cel::Value timestamp();
   [[nodiscard]] cel::Value headers();
   void evaluate_steps(std::size_t begin, std::size_t end);
-  [[nodiscard]] Fate evaluate_where();
+  [[nodiscard]] Fate read_tombstone();
+  // Whether it holds; nothing: that is a reject.
+  [[nodiscard]] std::optional<bool> evaluate(const cel::Program& condition, std::string_view name);
 
   Fate reject(Stage stage, std::string_view reason, std::string message);
   Fate reject_evaluation(const std::string& place, const cel::Value& error);

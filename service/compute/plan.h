@@ -54,6 +54,7 @@ struct ExpressionPlan {
   RecordSlots record;
   Conform conform;
   std::optional<cel::Program> where;
+  std::optional<cel::Program> delete_when;
   std::vector<Step> steps;          // a step comes after those it uses
   std::size_t steps_for_where = 0;  // the first ones: `where` needs them
   std::vector<Column> columns;

@@ -31,6 +31,8 @@ std::string column_hint(std::string_view name, const TableDescription& table) {
   return std::format("the table has: {}", all);
 }
 
+constexpr const char* kDeleteWhen = "sink.target.delete_when";
+
 std::string column_place(std::string_view name) {
   return std::format("sink.target.columns.{}", name);
 }
@@ -53,7 +55,7 @@ class Compilation {
 
   std::unique_ptr<Projection::Plan> bind(const TableDescription& table) {
     plan_->table = table;
-    compile_where();
+    compile_conditions();
     options_.columns.empty() ? match_by_name() : bind_columns();
     check_unset();
     check_defaults();
@@ -64,7 +66,7 @@ class Compilation {
   }
 
   std::optional<ExpressionPlan> without_table() {
-    compile_where();
+    compile_conditions();
     for (const auto& [name, source] : options_.columns) {
       const std::string place = column_place(name);
       if (compile_at(place, source, lets_.environment(), column_inputs_, TypeKind::kDyn,
@@ -77,10 +79,15 @@ class Compilation {
   }
 
  private:
-  void compile_where() {
-    if (options_.where.empty()) return;
-    std::ignore = compile_at("compute.where", options_.where, lets_.environment(), where_inputs_,
-                             TypeKind::kBool, problems_);
+  void compile_conditions() {
+    if (!options_.where.empty()) {
+      std::ignore = compile_at("compute.where", options_.where, lets_.environment(), where_inputs_,
+                               TypeKind::kBool, problems_);
+    }
+    if (!options_.delete_when.empty()) {
+      std::ignore = compile_at(kDeleteWhen, options_.delete_when, lets_.environment(),
+                               column_inputs_, TypeKind::kBool, problems_);
+    }
   }
 
   // Compiles all expressions once more, now together, in the order in which a record meets them.
@@ -94,6 +101,7 @@ class Compilation {
     for (const std::string& name : lets_.used_by(column_inputs_, done)) {
       add_part({PartKind::let, name, options_.let.at(name)});
     }
+    if (!options_.delete_when.empty()) add_part({PartKind::delete_when, "", options_.delete_when});
     for (const BoundColumn& column : columns_) {
       if (!column.text_of) add_part({PartKind::column, column.name, column.source});
     }
@@ -120,7 +128,7 @@ class Compilation {
     return true;
   }
 
-  enum class PartKind : std::uint8_t { let, where, column };
+  enum class PartKind : std::uint8_t { let, where, delete_when, column };
   struct Part {
     PartKind kind;
     std::string name;
@@ -135,9 +143,10 @@ class Compilation {
 
   // Only for what compiles by itself, but not together with the others.
   void report(const Part& part, const std::vector<cel::Diagnostic>& diagnostics) {
-    const std::string place = part.kind == PartKind::let     ? "compute.let." + part.name
-                              : part.kind == PartKind::where ? "compute.where"
-                                                             : column_place(part.name);
+    const std::string place = part.kind == PartKind::let           ? "compute.let." + part.name
+                              : part.kind == PartKind::where       ? "compute.where"
+                              : part.kind == PartKind::delete_when ? kDeleteWhen
+                                                                   : column_place(part.name);
     for (const cel::Diagnostic& diagnostic : diagnostics) {
       problems_.push_back(
           {place, diagnostic.line, diagnostic.column, diagnostic.message, diagnostic.hint});
@@ -153,6 +162,8 @@ class Compilation {
     } else if (part.kind == PartKind::where) {
       plan.where = std::move(step.program);
       plan.steps_for_where = plan.steps.size();
+    } else if (part.kind == PartKind::delete_when) {
+      plan.delete_when = std::move(step.program);
     } else {
       ExpressionPlan::Column& column =
           *std::ranges::find(plan.columns, part.name, &ExpressionPlan::Column::name);
@@ -167,6 +178,8 @@ class Compilation {
         return std::format("let \"{}\"", part.name);
       case PartKind::where:
         return "where";
+      case PartKind::delete_when:
+        return "delete_when";
       default:
         return std::format("column \"{}\"", part.name);
     }
@@ -291,7 +304,7 @@ class Compilation {
 
   // A column that no row can do without and no expression sets.
   void check_unset() {
-    if (options_.columns.empty()) return;
+    if (options_.columns.empty() || !options_.inserts) return;
     for (const ColumnDescription& column : plan_->table.columns) {
       if (!column.not_null || column.has_default || column.is_generated) continue;
       if (options_.columns.contains(column.name)) continue;

@@ -31,13 +31,15 @@
 namespace penstock::compute {
 
 // What becomes of a record without a payload.
-enum class Tombstones : std::uint8_t { reject, skip };
+enum class Tombstones : std::uint8_t { reject, skip, remove };
 
 struct ComputeOptions {
   std::map<std::string, std::string> schema;   // field of `msg` → type; see schema.h
   std::string where;                           // empty: every record
   std::map<std::string, std::string> let;      // name → expression
   std::map<std::string, std::string> columns;  // column → expression; empty: matched by name
+  std::string delete_when;                     // empty: never
+  bool inserts = true;                         // rows may be new ones
   Tombstones tombstones = Tombstones::reject;
   std::vector<std::string> topics;  // their names, by TopicIndex, for `record.topic`
   std::uint64_t max_steps = cel::CompileOptions{}.max_steps;  // per evaluation

@@ -20,7 +20,11 @@ using cel::Value;
 
 RowBuilder::RowBuilder(const Projection& projection, const Target& target,
                        Evaluator::FieldNames field_names)
-    : plan_(projection.plan()), target_(target), evaluator_(plan_.expressions, field_names) {}
+    : plan_(projection.plan()), target_(target), evaluator_(plan_.expressions, field_names) {
+  for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
+    if (target.is_key(plan_.column_indexes[i])) key_.push_back(i);
+  }
+}
 
 void RowBuilder::start(std::unique_ptr<RecordBatch> source) {
   rows_ = std::make_unique<RowBatch>();
@@ -30,6 +34,7 @@ void RowBuilder::start(std::unique_ptr<RecordBatch> source) {
   table.rows.reserve(source->size());
   table.bytes.reserve(row_bytes_estimate_ * source->size());
   shapes_.clear();
+  removal_shape_.reset();
   rows_->source = std::move(source);
 
   evaluator_.start(rows_->source->partition());
@@ -52,15 +57,33 @@ bool RowBuilder::begin_record(std::uint32_t index, const RecordView& record) {
 
 void RowBuilder::finish_record() {
   if (!goes_on(evaluator_.evaluate())) return;
+  if (!key_.empty() && !has_key()) return;
+  begin_row();
+  for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
+    if (!add_column(i)) return;
+  }
+  if (fields_ == defaults_) [[unlikely]] {
+    reject(Stage::encode, "missing_field", "no expression gives a column a value");
+    return;
+  }
+  append_row(shape_of_row());
+}
+
+void RowBuilder::finish_removal() {
+  if (!has_key()) return;
+  begin_row();
+  for (const std::size_t column : key_) {
+    if (!add_column(column)) return;
+  }
+  append_row(shape_of_removal());
+}
+
+void RowBuilder::begin_row() {
   row_.clear();
   std::ignore = row_.extend(sizeof fields_);
   fields_ = 0;
   defaults_ = 0;
   left_out_.clear();
-  for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
-    if (!add_column(i)) return;
-  }
-  append_row();
 }
 
 bool RowBuilder::goes_on(Evaluator::Fate fate) {
@@ -68,6 +91,8 @@ bool RowBuilder::goes_on(Evaluator::Fate fate) {
     return true;
   if (fate == Evaluator::Fate::filtered) {
     ++rows_->filtered;
+  } else if (fate == Evaluator::Fate::removal) {
+    finish_removal();
   } else {
     reject_evaluation();
   }
@@ -78,6 +103,25 @@ void RowBuilder::reject(Stage stage, std::string_view reason, std::string messag
   rows_->rejects.push_back({index_, stage, std::string(reason), std::move(message), ""});
 }
 
+bool RowBuilder::has_key() {
+  for (const std::size_t column_number : key_) {
+    Value value;
+    if (!evaluator_.column(column_number, value)) [[unlikely]] {
+      reject_evaluation();
+      return false;
+    }
+    if (!value.is_absent() && !value.is_null()) [[likely]]
+      continue;
+    reject(Stage::encode, "null_key",
+           std::format(
+               "column \"{}\" is of the key, and {}",
+               plan_.table.columns[plan_.column_indexes[column_number]].name,
+               value.is_null() ? "its value is null" : evaluator_.missing_field(column_number)));
+    return false;
+  }
+  return true;
+}
+
 bool RowBuilder::add_column(std::size_t column_number) {
   const std::uint16_t index = plan_.column_indexes[column_number];
   const ColumnDescription& description = plan_.table.columns[index];
@@ -86,7 +130,12 @@ bool RowBuilder::add_column(std::size_t column_number) {
     reject_evaluation();
     return false;
   }
+  if (value.is_absent() && target_.newer_by == index) value = Value::null();  // older than any
   if (value.is_absent()) {
+    if (target_.replaces()) {  // a row that is there keeps what it has
+      left_out_.push_back(index);
+      return true;
+    }
     // What its absence means, if that is known, rather than leaving it out: so the rows stay of one
     // shape, and go by COPY.
     if (const std::string& field = description.default_field; !field.empty()) {
@@ -130,18 +179,13 @@ void RowBuilder::reject_encoding(const ColumnDescription& column, const Value& v
 // ---- The row
 // -----------------------------------------------------------------------------------------
 
-void RowBuilder::append_row() {
-  if (fields_ == defaults_) [[unlikely]] {
-    reject(Stage::encode, "missing_field", "no expression gives a column a value");
-    return;
-  }
+void RowBuilder::append_row(std::size_t shape) {
   store(row_.at(0), fields_);
   TableRows& table = rows_->tables.front();
   if (table.bytes.size() + row_.size() > std::numeric_limits<std::uint32_t>::max()) [[unlikely]] {
     reject(Stage::encode, "too_large", "the batch has no room for this row: 4 GiB of rows");
     return;
   }
-  const std::size_t shape = shape_of_row();
   if (shape > std::numeric_limits<std::uint16_t>::max()) [[unlikely]] {
     reject(Stage::encode, "too_many_shapes",
            "the records of this batch leave out columns in more than 65536 ways");
@@ -158,6 +202,17 @@ void RowBuilder::append_row() {
   if (new_run) table.runs.push_back({row, static_cast<std::uint16_t>(shape)});
   assert(table.rows.size() < table.rows.capacity());
   table.rows.push_back({index_, begin});
+}
+
+std::size_t RowBuilder::shape_of_removal() {
+  std::vector<RowShape>& shapes = rows_->tables.front().shapes;
+  if (!removal_shape_) {
+    removal_shape_ = shapes.size();
+    RowShape& shape = shapes.emplace_back();
+    shape.removes = true;
+    for (const std::size_t column : key_) shape.columns.push_back(plan_.column_indexes[column]);
+  }
+  return *removal_shape_;
 }
 
 std::size_t RowBuilder::shape_of_row() {

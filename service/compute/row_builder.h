@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,17 +49,23 @@ class RowBuilder {
   void reject(Stage stage, std::string_view reason, std::string message);
 
  private:
-  // False: the record is done, as filtered or as a reject.
+  // False: the record is done, as filtered, as a removal or as a reject.
   [[nodiscard]] bool goes_on(Evaluator::Fate fate);
+  // False: a reject, because a row without a whole key is nobody's.
+  [[nodiscard]] bool has_key();
   [[nodiscard]] bool add_column(std::size_t column);
-  void append_row();
+  void begin_row();
+  void append_row(std::size_t shape);
   [[nodiscard]] std::size_t shape_of_row();
+  void finish_removal();
+  [[nodiscard]] std::size_t shape_of_removal();
 
   void reject_evaluation();
   void reject_encoding(const ColumnDescription& column, const cel::Value& value);
 
   const Projection::Plan& plan_;
   const Target& target_;
+  std::vector<std::size_t> key_;  // its columns, by their number among those that are written
   Evaluator evaluator_;
   FieldBuffer row_;
   EncodeProblem problem_;
@@ -72,6 +79,7 @@ class RowBuilder {
   std::vector<std::uint16_t> left_out_;  // columns of this row that take their DEFAULT
   // The shapes of this batch, by what they leave out.
   std::map<std::vector<std::uint16_t>, std::size_t> shapes_;
+  std::optional<std::size_t> removal_shape_;
   std::vector<std::uint16_t> last_left_out_;
   std::size_t last_shape_ = 0;
 };

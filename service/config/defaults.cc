@@ -42,6 +42,10 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
   fill(*spec.mutable_compute(), spec.compute().max_steps(), &ComputeSpec::set_max_steps,
        std::uint64_t{5'000'000});
 
+  // The mode that needs nothing of the table.
+  TargetSpec& target = *spec.mutable_sink()->mutable_target();
+  if (target.mode() == TargetSpec::MODE_UNSPECIFIED) target.set_mode(TargetSpec::APPEND);
+
   // A few bad records are records; a quarter of them is a producer, a table or a pipeline.
   DeadLetterSpec& dead_letters = *spec.mutable_dead_letters();
   if (!dead_letters.has_stop_at_share()) dead_letters.set_stop_at_share(0.25);

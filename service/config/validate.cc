@@ -13,6 +13,7 @@
 #include "config/scalars.h"
 #include "config/server_rules.h"
 #include "config/source_map.h"
+#include "config/target_rules.h"
 #include "kafka/reserved_properties.h"
 #include "text/nearest_names.h"
 
@@ -83,6 +84,7 @@ class Rules {
     check_parse(spec.parse(), path + ".parse");
     check_compute(spec.compute(), path + ".compute");
     check_sink(spec.sink(), path + ".sink");
+    check_target(spec, path, found_);
     check_batch(spec.batch(), path + ".batch");
     check_dead_letters(spec.dead_letters(), path + ".dead_letters");
     check_resources(spec.resources(), path + ".resources");
@@ -240,18 +242,6 @@ class Rules {
   void check_sink(const v1::SinkSpec& sink, const std::string& path) {
     if (require(path + ".postgres", sink.postgres(), "such as postgres://user@host/database")) {
       check_conninfo(sink.postgres(), path + ".postgres");
-    }
-    check_target(sink.target(), path + ".target");
-  }
-
-  void check_target(const v1::TargetSpec& target, const std::string& path) {
-    require(path + ".table", target.table(), "\"table\" or \"schema.table\"");
-    for (const auto& [column, expression] : sorted_map(target.columns())) {
-      const std::string child = child_path(path + ".columns", column);
-      if (column.empty()) fail(child, "a column without a name", "", true);
-      if (expression.empty()) {
-        fail(child, "the expression is empty", "leave the column out to use its DEFAULT");
-      }
     }
   }
 

@@ -53,6 +53,7 @@ struct PipelineCounters {
   std::uint64_t bytes_polled = 0;
   std::uint64_t records_filtered = 0;
   std::uint64_t rows_committed = 0;
+  std::uint64_t rows_unchanged = 0;  // CommitStats::unchanged_rows
   std::uint64_t dead_letters_committed = 0;
   std::uint64_t transactions_committed = 0;
   std::uint64_t transactions_by_copy = 0;  // the rest went by a pipelined round trip

@@ -9,9 +9,15 @@
 // Failure: none here; what is wrong with a spec shows when plan/ makes one.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,10 +26,52 @@
 
 namespace penstock {
 
+// What a row is to a table that may have one of its key.
+enum class WriteMode : std::uint8_t {
+  append,  // a new row
+  upsert,  // what that row becomes, in the columns that this one has; a new one if there is none
+  ignore,  // nothing; a new one if there is none
+  update,  // as for upsert; nothing if there is none
+};
+
+// What becomes of a value that is there when a row comes: NULL counts for nothing in the last four.
+enum class ColumnMerge : std::uint8_t { overwrite, keep, fill_null, sum, greatest, least, concat };
+
+[[nodiscard]] constexpr std::string_view to_string(ColumnMerge merge) {
+  constexpr std::array<std::string_view, 7> kNames{"overwrite", "keep",  "fill_null", "sum",
+                                                   "greatest",  "least", "concat"};
+  return kNames[static_cast<std::size_t>(merge)];
+}
+inline constexpr std::array kColumnMerges{
+    ColumnMerge::overwrite, ColumnMerge::keep,  ColumnMerge::fill_null, ColumnMerge::sum,
+    ColumnMerge::greatest,  ColumnMerge::least, ColumnMerge::concat};
+
 // A table that a plan's rows go to, and what is known of it.
 struct Target {
   std::uint16_t number = 0;  // among the plan's targets, in the order of its routes
   TableDescription table;
+  WriteMode mode = WriteMode::append;
+  // The columns of the unique index that says whether a row is there, as indexes into
+  // table.columns; none for `append`. Every row has them, and no NULL in them.
+  std::vector<std::uint16_t> key = {};
+  // Where it replaces(): the column whose value decides which of two versions of a row is the newer
+  // one.
+  std::optional<std::uint16_t> newer_by = std::nullopt;
+  // Where it replaces(): of columns that do not just overwrite. Every version counts then.
+  std::map<std::uint16_t, ColumnMerge> merges = {};
+  // What makes PostgreSQL look at more than a row and the one of its key: another unique index, a
+  // foreign key, a trigger. Every version of a row is then written in its order. Empty: nothing, so
+  // that only the last version of a transaction need be.
+  std::string in_order_for = {};
+
+  [[nodiscard]] bool is_keyed() const { return mode != WriteMode::append; }
+  // Whether a row that is there may change. What a row leaves out stays as it is then.
+  [[nodiscard]] bool replaces() const {
+    return mode == WriteMode::upsert || mode == WriteMode::update;
+  }
+  [[nodiscard]] bool is_key(std::uint16_t column) const {
+    return std::ranges::contains(key, column);
+  }
 };
 
 // One RecordBatch in, one RowBatch out. One worker's at a time.

@@ -45,9 +45,10 @@ struct Reject {
 struct Target;
 
 // The columns that a row carries, as ascending indexes into TableDescription::columns. Columns
-// that are left out take their DEFAULT.
+// that are left out take their DEFAULT; in a row that is updated they stay as they are.
 struct RowShape {
   std::vector<std::uint16_t> columns;
+  bool removes = false;  // the row of this key is to go; the columns are the key's
   friend bool operator==(const RowShape&, const RowShape&) = default;
 };
 

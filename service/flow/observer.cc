@@ -54,6 +54,7 @@ std::optional<std::int64_t> end_to_end_us(std::int64_t now_ms, std::int64_t time
 void Observer::committed(std::span<const std::unique_ptr<RowBatch>> batches,
                          const CommitStats& stats) {
   rows_committed_.add(stats.rows);
+  rows_unchanged_.add(stats.unchanged_rows);
   dead_letters_committed_.add(stats.dead_letters);
   transactions_committed_.add();
   if (stats.by_copy) transactions_by_copy_.add();
@@ -162,6 +163,7 @@ void Observer::fill(PipelineSnapshot& snapshot) const {
   PipelineCounters& counters = snapshot.counters;
   counters.records_filtered = records_filtered_.value();
   counters.rows_committed = rows_committed_.value();
+  counters.rows_unchanged = rows_unchanged_.value();
   counters.dead_letters_committed = dead_letters_committed_.value();
   counters.transactions_committed = transactions_committed_.value();
   counters.transactions_by_copy = transactions_by_copy_.value();

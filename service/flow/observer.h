@@ -51,6 +51,7 @@ class Observer {
 
   Counter records_filtered_;
   Counter rows_committed_;
+  Counter rows_unchanged_;
   Counter dead_letters_committed_;
   Counter transactions_committed_;
   Counter transactions_by_copy_;

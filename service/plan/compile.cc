@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include "plan/bind_target.h"
+
 namespace penstock::plan {
 namespace {
 
@@ -16,7 +18,8 @@ std::string path_of(int index, std::string_view place) {
 config::Problem locate(const config::Loaded& loaded, int index,
                        const compute::ComputeOptions& options, const compute::Problem& problem) {
   std::string path = path_of(index, problem.place);
-  std::string_view text = options.where;
+  std::string_view text =
+      problem.place == "sink.target.delete_when" ? options.delete_when : options.where;
   const std::array<std::pair<std::string_view, const std::map<std::string, std::string>*>, 3> maps =
       {{{"parse.schema", &options.schema},
         {"compute.let", &options.let},
@@ -62,8 +65,11 @@ compute::ComputeOptions compute_options(const v1::PipelineSpec& spec) {
   options.where = spec.compute().where();
   options.let = {spec.compute().let().begin(), spec.compute().let().end()};
   options.columns = {spec.sink().target().columns().begin(), spec.sink().target().columns().end()};
-  options.tombstones = spec.parse().tombstones() == v1::ParseSpec::SKIP
-                           ? compute::Tombstones::skip
+  options.inserts = spec.sink().target().mode() != v1::TargetSpec::UPDATE;
+  options.delete_when = spec.sink().target().delete_when();
+  options.tombstones = spec.parse().tombstones() == v1::ParseSpec::SKIP ? compute::Tombstones::skip
+                       : spec.parse().tombstones() == v1::ParseSpec::DELETE
+                           ? compute::Tombstones::remove
                            : compute::Tombstones::reject;
   options.max_steps = spec.compute().max_steps();
   options.memory_bytes = spec.resources().memory_bytes();
@@ -88,8 +94,13 @@ std::expected<std::shared_ptr<const CompiledPlan>, config::Problems> compile(
   const compute::ComputeOptions options = compute_options(spec);
   auto projection = compute::Projection::compile(options, table);
   if (!projection) return std::unexpected(locate(loaded, index, options, projection.error()));
+  const bool deletes =
+      options.tombstones == compute::Tombstones::remove || !options.delete_when.empty();
+  auto target = bind_target(spec.sink().target(), deletes, table, projection->columns());
+  if (!target) return std::unexpected(locate(loaded, index, options, target.error()));
   return std::make_shared<const CompiledPlan>(spec.name(), options.topics, std::move(server),
-                                              std::move(*projection), json_options(spec));
+                                              std::move(*target), std::move(*projection),
+                                              json_options(spec));
 }
 
 }  // namespace penstock::plan

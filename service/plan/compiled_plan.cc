@@ -25,10 +25,9 @@ class ProcessorOf final : public Processor {
 }  // namespace
 
 CompiledPlan::CompiledPlan(std::string pipeline, std::vector<std::string> topics,
-                           postgres::ServerDescription server, compute::Projection projection,
-                           formats::JsonOptions format)
-    : Plan(std::move(pipeline), std::move(topics),
-           {Target{.number = 0, .table = projection.table()}}),
+                           postgres::ServerDescription server, Target target,
+                           compute::Projection projection, formats::JsonOptions format)
+    : Plan(std::move(pipeline), std::move(topics), {std::move(target)}),
       server_(std::move(server)),
       projection_(std::move(projection)),
       format_(format),

@@ -21,7 +21,7 @@ namespace penstock::plan {
 class CompiledPlan final : public Plan {
  public:
   CompiledPlan(std::string pipeline, std::vector<std::string> topics,
-               postgres::ServerDescription server, compute::Projection projection,
+               postgres::ServerDescription server, Target target, compute::Projection projection,
                formats::JsonOptions format);
 
   // Where its rows go.

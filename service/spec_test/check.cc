@@ -80,9 +80,20 @@ class Check {
     for (const auto& [column, expression] : spec_.sink().target().columns())
       columns.push_back(column);
     std::ranges::sort(columns);
-    for (int i = 0; i < expect.rows_size() && !columns.empty(); ++i) {
-      const std::string row = config::item_path(path + ".rows", static_cast<std::size_t>(i));
-      for (const auto& [column, value] : expect.rows(i).columns()) {
+    check_rows(expect.rows(), columns, path + ".rows");
+    check_rows(expect.deletes(), columns, path + ".deletes");
+    for (int i = 0; i < expect.rejects_size(); ++i) {
+      if (!expect.rejects(i).reason().empty()) continue;
+      fail(config::item_path(path + ".rejects", static_cast<std::size_t>(i)) + ".reason",
+           "'reason' is required", "such as missing_field");
+    }
+  }
+
+  void check_rows(const google::protobuf::RepeatedPtrField<v1::TestRow>& rows,
+                  const std::vector<std::string_view>& columns, const std::string& path) {
+    for (int i = 0; i < rows.size() && !columns.empty(); ++i) {
+      const std::string row = config::item_path(path, static_cast<std::size_t>(i));
+      for (const auto& [column, value] : rows[i].columns()) {
         if (std::ranges::binary_search(columns, column)) continue;
         const std::string child = config::child_path(row, column);
         problems_.push_back(
@@ -90,11 +101,6 @@ class Check {
                                    std::format("'{}' is not among sink.target.columns", column),
                                    text::suggest(column, columns)));
       }
-    }
-    for (int i = 0; i < expect.rejects_size(); ++i) {
-      if (!expect.rejects(i).reason().empty()) continue;
-      fail(config::item_path(path + ".rejects", static_cast<std::size_t>(i)) + ".reason",
-           "'reason' is required", "such as missing_field");
     }
   }
 

@@ -28,6 +28,8 @@ std::string in_words(const RecordRun& run, const kafka::Record& record) {
       return "a row, if the table takes it";
     case Fate::filtered:
       return record.value ? "left out: where is false" : "left out: it has no payload";
+    case Fate::removal:
+      return "the row of its key is deleted, if there is one";
     case Fate::reject:
       break;
   }
@@ -38,6 +40,7 @@ std::string in_words(const RecordRun& run, const kafka::Record& record) {
 // The pipeline with this expression for its only column.
 ComputeOptions only(ComputeOptions options, const std::string& expression) {
   options.where.clear();
+  options.delete_when.clear();
   options.columns = {{kColumn, expression}};
   return options;
 }
@@ -127,6 +130,7 @@ std::expected<DryRun, config::Problems> dry_run(const config::Loaded& loaded, in
   }
   if (!named.where.empty()) show("where", named.where);
   if (run.fate() == Fate::filtered) return result;
+  if (!named.delete_when.empty()) show("delete_when", named.delete_when);
   const std::string kind = options.columns.empty() ? "field " : "column ";
   for (const auto& [name, expression] :
        as_written(named.columns, loaded.places, path + ".sink.target.columns")) {

@@ -47,6 +47,11 @@ RecordRun::Fate RecordRun::evaluate(std::size_t columns) {
   for (std::size_t i = 0; fate == Fate::row && i < columns; ++i) {
     if (!evaluator_.column(i, values_.emplace_back())) fate = Fate::reject;
   }
+  // Of a removal only the key counts: a column that cannot be had is none of it.
+  for (std::size_t i = 0; fate == Fate::removal && i < columns; ++i) {
+    cel::Value& value = values_.emplace_back();
+    if (!evaluator_.column(i, value)) value = cel::Value::absent(0);
+  }
   if (fate == Fate::reject) rejection_ = evaluator_.rejection();
   return fate;
 }

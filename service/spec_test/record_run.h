@@ -31,7 +31,7 @@ class RecordRun {
   [[nodiscard]] Fate fate() const { return fate_; }
   // False: expressions did not see it (a tombstone, no JSON).
   [[nodiscard]] bool was_read() const { return was_read_; }
-  // Its columns, as far as it came: all of a row.
+  // Its columns, as far as it came: all of a row or a removal.
   [[nodiscard]] const std::vector<cel::Value>& values() const { return values_; }
   // Of a reject.
   [[nodiscard]] const Rejection& rejection() const { return rejection_; }

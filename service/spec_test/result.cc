@@ -46,6 +46,7 @@ class Renderer {
     out_ += dim(std::format("  {}:{}", result_.file, result_.line)) + "\n";
     if (passed) return std::move(out_);
     show(result_.rows, "row");
+    show(result_.deletes, "delete");
     show(result_.rejects, "reject");
     show_filtered();
     return std::move(out_);
@@ -130,8 +131,8 @@ class Renderer {
 
 bool TestResult::passed() const {
   const auto is_same = [](const RecordResult& result) { return result.found == Found::same; };
-  return std::ranges::all_of(rows, is_same) && std::ranges::all_of(rejects, is_same) &&
-         filtered.size() == expected_filtered;
+  return std::ranges::all_of(rows, is_same) && std::ranges::all_of(deletes, is_same) &&
+         std::ranges::all_of(rejects, is_same) && filtered.size() == expected_filtered;
 }
 
 std::string render(const TestResult& result, bool with_colour) {

@@ -40,6 +40,7 @@ struct TestResult {
   std::uint32_t line = 0;
   std::vector<std::string> records;  // their payloads
   std::vector<RecordResult> rows;
+  std::vector<RecordResult> deletes;
   std::vector<RecordResult> rejects;
   std::size_t expected_filtered = 0;
   std::vector<std::size_t> filtered;  // which records

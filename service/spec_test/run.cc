@@ -34,9 +34,11 @@ std::map<std::string, std::string> columns_of(const v1::PipelineSpec& spec) {
                                              spec.sink().target().columns().end());
   if (!columns.empty()) return columns;
   for (const v1::TestSpec& test : spec.tests()) {
-    for (const v1::TestRow& row : test.expect().rows()) {
-      for (const auto& [column, value] : row.columns()) {
-        columns.emplace(column, compute::field_expression(column));
+    for (const auto* const rows : {&test.expect().rows(), &test.expect().deletes()}) {
+      for (const v1::TestRow& row : *rows) {
+        for (const auto& [column, value] : row.columns()) {
+          columns.emplace(column, compute::field_expression(column));
+        }
       }
     }
   }
@@ -84,26 +86,16 @@ class Test {
       const RecordRun& run = runs_.emplace_back(record_of(whole, record, number), plan, tree,
                                                 plan::json_options(whole));
       if (run.fate() == Evaluator::Fate::row) rows_.push_back(number);
+      if (run.fate() == Evaluator::Fate::removal) deletes_.push_back(number);
       if (run.fate() == Evaluator::Fate::reject) rejects_.push_back(number);
       if (run.fate() == Evaluator::Fate::filtered) result_.filtered.push_back(number);
     }
   }
 
   TestResult run() {
-    const auto& rows = spec_.expect().rows();
     const auto size = [](const auto& list) { return static_cast<std::size_t>(list.size()); };
-    for (const Pair& pair : align(size(rows), rows_.size(), [&](std::size_t i, std::size_t j) {
-           return is_same(compare_row(rows[static_cast<int>(i)], runs_[rows_[j]]));
-         })) {
-      const v1::TestRow* expected =
-          pair.expected ? &rows[static_cast<int>(*pair.expected)] : nullptr;
-      const RecordRun* actual = pair.actual ? &runs_[rows_[*pair.actual]] : nullptr;
-      result_.rows.push_back(record_result("rows", pair, rows_,
-                                           expected != nullptr && actual != nullptr
-                                               ? compare_row(*expected, *actual)
-                                           : expected != nullptr ? missing_row(*expected)
-                                                                 : unexpected_row(*actual)));
-    }
+    compare_rows("rows", spec_.expect().rows(), rows_, result_.rows);
+    compare_rows("deletes", spec_.expect().deletes(), deletes_, result_.deletes);
     const auto& rejects = spec_.expect().rejects();
     for (const Pair& pair :
          align(size(rejects), rejects_.size(), [&](std::size_t i, std::size_t j) {
@@ -119,6 +111,24 @@ class Test {
 
  private:
   using Columns = std::vector<ColumnResult>;
+
+  void compare_rows(std::string_view list,
+                    const google::protobuf::RepeatedPtrField<v1::TestRow>& expected_rows,
+                    const std::vector<std::size_t>& records, std::vector<RecordResult>& results) {
+    const auto size = static_cast<std::size_t>(expected_rows.size());
+    for (const Pair& pair : align(size, records.size(), [&](std::size_t i, std::size_t j) {
+           return is_same(compare_row(expected_rows[static_cast<int>(i)], runs_[records[j]]));
+         })) {
+      const v1::TestRow* expected =
+          pair.expected ? &expected_rows[static_cast<int>(*pair.expected)] : nullptr;
+      const RecordRun* actual = pair.actual ? &runs_[records[*pair.actual]] : nullptr;
+      results.push_back(record_result(list, pair, records,
+                                      expected != nullptr && actual != nullptr
+                                          ? compare_row(*expected, *actual)
+                                      : expected != nullptr ? missing_row(*expected)
+                                                            : unexpected_row(*actual)));
+    }
+  }
 
   static bool is_same(const Columns& columns) {
     return std::ranges::all_of(columns, &ColumnResult::is_same);
@@ -195,6 +205,7 @@ class Test {
   const compute::ExpressionPlan& plan_;
   std::deque<RecordRun> runs_;
   std::vector<std::size_t> rows_;
+  std::vector<std::size_t> deletes_;
   std::vector<std::size_t> rejects_;
   TestResult result_;
 };

@@ -135,6 +135,10 @@ const Metric<Pipeline> kPipelineMetrics[] = {
     {"penstock_rows_committed_total", kCounter, "",
      "Rows committed to the target table, as PostgreSQL counts them.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.rows_committed); }},
+    {"penstock_rows_unchanged_total", kCounter, "",
+     "Rows written by key that left the table as it was: it said so already, or a later "
+     "row of the same transaction says otherwise.",
+     [](const Pipeline& p, Samples& out) { out.add(p.counters.rows_unchanged); }},
     {"penstock_rejects_total", kCounter, "stage",
      "Records that a stage rejected; each becomes a dead letter when its transaction commits.",
      [](const Pipeline& p, Samples& out) {

@@ -43,7 +43,7 @@ void Bisection::refuse(std::size_t record, postgres::Failure failure) {
 
 postgres::Try<Bisection::Findings> Bisection::run() {
   const std::size_t records = group_.records();
-  const bool by_copy = group_.statements() * kRowsPerStatement <= group_.rows();
+  const bool by_copy = can_copy_ && group_.statements() * kRowsPerStatement <= group_.rows();
   std::size_t piece = records;
   std::optional<std::size_t> suspect;
   if (group_.suspect) suspect = group_.number(*group_.suspect);
@@ -114,7 +114,7 @@ postgres::Try<bool> Bisection::are_still_refused() {
 // Records [from, to), of which none is known to be bad; splits again if one is.
 postgres::Try<void> Bisection::write_clean(std::size_t from, std::size_t to) {
   if (from >= to || table_fault_) return {};
-  if (to - from <= kOneByOne) return one_by_one(from, to);
+  if (to - from <= kOneByOne || !can_copy_) return one_by_one(from, to);
   auto tried = try_copy(from, to);
   if (!tried) return std::unexpected(std::move(tried.error()));
   if (!tried->refused) return {};
@@ -128,7 +128,7 @@ postgres::Try<Bisection::Piece> Bisection::try_copy(std::size_t from, std::size_
   postgres::Connection& connection = session_.connection();
   const std::vector<Slice> slices = group_.cut(from, to);
   Piece piece;
-  const auto copied = copy_rows(session_, slices, "SAVEPOINT penstock_piece; ");
+  const auto copied = copy_rows(session_, slices, "SAVEPOINT penstock_piece; ", /*again=*/true);
   if (copied) {
     auto released = connection.execute(group_.immediate ? "SET CONSTRAINTS ALL IMMEDIATE; "
                                                           "RELEASE SAVEPOINT penstock_piece"

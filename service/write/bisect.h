@@ -42,7 +42,8 @@ class Bisection {
 
   // group.immediate: deferred constraints are checked within each savepoint. group.any_code: also
   // what says nothing of rows is a refusal when a record alone raises it again and again.
-  Bisection(Session& session, const Group& group) : session_(session), group_(group) {}
+  Bisection(Session& session, const Group& group)
+      : session_(session), group_(group), can_copy_(group.can_copy()) {}
 
   // Inside an open transaction.
   [[nodiscard]] postgres::Try<Findings> run();
@@ -74,6 +75,7 @@ class Bisection {
 
   Session& session_;
   const Group& group_;
+  const bool can_copy_;
   std::uint64_t rows_ = 0;
   std::size_t passed_ = 0;  // records
   std::vector<Refusal> refusals_;

@@ -1,11 +1,13 @@
 #include "write/copy_writer.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 #include <vector>
 
 #include "postgres/binary_array.h"
 #include "write/script.h"
+#include "write/staged_writer.h"
 
 namespace penstock::write {
 namespace {
@@ -37,6 +39,13 @@ void append_widened(std::string& out, const Slice& slice, std::vector<postgres::
   }
 }
 
+std::span<const Slice> same_target(std::span<const Slice> slices) {
+  const auto end = std::ranges::find_if(slices, [&](const Slice& slice) {
+    return slice.rows->target != slices.front().rows->target;
+  });
+  return {slices.begin(), end};
+}
+
 // The record of a line of the COPY that begins with this slice.
 std::optional<RecordPlace> record_at(std::span<const Slice> slices, std::size_t line) {
   for (const Slice& slice : slices) {
@@ -63,7 +72,7 @@ std::optional<std::size_t> named_line(std::string_view context, std::string_view
 }
 
 std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session, std::span<const Slice> slices,
-                                                    const std::string& prologue) {
+                                                    const std::string& prologue, bool again) {
   postgres::Connection& connection = session.connection();
   std::string gathered;
   std::vector<postgres::Param> fields;
@@ -79,6 +88,14 @@ std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session, std::span<
 
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const Slice& slice = slices[i];
+    if (slice.rows->target->is_keyed()) {
+      const std::span<const Slice> keyed = same_target(slices.subspan(i));
+      auto merged = write_staged(session, keyed, i == 0 ? prologue : std::string(), again);
+      if (!merged) return std::unexpected(std::move(merged.error()));
+      written += *merged;
+      i += keyed.size() - 1;
+      continue;
+    }
     if (i == 0 || !slice.joins(slices[i - 1])) {
       begin = i;
       const std::string sql = (i == 0 ? prologue : std::string()) + Session::copy_statement(slice);

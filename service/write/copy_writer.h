@@ -20,11 +20,13 @@ struct CopyFailure {
 };
 
 // `prologue` ("BEGIN;") goes in the round trip that starts the first COPY; there is at least one
-// slice. A new COPY begins where table or shape changes.
+// slice. A new COPY begins where table or shape changes. Rows of keyed targets are staged
+// (staged_writer.h); `again`: this transaction may have staged some before.
 // Returns how many rows PostgreSQL says it wrote.
 [[nodiscard]] std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session,
                                                                   std::span<const Slice> slices,
-                                                                  const std::string& prologue);
+                                                                  const std::string& prologue,
+                                                                  bool again = false);
 
 // The line in `COPY table, line 17, column x: …` of an error's CONTEXT, in any language.
 [[nodiscard]] std::optional<std::size_t> named_line(std::string_view context,

@@ -5,6 +5,7 @@
 #include <ranges>
 #include <utility>
 
+#include "write/keyed_sql.h"
 #include "write/refused_columns.h"
 
 namespace penstock::write {
@@ -131,18 +132,21 @@ void Group::index(StatementColumns& columns) {
       const TableRows* const rows = table_of(*parts[i].batch, target);
       if (rows == nullptr) continue;
       const auto [from, to] = rows_of(*rows, parts[i].first, parts[i].end);
-      for_each_shape(*rows, from, to,
-                     [&](const RowShape& shape, std::uint32_t begin, std::uint32_t end) {
-                       const Slice slice{.rows = rows,
-                                         .shape = &shape,
-                                         .columns = columns.find(target, shape),
-                                         .part = i,
-                                         .first = begin,
-                                         .count = end - begin};
-                       if (slices_.empty() || !slice.joins(slices_.back())) ++statements_;
-                       rows_ += slice.count;
-                       slices_.push_back(slice);
-                     });
+      for_each_shape(
+          *rows, from, to, [&](const RowShape& shape, std::uint32_t begin, std::uint32_t end) {
+            const Slice slice{.rows = rows,
+                              .shape = &shape,
+                              .columns = columns.find(target, shape),
+                              .part = i,
+                              .first = begin,
+                              .count = end - begin};
+            // What is written by key is put together, however it comes.
+            const bool begins = target.is_keyed() ? slices_.size() == before
+                                                  : slices_.empty() || !slice.joins(slices_.back());
+            if (begins) ++statements_;
+            rows_ += slice.count;
+            slices_.push_back(slice);
+          });
     }
     if (slices_.size() > before) tables_.emplace_back(before, slices_.size());
   }
@@ -170,7 +174,11 @@ std::vector<Slice> Group::by_time() const {
   for (auto begin = slices_.begin(); begin != slices_.end();) {
     const auto end = std::find_if(begin, slices_.end(),
                                   [&](const Slice& slice) { return !slice.joins(*begin); });
-    append_by_time({begin, end}, result);
+    if (begin->rows->target->is_keyed()) {
+      result.insert(result.end(), begin, end);  // they are sorted by key
+    } else {
+      append_by_time({begin, end}, result);
+    }
     begin = end;
   }
   return result;
@@ -225,6 +233,26 @@ void Group::append_by_time(std::span<const Slice> slices, std::vector<Slice>& re
     std::ranges::push_heap(heap, is_later);
   }
 }
+
+bool Group::can_copy() const {
+  for (const auto& [begin, end] : tables_) {
+    const Target& target = *slices_[begin].rows->target;
+    const bool every_version = !target.in_order_for.empty() || !target.merges.empty();
+    if (target.replaces() && every_version) return false;
+    const StatementColumns::List* columns = nullptr;  // of its rows that stay
+    for (std::size_t i = begin; i < end; ++i) {
+      const Slice& slice = slices_[i];
+      if (slice.columns->empty()) return false;  // COPY cannot leave out every column
+      if (!target.is_keyed() || slice.shape->removes) continue;
+      if (columns != nullptr && columns != slice.columns) return false;
+      if (columns == nullptr && is_partial(target, *slice.columns)) return false;
+      columns = slice.columns;
+    }
+  }
+  return true;
+}
+
+bool Group::is_keyed() const { return std::ranges::any_of(plan().targets(), &Target::is_keyed); }
 
 const std::vector<RecordPlace>& Group::places() const {
   if (places_.empty()) {

@@ -69,7 +69,8 @@ struct Slice {
   }
   // Whether both can go in one statement.
   [[nodiscard]] bool joins(const Slice& other) const {
-    return rows->target == other.rows->target && columns == other.columns;
+    return rows->target == other.rows->target && columns == other.columns &&
+           shape->removes == other.shape->removes;
   }
   // Whether its tuples lack columns that its statement names.
   [[nodiscard]] bool is_narrow() const { return shape->columns.size() != columns->size(); }
@@ -134,7 +135,12 @@ struct Group {
   // records' time, each chain's rows in its own. Keys that grow with time then come to few pages of
   // an index at once, however many partitions there are.
   [[nodiscard]] std::vector<Slice> by_time() const;
-  // How many statements COPY would need: runs of rows that join.
+  // Whether COPY comes to the same as one row after the other. By key, versions of a row can only
+  // be put together if they say the same columns, and nothing but the row itself is looked at.
+  [[nodiscard]] bool can_copy() const;
+  // Whether any of the plan's tables is written by key.
+  [[nodiscard]] bool is_keyed() const;
+  // How many statements COPY would need: runs of rows that join, and one for a keyed target.
   [[nodiscard]] std::size_t statements() const { return statements_; }
 
   // The following list every record on first use: for when something went wrong.

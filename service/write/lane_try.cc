@@ -82,6 +82,9 @@ void Lane::resolve(WriterQueue& queue) {
 // crash of a server whose `synchronous_commit` is off. Or somebody has set a position anew. The
 // fence notices with the next record of a partition; this is for those that get none.
 void Lane::verify(WriterQueue& queue) {
+  if (auto dropped = session_->staging().drop_old(session_->connection(), now()); !dropped) {
+    return writer_failed(queue, dropped.error());
+  }
   auto moved = read_moved(*session_, queue.expected());
   if (!moved) return writer_failed(queue, moved.error());
   fenced(queue, *moved);

@@ -5,6 +5,7 @@
 
 #include "postgres/binary_array.h"
 #include "postgres/catalog.h"
+#include "write/keyed_sql.h"
 
 namespace penstock::write {
 namespace {
@@ -25,13 +26,13 @@ void add_schema_hint(postgres::Failure& failure) {
 
 const TableDescription& table_of(const Slice& slice) { return slice.rows->target->table; }
 
-std::string column_list(const Slice& slice) {
-  const TableDescription& table = table_of(slice);
-  std::string list;
-  for (const std::uint16_t column : *slice.columns) {
-    list += (list.empty() ? "" : ", ") + quote_identifier(table.columns[column].name);
-  }
-  return list;
+// Of a table that has changed, rows must not stay: its columns may have come to mean other values,
+// and binary COPY takes the eight bytes of a bigint for a double. A text that is no integer fails;
+// no row, no failure.
+std::string tables_sql(const std::string& version) {
+  return "SELECT (SELECT pg_catalog.concat(e.name, ' is not what it was when the pipeline read its "
+         "columns') FROM unnest($1, $2) AS e(name, version) WHERE e.version IS DISTINCT FROM " +
+         version + " LIMIT 1)::int";
 }
 
 }  // namespace
@@ -95,18 +96,16 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
     return made;
   };
   using namespace postgres::oid;
+  constexpr const char* kTable = "pg_catalog.to_regclass(e.name)";
   const std::vector<Statement> fixed{
       plain(statement::kBegin, "BEGIN ISOLATION LEVEL READ COMMITTED"),
       plain(statement::kGlance, kGlanceSql),
       plain(statement::kCommit, "COMMIT"),
-      // Of a table that has changed, rows must not stay: its columns may have come to mean other
-      // values, and binary COPY takes the eight bytes of a bigint for a double. A text that is no
-      // integer fails; no row, no failure.
-      plain(statement::kTables,
-            "SELECT (SELECT pg_catalog.concat(e.name, ' is not what it was when the pipeline read "
-            "its "
-            "columns') FROM unnest($1, $2) AS e(name, version) WHERE e.version IS DISTINCT FROM " +
-                postgres::table_version_sql("pg_catalog.to_regclass(e.name)") + " LIMIT 1)::int",
+      plain(statement::kTables, tables_sql(postgres::table_version_sql(kTable)),
+            {kTextArray, kTextArray}),
+      plain(statement::kKeyedTables,
+            tables_sql("pg_catalog.concat(" + postgres::table_version_sql(kTable) + ", ' ', " +
+                       postgres::table_rules_version_sql(kTable) + ")"),
             {kTextArray, kTextArray}),
       plain(statement::kImmediate, "SET CONSTRAINTS ALL IMMEDIATE"),
       plain(statement::kOuterSavepoint, "SAVEPOINT penstock_outer"),
@@ -221,14 +220,16 @@ const Session::Statement& Session::find(const Statement& statement) const {
 }
 
 std::string Session::copy_statement(const Slice& slice) {
-  return "COPY " + table_of(slice).quoted_name() + " (" + column_list(slice) +
+  const TableDescription& table = table_of(slice);
+  return "COPY " + table.quoted_name() + " (" + column_list(table, *slice.columns) +
          ") FROM STDIN (FORMAT binary)";
 }
 
 Session::Statement Session::insert(const Slice& slice, bool many) {
   const TableDescription& table = table_of(slice);
+  const bool is_keyed = slice.rows->target->is_keyed();
   Statement statement;
-  statement.many = many && !slice.columns->empty();
+  statement.many = many && !is_keyed && !slice.columns->empty();
   for (const std::uint16_t column : *slice.columns) {
     const ColumnDescription& description = table.columns[column];
     statement.many = statement.many && !description.is_array && description.array_oid != 0;
@@ -240,15 +241,20 @@ Session::Statement Session::insert(const Slice& slice, bool many) {
     if (statement.many) statement.element_types.push_back(description.type_oid);
     places += (places.empty() ? "$" : ", $") + std::to_string(statement.types.size());
   }
+  if (is_keyed) {
+    statement.sql = keyed_row_sql(*slice.rows->target, *slice.columns, slice.shape->removes);
+    return statement;
+  }
+  const std::string columns = column_list(table, *slice.columns);
   statement.sql = "INSERT INTO " + table.quoted_name();
   if (statement.types.empty()) {
     statement.sql += " DEFAULT VALUES";
   } else if (statement.many) {
     // PostgreSQL takes unnest of several for its own; of one it could be somebody else's.
     const char* const unnest = statement.types.size() == 1 ? "pg_catalog.unnest(" : "unnest(";
-    statement.sql += " (" + column_list(slice) + ") SELECT * FROM " + unnest + places + ")";
+    statement.sql += " (" + columns + ") SELECT * FROM " + unnest + places + ")";
   } else {
-    statement.sql += " (" + column_list(slice) + ") VALUES (" + places + ")";
+    statement.sql += " (" + columns + ") VALUES (" + places + ")";
   }
   return statement;
 }

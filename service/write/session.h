@@ -20,6 +20,7 @@
 #include "postgres/reach.h"
 #include "write/group.h"
 #include "write/lanes.h"
+#include "write/staging.h"
 
 namespace penstock::write {
 
@@ -30,7 +31,9 @@ inline constexpr const char* kGlance = "penstock_glance";  // do not wait for lo
 inline constexpr const char* kCommit = "penstock_commit";
 inline constexpr const char* kFence = "penstock_fence";
 inline constexpr const char* kDeadLetters = "penstock_dead_letters";
-inline constexpr const char* kTables = "penstock_tables";        // fails if one has changed
+inline constexpr const char* kTables = "penstock_tables";  // fails if one has changed
+// The same for tables that are written by key, of which more must not change.
+inline constexpr const char* kKeyedTables = "penstock_keyed_tables";
 inline constexpr const char* kImmediate = "penstock_immediate";  // SET CONSTRAINTS ALL IMMEDIATE
 inline constexpr const char* kOuterSavepoint = "penstock_outer";
 inline constexpr const char* kSavepoint = "penstock_savepoint";
@@ -54,6 +57,9 @@ class Session {
   [[nodiscard]] postgres::Connection& connection() { return *connection_; }
   [[nodiscard]] const postgres::BackendIdentity& identity() const { return identity_; }
 
+  // Where rows of keyed targets go by COPY.
+  [[nodiscard]] Staging& staging() { return staging_; }
+
   // COPY schema.table (columns) FROM STDIN in binary, for rows like these.
   [[nodiscard]] static std::string copy_statement(const Slice& slice);
 
@@ -66,7 +72,8 @@ class Session {
     std::uint64_t last_used = 0;
   };
   // An INSERT for rows like these: of one row, or of many from one array per column. With `many`,
-  // the answer may be of one row all the same: arrays of arrays cannot be unnested.
+  // the answer may be of one row all the same: arrays of arrays cannot be unnested, and of what is
+  // written by key one statement must not meet a key twice.
   [[nodiscard]] static Statement insert(const Slice& slice, bool many);
 
   // Prepares those that are new, as far as there is room (one round trip, outside of a pipeline).
@@ -85,6 +92,7 @@ class Session {
 
   std::unique_ptr<postgres::Connection> connection_;
   postgres::BackendIdentity identity_;
+  Staging staging_;
   std::map<std::string, Statement, std::less<>> statements_;
   std::uint64_t uses_ = 0;   // calls of prepare()
   std::uint64_t names_ = 0;  // given so far

@@ -8,6 +8,17 @@ namespace {
 // The data decides how many shapes there are.
 constexpr std::size_t kMaxShapes = 4096;
 
+StatementColumns::List list_of(const Target& target, const RowShape& shape,
+                               const std::vector<bool>& optional) {
+  if (target.replaces()) return shape.columns;
+  StatementColumns::List list;
+  for (std::size_t i = 0; i < optional.size(); ++i) {
+    const auto column = static_cast<std::uint16_t>(i);
+    if (optional[i] || std::ranges::binary_search(shape.columns, column)) list.push_back(column);
+  }
+  return list;
+}
+
 }  // namespace
 
 void StatementColumns::begin(const std::shared_ptr<const Plan>& plan) {
@@ -23,6 +34,7 @@ void StatementColumns::begin(const std::shared_ptr<const Plan>& plan) {
 }
 
 void StatementColumns::see(const Target& target, const RowShape& shape) {
+  if (target.replaces()) return;
   Table& table = tables_[target.number];
   table.optional.resize(target.table.columns.size(), false);
   bool is_new = false;
@@ -38,14 +50,7 @@ const StatementColumns::List* StatementColumns::find(const Target& target, const
   Table& table = tables_[target.number];
   const auto [entry, is_new] = table.by_shape.try_emplace(shape.columns, nullptr);
   if (is_new) {
-    List list;
-    for (std::size_t i = 0; i < table.optional.size(); ++i) {
-      const auto column = static_cast<std::uint16_t>(i);
-      if (table.optional[i] || std::ranges::binary_search(shape.columns, column)) {
-        list.push_back(column);
-      }
-    }
-    entry->second = &*table.lists.insert(std::move(list)).first;
+    entry->second = &*table.lists.insert(list_of(target, shape, table.optional)).first;
   }
   return entry->second;
 }

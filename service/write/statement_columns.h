@@ -3,9 +3,9 @@
 // Rows come with the columns that their records had. A statement per set of columns would be one
 // per row where many are optional, so a column without a DEFAULT that some row of the table has is
 // named for all of them, and is NULL in those that lack it: what leaving it out means. Columns with
-// a DEFAULT are named only where the row has them.
-// Place: one per writer and lane; Group::index() asks it.
-// Threads: the lane's only. Lists live until the next begin().
+// a DEFAULT are named only where the row has them. To an upsert a column that is left out is one
+// that stays as it is: its statements name what the row has. Place: one per writer and lane;
+// Group::index() asks it. Threads: the lane's only. Lists live until the next begin().
 #pragma once
 
 #include <cstdint>

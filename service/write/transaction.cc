@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -34,11 +35,8 @@ bool takes_copy(std::size_t copy_from_rows, const Group& group) {
   const std::size_t rows = std::max<std::size_t>(
       group.rows(), group.rows() > 0 ? row_bytes(group.slices()) / kBytesPerRow : 0);
   if (rows == 0 || rows < copy_from_rows) return false;
-  if (group.statements() * kRowsPerCopy > rows) return false;
-  for (const Slice& slice : group.slices()) {
-    if (slice.columns->empty()) return false;  // COPY cannot leave out every column
-  }
-  return true;
+  const bool is_one = group.is_keyed() && group.statements() == 1;
+  return (is_one || group.statements() * kRowsPerCopy <= rows) && group.can_copy();
 }
 
 std::uint64_t row_count(std::span<const Slice> slices) {
@@ -144,15 +142,20 @@ void add_tables(Script& script, const Group& group) {
   const bool has_rejects = std::ranges::any_of(
       group.parts, [](const Part& part) { return !part.batch->rejects.empty(); });
   if (group.rows() == 0 && !has_rejects) return;
-  postgres::BinaryArray names;
-  postgres::BinaryArray versions;
-  for (postgres::BinaryArray* array : {&names, &versions}) array->begin(postgres::oid::kText);
-  for (const Target& target : group.plan().targets()) {
-    names.add(target.table.quoted_name());
-    versions.add(target.table.version);
+  for (const bool keyed : {false, true}) {
+    postgres::BinaryArray names;
+    postgres::BinaryArray versions;
+    for (postgres::BinaryArray* array : {&names, &versions}) array->begin(postgres::oid::kText);
+    for (const Target& target : group.plan().targets()) {
+      if (target.is_keyed() != keyed) continue;
+      const TableDescription& table = target.table;
+      names.add(table.quoted_name());
+      versions.add(keyed ? table.version + " " + table.rules_version : table.version);
+    }
+    if (names.count() == 0) continue;
+    const std::array parameters{names.finish(), versions.finish()};
+    script.add(Step::tables, keyed ? statement::kKeyedTables : statement::kTables, parameters);
   }
-  const std::array parameters{names.finish(), versions.finish()};
-  script.add(Step::tables, statement::kTables, parameters);
 }
 
 // Everything after the rows, in one round trip.
@@ -169,9 +172,24 @@ Outcome finish(Session& session, Group& group, std::span<const Refusal> refusals
   return {};
 }
 
+// Where rows of keyed targets go by COPY; nothing for others, and mostly nothing to do.
+postgres::Try<void> prepare_staging(Session& session, const Group& group) {
+  if (!group.is_keyed() || !group.can_copy()) return {};
+  return session.staging().prepare(session.connection(), group.slices(),
+                                   std::chrono::steady_clock::now());
+}
+
+// Of keyed targets: those that PostgreSQL took and that changed nothing.
+void count_unchanged(const Group& group, std::uint64_t sent, CommitStats& stats) {
+  if (group.is_keyed() && sent > stats.rows) stats.unchanged_rows = sent - stats.rows;
+}
+
 Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& rules,
                        CommitStats& stats) {
   stats.by_copy = true;
+  if (auto prepared = prepare_staging(session, group); !prepared) {
+    return outcome(Outcome::Kind::failed, std::move(prepared.error()));
+  }
   const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql + "; " : kBegin;
   auto copied = copy_rows(session, group.by_time(), begin);
   if (!copied) {
@@ -183,6 +201,7 @@ Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& r
     return failed_at_rows(session, std::move(failure.failure), /*deferred=*/false);
   }
   stats.rows = *copied;
+  count_unchanged(group, group.rows(), stats);
   return finish(session, group, {}, stats);
 }
 
@@ -212,6 +231,7 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
     if (done.error().commit_unknown) stats.rows = row_count(slices);
     return from_step(session, group, done.error());
   }
+  count_unchanged(group, row_count(slices), stats);
   stats.fence = script.fence_time();
   return {};
 }
@@ -239,6 +259,9 @@ std::optional<Outcome> brake(const Group& group, std::span<const Refusal> refusa
 Outcome commit_carefully(Session& session, Group& group, const TransactionRules& rules,
                          CommitStats& stats, std::optional<RefusalCause>& all_by) {
   stats.bisected = true;
+  if (auto prepared = prepare_staging(session, group); !prepared) {
+    return outcome(Outcome::Kind::failed, std::move(prepared.error()));
+  }
   const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql : kBegin;
   if (auto begun = session.connection().execute(begin); !begun) {
     return failed_with(session, std::move(begun.error()));
@@ -263,10 +286,14 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     return *std::move(braked);
   }
   all_by = found->all_by;
+  std::uint64_t taken = group.rows();
   for (const Refusal& refusal : found->refusals) {
-    stats.bytes -= row_bytes(group.cut(refusal.record, refusal.record + 1));
+    const std::vector<Slice> refused = group.cut(refusal.record, refusal.record + 1);
+    stats.bytes -= row_bytes(refused);
+    taken -= row_count(refused);
   }
   stats.rows = found->rows;
+  count_unchanged(group, taken, stats);
   stats.refused_rows = found->refusals.size();
   Outcome made = finish(session, group, found->refusals, stats);
   made.refusals = std::move(found->refusals);

@@ -417,6 +417,8 @@ int Connection::socket() const {
 
 bool Connection::found_dead() { return !current->is_alive(*this); }
 
+Try<Reply> Connection::execute(const std::string&) { return std::unexpected(test::lost()); }
+
 Try<Reply> Connection::execute(const std::string&,
                                std::initializer_list<std::optional<std::string>>) {
   return std::unexpected(test::lost());

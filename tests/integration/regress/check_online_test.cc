@@ -111,6 +111,31 @@ TEST_F(CheckOnline, NamesTheColumnThatMayNotBeWritten) {
                "GRANT INSERT (\"s\") ON \"public\".\"t\" TO the role of the connection string");
 }
 
+class CheckOnlineByKey : public CheckOnline {
+ protected:
+  CheckOnlineByKey()
+      : CheckOnline({.table = "CREATE TABLE t (n int PRIMARY KEY, s text, source_offset bigint)",
+                     .pipeline_yaml = "        mode: upsert\n"
+                                      "        delete_when: msg.?gone.orValue(false)\n"}) {}
+};
+
+TEST_F(CheckOnlineByKey, NamesTheGrantsThatWritingByKeyNeeds) {
+  expect_grant("upsert needs SELECT, UPDATE, DELETE on \"public\".\"t\"",
+               "GRANT SELECT, UPDATE, DELETE ON \"public\".\"t\" TO the role of the connection "
+               "string");
+  owner("REVOKE UPDATE ON t FROM " + role);
+  expect_grant("upsert needs UPDATE on \"public\".\"t\"",
+               "GRANT UPDATE ON \"public\".\"t\" TO the role of the connection string");
+  const std::string database = service.database().name();
+  owner("REVOKE TEMPORARY ON DATABASE " + database + " FROM PUBLIC");
+  const auto output = check();
+  EXPECT_EQ(output.status.code, 2) << output.text;
+  EXPECT_TRUE(output.text.contains("this role may not make one")) << output.text;
+  owner("GRANT TEMPORARY ON DATABASE " + database + " TO " + role);
+  service.feed({R"({"n":1,"s":"a"})", R"({"n":1,"s":"b"})", R"({"n":2,"gone":true})"});
+  EXPECT_EQ(service.database().value("SELECT string_agg(s, '') FROM t"), "b");
+}
+
 class CheckOnlineOfConstants : public CheckOnline {
  protected:
   CheckOnlineOfConstants()

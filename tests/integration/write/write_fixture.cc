@@ -53,7 +53,14 @@ BatchBuilder& BatchBuilder::rows(
   return *this;
 }
 
-void BatchBuilder::add_row(std::size_t number, const std::vector<Field>& fields) {
+BatchBuilder& BatchBuilder::removal(const std::vector<Field>& key) {
+  add_row(0, key, /*removes=*/true);
+  const std::string value = "record " + std::to_string(next_);
+  batch_->source->add_record(next_++, 1'700'000'000'000, "key", value);
+  return *this;
+}
+
+void BatchBuilder::add_row(std::size_t number, const std::vector<Field>& fields, bool removes) {
   std::vector<std::uint16_t> columns = columns_;
   if (columns.size() != fields.size()) {
     columns.clear();
@@ -66,8 +73,9 @@ void BatchBuilder::add_row(std::size_t number, const std::vector<Field>& fields)
     table = batch_->tables.emplace(table);
     table->target = target;
   }
-  if (table->runs.empty() || table->shapes[table->runs.back().shape].columns != columns) {
-    table->shapes.push_back({std::move(columns)});
+  const RowShape shape{std::move(columns), removes};
+  if (table->runs.empty() || table->shapes[table->runs.back().shape] != shape) {
+    table->shapes.push_back(shape);
     table->runs.push_back({static_cast<std::uint32_t>(table->rows.size()),
                            static_cast<std::uint16_t>(table->shapes.size() - 1)});
   }
@@ -249,6 +257,27 @@ Options WriteTest::by(bool copy, const std::string& table) {
   return chosen;
 }
 
+Options WriteTest::keyed(WriteMode mode, bool copy, const std::string& table) {
+  Options chosen = by(copy, table);
+  plan_ = make_plan({table}, "p", mode);
+  chosen.writer.reject_limit = RejectWindow::kNever;
+  return chosen;
+}
+
+void WriteTest::change_target(const std::function<void(Target&)>& change) {
+  std::vector<Target> targets = plan_->targets();
+  change(targets.front());
+  plan_ = std::make_shared<TestPlan>("p", std::vector<std::string>{kTopic}, std::move(targets));
+}
+
+void WriteTest::newer_by(std::uint16_t column) {
+  change_target([&](Target& target) { target.newer_by = column; });
+}
+
+void WriteTest::merges(std::map<std::uint16_t, ColumnMerge> merges) {
+  change_target([&](Target& target) { target.merges = std::move(merges); });
+}
+
 void WriteTest::begin_anew(const std::string& table) {
   database_.execute("TRUNCATE " + table +
                     "; DELETE FROM penstock.offsets; DELETE FROM penstock.dead_letters");
@@ -257,13 +286,23 @@ void WriteTest::begin_anew(const std::string& table) {
 }
 
 std::shared_ptr<const Plan> WriteTest::make_plan(const std::vector<std::string>& tables,
-                                                 const std::string& pipeline) {
+                                                 const std::string& pipeline, WriteMode mode) {
   std::vector<Target> targets;
   postgres::Pool pool({.conninfo = database_.conninfo()});
   for (const std::string& table : tables) {
     auto described = postgres::describe_table(pool, table);
     if (!described) throw std::runtime_error(described.error().to_string());
-    targets.push_back({static_cast<std::uint16_t>(targets.size()), *std::move(described)});
+    Target& target = targets.emplace_back();
+    target.number = static_cast<std::uint16_t>(targets.size() - 1);
+    target.table = *std::move(described);
+    target.mode = mode;
+    if (!target.is_keyed()) continue;
+    for (const std::string& column : target.table.primary_key) {
+      target.key.push_back(static_cast<std::uint16_t>(target.table.find_column(column)));
+    }
+    // As plan/ says it.
+    target.in_order_for = target.table.row_rule;
+    if (target.table.unique_indexes.size() > 1) target.in_order_for = "another unique index";
   }
   return std::make_shared<TestPlan>(pipeline, std::vector<std::string>{kTopic}, std::move(targets));
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,13 +48,15 @@ class BatchBuilder {
   BatchBuilder& rows(const std::vector<std::pair<std::size_t, std::vector<Field>>>& rows);
   BatchBuilder& reject(Stage stage, std::string reason, std::string message,
                        std::optional<std::string> value, bool with_headers = false);
+  // A record that removes the row of this key; columns are those of shape().
+  BatchBuilder& removal(const std::vector<Field>& key);
   // A record that `where` left out.
   BatchBuilder& filtered();
   [[nodiscard]] Offset next_offset() const { return next_; }
   [[nodiscard]] std::unique_ptr<RowBatch> build();
 
  private:
-  void add_row(std::size_t target, const std::vector<Field>& fields);
+  void add_row(std::size_t target, const std::vector<Field>& fields, bool removes = false);
 
   InFlight& in_flight_;
   Offset next_;
@@ -159,11 +162,17 @@ class WriteTest : public testing::Test {
   [[nodiscard]] Options options_of(const std::vector<std::string>& tables);
   // That goes by COPY always, or never.
   [[nodiscard]] Options by(bool copy, const std::string& table = "t");
+  // That writes a table by its primary key.
+  [[nodiscard]] Options keyed(WriteMode mode, bool copy, const std::string& table = "t");
+  // That column says which version of a row is the newer one.
+  void newer_by(std::uint16_t column);
+  void merges(std::map<std::uint16_t, ColumnMerge> merges);
   // As at the first start: `table`, positions and dead letters are empty, and partition 0 is
   // claimed.
   void begin_anew(const std::string& table = "t");
   [[nodiscard]] std::shared_ptr<const Plan> make_plan(const std::vector<std::string>& tables,
-                                                      const std::string& pipeline = "p");
+                                                      const std::string& pipeline = "p",
+                                                      WriteMode mode = WriteMode::append);
   // What a flow does when a table has changed: ends the chain, reads the table and claims anew.
   void claim_anew(std::int32_t partition, const std::string& table);
   // The chain of that claim; made when it is new, or the old one has ended.
@@ -184,6 +193,8 @@ class WriteTest : public testing::Test {
   [[nodiscard]] static SteadyTime in_seconds(int seconds) {
     return std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   }
+
+  void change_target(const std::function<void(Target&)>& change);
 
   test::TestDatabase database_;
   InFlight in_flight_{std::size_t{1} << 30, std::size_t{1} << 30};

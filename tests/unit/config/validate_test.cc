@@ -84,6 +84,84 @@ TEST(Validate, RefusesTwoPipelinesThatWouldShareTheRecordsOfATopic) {
             "");
 }
 
+TEST(Validate, TakesAKeyOnlyWhereRowsAreWrittenByIt) {
+  const auto found = [](auto change) {
+    return found_after([&](auto&, v1::PipelineSpec& spec) {
+      spec.mutable_sink()->mutable_target()->mutable_columns()->clear();
+      change(spec, *spec.mutable_sink()->mutable_target());
+    });
+  };
+  const std::string target = "pipelines[0].sink.target.";
+  EXPECT_EQ(found([](auto&, auto& target) { target.add_key("id"); }),
+            target + "key: a key has no meaning where every record is a new row\n");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_mode(v1::TargetSpec::IGNORE);
+              target.add_key("id");
+              target.add_key("");
+              target.add_key("id");
+            }),
+            target + "key[1]: a column without a name\n" + target +
+                "key[2]: 'id' is in the list already\n");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              target.add_key("id");
+              (*target.mutable_columns())["name"] = "msg.name";
+            }),
+            target + "key[0]: the key column 'id' has no expression\n");
+}
+
+TEST(Validate, TakesDeletesAndVersionsOnlyWhereTheyHaveAMeaning) {
+  const auto found = [](auto change) {
+    return found_after([&](auto&, v1::PipelineSpec& spec) {
+      v1::TargetSpec& target = *spec.mutable_sink()->mutable_target();
+      target.mutable_columns()->clear();
+      (*target.mutable_columns())["id"] = "msg.id";
+      change(spec, target);
+    });
+  };
+  const std::string why = "only a pipeline with `mode: upsert` deletes rows\n";
+  const std::string target = "pipelines[0].sink.target.";
+  EXPECT_EQ(found([](auto& spec, auto& target) {
+              spec.mutable_parse()->set_tombstones(v1::ParseSpec::DELETE);
+              target.set_delete_when("msg.gone");
+            }),
+            "pipelines[0].parse.tombstones: " + why + target + "delete_when: " + why);
+  EXPECT_EQ(found([](auto& spec, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              spec.mutable_parse()->set_tombstones(v1::ParseSpec::DELETE);
+              target.set_delete_when("msg.gone");
+            }),
+            "");
+  EXPECT_EQ(found([](auto& spec, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              target.mutable_columns()->clear();
+              spec.mutable_parse()->set_tombstones(v1::ParseSpec::DELETE);
+            }),
+            "pipelines[0].parse.tombstones: a record without a payload has no fields to take its "
+            "key from\n");
+  EXPECT_EQ(found([](auto&, auto& target) { target.set_newer_by("id"); }),
+            target + "newer_by: only a pipeline with `mode: upsert` or `update` replaces rows\n");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              target.set_newer_by("version");
+            }),
+            target + "newer_by: column 'version' has no expression\n");
+  EXPECT_EQ(found([](auto&, auto& target) { (*target.mutable_merge())["id"] = "sum"; }),
+            target + "merge: only with `mode: upsert` or `update` does a value come to another\n");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              (*target.mutable_merge())["id"] = "add";
+              (*target.mutable_merge())["n"] = "sum";
+            }),
+            target + "merge.id: 'add' is no way to put two values together\n" + target +
+                "merge.n: column 'n' has no expression\n");
+  EXPECT_TRUE(found([](auto&, auto& target) {
+                target.set_mode(v1::TargetSpec::UPSERT);
+                target.set_newer_by("id");
+                target.set_delete_when("msg.gone");
+              }).starts_with(target + "newer_by: a row that is deleted leaves no version behind"));
+}
+
 TEST(Validate, AsksForBothFilesOfTls) {
   const auto found = [](const std::string& certificate, const std::string& key,
                         const std::string& client_ca) {

@@ -130,6 +130,28 @@ TEST(RunTests, GivesRecordsAllThatTheyHaveInKafka) {
             "✓ orders: reads the record  f.yaml:12\n");
 }
 
+TEST(RunTests, ExpectsTheRowsThatAreDeleted) {
+  const std::string columns =
+      "{id: msg.id, price: msg.price}, mode: upsert, delete_when: msg.id == 7";
+  EXPECT_EQ(run(pipeline_with("      - name: goes\n"
+                              "        records:\n"
+                              "          - value: '{\"quantity\": 1, \"id\": 7}'\n"
+                              "          - value: '{\"quantity\": 1, \"id\": 8}'\n"
+                              "        expect: {rows: [{id: 8, price: DEFAULT}], deletes: [{id: "
+                              "7}]}\n",
+                              columns)),
+            "✓ orders: goes  f.yaml:12\n");
+  EXPECT_EQ(run(pipeline_with("      - name: stays\n"
+                              "        records: [{value: '{\"quantity\": 1, \"id\": 7}'}]\n"
+                              "        expect: {deletes: [{id: 8}]}\n",
+                              columns)),
+            "✗ orders: stays  f.yaml:12\n"
+            "  ✗ delete 1  line 14\n"
+            "    record 1: {\"quantity\": 1, \"id\": 7}\n"
+            "    ✗ id  expected 8\n"
+            "          actual   7\n");
+}
+
 TEST(RunTests, TakesFieldsForColumnsWhereNoneAreGiven) {
   EXPECT_EQ(run(pipeline_with("      - name: matches names\n"
                               "        records: [{value: '{\"quantity\": 1, \"a b\": \"x\"}'}]\n"

@@ -108,6 +108,33 @@ class GroupTest : public testing::Test {
     return bytes;
   }
 
+  // What follows is for a plan whose first table is written by the key (c0).
+  template <typename Change>
+  void by_key(Change change) {
+    std::vector<Target> targets = plan_->targets();
+    targets[0].mode = WriteMode::upsert;
+    targets[0].key = {0};
+    change(targets[0]);
+    plan_ = std::make_shared<TestPlan>("p", std::vector<std::string>{"t"}, std::move(targets));
+    chains_.clear();
+  }
+  // Whether three rows with the columns of these shapes, each for a row, may go by COPY.
+  bool can_copy(const std::vector<std::vector<std::uint16_t>>& shapes, bool first_removes = false) {
+    Part made = part(0, 1, 0, 9, {{0, 3}, {1, 3}, {2, 3}});
+    TableRows& rows = made.batch->tables[0];
+    rows.shapes.clear();
+    for (const auto& columns : shapes) rows.shapes.push_back({columns});
+    rows.shapes[0].removes = first_removes;
+    for (std::size_t run = 0; run < rows.runs.size(); ++run) {
+      rows.runs[run].shape = static_cast<std::uint16_t>(run % shapes.size());
+    }
+    Group group;
+    group.parts.push_back(std::move(made));
+    group.index(columns_);
+    EXPECT_EQ(group.statements(), 1U);
+    return group.can_copy();
+  }
+
   std::shared_ptr<const Plan> plan_ = make_plan();
   std::map<std::pair<std::int32_t, std::int64_t>, std::shared_ptr<Chain>> chains_;
   StatementColumns columns_;
@@ -300,6 +327,25 @@ TEST_F(GroupTest, APartHasTheRowsOfItsRecordsOnly) {
   EXPECT_EQ(group.advances()[0].range, (OffsetRange{11, 13}));
   EXPECT_EQ(group.records(), 2U);
   EXPECT_EQ(text(group.cut(0, 1)), "Ab0 Ab1 Bb0 ");
+}
+
+TEST_F(GroupTest, ByKeyIsCopiedOnlyWhatComesToTheSame) {
+  by_key([](Target&) {});
+  EXPECT_TRUE(can_copy({{0, 1}}));
+  EXPECT_TRUE(can_copy({{0}, {0, 1}}, /*first_removes=*/true));
+  EXPECT_FALSE(can_copy({{0, 1}, {0, 2}})) << "what one leaves out, the other may have said";
+  by_key([](Target& target) { target.table.columns[1].not_null = true; });
+  EXPECT_TRUE(can_copy({{0, 1}}));
+  EXPECT_FALSE(can_copy({{0, 2}})) << "a row that is there has to be updated first";
+  by_key([](Target& target) { target.in_order_for = "the trigger x"; });
+  EXPECT_FALSE(can_copy({{0, 1}}));
+  by_key([](Target& target) { target.merges[1] = ColumnMerge::sum; });
+  EXPECT_FALSE(can_copy({{0, 1}}));
+  by_key([](Target& target) {
+    target.mode = WriteMode::ignore;
+    target.in_order_for = "the trigger x";
+  });
+  EXPECT_TRUE(can_copy({{0, 1}})) << "each of them is tried, in its order";
 }
 
 TEST_F(GroupTest, OfBatchesWithoutRowsStillMovesPositions) {

@@ -1,0 +1,155 @@
+#include "config/target_rules.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/source_map.h"
+#include "core/plan.h"
+#include "text/nearest_names.h"
+
+namespace penstock::config {
+namespace {
+
+namespace v1 = penstock::v1;
+
+class TargetRules {
+ public:
+  TargetRules(const v1::PipelineSpec& spec, const std::string& path, std::vector<Violation>& found)
+      : spec_(spec),
+        target_(spec.sink().target()),
+        path_(path + ".sink.target"),
+        tombstones_(path + ".parse.tombstones"),
+        found_(found) {}
+
+  void check() {
+    if (target_.table().empty()) {
+      fail(path_ + ".table", "'table' is required", "\"table\" or \"schema.table\"");
+    }
+    check_columns();
+    check_key();
+    check_deletes();
+    check_version();
+    check_merges();
+  }
+
+ private:
+  void fail(std::string path, std::string message, std::string hint = {}, bool at_key = false) {
+    found_.push_back({std::move(path), at_key, std::move(message), std::move(hint)});
+  }
+
+  void check_columns() {
+    const std::map<std::string, std::string> columns(target_.columns().begin(),
+                                                     target_.columns().end());
+    for (const auto& [column, expression] : columns) {
+      const std::string child = child_path(path_ + ".columns", column);
+      if (column.empty()) fail(child, "a column without a name", "", true);
+      if (expression.empty()) {
+        fail(child, "the expression is empty", "leave the column out to use its DEFAULT");
+      }
+    }
+  }
+
+  [[nodiscard]] bool appends() const {
+    return target_.mode() == v1::TargetSpec::APPEND ||
+           target_.mode() == v1::TargetSpec::MODE_UNSPECIFIED;
+  }
+
+  [[nodiscard]] bool replaces() const {
+    return target_.mode() == v1::TargetSpec::UPSERT || target_.mode() == v1::TargetSpec::UPDATE;
+  }
+
+  void check_key() {
+    const std::string path = path_ + ".key";
+    if (appends() && !target_.key().empty()) {
+      fail(path, "a key has no meaning where every record is a new row",
+           "say mode: upsert or mode: ignore, or leave it out", true);
+    }
+    std::set<std::string_view> seen;
+    for (int i = 0; i < target_.key_size(); ++i) {
+      const std::string& column = target_.key(i);
+      const std::string place = item_path(path, static_cast<std::size_t>(i));
+      if (column.empty()) {
+        fail(place, "a column without a name");
+      } else if (!seen.insert(column).second) {
+        fail(place, "'" + column + "' is in the list already");
+      } else if (!target_.columns().empty() && !target_.columns().contains(column)) {
+        fail(place, "the key column '" + column + "' has no expression",
+             "add it to sink.target.columns");
+      }
+    }
+  }
+
+  void check_deletes() {
+    const bool by_tombstones = spec_.parse().tombstones() == v1::ParseSpec::DELETE;
+    if (target_.mode() != v1::TargetSpec::UPSERT) {
+      constexpr const char* kWhy = "only a pipeline with `mode: upsert` deletes rows";
+      constexpr const char* kHint = "say so in sink.target, or leave it out";
+      if (by_tombstones) fail(tombstones_, kWhy, kHint);
+      if (!target_.delete_when().empty()) fail(path_ + ".delete_when", kWhy, kHint);
+    } else if (by_tombstones && target_.columns().empty()) {
+      fail(tombstones_, "a record without a payload has no fields to take its key from",
+           "say in sink.target.columns how record.key gives it, such as id: "
+           "int(string(record.key))");
+    }
+  }
+
+  void check_version() {
+    if (target_.newer_by().empty()) return;
+    const std::string path = path_ + ".newer_by";
+    if (!replaces()) {
+      fail(path, "only a pipeline with `mode: upsert` or `update` replaces rows",
+           "say so in sink.target, or leave it out");
+    } else if (!target_.delete_when().empty() ||
+               spec_.parse().tombstones() == v1::ParseSpec::DELETE) {
+      fail(
+          path,
+          "a row that is deleted leaves no version behind, and an older record that comes "
+          "later would bring it back",
+          "leave delete_when and tombstones out, and mark such rows in a column of their own, such "
+          "as deleted: msg.op == 'd'");
+    } else if (!target_.columns().empty() && !target_.columns().contains(target_.newer_by())) {
+      fail(path, "column '" + target_.newer_by() + "' has no expression",
+           "add it to sink.target.columns");
+    }
+  }
+
+  void check_merges() {
+    for (const auto& [column, word] :
+         std::map<std::string, std::string>(target_.merge().begin(), target_.merge().end())) {
+      const std::string path = child_path(path_ + ".merge", column);
+      std::vector<std::string_view> words;
+      for (const ColumnMerge merge : kColumnMerges) words.push_back(to_string(merge));
+      if (!replaces()) {
+        return fail(path_ + ".merge",
+                    "only with `mode: upsert` or `update` does a value come to another",
+                    "say so in sink.target, or leave it out", true);
+      }
+      if (std::ranges::find(words, word) == words.end()) {
+        fail(path, "'" + word + "' is no way to put two values together",
+             text::suggest(word, words));
+      } else if (!target_.columns().empty() && !target_.columns().contains(column)) {
+        fail(path, "column '" + column + "' has no expression", "add it to sink.target.columns",
+             true);
+      }
+    }
+  }
+
+  const v1::PipelineSpec& spec_;
+  const v1::TargetSpec& target_;
+  const std::string path_;
+  const std::string tombstones_;
+  std::vector<Violation>& found_;
+};
+
+}  // namespace
+
+void check_target(const v1::PipelineSpec& spec, const std::string& path,
+                  std::vector<Violation>& found) {
+  TargetRules(spec, path, found).check();
+}
+
+}  // namespace penstock::config

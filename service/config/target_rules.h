@@ -1,0 +1,18 @@
+// The rules of validate.h for `sink.target`, and for what deletes its rows.
+//
+// Place in the flow: validate() calls it. What the table has to say is plan/'s to ask. Threads: a
+// pure function.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/validate.h"
+
+namespace penstock::config {
+
+// Adds what is wrong to `found`; `path` is the pipeline's.
+void check_target(const penstock::v1::PipelineSpec& spec, const std::string& path,
+                  std::vector<Violation>& found);
+
+}  // namespace penstock::config

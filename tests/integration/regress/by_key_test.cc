@@ -1,0 +1,142 @@
+// Rows that are written by key, with the whole service on real servers: what users of other
+// programs that write Kafka's records into PostgreSQL have reported.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "integration/end_to_end/service.h"
+
+namespace penstock::test {
+namespace {
+
+using Records = std::vector<std::optional<std::string>>;
+
+ServiceOptions by_key(std::string target) {
+  return {.table =
+              "CREATE TABLE t (id bigint PRIMARY KEY, name text NOT NULL CHECK (name <> 'bad'), "
+              "note text DEFAULT 'none', source_offset bigint)",
+          .columns = {{"id", "msg.id"}, {"name", "msg.name"}, {"note", "msg.note"}},
+          .pipeline_yaml = std::move(target)};
+}
+
+// Options that belong to sink.target stand in lines that follow its columns.
+constexpr const char* kUpsert = "        mode: upsert\n";
+
+TEST(ByKey, TheSameKeyTwiceInATransactionIsItsLastVersion) {
+  Service service(by_key(kUpsert));
+  Records records;
+  for (int i = 0; i < 3000; ++i) {
+    records.emplace_back(R"({"id":)" + std::to_string(i % 7) + R"(,"name":"v)" + std::to_string(i) +
+                         R"(","note":"n"})");
+  }
+  service.feed(records);
+  EXPECT_EQ(service.database().value("SELECT string_agg(name, ' ' ORDER BY id) FROM t"),
+            "v2996 v2997 v2998 v2999 v2993 v2994 v2995");
+  EXPECT_TRUE(service.dead_letters().empty());
+}
+
+TEST(ByKey, AFieldThatIsNotThereIsNoNull) {
+  Service service(by_key(kUpsert));
+  service.feed({R"({"id":1,"name":"a","note":"kept"})", R"({"id":1,"name":"b"})",
+                R"({"id":2,"name":"c"})", R"({"id":3,"name":"d","note":null})",
+                R"({"id":1,"note":"new"})", R"({"id":4,"note":"lost"})"});
+  EXPECT_EQ(service.database().value(
+                "SELECT string_agg(concat_ws(' ', id, name, coalesce(note, 'NULL')), ', ' ORDER BY "
+                "id) FROM t"),
+            "1 b new, 2 c none, 3 d NULL");
+  ASSERT_EQ(service.dead_letters().size(), 1U);
+  EXPECT_EQ(service.dead_letters()[0].reason, "not_null_violation");
+  EXPECT_EQ(service.dead_letters()[0].offset, 5);
+}
+
+TEST(ByKey, OneBadVersionIsOneDeadLetterAndNobodyElsesHarm) {
+  Service service(by_key(kUpsert));
+  Records records;
+  for (int i = 0; i < 2000; ++i) {
+    records.emplace_back(R"({"id":)" + std::to_string(i % 50) + R"(,"name":")" +
+                         (i == 1999 ? "bad" : "v" + std::to_string(i)) + R"(","note":null})");
+  }
+  service.feed(records);
+  EXPECT_EQ(service.database().number("SELECT count(*) FROM t"), 50);
+  EXPECT_EQ(service.database().value("SELECT name FROM t WHERE id = 49"), "v1949");
+  ASSERT_EQ(service.dead_letters().size(), 1U);
+  EXPECT_EQ(service.dead_letters()[0].offset, 1999);
+  EXPECT_EQ(service.dead_letters()[0].value, records[1999]);
+}
+
+TEST(ByKey, DeletesAndInsertsKeepTheirOrder) {
+  ServiceOptions options =
+      by_key(std::string(kUpsert) + "        delete_when: msg.?op.orValue('u') == 'd'\n");
+  options.parse = "{json: {}, tombstones: skip}";
+  Service service(options);
+  service.feed({R"({"id":1,"name":"a","note":"lost"})", R"({"id":1,"op":"d"})",
+                R"({"id":1,"name":"b"})", R"({"id":2,"name":"c"})", R"({"id":2,"op":"d"})",
+                R"({"id":3,"op":"d"})"});
+  EXPECT_EQ(service.database().value("SELECT string_agg(concat_ws(' ', id, name, note), ', ') "
+                                     "FROM t"),
+            "1 b none");
+  EXPECT_TRUE(service.dead_letters().empty());
+}
+
+TEST(ByKey, WhatIsThereAlreadyIsIgnoredAndCounted) {
+  Service service(by_key("        mode: ignore\n"));
+  service.feed({R"({"id":1,"name":"a","note":"n"})", R"({"id":1,"name":"b","note":"n"})",
+                R"({"id":2,"name":"c","note":"n"})"});
+  EXPECT_EQ(service.database().value("SELECT string_agg(name, ' ' ORDER BY id) FROM t"), "a c");
+  EXPECT_TRUE(
+      wait_until([&] { return service.process().metric("penstock_rows_unchanged_total") == 1.0; }));
+  EXPECT_EQ(service.process().metric("penstock_rows_committed_total"), 2.0);
+}
+
+TEST(ByKey, CheckSaysWhyATableCannotBeWrittenSo) {
+  struct Case {
+    std::string table;
+    std::string target;
+    std::string says;
+  };
+  const std::string columns = "(id bigint, name text, note text, source_offset bigint)";
+  for (const Case& tried : std::vector<Case>{
+           {"CREATE TABLE t " + columns, kUpsert,
+            "upsert needs a key, and \"public\".\"t\" has no"},
+           {"CREATE TABLE t " + columns + "; CREATE UNIQUE INDEX part ON t (id) WHERE id > 0",
+            std::string(kUpsert) + "        key: [id]\n", "the unique index part is partial"},
+           {"CREATE TABLE t " + columns +
+                "; ALTER TABLE t ADD CONSTRAINT late UNIQUE (id) "
+                "DEFERRABLE",
+            std::string(kUpsert) + "        key: [id]\n", "the unique index late is deferrable"},
+           {"CREATE TABLE t " + columns + "; CREATE UNIQUE INDEX other ON t (name, id)",
+            std::string(kUpsert) + "        key: [id]\n", "key: [name, id]"},
+           {"CREATE TABLE t " + columns + "; CREATE UNIQUE INDEX ON t (id)",
+            std::string(kUpsert) + "        key: [idd]\n", "'idd' has no expression"},
+           {"CREATE TABLE t " + columns + "; CREATE UNIQUE INDEX ON t (id)", "        key: [id]\n",
+            "a key has no meaning where every record is a new row"},
+           {"CREATE TABLE t " + columns, "        delete_when: msg.gone\n",
+            "only a pipeline with `mode: upsert` deletes rows"}}) {
+    ServiceOptions options = by_key(tried.target);
+    options.table = tried.table;
+    Service service(options);
+    std::string plain = service.config();
+    plain.erase(plain.find(tried.target), tried.target.size());
+    ASSERT_TRUE(service.run_with_config({"migrate", "up"}, plain).status.success());
+    const auto output = service.run_with_config({"check", "--online"}, service.config());
+    EXPECT_EQ(output.status.code, 2) << output.text;
+    EXPECT_TRUE(output.text.contains(tried.says)) << tried.says << "\n" << output.text;
+  }
+}
+
+TEST(ByKey, AnyUniqueIndexCanBeTheKey) {
+  ServiceOptions options = by_key(std::string(kUpsert) + "        key: [note, name]\n");
+  options.table =
+      "CREATE TABLE t (id bigint, name text, note text, source_offset bigint); "
+      "CREATE UNIQUE INDEX ON t (name, note)";
+  Service service(options);
+  service.feed({R"({"id":1,"name":"a","note":"x"})", R"({"id":2,"name":"a","note":"y"})",
+                R"({"id":3,"name":"a","note":"x"})", R"({"id":4,"name":"a"})"});
+  EXPECT_EQ(service.database().value("SELECT string_agg(id::text, ' ' ORDER BY note) FROM t"),
+            "3 2");
+  ASSERT_EQ(service.dead_letters().size(), 1U);
+  EXPECT_EQ(service.dead_letters()[0].reason, "null_key");
+}
+
+}  // namespace
+}  // namespace penstock::test

@@ -1,0 +1,122 @@
+// What becomes of records whose rows are written by key: parts of rows, and keys that are to go.
+#include "unit/compute/processing.h"
+
+namespace penstock::compute {
+namespace {
+
+class KeyedRows : public Processing {
+ protected:
+  KeyedRows() {
+    target.mode = WriteMode::upsert;
+    target.key = {0};
+    options.columns = {{"id", "msg.id"}, {"name", "msg.name"}, {"state", "msg.state"}};
+  }
+
+  // The columns of the shape of each row, with "-" before those that are removals.
+  static std::vector<std::string> shapes(const RowBatch& rows) {
+    std::vector<std::string> result;
+    if (rows.tables.empty()) return result;
+    const TableRows& table = rows.tables[0];
+    for (std::size_t run = 0; run < table.runs.size(); ++run) {
+      const std::size_t end =
+          run + 1 < table.runs.size() ? table.runs[run + 1].first_row : table.rows.size();
+      for (std::size_t row = table.runs[run].first_row; row < end; ++row) {
+        const RowShape& shape = table.shapes[table.runs[run].shape];
+        std::string& text = result.emplace_back(shape.removes ? "-" : "");
+        for (const std::uint16_t column : shape.columns) text += std::to_string(column);
+      }
+    }
+    return result;
+  }
+};
+
+using Texts = std::vector<std::string>;
+
+TEST_F(KeyedRows, LeaveOutWhatTheRecordDoesNotSayAndSayNull) {
+  record(R"({"id":1,"name":"a","state":"s"})");
+  record(R"({"id":2,"name":null})");
+  record(R"({"id":3,"state":"s"})");
+  const auto rows = process();
+  EXPECT_EQ(shapes(*rows), (Texts{"012", "01", "02"}));
+  EXPECT_EQ(fields(*rows, 1), (Texts{int8(2), "NULL"}));
+  EXPECT_TRUE(rows->rejects.empty());
+}
+
+TEST_F(KeyedRows, AreRejectedWithoutTheirKey) {
+  record(R"({"name":"a"})");
+  record(R"({"id":null,"name":"a"})");
+  record(R"({"id":1,"name":"a"})");
+  const auto rows = process();
+  ASSERT_EQ(rows->rejects.size(), 2U);
+  EXPECT_EQ(rows->rejects[0].reason, "null_key");
+  EXPECT_EQ(rows->rejects[0].message,
+            "column \"id\" is of the key, and there is no msg.id; it has name");
+  EXPECT_EQ(rows->rejects[1].message, "column \"id\" is of the key, and its value is null");
+  EXPECT_EQ(shapes(*rows), (Texts{"01"}));
+}
+
+TEST_F(KeyedRows, AreRemovedByAConditionOrATombstone) {
+  options.columns["id"] = "coalesce(msg.id, int(string(record.key)))";
+  options.delete_when = "msg.?op.orValue('c') == 'd'";
+  options.tombstones = Tombstones::remove;
+  options.where = "msg.?id.orValue(0) != 9";
+  record(R"({"id":1,"op":"c","name":"a"})");
+  record(R"({"id":2,"op":"d","name":5})");  // a removal has no name that could be wrong
+  record(std::nullopt, "3");
+  record(R"({"id":9,"op":"d"})");
+  record(R"({"id":4,"name":"b"})");
+  const auto rows = process();
+  EXPECT_TRUE(rows->rejects.empty()) << rows->rejects[0].message;
+  EXPECT_EQ(rows->filtered, 1U);
+  EXPECT_EQ(shapes(*rows), (Texts{"01", "-0", "-0", "01"}));
+  EXPECT_EQ(fields(*rows, 1), (Texts{int8(2)}));
+  EXPECT_EQ(fields(*rows, 2), (Texts{int8(3)}));
+  EXPECT_EQ(fields(*rows, 3), (Texts{int8(4), "b"}));
+}
+
+TEST_F(KeyedRows, OfATombstoneNeedAKeyFromTheRecord) {
+  options.tombstones = Tombstones::remove;
+  record(R"({"id":1,"name":"a"})");
+  record(std::nullopt, "1");
+  const auto rows = process();
+  ASSERT_EQ(rows->rejects.size(), 1U);
+  EXPECT_EQ(rows->rejects[0].record, 1U);
+  EXPECT_EQ(rows->rejects[0].reason, "null_key");
+  EXPECT_EQ(rows->rejects[0].message,
+            "column \"id\" is of the key, and a record without a payload has no msg: take it from "
+            "record.key");
+}
+
+TEST_F(KeyedRows, WhoseConditionIsNoTruthAreRejected) {
+  options.delete_when = "msg.gone";
+  record(R"({"id":1,"gone":"yes"})");
+  record(R"({"id":1})");
+  const auto rows = process();
+  ASSERT_EQ(rows->rejects.size(), 2U);
+  EXPECT_EQ(rows->rejects[0].reason, "wrong_type");
+  EXPECT_EQ(rows->rejects[0].message, "delete_when: neither true nor false but string: \"yes\"");
+  EXPECT_EQ(rows->rejects[1].reason, "missing_field");
+}
+
+TEST_F(KeyedRows, HaveAVersionOfNullWhereTheRecordHasNone) {
+  target.newer_by = 1;
+  record(R"({"id":1,"state":"s"})");
+  const auto rows = process();
+  EXPECT_EQ(shapes(*rows), (Texts{"012"}));
+  EXPECT_EQ(fields(*rows, 0), (Texts{int8(1), "NULL", "s"}));
+}
+
+TEST_F(KeyedRows, TakeTheirDefaultsWhereWhatIsThereIsLeftAlone) {
+  target.mode = WriteMode::ignore;
+  table.columns[2].not_null = true;
+  table.columns[2].has_default = false;
+  record(R"({"id":1,"state":"s"})");
+  record(R"({"id":2,"name":"a"})");
+  const auto rows = process();
+  EXPECT_EQ(shapes(*rows), (Texts{"012"}));
+  ASSERT_EQ(rows->rejects.size(), 1U);
+  EXPECT_EQ(rows->rejects[0].reason, "missing_field");
+}
+
+}  // namespace
+}  // namespace penstock::compute
