@@ -5,103 +5,28 @@
 //    optional columns are there at random, beside rows that have all of them. 4. Small batches at a
 //    steady pace: time from push to commit. The server is private, with fsync on.
 #include <algorithm>
-#include <bit>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
-#include <cstring>
-#include <mutex>
-#include <optional>
-#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "core/plan.h"
-#include "core/stages.h"
 #include "harness/local_postgres.h"
 #include "harness/sql.h"
+#include "lane_load.h"
 #include "offsets/migrations.h"
-#include "postgres/catalog.h"
-#include "postgres/pool.h"
 #include "write/lanes.h"
 
 namespace {
 
 using namespace std::chrono_literals;
 using namespace penstock;
+using namespace penstock::bench;
 using penstock::write::Lanes;
 using penstock::write::LanesOptions;
 using penstock::write::Writer;
 using penstock::write::WriterOptions;
 using std::chrono::steady_clock;
-
-[[noreturn]] void die(const std::string& message) {
-  std::fprintf(stderr, "%s\n", message.c_str());
-  std::exit(1);
-}
-
-template <typename T>
-T unwrap(Result<T> result) {
-  if (!result) die(result.error().to_string());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-template <typename T>
-void put(std::vector<char>& out, T value) {
-  const T network = std::byteswap(value);
-  const auto* const bytes = reinterpret_cast<const char*>(&network);
-  out.insert(out.end(), bytes, bytes + sizeof network);
-}
-
-class BenchPlan final : public Plan {
- public:
-  using Plan::Plan;
-  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
-};
-
-std::shared_ptr<const Plan> make_plan(const std::string& conninfo, const std::string& table) {
-  penstock::postgres::Pool pool({.conninfo = conninfo});
-  Target target{.number = 0, .table = unwrap(penstock::postgres::describe_table(pool, table))};
-  return std::make_shared<BenchPlan>("bench", std::vector<std::string>{"orders"},
-                                     std::vector<Target>{std::move(target)});
-}
-
-std::unique_ptr<RowBatch> empty_batch(const std::shared_ptr<Chain>& chain, Offset from,
-                                      std::uint32_t rows) {
-  auto batch = std::make_unique<RowBatch>();
-  batch->source = std::make_unique<RecordBatch>(chain, from, 64);
-  for (std::uint32_t i = 0; i < rows; ++i) {
-    batch->source->add_record(from + i, -1, std::nullopt, std::nullopt);
-  }
-  return batch;
-}
-
-// Rows of (id bigint, customer text, total float8, placed_at timestamptz), as in the ceiling bench.
-std::unique_ptr<RowBatch> make_batch(const std::shared_ptr<Chain>& chain, Offset from,
-                                     std::uint32_t rows) {
-  auto batch = empty_batch(chain, from, rows);
-  TableRows table;
-  table.target = chain->plan->targets().data();
-  table.shapes.push_back({{0, 1, 2, 3}});
-  table.runs.push_back({0, 0});
-  table.bytes.reserve(rows * 64U);
-  for (std::uint32_t i = 0; i < rows; ++i) {
-    table.rows.push_back({i, static_cast<std::uint32_t>(table.bytes.size())});
-    const std::string customer = "customer-" + std::to_string(i % 1000);
-    put<std::int16_t>(table.bytes, 4);
-    put<std::int32_t>(table.bytes, 8);
-    put<std::int64_t>(table.bytes, (std::int64_t{chain->partition.partition} << 40) + from + i);
-    put(table.bytes, static_cast<std::int32_t>(customer.size()));
-    table.bytes.insert(table.bytes.end(), customer.begin(), customer.end());
-    put<std::int32_t>(table.bytes, 8);
-    put(table.bytes, std::bit_cast<std::int64_t>(9.99 * i));
-    put<std::int32_t>(table.bytes, 8);
-    put<std::int64_t>(table.bytes, 800'000'000'000'000 + from);
-  }
-  batch->tables.push_back(std::move(table));
-  return batch;
-}
 
 // Rows of 20 int columns, each of which the record has with a probability of one half, or always.
 // What it lacks stands there as the row builder has it: what the DEFAULT comes to where that is
@@ -142,57 +67,6 @@ std::unique_ptr<RowBatch> make_optional_batch(const std::shared_ptr<Chain>& chai
   }
   batch->tables.push_back(std::move(table));
   return batch;
-}
-
-class Waiter final : public ChainEvents {
- public:
-  void claimed(const std::shared_ptr<Chain>&) override {}
-  void ended(const std::shared_ptr<Chain>&) override {}
-  void hurried(std::span<const std::shared_ptr<Chain>>) override {}
-  void mirrored(const Chain&, Offset, SteadyTime, SteadyTime, const std::string&) override {}
-  void broken(const std::shared_ptr<Chain>&, const Error&) override {}
-  void committed(std::span<const std::unique_ptr<RowBatch>> batches,
-                 const CommitStats& stats) override {
-    const std::lock_guard lock(mutex_);
-    for (const auto& batch : batches) {
-      latencies_.push_back(stats.end - batch->source->trace.process_end);
-    }
-    batches_ += batches.size();
-    ++transactions_;
-    changed_.notify_all();
-  }
-  void fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>, std::optional<Offset>) override {
-    die("fenced");
-  }
-  void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
-  void doubted(const std::shared_ptr<const Plan>&) override {}
-  void stalled(std::uint16_t, const std::optional<Stall>& stall) override {
-    if (stall) die(stall->error.to_string());
-  }
-
-  void wait_for(std::size_t batches) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return batches_ >= batches; });
-  }
-  [[nodiscard]] std::size_t transactions() {
-    const std::lock_guard lock(mutex_);
-    return transactions_;
-  }
-  [[nodiscard]] std::vector<steady_clock::duration> take_latencies() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(latencies_, {});
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::size_t batches_ = 0;
-  std::size_t transactions_ = 0;
-  std::vector<steady_clock::duration> latencies_;
-};
-
-double ms(steady_clock::duration time) {
-  return std::chrono::duration<double, std::milli>(time).count();
 }
 
 double quantile(std::vector<steady_clock::duration> times, double q) {
