@@ -99,6 +99,18 @@ TEST_F(KeyedTest, ABadVersionIsADeadLetterAndTheOneBeforeItStands) {
   });
 }
 
+TEST_F(KeyedTest, ABadVersionThatALaterOneReplacesIsADeadLetterAllTheSame) {
+  each_way([&](bool copy) {
+    write(keyed(WriteMode::upsert, copy, "k"), [](BatchBuilder& batch) {
+      for (int i = 0; i < 200; ++i) {
+        batch.row({int8(i % 2), text(i == 51 ? "bad" : "good"), int4(i)});
+      }
+    });
+    EXPECT_EQ(table(), "0 good 198 none, 1 good 199 none");
+    EXPECT_EQ(letters(), "51 check_violation") << "where transactions are cut must not show";
+  });
+}
+
 TEST_F(KeyedTest, WhatARowLeavesOutStaysAsItIs) {
   each_way([&](bool copy) {
     database_.execute("INSERT INTO k VALUES (1, 'one', 1, 'kept'), (2, 'two', 2, 'kept')");
