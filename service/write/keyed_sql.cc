@@ -1,6 +1,7 @@
 #include "write/keyed_sql.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 namespace penstock::write {
@@ -48,7 +49,7 @@ std::string is_newer(const Target& target, const std::string& version) {
 std::string merged(const Target& target, std::uint16_t column, const std::string& value) {
   const auto merge = target.merges.find(column);
   if (merge == target.merges.end()) return value;
-  const std::string there = "target." + name_of(target.table, column);
+  std::string there = "target." + name_of(target.table, column);
   const auto either = [&](const char* both) {
     return "coalesce(" + there + both + value + ", " + there + ", " + value + ")";
   };
@@ -156,10 +157,10 @@ std::string column_list(const TableDescription& table, ColumnList columns) {
 
 bool is_partial(const Target& target, ColumnList columns) {
   if (target.mode != WriteMode::upsert) return false;
-  for (std::uint16_t i = 0; i < target.table.columns.size(); ++i) {
+  for (std::size_t i = 0; i < target.table.columns.size(); ++i) {
     const ColumnDescription& column = target.table.columns[i];
     const bool is_required = column.not_null && !column.has_default && !column.is_generated;
-    if (is_required && !std::ranges::contains(columns, i)) return true;
+    if (is_required && !std::ranges::contains(columns, static_cast<std::uint16_t>(i))) return true;
   }
   return false;
 }
@@ -191,9 +192,9 @@ std::string keyed_row_sql(const Target& target, ColumnList columns, bool removes
     return insert + "VALUES (" + values + ")" + on_conflict(target, columns);
   }
   // What is updated is what was there before: the row that is inserted is not.
-  const std::string inserts = insert + "SELECT " + values + " WHERE NOT EXISTS (SELECT FROM " +
-                              table.quoted_name() + " AS present WHERE " + has_key("present") +
-                              ")" + on_conflict(target, columns);
+  std::string inserts = insert + "SELECT " + values + " WHERE NOT EXISTS (SELECT FROM " +
+                        table.quoted_name() + " AS present WHERE " + has_key("present") + ")" +
+                        on_conflict(target, columns);
   if (set.empty()) return inserts;
   return "WITH inserted AS (" + inserts + ") " + update;
 }
@@ -206,10 +207,11 @@ std::string staging_sql(const Target& target, ColumnList columns, const std::str
   std::string sql = "CREATE TEMPORARY TABLE " + name + " (LIKE " + table.quoted_name() + rules +
                     ", " + place_column(table) + " pg_catalog.int4) ON COMMIT DELETE ROWS";
   // What the rows lack has its DEFAULT in the table only.
-  for (std::uint16_t i = 0; i < table.columns.size(); ++i) {
-    if (!table.columns[i].not_null || std::ranges::contains(columns, i)) continue;
-    sql +=
-        "; ALTER TABLE pg_temp." + name + " ALTER COLUMN " + name_of(table, i) + " DROP NOT NULL";
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    const auto column = static_cast<std::uint16_t>(i);
+    if (!table.columns[i].not_null || std::ranges::contains(columns, column)) continue;
+    sql += "; ALTER TABLE pg_temp." + name + " ALTER COLUMN " + name_of(table, column) +
+           " DROP NOT NULL";
   }
   return sql;
 }
