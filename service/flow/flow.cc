@@ -140,7 +140,7 @@ void Flow::resume(bool accept_rejects) {
   hurry(false);
   consumer_->resume(ingest::PauseReason::user);
   consumer_->retry_rejects(accept_rejects);
-  writer_->retry_now();
+  writer_->retry_now(accept_rejects);
   log(LogLevel::info, "resumed",
       {{"pipeline", spec_.name()}, {"accept_rejects", accept_rejects ? "yes" : "no"}});
 }

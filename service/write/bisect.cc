@@ -35,8 +35,8 @@ void Bisection::refuse(std::size_t record, postgres::Failure failure) {
   const std::size_t count = ++causes_[{failure.error.sqlstate, failure.constraint}];
   const bool are_many = all >= kTableFaultFrom && count * 4 > all;
   const bool are_all = passed_ == 0 && refusals_.size() >= kTableFaultFrom && is_doubtful(failure);
-  const bool is_accepted = group_.accepts_rejects && !is_doubtful(failure);
-  if (!table_fault_ && !is_accepted && (are_many || are_all)) table_fault_.emplace(record, failure);
+  const bool is_theirs = group_.blames_records && !is_doubtful(failure);
+  if (!table_fault_ && !is_theirs && (are_many || are_all)) table_fault_.emplace(record, failure);
   if (is_doubtful(failure)) doubtful_.emplace_back(record, failure);
   last_ = std::move(failure);
 }

@@ -98,9 +98,11 @@ void count_rejects(const Group& group, std::span<const Refusal> refusals, std::s
   for (const Advance& advance : group.advances()) advance.chain->rejects.settle(limit);
 }
 
-bool accepts_rejects(const Group& group) {
-  return std::ranges::all_of(
-      group.advances(), [](const Advance& advance) { return advance.chain->rejects.accepts(); });
+bool decides(const Group& group, std::size_t limit) {
+  return std::ranges::all_of(group.advances(), [limit](const Advance& advance) {
+    const RejectWindow& rejects = advance.chain->rejects;
+    return rejects.accepts() || rejects.rejects() + 1 >= limit;
+  });
 }
 
 }  // namespace penstock::write

@@ -29,7 +29,8 @@ struct TooMany {
 // `group` is committed without `refusals`.
 void count_rejects(const Group& group, std::span<const Refusal> refusals, std::size_t limit);
 
-// Whether a person accepts what is rejected of all of its chains.
-[[nodiscard]] bool accepts_rejects(const Group& group);
+// Whether the brake alone decides for all of its chains: a person accepts what is rejected of them,
+// or the next reject stops them.
+[[nodiscard]] bool decides(const Group& group, std::size_t limit);
 
 }  // namespace penstock::write

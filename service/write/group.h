@@ -111,8 +111,10 @@ struct Group {
   // its SQLSTATE.
   bool any_code = false;
   bool insists = true;  // that it raises it again after the others have passed
-  // A person wants what is refused as dead letters, however much it is.
-  bool accepts_rejects = false;
+  // Rows of other chains have passed since so much of these was refused: it is not the table.
+  bool others_pass = false;
+  // However much is refused is the records' fault, and not the table's.
+  bool blames_records = false;
   // Its first records, each of which is too much alone. With `probes` it is only seen whether the
   // others pass; else it is committed without them.
   std::vector<Refusal> left_out;

@@ -86,6 +86,8 @@ class Lane final : private postgres::SilenceWatch {
   void not_theirs(WriterQueue& queue, const Outcome& outcome);
   void outdated(WriterQueue& queue, const Outcome& outcome);
   void too_many(WriterQueue& queue, const TooMany& found);
+  void refused_by_table(WriterQueue& queue, const Outcome& outcome);
+  [[nodiscard]] static Error describe_refused(const Group& group, const Outcome& outcome);
   void interrupted();
   void close_session();
   void lose_session();

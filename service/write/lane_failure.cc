@@ -22,6 +22,10 @@ constexpr std::size_t kMostLeftOut = 16;
 // does.
 constexpr std::size_t kProbeRecords = 256;
 
+// So long do partitions of which a table refuses most wait for rows of others, which show whether
+// it takes any.
+constexpr std::chrono::seconds kGraceForOthers(1);
+
 Stall::Kind stall_kind(const postgres::Failure& failure) {
   const std::string& state = failure.error.sqlstate;
   const bool waits = postgres::waits_for_lock(state) || state == "57014" || state == "25P04" ||
@@ -164,29 +168,61 @@ void Lane::not_theirs(WriterQueue& queue, const Outcome& outcome) {
     }
     return writer_failed(queue, failure);
   }
-  Error error = failure.error;
-  error.kind = ErrorKind::conflict;
-  error.message = "the table refuses most rows: " + error.message;
-  if (outcome.example) {
-    const RecordPlace place = queue.group->place(*outcome.example);
-    const RecordBatch& source = *queue.group->parts[place.part].batch->source;
-    const Chain& chain = *source.chain();
-    error.message += "; for instance " + chain.plan->topic(chain.partition.topic) + ", partition " +
-                     std::to_string(chain.partition.partition) + ", offset " +
-                     std::to_string(source.record(place.record).offset);
-  }
-  error.hint = "change the table or the pipeline's columns; it is tried again by itself";
+  refused_by_table(queue, outcome);
+}
+
+// So much is refused that it is the table's fault, or that of these partitions alone: what others
+// have shows which.
+void Lane::refused_by_table(WriterQueue& queue, const Outcome& outcome) {
+  const postgres::Failure& failure = outcome.failure;
+  const Group& group = *queue.group;
+  Suspects& suspects = queue.writer->suspects;
+  const std::vector<std::shared_ptr<Chain>> chains = mostly_refused(group, outcome.refusals);
+  const SteadyTime since = suspects.name(chains, now());
+  const Error error = describe_refused(group, outcome);
+  const std::shared_ptr<const Plan> plan = group.shared_plan();
+  queue.refused_by = {failure.error.sqlstate, failure.constraint};
+  queue.refused_in_a_row = std::max(queue.refused_in_a_row, kTableFaultFrom);
+  queue.probe(kProbeRecords);
+  queue.put_back();
+  if (queue.others_wait()) return;
   log(LogLevel::warning, "write_failed",
       {{"pipeline", queue.writer->options.pipeline},
        {"lane", number_},
        {"error", error.to_string()},
        {"constraint", failure.constraint}});
-  const std::shared_ptr<const Plan> plan = queue.group->shared_plan();
-  queue.probe(kProbeRecords);
-  queue.put_back();
-  queue.resume_at = now() + queue.breaker.refusal_delay();
-  tell(queue, Stall{.kind = Stall::Kind::configuration, .error = std::move(error)});
   queue.writer->events.doubted(plan);
+  if (suspects.are_all()) {
+    queue.resume_at = now() + queue.breaker.refusal_delay();
+    return tell(queue, Stall{.kind = Stall::Kind::configuration, .error = error});
+  }
+  queue.resume_at = since + kGraceForOthers;
+  if (now() < queue.resume_at) return;
+  // Nothing comes of the others: these stop, and hold up nobody.
+  for (const std::shared_ptr<Chain>& chain : chains) {
+    if (!chain->end(ChainEnd::rejected)) continue;
+    queue.look_again();
+    queue.writer->events.too_many_rejects(chain, error);
+  }
+}
+
+Error Lane::describe_refused(const Group& group, const Outcome& outcome) {
+  Error error = outcome.failure.error;
+  error.kind = ErrorKind::conflict;
+  error.message = "the table refuses most rows: " + error.message;
+  if (outcome.example) {
+    const RecordPlace place = group.place(*outcome.example);
+    const RecordBatch& source = *group.parts[place.part].batch->source;
+    const Chain& chain = *source.chain();
+    error.message += "; for instance " + chain.plan->topic(chain.partition.topic) + ", partition " +
+                     std::to_string(chain.partition.partition) + ", offset " +
+                     std::to_string(source.record(place.record).offset);
+  }
+  error.hint =
+      "nothing of them is lost, and it is tried again by itself; change the table or the "
+      "pipeline's columns, or let them become dead letters: penstock ctl resume " +
+      std::string(group.plan().pipeline()) + " --accept-rejects";
+  return error;
 }
 
 // What comes before is committed by itself; then the partition stops.

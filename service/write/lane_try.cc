@@ -116,7 +116,10 @@ void Lane::attempt(WriterQueue& queue) {
   }
   switch (outcome.kind) {
     case Outcome::Kind::committed:
-      if (all_by) {
+      queue.writer->suspects.committed(group, outcome.refusals.size());
+      if (group.others_pass) {
+        queue.refused_in_a_row = 0;
+      } else if (all_by) {
         if (queue.refused_by != *all_by) queue.refused_in_a_row = 0;
         queue.refused_by = *all_by;
         queue.refused_in_a_row += group.records();

@@ -59,7 +59,8 @@ void Writer::wake() {
   }
 }
 
-void Writer::retry_now() {
+void Writer::retry_now(bool accept_rejects) {
+  if (accept_rejects) shared_->suspects.accept_rejects();
   for (std::size_t i = 0; i < queues_.size(); ++i) {
     queues_[i]->ask_retry();
     lanes_->lanes[i]->wake();

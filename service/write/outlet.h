@@ -49,8 +49,8 @@ class Outlet : public RowSink {
   virtual void adopt(const std::shared_ptr<Chain>& chain) = 0;
   // Chains have ended or are hurried: look again.
   virtual void wake() = 0;
-  // Ends every backoff.
-  virtual void retry_now() = 0;
+  // Ends every backoff. `accept_rejects`: what a table refuses most of becomes dead letters.
+  virtual void retry_now(bool accept_rejects) = 0;
   // Drops what is there.
   virtual void detach() = 0;
 

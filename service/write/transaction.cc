@@ -270,7 +270,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
   if (!found) {  // what no row's SQLSTATE has: perhaps another record raises it
     return failed_at_rows(session, std::move(found.error()), /*deferred=*/group.immediate);
   }
-  if (!found->not_theirs && !group.accepts_rejects && found->all_by == rules.refused_by &&
+  if (!found->not_theirs && !group.blames_records && found->all_by == rules.refused_by &&
       rules.refused_before + group.records() >= kTableFaultFrom) {
     found->not_theirs = found->last;
     found->example = group.records() - 1;
@@ -279,6 +279,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     roll_back(session, *found->not_theirs);
     Outcome made = outcome(Outcome::Kind::not_theirs, std::move(*found->not_theirs));
     made.example = found->example;
+    made.refusals = std::move(found->refusals);
     return made;
   }
   if (auto braked = brake(group, found->refusals, rules)) {
@@ -309,7 +310,8 @@ Outcome commit_group(Session& session, Group& group, const TransactionRules& rul
   all_by.reset();
   // Before a row is sent: of what was rejected before it came here.
   if (auto braked = brake(group, group.left_out, rules)) return *std::move(braked);
-  group.accepts_rejects = rules.reject_limit == RejectWindow::kNever || accepts_rejects(group);
+  group.blames_records = group.others_pass || rules.reject_limit == RejectWindow::kNever ||
+                         decides(group, rules.reject_limit);
   if (group.careful) {
     stats.bytes = row_bytes(group.slices());
     return commit_carefully(session, group, rules, stats, all_by);

@@ -37,7 +37,7 @@ struct Outcome {
   std::vector<Fenced> fenced;
   std::optional<std::size_t> example;  // of kind `not_theirs`: a record
   std::optional<TooMany> too_many;
-  std::vector<Refusal> refusals;  // of kind `committed` or `unknown`, ascending
+  std::vector<Refusal> refusals;  // of kind `committed`, `unknown` or `not_theirs`, ascending
   // Of kind `failed`: a record may be what raised it, by a statement of its own or at COMMIT.
   bool by_a_record = false;
   bool deferred = false;

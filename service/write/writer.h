@@ -72,7 +72,7 @@ class Writer final : public Outlet {
   void adopt(const std::shared_ptr<Chain>& chain) override;
   void accept(std::unique_ptr<RowBatch> batch) override;
   void wake() override;
-  void retry_now() override;
+  void retry_now(bool accept_rejects) override;
   void detach() override;
 
   [[nodiscard]] const WriterCounters& counters() const override;

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@
 #include "write/group.h"
 #include "write/session.h"
 #include "write/statement_columns.h"
+#include "write/suspects.h"
 #include "write/transaction.h"
 #include "write/writer.h"
 
@@ -36,6 +38,7 @@ struct WriterShared {
   const WriterOptions options;
   ChainEvents& events;
   WriterCounters counters;
+  Suspects suspects;
 };
 
 class WriterQueue {
@@ -71,6 +74,9 @@ class WriterQueue {
   void stop_before(RecordPlace place);
   // Gives the group back, to be taken anew.
   void put_back() EXCLUDES(mutex_);
+  // Whether anything waits of chains that the table does not refuse, or that are known to be to
+  // blame.
+  [[nodiscard]] bool others_wait() EXCLUDES(mutex_);
   // The group's batches that are wholly committed; the rest of a part waits again.
   [[nodiscard]] std::vector<std::unique_ptr<RowBatch>> finish_group() EXCLUDES(mutex_);
   // Chains that have not ended, with where they must stand.
@@ -124,6 +130,9 @@ class WriterQueue {
     std::size_t bytes;
   };
 
+  using Turns = std::map<const Chain*, Suspects::Turn>;  // empty: there are no suspects
+
+  [[nodiscard]] Turns sort_by_turn() REQUIRES(mutex_);
   void leave_out_of(Group& taken);
   // Ends `part` where stop_before() said. False: that is where it begins, and `taken` has what
   // comes before.

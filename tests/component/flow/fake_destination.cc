@@ -91,7 +91,7 @@ class FakeDatabase::Writer final : public write::Outlet {
     }
     std::erase_if(queue_, [](const auto& batch) { return !batch->chain()->running(); });
   }
-  void retry_now() override {}
+  void retry_now(bool) override {}
   void detach() override {
     {
       const MutexLock lock(mutex_);

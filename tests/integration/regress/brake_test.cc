@@ -132,7 +132,32 @@ TEST_F(Brake, AProducerThatHasChangedStopsItsPartitionAndNoOther) {
   const std::string status = ctl({"get", "p"}).text;
   EXPECT_TRUE(status.contains("[0]: committed up to 349 of 1300")) << status;
   EXPECT_TRUE(status.contains("missing_field")) << status;
-  EXPECT_TRUE(status.contains("running")) << status;
+  EXPECT_TRUE(status.contains("running: 1 of 2 partitions has stopped (")) << status;
+  EXPECT_TRUE(readyz().starts_with("ok\n- p: degraded: 1 of 2 partitions")) << readyz();
+}
+
+TEST_F(Brake, AFloodThatTheTableRefusesRightAfterTheStartStopsItsPartitionAndNoOther) {
+  make({.table = "CREATE TABLE t (n bigint CHECK (n >= 0), source_offset bigint)",
+        .columns = {{"n", "msg.n"}},
+        .partitions = 8});
+  produce(records(5'000, R"({"n":-1})"));
+  for (int partition = 1; partition < 7; ++partition) {
+    service_->topic().produce(records(500, R"({"n":1})"), partition);
+  }
+  service_->serve();
+  ASSERT_TRUE(wait_until([&] {
+    return service_->process().metric("penstock_partition_blocked") == 1.0;
+  })) << service_->process().log();
+  EXPECT_TRUE(wait_until([&] { return number("SELECT count(*) FROM t") == 3'000; }))
+      << service_->process().log();
+  service_->topic().produce(records(500, R"({"n":1})"), 7);
+  EXPECT_TRUE(wait_until([&] { return number("SELECT count(*) FROM t") == 3'500; }));
+  EXPECT_LE(dead_letters(), 49);
+  EXPECT_TRUE(ctl({"resume", "p"}).status.success());  // a try by itself
+  service_->topic().produce(records(500, R"({"n":1})"), 7);
+  EXPECT_TRUE(wait_until([&] { return number("SELECT count(*) FROM t") == 4'000; }));
+  EXPECT_LE(dead_letters(), 49);
+  EXPECT_EQ(service_->process().logged("\"paused_by_configuration_error\""), 0);
 }
 
 TEST_F(Brake, TheShareIsTheUsersToChoose) {

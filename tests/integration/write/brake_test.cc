@@ -27,6 +27,14 @@ class BrakeTest : public WriteTest {
     add(after);
     return made.build();
   }
+  // That the table's CHECK refuses.
+  std::unique_ptr<RowBatch> flood(std::int32_t partition, Offset from, int rows) {
+    BatchBuilder made = builder(partition, 1, from);
+    for (int i = 0; i < rows; ++i) {
+      made.row({int8(partition * 1'000'000 + from + i), text("bad"), int4(1)});
+    }
+    return made.build();
+  }
   // `rows` of which each third is refused, not for one cause.
   std::unique_ptr<RowBatch> refused(Offset from, int rows) {
     BatchBuilder made = builder(0, 1, from);
@@ -92,12 +100,85 @@ TEST_F(BrakeTest, WhatAPersonAcceptsBecomesDeadLettersAlsoIfATableRefusesAll) {
   lane.start();
   ASSERT_TRUE(soon([&] { return record_.stall().has_value(); }));
   EXPECT_EQ(dead_letters(), 0);
-  chain(0)->accept_rejects();
-  lane.retry_now();
+  lane.retry_now(/*accept_rejects=*/true);
   ASSERT_TRUE(lane.close(in_seconds(60)));
   EXPECT_EQ(dead_letters(), 1400);
   EXPECT_EQ(position(0), 1500);
   EXPECT_TRUE(record_.too_many().empty());
+}
+
+TEST_F(BrakeTest, AFloodOfOnePartitionStopsItAndNoOther) {
+  for (const bool copy : {true, false}) {
+    begin_anew();
+    claim(1);
+    Record record;
+    TestLane lane(by(copy), record, in_flight_);
+    lane.push(flood(0, 0, 1000));
+    lane.push(rows(1, 0, 300));
+    lane.start();
+    ASSERT_TRUE(soon([&] { return !record.too_many().empty(); }));
+    lane.push(rows(1, 300, 10));
+    ASSERT_TRUE(lane.close(in_seconds(20)));
+    EXPECT_EQ(record.too_many().front().first.partition, 0);
+    EXPECT_EQ(position(1), 310);
+    EXPECT_EQ(dead_letters(), 49);
+    EXPECT_EQ(position(0), 49);
+    EXPECT_TRUE(record.stalls().empty()) << "the others went on";
+  }
+}
+
+TEST_F(BrakeTest, AFloodWhileNothingComesOfOthersStopsItsPartitionAndCostsNoRecord) {
+  claim(0);
+  claim(1);
+  TestLane lane(options(), record_, in_flight_);
+  lane.adopt(chain(1));
+  lane.push(flood(0, 0, 1000));
+  lane.start();
+  ASSERT_TRUE(soon([&] { return !record_.too_many().empty(); }));
+  const auto [partition, error] = record_.too_many().front();
+  EXPECT_EQ(partition.partition, 0);
+  EXPECT_TRUE(error.message.contains("the table refuses most rows")) << error.message;
+  EXPECT_TRUE(error.message.contains("partition 0, offset ")) << error.message;
+  EXPECT_TRUE(error.hint.contains("--accept-rejects")) << error.hint;
+  lane.push(rows(1, 0, 10));
+  ASSERT_TRUE(lane.close(in_seconds(20)));
+  EXPECT_EQ(position(1), 10);
+  EXPECT_EQ(dead_letters(), 0);
+  EXPECT_EQ(position(0), 0);
+  EXPECT_TRUE(record_.stalls().empty());
+}
+
+TEST_F(BrakeTest, ATableThatRefusesWhatAllPartitionsHaveIsToBlameItself) {
+  claim(0);
+  claim(1);
+  claim(2);
+  database_.execute("ALTER TABLE t ADD CONSTRAINT shut CHECK (amount < 0)");
+  TestLane lane(options(), record_, in_flight_);
+  lane.push(rows(0, 0, 1000));
+  lane.push(rows(1, 0, 3));  // too few to show anything by themselves
+  lane.push(rows(2, 0, 200));
+  lane.start();
+  ASSERT_TRUE(soon([&] { return record_.stall().has_value(); }));
+  EXPECT_EQ(record_.stall()->kind, Stall::Kind::configuration);
+  EXPECT_EQ(dead_letters(), 0);
+  database_.execute("ALTER TABLE t DROP CONSTRAINT shut");
+  ASSERT_TRUE(lane.close(in_seconds(20)));
+  EXPECT_TRUE(record_.too_many().empty());
+  EXPECT_EQ(ids().size(), 1203U);
+  EXPECT_EQ(dead_letters(), 0);
+}
+
+TEST_F(BrakeTest, AFloodThatWasStoppedStopsAgainWithoutANeighbourAndCostsNothing) {
+  claim(0);
+  Options chosen = options();
+  TestLane lane(chosen, record_, in_flight_);
+  const std::shared_ptr<Chain> tried = chain(0);  // as its claim begins it
+  for (int i = 0; i < 49; ++i) tried->rejects.reject();
+  lane.push(flood(0, 0, 1000));
+  lane.start();
+  ASSERT_TRUE(soon([&] { return !record_.too_many().empty(); }));
+  EXPECT_EQ(dead_letters(), 0);
+  EXPECT_TRUE(record_.stalls().empty());
 }
 
 TEST_F(BrakeTest, AtZeroItStopsBeforeTheFirst) {

@@ -134,7 +134,7 @@ class TestLane {
   void adopt(const std::shared_ptr<Chain>& chain);
   // Waits until nothing is in flight, then stops. False: the deadline passed first.
   [[nodiscard]] bool close(SteadyTime deadline);
-  void retry_now() { writer_->retry_now(); }
+  void retry_now(bool accept_rejects = false) { writer_->retry_now(accept_rejects); }
   [[nodiscard]] LaneStatus status() const { return lanes_.status().front(); }
   [[nodiscard]] const WriterCounters& counters() const { return writer_->counters(); }
   [[nodiscard]] std::uint64_t reconnects() const { return status().reconnects; }

@@ -222,9 +222,23 @@ TEST_F(BrakeTest, AGroupIsAcceptedIfAllOfItsPartitionsAre) {
   one->accept_rejects();
   add(one, "r");
   EXPECT_FALSE(find());
-  EXPECT_TRUE(accepts_rejects(group_));
+  EXPECT_TRUE(decides(group_, kLimit));
   add(other, "r");
-  EXPECT_FALSE(accepts_rejects(group_));
+  EXPECT_FALSE(decides(group_, kLimit));
+}
+
+TEST_F(BrakeTest, DecidesAloneOfAPartitionThatTheNextRejectStops) {
+  const auto one = chain();
+  add(one, std::string(48, 'x'));
+  commit();
+  add(one, "r");
+  EXPECT_FALSE(decides(group_, kLimit));
+  refusals_.clear();
+  group_ = {};
+  add(one, "x");
+  commit();
+  add(one, "r");
+  EXPECT_TRUE(decides(group_, kLimit));
 }
 
 TEST_F(BrakeTest, StopsAtTheFirstOrNeverIfTheLimitSaysSo) {

@@ -1,0 +1,166 @@
+// What a queue gives to a transaction, and takes back.
+#include <algorithm>
+#include <utility>
+
+#include "write/writer_queue.h"
+
+namespace penstock::write {
+
+// While a table refuses what some chains have: whose batches come first.
+WriterQueue::Turns WriterQueue::sort_by_turn() {
+  Turns turns;
+  if (!left_out.empty()) return turns;  // they stand in front
+  for (const Waiting& waiting : waiting_) {
+    const Chain& chain = *waiting.part.batch->chain();
+    const std::optional<Suspects::Turn> when = writer->suspects.turn_of(chain);
+    if (!when) return {};
+    turns.try_emplace(&chain, *when);
+  }
+  std::ranges::stable_sort(waiting_, {}, [&turns](const Waiting& waiting) {
+    return turns.at(waiting.part.batch->chain().get());
+  });
+  return turns;
+}
+
+void WriterQueue::take_group() {
+  std::vector<Waiting> dropped;
+  Group taken;
+  {
+    const MutexLock lock(mutex_);
+    const Turns turns = sort_by_turn();
+    const std::size_t limit = left_out.empty()   ? limit_
+                              : neighbour_passed ? 1
+                                                 : left_out.size() + 1;
+    const bool cuts = is_limited() || !left_out.empty();
+    std::size_t rows = 0;
+    std::size_t bytes = 0;
+    while (!waiting_.empty()) {
+      Waiting& next = waiting_.front();
+      if (!next.part.batch->chain()->running()) {
+        dropped.push_back(pop_front());
+        continue;
+      }
+      if (!turns.empty() && !taken.parts.empty() &&
+          turns.at(next.part.batch->chain().get()) !=
+              turns.at(taken.parts.front().batch->chain().get())) {
+        break;
+      }
+      if (!stops_.empty() && !cut(next.part, taken)) break;
+      if (!taken.parts.empty() && (bytes + next.bytes > writer->options.max_bytes ||
+                                   !taken.accepts(next.part) || rows >= limit)) {
+        break;
+      }
+      if (cuts) {
+        const std::vector<std::uint32_t> records = next.part.records_with_rows();
+        const std::size_t room = limit - std::min(rows, limit);
+        if (records.size() > room) {
+          if (room == 0) break;
+          Part part = pop_front().part;
+          part.end = records[room];
+          taken.parts.push_back(std::move(part));
+          break;
+        }
+        rows += records.size();
+      } else {
+        if (!taken.parts.empty() && rows + next.rows > limit) break;
+        rows += next.rows;
+      }
+      bytes += next.bytes;
+      taken.parts.push_back(std::move(pop_front().part));
+    }
+  }
+  count_dropped(dropped.size());
+  if (taken.parts.empty()) return;
+  taken.others_pass =
+      writer->suspects.turn_of(*taken.parts.front().batch->chain()) == Suspects::Turn::guilty;
+  taken.index(columns_);
+  leave_out_of(taken);
+  group = std::move(taken);
+}
+
+void WriterQueue::stop_before(RecordPlace place) {
+  const RecordBatch& source = *group->parts[place.part].batch->source;
+  std::erase_if(stops_, [&source](const auto& stop) { return stop.first == source.chain(); });
+  stops_.emplace_back(source.chain(), source.record(place.record).offset);
+}
+
+bool WriterQueue::cut(Part& part, const Group& taken) {
+  std::erase_if(stops_, [](const auto& stop) { return !stop.first->running(); });
+  const RecordBatch& source = *part.batch->source;
+  const auto stop =
+      std::ranges::find(stops_, source.chain(), &std::pair<std::shared_ptr<Chain>, Offset>::first);
+  if (stop == stops_.end()) return true;
+  std::uint32_t end = part.first;
+  while (end < part.end && source.record(end).offset < stop->second) ++end;
+  if (end == part.end) return true;  // it ends before
+  if (end > part.first) {
+    part.end = end;
+    return true;
+  }
+  const bool has_begun = std::ranges::any_of(
+      taken.parts, [&source](const Part& other) { return other.batch->chain() == source.chain(); });
+  if (!has_begun) stops_.erase(stop);
+  return !has_begun;
+}
+
+void WriterQueue::leave_out_of(Group& taken) {
+  const std::size_t records = taken.records();
+  for (std::size_t i = 0; i < left_out.size() && i < records; ++i) {
+    const RecordPlace place = taken.place(i);
+    const RecordBatch& source = *taken.parts[place.part].batch->source;
+    const bool is_there = source.chain() == left_out[i].chain &&
+                          source.record(place.record).offset == left_out[i].offset;
+    if (is_there) continue;
+    clear_left_out();  // batches of an ended chain are gone
+  }
+  if (left_out.empty() || records == 0) return;
+  taken.probes = !failed_once_more;
+  const std::size_t count = failed_once_more   ? 1
+                            : neighbour_passed ? 0
+                                               : std::min(left_out.size(), records - 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    Refusal& refusal = taken.left_out.emplace_back(left_out[i].why);
+    refusal.record = i;
+  }
+}
+
+void WriterQueue::clear_left_out() {
+  left_out.clear();
+  neighbour_passed = false;
+  failed_once_more = false;
+}
+
+void WriterQueue::leave_out(RecordPlace place, const postgres::Failure& failure) {
+  const RecordBatch& source = *group->parts[place.part].batch->source;
+  left_out.push_back(
+      {source.chain(), source.record(place.record).offset, refusal_of(place.record, failure, {})});
+}
+
+void WriterQueue::put_back() {
+  if (!group) return;
+  const MutexLock lock(mutex_);
+  if (closed_) return;
+  for (auto part = group->parts.rbegin(); part != group->parts.rend(); ++part) {
+    part->end = static_cast<std::uint32_t>(part->batch->source->size());
+    push_front(std::move(*part));
+  }
+  group.reset();
+}
+
+std::vector<std::unique_ptr<RowBatch>> WriterQueue::finish_group() {
+  std::vector<std::unique_ptr<RowBatch>> done;
+  for (Part& part : group->parts) {
+    if (part.is_last()) {
+      done.push_back(std::move(part.batch));
+      continue;
+    }
+    part.first = part.end;
+    part.end = static_cast<std::uint32_t>(part.batch->source->size());
+    const MutexLock lock(mutex_);
+    if (!closed_) push_front(std::move(part));
+  }
+  group.reset();
+  return done;
+}
+
+}  // namespace penstock::write
