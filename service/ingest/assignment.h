@@ -64,6 +64,7 @@ class Assignment {
   // What claims are made under from now on. The chains of other plans end, and are claimed anew.
   void replan(std::shared_ptr<const Plan> plan);
   void block_for_rejects(const std::shared_ptr<Chain>& chain, const std::string& reason);
+  // Tries those again that have stopped for their rejects; `accept`: whatever is rejected of them.
   void retry_rejects(bool accept);
   // Stops reading from it, until a person has acted.
   void block(Partition& partition, std::string reason);

@@ -34,11 +34,11 @@ void Assignment::block_for_rejects(const std::shared_ptr<Chain>& chain, const st
 
 void Assignment::retry_rejects(bool accept) {
   for (const auto& [id, partition] : partitions_) {
-    if (partition->phase != Phase::blocked) {
-      if (accept && partition->chain) partition->chain->accept_rejects();
+    if (!partition->rejecting) continue;
+    if (partition->phase != Phase::blocked && partition->chain) {  // it is being tried again
+      if (accept) partition->chain->accept_rejects();
       continue;
     }
-    if (!partition->rejecting) continue;
     partition->accepts_rejects = partition->accepts_rejects || accept;
     partition->not_before = {};
     next_due_ = {};

@@ -76,6 +76,7 @@ class FakeDatabase::Writer final : public write::Outlet {
       const MutexLock lock(database_.mutex_);
       database_.claimed_plan_ = chain->plan;
       database_.windows_[chain->partition.partition] = chain->rejects;
+      database_.chains_[chain->partition.partition] = chain;
     }
     const MutexLock lock(mutex_);
     chains_.push_back(chain);
@@ -214,6 +215,12 @@ RejectWindow FakeDatabase::claimed_with(std::int32_t partition) const {
 }
 
 void FakeDatabase::doubt() {
+bool FakeDatabase::acceptance_asked(std::int32_t partition) {
+  const MutexLock lock(mutex_);
+  const auto found = chains_.find(partition);
+  return found != chains_.end() && found->second->take_acceptance();
+}
+
   const MutexLock lock(mutex_);
   for (ChainEvents* const events : events_) events->doubted(claimed_plan_);
 }

@@ -50,6 +50,8 @@ class FakeDatabase {
   [[nodiscard]] std::int64_t records() const;
   // With what its last claim began.
   [[nodiscard]] RejectWindow claimed_with(std::int32_t partition) const;
+  // Whether a person accepts what is rejected of its last claim; forgotten then.
+  [[nodiscard]] bool acceptance_asked(std::int32_t partition);
   [[nodiscard]] int claims() const { return claims_; }
   [[nodiscard]] int fenced() const { return fenced_; }
   [[nodiscard]] int released() const { return released_; }
@@ -78,6 +80,7 @@ class FakeDatabase {
   std::shared_ptr<const Plan> claimed_plan_ GUARDED_BY(mutex_);
   std::set<std::int32_t> rejecting_ GUARDED_BY(mutex_);
   std::map<std::int32_t, RejectWindow> windows_ GUARDED_BY(mutex_);
+  std::map<std::int32_t, std::shared_ptr<Chain>> chains_ GUARDED_BY(mutex_);  // claimed last
 };
 
 }  // namespace penstock::flow

@@ -340,6 +340,29 @@ TEST_F(FlowTest, StopsAPartitionOfWhichTooMuchIsRejectedUntilItPassesOrIsAccepte
 TEST_F(FlowTest, PausesForAPersonUntilItIsResumed) {
   const auto flow = make();
   flow->pause("maintenance");
+TEST_F(FlowTest, WhatAPersonAcceptsIsForPartitionsThatHaveStoppedOnly) {
+  const auto flow = make();
+  database_.reject(0, true);
+  ASSERT_TRUE(flow->start());
+  produce(100);
+  const auto blocked = [&](std::size_t partition) {
+    const PipelineSnapshot snapshot = flow->snapshot();
+    return snapshot.partitions.size() == 2 &&
+           !snapshot.partitions[partition].blocked_reason.empty();
+  };
+  ASSERT_TRUE(eventually([&] { return blocked(0); }));
+  ASSERT_TRUE(eventually([&] { return database_.committed(1) == offsets(0, 50); }));
+  EXPECT_TRUE(eventually([&] {
+    flow->resume(/*accept_rejects=*/true);
+    return database_.claimed_with(0).accepts();
+  }));
+  EXPECT_FALSE(database_.acceptance_asked(1)) << "it has not stopped";
+  database_.reject(1, true);
+  produce(10, 1);
+  ASSERT_TRUE(eventually([&] { return blocked(1); }));
+  EXPECT_FALSE(database_.claimed_with(1).accepts());
+}
+
   ASSERT_TRUE(flow->start());
   produce(10);
   ASSERT_TRUE(eventually([&] { return flow->snapshot().partitions.size() == 2; }));
