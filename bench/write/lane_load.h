@@ -119,9 +119,7 @@ class Waiter final : public ChainEvents {
     ++transactions_;
     changed_.notify_all();
   }
-  void fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>, std::optional<Offset>) override {
-    die("fenced");
-  }
+  void fenced(const std::shared_ptr<Chain>&, const FoundPosition&) override { die("fenced"); }
   void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>& stall) override {

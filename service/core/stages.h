@@ -67,6 +67,13 @@ struct Stall {
   Error error;
 };
 
+// What stands in a position's place that is not the chain's any more.
+struct FoundPosition {
+  std::optional<Epoch> epoch;  // both null: there is no such row any more
+  std::optional<Offset> offset;
+  bool is_reset = false;  // still this process's: somebody has put it elsewhere
+};
+
 class ChainEvents {
  public:
   virtual ~ChainEvents() = default;
@@ -90,10 +97,8 @@ class ChainEvents {
   // are set; set_committed() was called. The lane destroys them afterwards.
   virtual void committed(std::span<const std::unique_ptr<RowBatch>> batches,
                          const CommitStats& stats) = 0;
-  // The lane's thread: the position no longer belongs to this chain, which has ended. Null: there
-  // is no such row any more.
-  virtual void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
-                      std::optional<Offset> found_offset) = 0;
+  // The lane's thread: the position no longer belongs to this chain, which has ended.
+  virtual void fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) = 0;
   // The lane's thread: the chain has ended, because with its next record too many would be dead
   // letters; what comes before that is committed.
   virtual void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) = 0;

@@ -55,7 +55,9 @@ Flow::Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan
       observer_(*this->plan(), spec_.source().group(), client_id(spec_), tracer),
       claims_(std::move(destination.claims)) {
   // 4. write: the lane of a chain commits everything that waits for it: rows, dead letters, fence.
-  writer_ = destination.attach(writer_options(spec_), *this);
+  write::WriterOptions writer = writer_options(spec_);
+  writer.owner = process_name();
+  writer_ = destination.attach(std::move(writer), *this);
 
   // 3. sequence: back into offset order, chain by chain.
   sequencer_ = std::make_unique<sequence::Sequencer>(*writer_);
@@ -192,11 +194,11 @@ void Flow::committed(std::span<const std::unique_ptr<RowBatch>> batches, const C
   }
 }
 
-void Flow::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
-                  std::optional<Offset> /*found_offset*/) {
+void Flow::fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) {
   sequencer_->drop_waiting(*chain);
-  // Less, or nothing at all: nobody took it, but the database went back to before our claim.
-  consumer_->reclaim(chain, found_epoch.has_value() && *found_epoch > chain->epoch);
+  // A lower epoch, or nothing at all: the database went back to before our claim.
+  const bool is_taken = found.epoch.has_value() && *found.epoch > chain->epoch && !found.is_reset;
+  consumer_->reclaim(chain, is_taken);
 }
 
 void Flow::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) {

@@ -84,8 +84,7 @@ class Flow final : public ChainEvents {
   // a lane's thread
   void committed(std::span<const std::unique_ptr<RowBatch>> batches,
                  const CommitStats& stats) override;
-  void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
-              std::optional<Offset> found_offset) override;
+  void fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) override;
   void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
   void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;

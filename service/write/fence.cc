@@ -59,24 +59,26 @@ std::vector<Fenced> read_fenced(const std::string& detail, const Group& group) {
              topic_of(*candidate.chain) == topic;
     });
     if (advance == group.advances().end()) continue;
-    Fenced fenced{.mine = *advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
+    Fenced fenced{.mine = *advance, .found = {}};
     if (const auto epoch = entry.find("epoch");
         epoch != entry.end() && epoch->is_number_integer()) {
-      fenced.found_epoch = Epoch{epoch->get<std::int64_t>()};
+      fenced.found.epoch = Epoch{epoch->get<std::int64_t>()};
     }
     if (const auto offset = entry.find("next_offset");
         offset != entry.end() && offset->is_number_integer()) {
-      fenced.found_offset = offset->get<std::int64_t>();
+      fenced.found.offset = offset->get<std::int64_t>();
     }
     result.push_back(fenced);
   }
   return result;
 }
 
-postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances) {
+postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances,
+                                              const std::string& owner) {
   if (advances.empty()) return {};
   auto rows = session.connection().execute(
-      "SELECT topic, partition, epoch, next_offset FROM penstock.offsets WHERE pipeline = $1",
+      "SELECT topic, partition, epoch, next_offset, owner FROM penstock.offsets WHERE pipeline = "
+      "$1",
       {advances.front().chain->plan->pipeline()});
   if (!rows) return std::unexpected(std::move(rows.error()));
   std::map<std::pair<std::string, int>, int> row_of;
@@ -85,14 +87,18 @@ postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const 
   }
   std::vector<Fenced> moved;
   for (const Advance& advance : advances) {
-    Fenced fenced{.mine = advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
+    Fenced fenced{.mine = advance, .found = {}};
     const Chain& chain = *advance.chain;
     const auto found = row_of.find({topic_of(chain), static_cast<int>(chain.partition.partition)});
     if (found != row_of.end()) {
-      fenced.found_epoch = Epoch{std::stoll(rows->string(found->second, 2))};
-      fenced.found_offset = std::stoll(rows->string(found->second, 3));
+      const Epoch epoch{std::stoll(rows->string(found->second, 2))};
+      // A claim of ours would have ended this chain.
+      const bool is_ours = rows->string(found->second, 4) == owner;
+      fenced.found = {.epoch = epoch,
+                      .offset = std::stoll(rows->string(found->second, 3)),
+                      .is_reset = is_ours && epoch > chain.epoch};
     }
-    if (fenced.found_epoch == chain.epoch && fenced.found_offset == advance.range.to) continue;
+    if (fenced.found.epoch == chain.epoch && fenced.found.offset == advance.range.to) continue;
     moved.push_back(std::move(fenced));
   }
   return moved;

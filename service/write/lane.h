@@ -77,6 +77,8 @@ class Lane final : private postgres::SilenceWatch {
   void committed(WriterQueue& queue, CommitStats stats, std::span<const Refusal> refusals);
   static void log_refusals(const WriterQueue& queue, std::span<const Refusal> refusals);
   void fenced(WriterQueue& queue, const std::vector<Fenced>& chains);
+  [[nodiscard]] std::vector<Fenced> with_owners(const WriterQueue& queue,
+                                                std::vector<Fenced> chains);
 
   // lane_failure.cc
   void lane_failed(const postgres::Failure& failure);
@@ -84,10 +86,10 @@ class Lane final : private postgres::SilenceWatch {
   static void suspect_a_record(WriterQueue& queue, const Outcome& outcome);
   void too_much(WriterQueue& queue, const postgres::Failure& failure);
   void not_theirs(WriterQueue& queue, const Outcome& outcome);
-  void outdated(WriterQueue& queue, const Outcome& outcome);
-  void too_many(WriterQueue& queue, const TooMany& found);
   void refused_by_table(WriterQueue& queue, const Outcome& outcome);
   [[nodiscard]] static Error describe_refused(const Group& group, const Outcome& outcome);
+  void outdated(WriterQueue& queue, const Outcome& outcome);
+  void too_many(WriterQueue& queue, const TooMany& found);
   void interrupted();
   void close_session();
   void lose_session();

@@ -57,7 +57,8 @@ void Lane::serve(WriterQueue& queue) {
 }
 
 void Lane::resolve(WriterQueue& queue) {
-  auto resolution = resolve_unknown(*session_, queue.unknown_backend, *queue.group);
+  auto resolution =
+      resolve_unknown(*session_, queue.unknown_backend, *queue.group, queue.writer->options.owner);
   if (!resolution) return writer_failed(queue, resolution.error());
   CommitStats stats = *std::exchange(queue.unknown, std::nullopt);
   stats.was_unknown = true;
@@ -85,7 +86,7 @@ void Lane::verify(WriterQueue& queue) {
   if (auto dropped = session_->staging().drop_old(session_->connection(), now()); !dropped) {
     return writer_failed(queue, dropped.error());
   }
-  auto moved = read_moved(*session_, queue.expected());
+  auto moved = read_moved(*session_, queue.expected(), queue.writer->options.owner);
   if (!moved) return writer_failed(queue, moved.error());
   fenced(queue, *moved);
   queue.verified_session = session_number_;
@@ -130,7 +131,7 @@ void Lane::attempt(WriterQueue& queue) {
       break;
     case Outcome::Kind::fenced:
       if (outcome.failure.connection_lost) lose_session();
-      fenced(queue, outcome.fenced);
+      fenced(queue, with_owners(queue, std::move(outcome.fenced)));
       break;
     case Outcome::Kind::refused:
       if (outcome.failure.connection_lost) lose_session();
@@ -237,6 +238,24 @@ void Lane::log_refusals(const WriterQueue& queue, std::span<const Refusal> refus
   }
 }
 
+// What the fence says of these, and whose they are; where that cannot be read, somebody else's.
+std::vector<Fenced> Lane::with_owners(const WriterQueue& queue, std::vector<Fenced> chains) {
+  if (!session_) return chains;
+  std::vector<Advance> advances;
+  for (const Fenced& found : chains) advances.push_back(found.mine);
+  auto moved = read_moved(*session_, advances, queue.writer->options.owner);
+  if (!moved) {
+    if (moved.error().connection_lost) lose_session();
+    return chains;
+  }
+  for (Fenced& found : chains) {
+    const auto now_is = std::ranges::find(*moved, found.mine.chain,
+                                          [](const Fenced& other) { return other.mine.chain; });
+    if (now_is != moved->end()) found.found = now_is->found;
+  }
+  return chains;
+}
+
 void Lane::fenced(WriterQueue& queue, const std::vector<Fenced>& chains) {
   for (const Fenced& found : chains) {
     Chain& chain = *found.mine.chain;
@@ -247,11 +266,12 @@ void Lane::fenced(WriterQueue& queue, const std::vector<Fenced>& chains) {
          {"partition", chain.partition.partition},
          {"epoch", value_of(chain.epoch)},
          {"from", found.mine.range.from},
-         {"found_epoch", found.found_epoch ? value_of(*found.found_epoch) : -1},
-         {"found_offset", found.found_offset.value_or(-1)}});
+         {"found_epoch", found.found.epoch ? value_of(*found.found.epoch) : -1},
+         {"found_offset", found.found.offset.value_or(-1)},
+         {"reset", found.found.is_reset ? "yes" : "no"}});
     if (!chain.end(ChainEnd::fenced)) continue;  // it had ended: who else has it is no news
     queue.look_again();
-    queue.writer->events.fenced(found.mine.chain, found.found_epoch, found.found_offset);
+    queue.writer->events.fenced(found.mine.chain, found.found);
   }
 }
 

@@ -34,7 +34,7 @@ postgres::Try<void> end_backend(Session& session, const postgres::BackendIdentit
 
 postgres::Try<Resolution> resolve_unknown(Session& session,
                                           const postgres::BackendIdentity& old_backend,
-                                          const Group& group) {
+                                          const Group& group, const std::string& owner) {
   postgres::Connection& connection = session.connection();
   if (auto ended = end_backend(session, old_backend); !ended) {
     return std::unexpected(std::move(ended.error()));
@@ -58,15 +58,15 @@ postgres::Try<Resolution> resolve_unknown(Session& session,
     }
   }
 
-  auto moved = read_moved(session, group.advances());
+  auto moved = read_moved(session, group.advances(), owner);
   if (!moved) return std::unexpected(std::move(moved.error()));
   // The transaction is one: what one partition that is still ours says holds for all of them.
   if (moved->size() < group.advances().size()) {
     return Resolution{.kind = Resolution::Kind::committed, .fenced = {}};
   }
   const bool stands = std::ranges::any_of(*moved, [](const Fenced& partition) {
-    return partition.found_epoch == partition.mine.chain->epoch &&
-           partition.found_offset == partition.mine.range.from;
+    return partition.found.epoch == partition.mine.chain->epoch &&
+           partition.found.offset == partition.mine.range.from;
   });
   if (stands) return Resolution{.kind = Resolution::Kind::not_committed, .fenced = {}};
   return Resolution{.kind = Resolution::Kind::fenced, .fenced = *std::move(moved)};

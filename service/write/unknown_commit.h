@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "write/fence.h"
@@ -25,9 +26,10 @@ struct Resolution {
 };
 
 // Waits until the backend that ran the transaction is gone (ends it where we may), for it could
-// still commit; then reads what penstock.offsets says.
+// still commit; then reads what penstock.offsets says. `owner`: who we are.
 [[nodiscard]] postgres::Try<Resolution> resolve_unknown(
-    Session& session, const postgres::BackendIdentity& old_backend, const Group& group);
+    Session& session, const postgres::BackendIdentity& old_backend, const Group& group,
+    const std::string& owner);
 
 // Tells the backend of a lost connection to end, so that its locks go; does not wait. Never ends
 // one that is not ours by process id, start and name.

@@ -38,7 +38,8 @@ namespace penstock::write {
 inline constexpr std::size_t kCopyFromRows = 500;
 
 struct WriterOptions {
-  std::string pipeline;  // for logs
+  std::string pipeline;    // for logs
+  std::string owner = {};  // whom the claims of its chains name
   // Share of a lane's time when there is not enough for all of its writers.
   int weight = 4;
   // A transaction takes whole batches until one of these is reached (always at least one batch).

@@ -155,7 +155,7 @@ Offset FakePostgres::reached(std::int32_t partition, Epoch epoch) const {
 // The fence is there for others, and for what fails: never for what we put in disorder.
 void FakePostgres::check_fence(const write::Fenced& fenced) {
   const Chain& chain = *fenced.mine.chain;
-  if (fenced.found_epoch != chain.epoch) return;
+  if (fenced.found.epoch != chain.epoch) return;
   if (moved_.contains({chain.partition.partition, chain.epoch})) return;
   violated("partition " + std::to_string(chain.partition.partition) + " is fenced at " +
            std::to_string(fenced.mine.range.from) + " though nobody else has touched it");
@@ -340,14 +340,13 @@ Outcome FakePostgres::commit(write::Session& session, write::Group& group, Commi
 std::vector<write::Fenced> FakePostgres::moved(std::span<const write::Advance> advances) const {
   std::vector<write::Fenced> result;
   for (const write::Advance& advance : advances) {
-    write::Fenced fenced{
-        .mine = advance, .found_epoch = std::nullopt, .found_offset = std::nullopt};
+    write::Fenced fenced{.mine = advance, .found = {}};
     const auto found = now_.positions.find(advance.chain->partition.partition);
     if (found != now_.positions.end()) {
-      fenced.found_epoch = found->second.epoch;
-      fenced.found_offset = found->second.next;
+      fenced.found.epoch = found->second.epoch;
+      fenced.found.offset = found->second.next;
     }
-    if (fenced.found_epoch == advance.chain->epoch && fenced.found_offset == advance.range.to) {
+    if (fenced.found.epoch == advance.chain->epoch && fenced.found.offset == advance.range.to) {
       continue;
     }
     result.push_back(std::move(fenced));
@@ -461,23 +460,24 @@ postgres::Try<void> end_backend(Session& session, const postgres::BackendIdentit
   return {};
 }
 
-postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances) {
+postgres::Try<std::vector<Fenced>> read_moved(Session& session, std::span<const Advance> advances,
+                                              const std::string&) {
   if (!current->is_alive(session.connection())) return std::unexpected(test::lost());
   return current->moved(advances);
 }
 
 postgres::Try<Resolution> resolve_unknown(Session& session,
                                           const postgres::BackendIdentity& old_backend,
-                                          const Group& group) {
+                                          const Group& group, const std::string& owner) {
   if (auto ended = end_backend(session, old_backend); !ended) {
     return std::unexpected(std::move(ended.error()));
   }
-  auto moved = read_moved(session, group.advances());
+  auto moved = read_moved(session, group.advances(), owner);
   if (!moved) return std::unexpected(std::move(moved.error()));
   if (moved->size() < group.advances().size()) return Resolution{Resolution::Kind::committed, {}};
   const bool stands = std::ranges::any_of(*moved, [](const Fenced& partition) {
-    return partition.found_epoch == partition.mine.chain->epoch &&
-           partition.found_offset == partition.mine.range.from;
+    return partition.found.epoch == partition.mine.chain->epoch &&
+           partition.found.offset == partition.mine.range.from;
   });
   if (stands) return Resolution{Resolution::Kind::not_committed, {}};
   return Resolution{Resolution::Kind::fenced, *std::move(moved)};

@@ -213,10 +213,9 @@ void Process::broken(const std::shared_ptr<Chain>& chain, const Error&) {
   reclaim(chain, /*foreign=*/false);
 }
 
-void Process::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
-                     std::optional<Offset>) {
+void Process::fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) {
   sequencer_.drop_waiting(*chain);
-  reclaim(chain, found_epoch && *found_epoch > chain->epoch);
+  reclaim(chain, found.epoch && *found.epoch > chain->epoch);
 }
 
 // It is tried again, and then somebody accepts it.

@@ -83,8 +83,7 @@ class Process final : public ChainEvents {
   void broken(const std::shared_ptr<Chain>& chain, const Error& error) override;
   void committed(std::span<const std::unique_ptr<RowBatch>> batches,
                  const CommitStats& stats) override;
-  void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
-              std::optional<Offset> found_offset) override;
+  void fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) override;
   void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>&) override {}

@@ -159,7 +159,8 @@ class FakeDatabase::Writer final : public write::Outlet {
       ++database_.fenced_;
       counters_.fenced.add();
       batch.reset();
-      if (chain->end(ChainEnd::fenced)) events_.fenced(chain, found.epoch, found.next);
+      if (chain->end(ChainEnd::fenced))
+        events_.fenced(chain, {.epoch = found.epoch, .offset = found.next});
       return;
     }
     chain->set_committed(batch->range().to);
@@ -214,13 +215,13 @@ RejectWindow FakeDatabase::claimed_with(std::int32_t partition) const {
   return found == windows_.end() ? RejectWindow() : found->second;
 }
 
-void FakeDatabase::doubt() {
 bool FakeDatabase::acceptance_asked(std::int32_t partition) {
   const MutexLock lock(mutex_);
   const auto found = chains_.find(partition);
   return found != chains_.end() && found->second->take_acceptance();
 }
 
+void FakeDatabase::doubt() {
   const MutexLock lock(mutex_);
   for (ChainEvents* const events : events_) events->doubted(claimed_plan_);
 }

@@ -333,8 +333,7 @@ void FakePipeline::mirrored(const Chain& chain, Offset offset, SteadyTime, Stead
 }
 
 void FakePipeline::committed(std::span<const std::unique_ptr<RowBatch>>, const CommitStats&) {}
-void FakePipeline::fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>,
-                          std::optional<Offset>) {}
+void FakePipeline::fenced(const std::shared_ptr<Chain>&, const FoundPosition&) {}
 void FakePipeline::stalled(std::uint16_t, const std::optional<Stall>&) {}
 
 void FakePipeline::hold(bool on) {

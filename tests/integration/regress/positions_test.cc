@@ -67,6 +67,16 @@ TEST_F(DeletedPosition, IsNoticedByTheNextProcessToo) {
   EXPECT_TRUE(wait_until([&] { return rows(service) == 200; })) << service.process().log();
 }
 
+TEST_F(DeletedPosition, ThatIsOnlySetAnewIsReadFromThereAtOnceByWhoHasIt) {
+  service.feed(records(100));
+  reset_to("50");
+  service.topic().produce(records(1));
+  // Sooner than the group would say again whose the partition is.
+  EXPECT_TRUE(wait_until([&] { return rows(service) == 151; }, std::chrono::seconds(8)))
+      << service.process().log();
+  EXPECT_GE(service.process().logged("\"reset\":\"yes\""), 1) << service.process().log();
+}
+
 // ---- start_at: latest ---------------------------------------------------------------------------
 
 TEST(StartAtLatest, ReadsAllThatCameSinceThePipelineBeganAlsoOfNewPartitions) {

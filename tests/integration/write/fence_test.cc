@@ -85,6 +85,27 @@ TEST_F(FenceTest, IsNoticedWhereNothingComesAnyMore) {
   EXPECT_EQ(record_.fenced()[0].found_offset, 2);
 }
 
+TEST_F(FenceTest, APositionThatIsSetAnewIsToldFromOneThatAnotherTook) {
+  for (const bool by_record : {true, false}) {
+    for (const bool is_ours : {true, false}) {
+      database_.execute("TRUNCATE t; DELETE FROM penstock.offsets");
+      Record record;
+      Options chosen = options();
+      chosen.writer.owner = "here/1";
+      chosen.lanes.verify_every = by_record ? 1h : 100ms;
+      TestLane lane(chosen, record, in_flight_);
+      chains_.clear();
+      begin(lane);
+      database_.execute("UPDATE penstock.offsets SET epoch = 2, next_offset = 0, owner = '" +
+                        std::string(is_ours ? "here/1" : "there/1") + "'");
+      if (by_record) lane.push(rows(0, 5, 5));
+      ASSERT_TRUE(soon([&] { return record.fenced().size() == 1; }));
+      EXPECT_EQ(record.fenced()[0].found, 2);
+      EXPECT_EQ(record.fenced()[0].is_reset, is_ours) << by_record;
+    }
+  }
+}
+
 TEST_F(FenceTest, RefusesAPartitionThatWasNeverClaimed) {
   TestLane lane(options(), record_, in_flight_);
   lane.start();

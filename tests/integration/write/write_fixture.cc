@@ -133,13 +133,12 @@ void Record::committed(std::span<const std::unique_ptr<RowBatch>> batches,
   }
 }
 
-void Record::fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
-                    std::optional<Offset> found_offset) {
+void Record::fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) {
   const std::lock_guard lock(mutex_);
   EXPECT_EQ(chain->ended(), ChainEnd::fenced);
   fenced_.push_back({chain->partition, value_of(chain->epoch),
-                     found_epoch ? std::optional(value_of(*found_epoch)) : std::nullopt,
-                     found_offset});
+                     found.epoch ? std::optional(value_of(*found.epoch)) : std::nullopt,
+                     found.offset, found.is_reset});
 }
 
 void Record::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) {

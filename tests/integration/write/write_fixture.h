@@ -69,6 +69,7 @@ struct FencedCall {
   std::int64_t mine;
   std::optional<std::int64_t> found;
   std::optional<Offset> found_offset;
+  bool is_reset = false;
 };
 
 // What the events told; all members lock.
@@ -81,8 +82,7 @@ class Record final : public ChainEvents {
   void mirrored(const Chain&, Offset, SteadyTime, SteadyTime, const std::string&) override {}
   void committed(std::span<const std::unique_ptr<RowBatch>> batches,
                  const CommitStats& stats) override;
-  void fenced(const std::shared_ptr<Chain>& chain, std::optional<Epoch> found_epoch,
-              std::optional<Offset> found_offset) override;
+  void fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) override;
   void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
   void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;

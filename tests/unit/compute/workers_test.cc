@@ -71,8 +71,7 @@ class Record final : public RowSink, public ChainEvents {
   void hurried(std::span<const std::shared_ptr<Chain>>) override {}
   void mirrored(const Chain&, Offset, SteadyTime, SteadyTime, const std::string&) override {}
   void committed(std::span<const std::unique_ptr<RowBatch>>, const CommitStats&) override {}
-  void fenced(const std::shared_ptr<Chain>&, std::optional<Epoch>, std::optional<Offset>) override {
-  }
+  void fenced(const std::shared_ptr<Chain>&, const FoundPosition&) override {}
   void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>&) override {}
