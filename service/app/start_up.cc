@@ -7,12 +7,26 @@
 #include "postgres/catalog.h"
 
 namespace penstock::app {
+namespace {
+
+// Of the property that a message names.
+std::string place_of_property(const v1::PipelineSpec& spec, const std::string& message) {
+  std::string named;
+  for (const auto& [name, value] : spec.source().kafka()) {
+    if (name.size() > named.size() && message.contains(name)) named = name;
+  }
+  return named.empty() ? "source.kafka" : config::child_path("source.kafka", named);
+}
+
+}  // namespace
 
 config::Problems check_offline(const config::Loaded& loaded, int index) {
   config::Problems problems = plan::check_expressions(loaded, index);
-  if (const auto taken = flow::check_kafka_properties(loaded.config.pipelines(index)); !taken) {
-    problems.push_back(
-        plan::problem_at(loaded, index, "source.kafka", taken.error().message, taken.error().hint));
+  const v1::PipelineSpec& spec = loaded.config.pipelines(index);
+  if (const auto taken = flow::check_kafka_properties(spec); !taken) {
+    const Error& error = taken.error();
+    problems.push_back(plan::problem_at(loaded, index, place_of_property(spec, error.message),
+                                        error.message, error.hint));
   }
   return problems;
 }

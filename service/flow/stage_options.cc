@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "concurrency/cpu_limit.h"
+#include "kafka/properties.h"
 
 namespace penstock::flow {
 namespace {
@@ -122,7 +123,14 @@ std::string_view place_of_probe_error(const Error& error) {
 }
 
 Result<void> check_kafka_properties(const v1::PipelineSpec& spec) {
-  return kafka::check_properties(kafka_properties(spec));
+  const std::map<std::string, std::string> users = kafka_properties(spec);
+  if (auto known = kafka::check_properties(users); !known) return known;
+  auto together = kafka::check_combination(
+      kafka::consumer_properties(users, spec.source().group(), memory_shares(spec).prefetch_bytes));
+  if (!together && together.error().message.contains("group.protocol")) {
+    together.error().hint = "remove it: with group.protocol: consumer the broker has it";
+  }
+  return together;
 }
 
 }  // namespace penstock::flow

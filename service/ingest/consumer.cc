@@ -13,7 +13,6 @@
 #include "core/log.h"
 #include "ingest/consumer_impl.h"
 #include "kafka/properties.h"
-#include "kafka/reserved_properties.h"
 
 namespace penstock::ingest {
 namespace {
@@ -185,10 +184,8 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   const MutexLock lock(mutex);
   if (started || stopping) return {};
   if (auto checked = check_topics(options.topics); !checked) return checked;
-  kafka::Properties properties = kafka::default_properties(
-      options.prefetch_bytes, kafka::group_protocol_of(options.properties));
-  for (const auto& [name, value] : options.properties) properties[name] = value;
-  for (auto& [name, value] : kafka::required_properties(options.group)) properties[name] = value;
+  kafka::Properties properties =
+      kafka::consumer_properties(options.properties, options.group, options.prefetch_bytes);
   const auto opaque = std::make_shared<Callbacks::Opaque>(*this, assignment.topic_ids(),
                                                           properties.contains("debug"));
   std::string& debug = properties["debug"];  // see topic_ids.h

@@ -70,6 +70,22 @@ Result<void> check_properties(const std::map<std::string, std::string>& properti
   return {};
 }
 
+// librdkafka says so only when it makes a client.
+Result<void> check_combination(std::map<std::string, std::string> properties) {
+  std::erase_if(properties, [](const auto& property) {
+    const std::string& name = property.first;
+    return name == "bootstrap.servers" || name == "metadata.broker.list" || name == "debug" ||
+           name == "plugin.library.paths" || name.starts_with("security.") ||
+           name.starts_with("ssl.") || name.starts_with("sasl.") || name.starts_with("https.");
+  });
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
+  const auto client = make_client(ClientKind::consumer, *std::move(conf));
+  if (!client) return std::unexpected(client.error());
+  return {};
+}
+
 Result<ClusterReport> probe(const std::map<std::string, std::string>& properties,
                             const std::vector<std::string>& topics,
                             std::chrono::milliseconds timeout, const std::stop_token& stop) {

@@ -34,6 +34,10 @@ struct ClusterReport {
 // the one that was probably meant.
 [[nodiscard]] Result<void> check_properties(const std::map<std::string, std::string>& properties);
 
+// Checks whether these go together, without a connection and without the files and accounts that
+// they name: invalid_argument says which does not. `properties`: all of a consumer's.
+[[nodiscard]] Result<void> check_combination(std::map<std::string, std::string> properties);
+
 // unavailable: no broker answered, with the reason the brokers or the network gave; not_found: none
 // of the topics is there; permission_denied: authentication or authorization failed;
 // invalid_argument: see check_properties.

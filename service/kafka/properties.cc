@@ -10,6 +10,7 @@
 #include <sstream>
 #include <vector>
 
+#include "kafka/reserved_properties.h"
 #include "text/nearest_names.h"
 
 namespace penstock::kafka {
@@ -89,6 +90,14 @@ Properties default_properties(std::size_t prefetch_bytes, GroupProtocol protocol
     // death costs one rebalance and nothing else: the fence keeps the data right.
     properties["session.timeout.ms"] = "10000";
   }
+  return properties;
+}
+
+Properties consumer_properties(const Properties& users, const std::string& group,
+                               std::size_t prefetch_bytes) {
+  Properties properties = default_properties(prefetch_bytes, group_protocol_of(users));
+  for (const auto& [name, value] : users) properties[name] = value;
+  for (auto& [name, value] : required_properties(group)) properties[name] = value;
   return properties;
 }
 

@@ -26,6 +26,10 @@ enum class GroupProtocol : std::uint8_t { classic, consumer };
 [[nodiscard]] Properties default_properties(std::size_t prefetch_bytes,
                                             GroupProtocol protocol = GroupProtocol::classic);
 
+// What a consumer of the group is made with.
+[[nodiscard]] Properties consumer_properties(const Properties& users, const std::string& group,
+                                             std::size_t prefetch_bytes);
+
 // invalid_argument names the property that librdkafka refuses.
 [[nodiscard]] Result<Conf> make_conf(const Properties& properties);
 

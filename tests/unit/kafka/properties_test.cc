@@ -91,6 +91,26 @@ TEST(KafkaProperties, NameTheOneWhoseValueIsWrong) {
   }
 }
 
+TEST(KafkaProperties, ThatDoNotGoTogetherAreFoundWithoutABroker) {
+  const auto check = [](const Properties& users) {
+    return check_combination(consumer_properties(users, "g", 1 << 20));
+  };
+  EXPECT_TRUE(check({}));
+  EXPECT_TRUE(check({{"session.timeout.ms", "12000"}}));
+  EXPECT_TRUE(check({{"group.protocol", "consumer"}, {"group.remote.assignor", "range"}}));
+  EXPECT_TRUE(check({{"bootstrap.servers", "nowhere:1"},
+                     {"security.protocol", "ssl"},
+                     {"ssl.ca.location", "/not/on/this/machine"}}));
+  for (const char* name : {"session.timeout.ms", "heartbeat.interval.ms"}) {
+    const auto checked = check({{"group.protocol", "consumer"}, {name, "5000"}});
+    ASSERT_FALSE(checked) << name;
+    EXPECT_TRUE(checked.error().message.contains(name)) << checked.error().message;
+  }
+  const auto late = check({{"max.poll.interval.ms", "5000"}});
+  ASSERT_FALSE(late);
+  EXPECT_TRUE(late.error().message.contains("max.poll.interval.ms")) << late.error().message;
+}
+
 TEST(KafkaProperties, AcceptOnesOfTopicsAndSecurity) {
   EXPECT_TRUE(check_properties({{"security.protocol", "sasl_ssl"},
                                 {"sasl.mechanism", "SCRAM-SHA-256"},
