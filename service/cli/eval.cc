@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <format>
 #include <fstream>
@@ -39,11 +40,28 @@ struct Options {
   bool explain = false;
 };
 
+// More than any broker lets through.
+constexpr std::size_t kMostOfAMessage = std::size_t{64} << 20;
+
 // A JSON document given as such, as a file's name, or on standard input.
 Result<std::string> read_message(const std::string& source) {
   if (source.starts_with("{") || source.starts_with("[")) return source;
-  const auto slurp = [](std::istream& in) {
-    return std::string(std::istreambuf_iterator<char>(in), {});
+  const auto slurp = [&source](std::istream& in) -> Result<std::string> {
+    std::string text;
+    std::array<char, 64 * 1024> piece{};
+    do {
+      in.read(piece.data(), piece.size());
+      text.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+    } while (in && text.size() <= kMostOfAMessage);
+    if (in.bad()) {
+      return fail(ErrorKind::invalid_argument, "cannot read '" + source + "'",
+                  "--msg takes a file, - for standard input, or a JSON object itself");
+    }
+    if (text.size() > kMostOfAMessage) {
+      return fail(ErrorKind::invalid_argument, "'" + source + "' is larger than 64 MiB",
+                  "--msg takes one message");
+    }
+    return text;
   };
   if (source == "-") return slurp(std::cin);
   std::ifstream file(source, std::ios::binary);

@@ -1,13 +1,13 @@
 #include "config/environment.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <expected>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "text/utf8.h"
@@ -25,22 +25,52 @@ bool is_name(std::string_view name) {
 constexpr std::string_view kFile = "file:";
 constexpr std::size_t kMostOfAFile = std::size_t{64} << 10;
 
-// Nothing that never ends, such as a device, and nothing that has to be waited for.
+class File {
+ public:
+  // Without waiting, as for who writes into a pipe.
+  explicit File(const std::string& path)
+      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
+  ~File() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+
+ private:
+  const int descriptor_;
+};
+
+std::unexpected<std::string> unreadable(int number) {
+  const bool is_gone = number == ENOENT || number == ENOTDIR;
+  return std::unexpected(is_gone ? "is not there"
+                                 : "cannot be read: " + std::generic_category().message(number));
+}
+
+// Nothing that never ends, such as a device, and nothing that has to be waited for; a file of /proc
+// says that it is empty, and may say anything when it is read.
 std::expected<std::string, std::string> read_file(const std::string& path) {
   if (!path.starts_with('/')) return std::unexpected("is no absolute path");
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (status.type() == std::filesystem::file_type::not_found) {
-    return std::unexpected("is not there");
+  const File file(path);
+  if (file.descriptor() < 0 && errno != ENXIO) return unreadable(errno);
+  struct stat status{};
+  if (file.descriptor() < 0 || ::fstat(file.descriptor(), &status) != 0) {
+    return std::unexpected("is no regular file");
   }
-  if (error) return std::unexpected("cannot be read: " + error.message());
-  if (!std::filesystem::is_regular_file(status)) return std::unexpected("is no file");
-  if (std::filesystem::file_size(path, error) > kMostOfAFile && !error) {
-    return std::unexpected("is larger than 64 KiB");
+  if (S_ISDIR(status.st_mode)) return std::unexpected("is a directory");
+  if (!S_ISREG(status.st_mode)) return std::unexpected("is no regular file");
+  std::string text(kMostOfAFile + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = ::read(file.descriptor(), text.data() + size, text.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return unreadable(errno);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::unexpected("cannot be read: permission denied");
-  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (size > kMostOfAFile) return std::unexpected("is larger than 64 KiB");
+  text.resize(size);
+  if (text.contains('\0')) return std::unexpected("has a NUL byte in it, which no value may have");
   if (!text::is_valid_utf8(text)) return std::unexpected("is not valid UTF-8");
   return text;
 }

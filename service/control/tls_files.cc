@@ -33,7 +33,8 @@ using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
 class File {
  public:
   explicit File(const std::string& path)
-      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+      // Without waiting, as for who writes into a pipe.
+      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
   ~File() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
@@ -62,6 +63,11 @@ std::unexpected<Error> unreadable(const std::string& path, int number) {
 Result<std::string> read_text(const std::string& path) {
   const File file(path);
   if (file.descriptor() < 0) return unreadable(path, errno);
+  struct stat status{};
+  if (::fstat(file.descriptor(), &status) == 0 && S_ISFIFO(status.st_mode)) {
+    return fail(ErrorKind::invalid_argument, path + " is a pipe",
+                "it is read again whenever it changes: write it to a file");
+  }
   std::string text;
   std::array<char, 16 * 1024> piece{};
   while (text.size() <= kLargestFile) {

@@ -74,6 +74,8 @@ TEST(Eval, SaysWhatIsMissing) {
   expect_refusal({}, kUsage, {"there is no expression"});
   expect_refusal({"msg.a"}, kUsage, {"the expression reads msg.a", "--msg FILE"});
   expect_refusal({"msg.a", "--msg", "no-such-file"}, kFailed, {"cannot read the file"});
+  expect_refusal({"msg.a", "--msg", "/"}, kUsage, {"cannot read '/'"});
+  expect_refusal({"msg.a", "--msg", "/dev/zero"}, kUsage, {"'/dev/zero' is larger than 64 MiB"});
   expect_refusal({"--config", kOrders}, kUsage, {"there is no record", "--offset TOPIC"});
   expect_refusal({"-p", "nosuch", "--config", kOrders, "record"}, kUsage,
                  {"there is no pipeline 'nosuch'"});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -83,13 +84,25 @@ TEST(Environment, TakesWhatStandsInAFile) {
 
   std::ofstream(path, std::ios::binary) << "\xff";
   EXPECT_EQ(mistake("${file:" + path + "}"), "the file '" + path + "' is not valid UTF-8");
+  std::ofstream(path, std::ios::binary) << std::string("pw\0rest", 7);
+  EXPECT_EQ(mistake("${file:" + path + "}"),
+            "the file '" + path + "' has a NUL byte in it, which no value may have");
   std::ofstream(path, std::ios::binary) << std::string(65 << 10, 'x');
   EXPECT_EQ(mistake("${file:" + path + "}"), "the file '" + path + "' is larger than 64 KiB");
   std::filesystem::remove(path);
   EXPECT_EQ(mistake("${file:" + path + "}"), "the file '" + path + "' is not there");
-  EXPECT_EQ(mistake("${file:/dev/zero}"), "the file '/dev/zero' is no file");
-  EXPECT_EQ(mistake("${file:/}"), "the file '/' is no file");
+  EXPECT_EQ(mistake("${file:/dev/zero}"), "the file '/dev/zero' is no regular file");
+  EXPECT_EQ(mistake("${file:/}"), "the file '/' is a directory");
   EXPECT_EQ(mistake("${file:secret}"), "the file 'secret' is no absolute path");
+}
+
+TEST(Environment, WaitsForNoFileAndSaysWhyItCannotReadOne) {
+  const std::string pipe = testing::TempDir() + "penstock-pipe-" + std::to_string(::getpid());
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(mistake("${file:" + pipe + "}"), "the file '" + pipe + "' is no regular file");
+  std::filesystem::remove(pipe);
+  EXPECT_EQ(mistake("${file:/proc/self/mem}"),
+            "the file '/proc/self/mem' cannot be read: Input/output error");
 }
 
 TEST(Environment, TidiesWhatLibrariesReadByThemselves) {

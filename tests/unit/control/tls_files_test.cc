@@ -1,7 +1,9 @@
 #include "control/tls_files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "harness/temporary_directory.h"
@@ -98,6 +100,12 @@ TEST_F(TlsFilesTest, ThatCannotBeReadSayWhy) {
   EXPECT_NE(text.find("key_file: tls.key/below-a-file cannot be read: Not a directory"),
             std::string::npos)
       << text;
+}
+
+TEST_F(TlsFilesTest, ThatNobodyWritesToAreNotWaitedFor) {
+  ASSERT_TRUE(std::filesystem::remove(path("tls.crt")));
+  ASSERT_EQ(::mkfifo(path("tls.crt").c_str(), 0600), 0);
+  EXPECT_EQ(problems(files()), "certificate_file: tls.crt is a pipe\n");
 }
 
 TEST_F(TlsFilesTest, OfAnotherFormatAreRefused) {
