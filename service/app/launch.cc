@@ -35,14 +35,15 @@ std::string in_one_line(const config::Problems& problems) {
 
 Launch::Launch(const config::Loaded& loaded, int index, flow::Engine& engine,
                telemetry::Tracer& tracer, std::function<void()> on_running,
-               config::Problems offline)
+               config::Problems offline, Together together)
     : loaded_(loaded),
       index_(index),
       spec_(loaded.config.pipelines(index)),
       engine_(engine),
       tracer_(tracer),
       on_running_(std::move(on_running)),
-      offline_(std::move(offline)) {}
+      offline_(std::move(offline)),
+      together_(together) {}
 
 Launch::~Launch() { close(); }
 
@@ -170,8 +171,9 @@ void Launch::fail_with(config::Problems problems, std::optional<bool> database_a
   log(LogLevel::error, "cannot_start",
       {{"pipeline", spec_.name()},
        {"error", reason},
-       {"next", offline_.empty() ? "tried again, at least every minute"
-                                 : "correct the file, and start the process again"}});
+       {"next", !offline_.empty()            ? "correct the file, and start the process again"
+                : together_ == Together::yes ? "the process ends"
+                                             : "tried again, at least every minute"}});
 }
 
 // False: close() has been called.

@@ -29,13 +29,16 @@
 
 namespace penstock::app {
 
+// Whether one pipeline that cannot start is a reason for none to run.
+enum class Together : std::uint8_t { no, yes };
+
 class Launch {
  public:
   enum class State : std::uint8_t { waiting, running, failed };
 
   // `offline`: what is wrong with the file; then it never starts.
   Launch(const config::Loaded& loaded, int index, flow::Engine& engine, telemetry::Tracer& tracer,
-         std::function<void()> on_running, config::Problems offline);
+         std::function<void()> on_running, config::Problems offline, Together together);
   ~Launch();
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
@@ -76,6 +79,7 @@ class Launch {
   telemetry::Tracer& tracer_;
   const std::function<void()> on_running_;
   const config::Problems offline_;
+  const Together together_;
   std::stop_source stop_;
 
   mutable Mutex mutex_;

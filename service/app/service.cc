@@ -65,7 +65,7 @@ std::expected<std::unique_ptr<Service>, config::Problems> Service::create(config
     std::ranges::copy(found, std::back_inserter(problems));
     service->launches_.push_back(std::make_unique<Launch>(
         service->loaded_, i, *service->engine_, *service->tracer_,
-        [&self = *service] { self.on_running(); }, std::move(found)));
+        [&self = *service] { self.on_running(); }, std::move(found), together));
   }
   config::Problems of_server = check_server(service->loaded_);
   if (!of_server.empty() || wrong == count || (wrong > 0 && together == Together::yes)) {
@@ -122,7 +122,8 @@ Service::Outlook Service::outlook() const {
   const std::size_t enough = together_ == Together::yes ? launches_.size() : 1;
   if (running >= enough) return Outlook::serving;
   const std::size_t too_many = together_ == Together::yes ? 1 : launches_.size();
-  return failed >= too_many ? Outlook::hopeless : Outlook::open;
+  if (failed < too_many) return Outlook::open;
+  return together_ == Together::yes ? Outlook::hopeless : Outlook::refused;
 }
 
 config::Problems Service::problems() const {

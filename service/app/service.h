@@ -35,12 +35,11 @@ namespace penstock::app {
 
 class Service final : public PipelineControl {
  public:
-  // Whether one pipeline that cannot start is a reason for none to run.
-  enum class Together : std::uint8_t { no, yes };
   enum class Outlook : std::uint8_t {
     open,      // not known yet
     serving,   // goes on, whatever becomes of a pipeline
-    hopeless,  // no pipeline can start (all together: one cannot), and none is waited for
+    refused,   // no pipeline can start for now, and none is waited for: each is tried again
+    hopeless,  // all together: one cannot start
   };
   // Finds what is wrong with the configuration by itself; nobody is asked yet. A pipeline that is
   // wrong does not keep the others from starting, unless all have to.
@@ -51,7 +50,6 @@ class Service final : public PipelineControl {
   // Opens the ports, so that probes answer, and lets the pipelines start: each as soon as its
   // database and its broker answer.
   [[nodiscard]] Result<void> start();
-  // Once it is not `open`, it stays what it is.
   [[nodiscard]] Outlook outlook() const;
   // Why pipelines cannot start, though their servers answer.
   [[nodiscard]] config::Problems problems() const;

@@ -62,7 +62,7 @@ bool arrives(const sigset_t& signals, std::chrono::milliseconds limit) {
 
 // Why it ends; nothing: it was asked to.
 struct End {
-  config::Problems problems;   // nothing can come of it: no pipeline can start
+  config::Problems problems;   // nothing can come of it: one of all cannot start
   std::optional<Error> fatal;  // a pipeline that ran has stopped for good
 };
 
@@ -70,10 +70,15 @@ struct End {
 // with ends this one: left alone it would look well and read nothing.
 End run(const app::Service& service, const sigset_t& signals) {
   using Outlook = app::Service::Outlook;
+  bool told = false;
   while (true) {
     const Outlook outlook = service.outlook();
     if (outlook == Outlook::hopeless) return {.problems = service.problems(), .fatal = {}};
     if (auto fatal = service.fatal()) return {.problems = {}, .fatal = std::move(fatal)};
+    // A person sees at once what the log says in its own way.
+    if (outlook == Outlook::refused && !std::exchange(told, true) && isatty(STDERR_FILENO) != 0) {
+      print(service.problems());
+    }
     if (arrives(signals, outlook == Outlook::serving ? 1s : 50ms)) return {};
   }
 }
@@ -125,7 +130,7 @@ int serve(const Options& options) {
   config::Loaded loaded;
   if (!load_config(options.file, loaded)) return kUsage;
   const sigset_t signals = block_signals();
-  using Together = app::Service::Together;
+  using app::Together;
   auto service = app::Service::create(std::move(loaded),
                                       options.all_or_nothing ? Together::yes : Together::no);
   if (!service) {
@@ -156,8 +161,10 @@ void add_serve(CLI::App& app, int& exit_status) {
                     "End, with exit status 1, when one pipeline cannot start");
   command->footer(
       "While PostgreSQL or Kafka is away it waits, at the start as later; /readyz says for whom.\n"
-      "A pipeline that cannot start (a wrong password, a missing table) is tried again at least\n"
-      "every minute, and the others run. Only if none can start it ends, with exit status 1.\n\n"
+      "A pipeline that cannot start (a wrong password, a missing table or topic) is tried again "
+      "at\n"
+      "least every minute, and the others run. With --all-or-nothing it ends, with exit status "
+      "1.\n\n"
       "SIGTERM or SIGINT: stop fetching, commit what is in flight, leave the group, exit 0.\n"
       "SIGHUP does the same: a configuration is read at the start only.\n"
       "A second signal abandons what is not committed; it will be read again.\n"

@@ -1,6 +1,6 @@
-// Start-up: what is wrong ends it, with an exit status that says whether the configuration is (2)
-// or the attempt failed (1), and a message that says what, where, and how to go on. What is only
-// away is waited for.
+// Start-up: what is wrong ends it, if that is asked for, with an exit status that says whether the
+// configuration is (2) or the attempt failed (1), and a message that says what, where, and how to
+// go on. What is only away is waited for.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -119,37 +119,38 @@ TEST(Startup, IsRefusedForABadExpressionWithItsPlace) {
 TEST(Startup, IsRefusedForAnUnknownTable) {
   Service service;
   service.migrate();
-  expect_failure(
-      service.run_with_config({"serve"}, with(service.config(), "table: t\n", "table: tt\n")),
-      "tt");
+  expect_failure(service.run_with_config({"serve", "--all-or-nothing"},
+                                         with(service.config(), "table: t\n", "table: tt\n")),
+                 "tt");
 }
 
 TEST(Startup, IsRefusedForAnUnknownColumn) {
   Service service;
   service.migrate();
-  expect_failure(
-      service.run_with_config({"serve"}, with(service.config(), "  n: msg.n", "  nn: msg.n")),
-      "nn");
+  expect_failure(service.run_with_config({"serve", "--all-or-nothing"},
+                                         with(service.config(), "  n: msg.n", "  nn: msg.n")),
+                 "nn");
 }
 
 TEST(Startup, IsRefusedForAnUnknownTopic) {
   Service service;
   service.migrate();
-  expect_failure(
-      service.run_with_config({"serve"}, with(service.config(), "topics: [", "topics: [not-")),
-      "not-" + service.topic().name());
+  expect_failure(service.run_with_config({"serve", "--all-or-nothing"},
+                                         with(service.config(), "topics: [", "topics: [not-")),
+                 "not-" + service.topic().name());
 }
 
 TEST(Startup, IsRefusedWithoutTheSchemaAndNamesTheRemedy) {
   Service service;
-  expect_failure(service.run_with_config({"serve"}, service.config()), "penstock migrate up");
+  expect_failure(service.run_with_config({"serve", "--all-or-nothing"}, service.config()),
+                 "penstock migrate up");
 }
 
 TEST(Startup, IsRefusedForAWrongPasswordAndDoesNotRepeatIt) {
   Service service;
   service.migrate();
   service.connect_as(service.database().conninfo() + " password=wrong-secret");
-  const auto output = service.run_with_config({"serve"}, service.config());
+  const auto output = service.run_with_config({"serve", "--all-or-nothing"}, service.config());
   expect_failure(output, "password authentication failed");
   EXPECT_EQ(output.text.find("wrong-secret"), std::string::npos) << output.text;
 }
@@ -163,7 +164,8 @@ TEST(Startup, IsRefusedWithoutPermissionOnTheTable) {
                              "; GRANT USAGE ON SCHEMA penstock TO " + role +
                              "; GRANT ALL ON ALL TABLES IN SCHEMA penstock TO " + role);
   service.connect_as(service.database().conninfo() + " user=" + role + " password=reader");
-  expect_failure(service.run_with_config({"serve"}, service.config()), "INSERT");
+  expect_failure(service.run_with_config({"serve", "--all-or-nothing"}, service.config()),
+                 "INSERT");
   service.database().execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
@@ -172,8 +174,8 @@ TEST(Startup, IsRefusedForAWrongPasswordThoughKafkaIsAway) {
   service.migrate();
   service.connect_as(service.database().conninfo() + " password=wrong-secret");
   const auto started = std::chrono::steady_clock::now();
-  const auto output =
-      service.run_with_config({"serve"}, with(service.config(), shared_brokers(), nobody()));
+  const auto output = service.run_with_config({"serve", "--all-or-nothing"},
+                                              with(service.config(), shared_brokers(), nobody()));
   expect_failure(output, "password authentication failed");
   EXPECT_EQ(output.status.code, 1);
   EXPECT_LT(std::chrono::steady_clock::now() - started, 8s) << "it asked Kafka, too";

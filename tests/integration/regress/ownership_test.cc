@@ -22,7 +22,7 @@ void expect_refused(Service& service, const std::string& config, const std::stri
                     const std::string& command) {
   const auto checked = service.run_with_config({"check", "--online"}, config);
   EXPECT_EQ(checked.status.code, 2) << checked.text;
-  const auto served = service.run_with_config({"serve"}, config);
+  const auto served = service.run_with_config({"serve", "--all-or-nothing"}, config);
   EXPECT_EQ(served.status.code, 1) << served.text;
   for (const auto* output : {&checked, &served}) {
     EXPECT_TRUE(output->text.contains(words)) << output->text;

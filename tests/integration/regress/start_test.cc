@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "harness/kafka_admin.h"
 #include "integration/end_to_end/service.h"
 
 namespace penstock::test {
@@ -64,15 +65,40 @@ TEST(Start, OfTheOthersIsNotKeptUpByAnExpressionThatIsWrong) {
   EXPECT_TRUE(process.stop().success()) << process.log();
 }
 
-TEST(Start, EndsWhenNoneCan) {
+TEST(Start, IsTriedAgainAlsoIfItIsTheOnlyPipelineAndItsTopicOrTableIsMissing) {
+  for (const bool by_topic : {true, false}) {
+    Service service;
+    service.migrate();
+    const std::string topic = "later-" + service.topic().name();
+    auto& process = service.serve_while_waiting(
+        by_topic ? with(service.config(), "topics: [", "topics: [later-")
+                 : with(service.config(), "table: t\n", "table: later\n"));
+    const std::string why = by_topic ? "the cluster has no topic" : "there is no table later";
+    EXPECT_TRUE(wait_until([&] {
+      return ready(process).contains("p: failed: needs a person: " + why);
+    })) << ready(process);
+    EXPECT_TRUE(process.log().contains("tried again, at least every minute")) << process.log();
+    EXPECT_EQ(must(process.get("/livez")).status, 200);
+    if (by_topic) {
+      must(harness::create_topic(shared_brokers(), topic, 1));
+    } else {
+      service.database().execute("CREATE TABLE later (LIKE t)");
+    }
+    EXPECT_TRUE(wait_until([&] { return must(process.get("/readyz")).status == 200; }, 60s))
+        << ready(process) << process.log();
+    EXPECT_TRUE(process.stop().success()) << process.log();
+  }
+}
+
+TEST(Start, EndsWhenOneCannotIfThatIsAskedFor) {
   Service service;
   service.migrate();
   const std::string config =
       with(with_second(service, "table: t\n", "table: tt\n"), "table: t\n", "table: ttt\n");
-  const auto served = service.run_with_config({"serve"}, config);
+  const auto served = service.run_with_config({"serve", "--all-or-nothing"}, config);
   EXPECT_EQ(served.status.code, 1) << served.text;
   EXPECT_TRUE(served.text.contains("there is no table tt")) << served.text;
-  EXPECT_TRUE(served.text.contains("there is no table ttt")) << served.text;
+  EXPECT_TRUE(served.text.contains("the process ends")) << served.text;
 }
 
 TEST(Hangup, EndsTheProcessInOrder) {
