@@ -12,6 +12,10 @@ class Collector {
 
   void add(std::string_view pipeline, std::string_view reason, std::string message) {
     verdict_.ok = false;
+    note(pipeline, reason, std::move(message));
+  }
+  // What does not decide.
+  void note(std::string_view pipeline, std::string_view reason, std::string message) {
     verdict_.findings.push_back({std::string(pipeline), std::string(reason), std::move(message)});
   }
 
@@ -44,7 +48,11 @@ void check_ready(const PipelineSnapshot& pipeline, Collector& collector) {
         add("paused_by_error", with_reason("paused by an error", pipeline.state_reason));
       }
       break;
-    case PipelineState::running:
+    case PipelineState::running:  // no reason to send it nothing, but to be seen
+      if (!pipeline.state_reason.empty()) {
+        collector.note(pipeline.name, "degraded", pipeline.state_reason);
+      }
+      break;
     case PipelineState::backoff:  // see breaker_open below
     case PipelineState::draining:
       break;

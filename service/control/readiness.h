@@ -23,12 +23,13 @@ struct Finding {
 
 struct Verdict {
   bool ok = true;
-  std::vector<Finding> findings;  // empty when ok
+  std::vector<Finding> findings;  // when ok, only what is to be seen and does not decide
 };
 
 // Not ready: shutting_down, no_pipelines, starting, failed, stopped, database_unreachable,
 // schema_not_current, group_not_joined, stepped_aside, breaker_open, waiting, paused_by_error. A
-// pipeline that a person has paused or is draining is ready: it does what it was told.
+// pipeline that a person has paused or is draining is ready: it does what it was told. So is one
+// that is `degraded`: it runs, but for some partitions.
 [[nodiscard]] Verdict readiness(std::span<const PipelineSnapshot> pipelines, bool shutting_down);
 
 // Not alive (reason "loop_stuck"): a loop that should come round whatever happens has not for

@@ -78,7 +78,8 @@ struct PipelineSnapshot {
   std::string group;
   std::vector<std::string> tables;  // that it writes, as "schema.table", in the order of its routes
   PipelineState state = PipelineState::starting;
-  std::string state_reason;  // why it is paused, in backoff or failed
+  // Why it is paused, in backoff or failed; of one that runs, which partitions do not, and why.
+  std::string state_reason;
   std::string last_error;
   SystemTime last_error_at{};
   std::vector<PartitionStatus> partitions;

@@ -1,7 +1,9 @@
 #include "flow/health.h"
 
 #include <algorithm>
+#include <format>
 #include <utility>
+#include <vector>
 
 #include "core/log.h"
 
@@ -23,6 +25,25 @@ std::string_view event_of(Stall::Kind kind) {
 // Whether nobody answers who could say it: a server that is full or read-only does answer.
 bool is_unreachable(std::string_view sqlstate) {
   return sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("57P");
+}
+
+// Which partitions of a pipeline that runs have stopped, and why the first one has; empty: none.
+std::string halts(const std::vector<PartitionStatus>& partitions) {
+  constexpr std::size_t kMostNamed = 10;
+  std::string names;
+  std::size_t count = 0;
+  const PartitionStatus* first = nullptr;
+  for (const PartitionStatus& partition : partitions) {
+    if (partition.blocked_reason.empty()) continue;
+    if (first == nullptr) first = &partition;
+    if (++count > kMostNamed) continue;
+    names +=
+        std::format("{}{}[{}]", names.empty() ? "" : ", ", partition.topic, partition.partition);
+  }
+  if (first == nullptr) return {};
+  return std::format("{} of {} partitions {} stopped ({}{}): {}", count, partitions.size(),
+                     count == 1 ? "has" : "have", names, count > kMostNamed ? ", …" : "",
+                     first->blocked_reason);
 }
 
 }  // namespace
@@ -182,7 +203,8 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
   } else if (!snapshot.group_joined) {
     decide(PipelineState::starting, kafka_error ? kafka_error->to_string() : "joining the group");
   } else {
-    decide(PipelineState::running, stall == nullptr ? std::string() : stall->error.to_string());
+    decide(PipelineState::running,
+           stall == nullptr ? halts(snapshot.partitions) : stall->error.to_string());
   }
 }
 

@@ -314,6 +314,9 @@ TEST_F(FlowTest, StopsAPartitionOfWhichTooMuchIsRejectedUntilItPassesOrIsAccepte
       << "the other one goes on";
   EXPECT_TRUE(database_.committed(0).empty());
   EXPECT_EQ(state(*flow), PipelineState::running);
+  EXPECT_TRUE(flow->snapshot().state_reason.starts_with(
+      "1 of 2 partitions has stopped (t[0]): too many are rejected"))
+      << flow->snapshot().state_reason;
   EXPECT_EQ(flow->snapshot().partitions[0].committed_offset, 0) << "its lag is known";
   EXPECT_EQ(database_.claimed_with(0).rejects(), 0U);
 
@@ -337,9 +340,6 @@ TEST_F(FlowTest, StopsAPartitionOfWhichTooMuchIsRejectedUntilItPassesOrIsAccepte
   EXPECT_EQ(database_.committed(0), offsets(0, 50));
 }
 
-TEST_F(FlowTest, PausesForAPersonUntilItIsResumed) {
-  const auto flow = make();
-  flow->pause("maintenance");
 TEST_F(FlowTest, WhatAPersonAcceptsIsForPartitionsThatHaveStoppedOnly) {
   const auto flow = make();
   database_.reject(0, true);
@@ -363,6 +363,9 @@ TEST_F(FlowTest, WhatAPersonAcceptsIsForPartitionsThatHaveStoppedOnly) {
   EXPECT_FALSE(database_.claimed_with(1).accepts());
 }
 
+TEST_F(FlowTest, PausesForAPersonUntilItIsResumed) {
+  const auto flow = make();
+  flow->pause("maintenance");
   ASSERT_TRUE(flow->start());
   produce(10);
   ASSERT_TRUE(eventually([&] { return flow->snapshot().partitions.size() == 2; }));

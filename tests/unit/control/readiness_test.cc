@@ -65,6 +65,16 @@ TEST(Readiness, SaysOfOneThatSteppedAsideWhyAndNotThatItIsNoMember) {
   EXPECT_EQ(reasons(p), "stepped_aside");
 }
 
+TEST(Readiness, IsGivenToOneThatRunsButForSomePartitionsAndSaysSo) {
+  PipelineSnapshot p = healthy();
+  p.state_reason = "1 of 8 partitions has stopped (t[3]): too many records are rejected";
+  const Verdict verdict = readiness(std::vector{p}, false);
+  EXPECT_TRUE(verdict.ok);
+  ASSERT_EQ(verdict.findings.size(), 1U);
+  EXPECT_EQ(verdict.findings[0].reason, "degraded");
+  EXPECT_EQ(verdict.findings[0].message, p.state_reason);
+}
+
 TEST(Readiness, EndsWhileTheBreakerIsOpen) {
   PipelineSnapshot p = healthy();
   p.breaker_open = true;
