@@ -187,7 +187,7 @@ Result<std::int64_t> behind_unreadable(const Options& options, const v1::Pipelin
                 "penstock offsets list shows those that there are");
   }
   return kafka::end_of_unreadable(flow::kafka_properties(spec), options.topic, options.partition,
-                                  stored->next_offset, std::chrono::seconds(60));
+                                  stored->next_offset, std::chrono::seconds(180));
 }
 
 int reset(const Options& options) {

@@ -164,7 +164,13 @@ Value Evaluator::timestamp() {
 Value Evaluator::headers() {
   cel::MapBuilder map(arena_);
   HeaderReader reader = record_.headers();
-  while (const auto header = reader.next()) {
+  for (std::size_t number = 1; const auto header = reader.next(); ++number) {
+    if (!text::is_valid_utf8(header->name)) [[unlikely]] {
+      cel::EvalContext context{.arena = arena_};
+      return context.fail(
+          cel::ErrorCode::kInvalidArgument,
+          {"record.headers: the name of header ", std::to_string(number), " is not text in UTF-8"});
+    }
     map.add(Value::of_string(header->name),
             header->value ? Value::of_bytes(*header->value) : Value::null());
   }

@@ -78,6 +78,8 @@ class Assignment {
   // The same, for a batch there that cannot be read; after some tries it stops, and tries again
   // from time to time.
   void seek_unreadable(Partition& partition, const std::string& kafka_says);
+  // What to say when nothing comes of a partition whose leader answers and whose log goes on.
+  [[nodiscard]] std::string silent_reason(const Partition& partition, Offset log_end) const;
   // Gives the open batch, if there is one, to the next stage.
   void emit(Partition& partition);
   void emit_all();

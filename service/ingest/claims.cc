@@ -334,6 +334,17 @@ void Assignment::seek_unreadable(Partition& partition, const std::string& kafka_
   partition.not_before = options_.clock->steady_now() + kReadAgainEvery;
 }
 
+// librdkafka asks again and again for a batch whose records it cannot make out, and says nothing.
+std::string Assignment::silent_reason(const Partition& partition, Offset log_end) const {
+  return std::format(
+      "nothing comes of what is at offset {} of {}, though its leader answers and the log goes on "
+      "to {}: the brokers hold it back (a quota, a replica that is behind), or the batch there is "
+      "broken. If it is, pass over it with: penstock offsets reset {} --topic {} --partition {} "
+      "--to readable --config FILE",
+      partition.builder->next(), place_of(partition), log_end, options_.pipeline, partition.topic,
+      partition.id.partition);
+}
+
 void Assignment::read_again(Partition& partition) {
   partition.unreadable_at = -1;
   partition.unreadable_tries = 0;

@@ -18,6 +18,9 @@ constexpr milliseconds kLookEvery(1000);
 constexpr milliseconds kAskEvery(5'000);  // while there is something to read
 constexpr milliseconds kAskAllEvery(10'000);
 constexpr milliseconds kPatience(3000);
+// So long nothing comes of a partition at worst while its leader answers and nothing is wrong: its
+// fetches have been refused, and the next ones wait.
+constexpr milliseconds kSilence(20'000);
 
 // From librdkafka's memory; -1 before it knows.
 Offset fetched_end(rd_kafka_s* kafka, const Partition& partition) {
@@ -35,7 +38,7 @@ SteadyTime LogEnds::look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& kafk
   if (assignment_.take_sought()) {
     for (auto& [id, partition] : assignment_.all()) {
       if (!std::exchange(partition->sought, false)) continue;
-      questions.push_back({id, partition->number, partition->topic, false});
+      questions.push_back({.id = id, .number = partition->number, .topic = partition->topic});
     }
   }
   if (now >= next_look_) {
@@ -50,7 +53,11 @@ SteadyTime LogEnds::look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& kafk
       const bool unread = !moved && partition->unread_since && *partition->unread_since < now;
       const Offset position = partition->builder->position();
       if ((for_all && position == partition->asked_position) || (question && unread)) {
-        questions.push_back({id, partition->number, partition->topic, unread});
+        questions.push_back({.id = id,
+                             .number = partition->number,
+                             .topic = partition->topic,
+                             .unread = unread,
+                             .silent = unread && now - *partition->unread_since >= kSilence});
       }
       if (question) partition->asked_position = position;
     }
@@ -124,6 +131,8 @@ void LogEnds::take(const std::vector<Answer>& answers) {
                  std::to_string(*stable_end) +
                  " (the last stable one) may be read before it ends; " + "the log goes on to " +
                  std::to_string(*end);
+      } else if (question.silent && stable_end && position < *stable_end) {
+        reason = assignment_.silent_reason(*partition, *stable_end);
       }
     }
     partition->standing_reason = std::move(reason);

@@ -3,12 +3,13 @@
 //
 // librdkafka learns the end of a log from answers to fetches alone: of a partition that it does not
 // fetch, for whatever reason, it would say for ever that there is nothing new. It does not say at
-// all that a partition has no leader, or that an open transaction is in the way. What was sought is
-// asked about at once: its lag is then true from the beginning, and a request is what wakes
-// librdkafka's thread for that broker, which looks after a partition that was resumed only once a
-// second otherwise, if it has nothing else to do (2.8). Who uses it: the poll loop; the results are
-// in Partition. Threads: the consumer's poller only; the cluster is asked by a job. Failure: a
-// question without an answer is asked again. Private to ingest/.
+// all that a partition has no leader, that an open transaction is in the way, or that it cannot
+// make records of what it fetches. What was sought is asked about at once: its lag is then true
+// from the beginning, and a request is what wakes librdkafka's thread for that broker, which looks
+// after a partition that was resumed only once a second otherwise, if it has nothing else to do
+// (2.8). Who uses it: the poll loop; the results are in Partition. Threads: the consumer's poller
+// only; the cluster is asked by a job. Failure: a question without an answer is asked again.
+// Private to ingest/.
 #pragma once
 
 #include <memory>
@@ -34,6 +35,7 @@ class LogEnds {
     std::uint64_t number = 0;  // Partition::number
     std::string topic;
     bool unread = false;
+    bool silent = false;  // and nothing of it has come for so long that it needs a word
   };
   struct Answer {
     Question question;

@@ -3,11 +3,13 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <array>
 #include <format>
 #include <memory>
 #include <optional>
 
 #include "core/clock.h"
+#include "kafka/cluster_facts.h"
 #include "kafka/handle.h"
 
 namespace penstock::kafka {
@@ -17,28 +19,43 @@ struct MessageDestroyer {
   void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
 };
 
+// So long is waited at one place, whose leader answers: many times as long as a fetch takes.
+constexpr std::chrono::milliseconds kPatience(3000);
+// In the place of a batch's beginning, where nothing comes: it is one whose records cannot be made
+// out, of which librdkafka says nothing.
+constexpr Offset kSilent = -2;
+
 // Reads at one place after another.
 class Looks {
  public:
   Looks(rd_kafka_t* kafka, const std::string& topic, std::int32_t partition, SteadyTime deadline)
-      : topic_(rd_kafka_topic_new(kafka, topic.c_str(), nullptr)),
+      : kafka_(kafka),
+        topic_(rd_kafka_topic_new(kafka, topic.c_str(), nullptr)),
+        name_(topic),
         partition_(partition),
         deadline_(deadline) {}
 
-  // Where the batch begins that cannot be read at `offset`; nothing when something else is there.
+  // Where the batch begins that cannot be read at `offset`, or kSilent; nothing when something else
+  // is there.
   Result<std::optional<Offset>> unreadable_at(Offset offset) {
     if (rd_kafka_consume_start(topic_.get(), partition_, offset) != 0) {
       return std::unexpected(to_error(rd_kafka_last_error()));
     }
-    auto found = wait();
+    auto found = wait(offset);
     rd_kafka_consume_stop(topic_.get(), partition_);
     return found;
   }
 
  private:
-  Result<std::optional<Offset>> wait() {
+  Result<std::optional<Offset>> wait(Offset offset) {
     Error error{ErrorKind::deadline_exceeded, "Kafka: the leader did not answer in time", {}, {}};
+    bool is_silent = true;
+    const SteadyTime patience = std::chrono::steady_clock::now() + kPatience;
     while (std::chrono::steady_clock::now() < deadline_) {
+      if (is_silent && std::chrono::steady_clock::now() >= patience) {
+        if (goes_on_behind(offset)) return kSilent;
+        is_silent = false;  // it is not known: wait on
+      }
       const std::unique_ptr<rd_kafka_message_t, MessageDestroyer> message(
           rd_kafka_consume(topic_.get(), partition_, 100));
       if (!message) continue;
@@ -50,13 +67,22 @@ class Looks {
           return std::nullopt;
         default:
           if (is_unreadable(message->err)) return message->offset;
+          is_silent = false;
           error = to_error(message->err, rd_kafka_message_errstr(message.get()));
       }
     }
     return std::unexpected(std::move(error));
   }
 
+  bool goes_on_behind(Offset offset) {
+    const std::array one{TopicPartition{name_, partition_}};
+    const auto end = log_offsets(kafka_, one, LogPlace::stable_end, kPatience)[0];
+    return end && *end > offset;
+  }
+
+  rd_kafka_t* const kafka_;
   const Topic topic_;
+  const std::string name_;
   const std::int32_t partition_;
   const SteadyTime deadline_;
 };

@@ -1,7 +1,8 @@
 // Finds the end of a batch that cannot be read, for `penstock offsets reset --to readable`.
 //
-// librdkafka says where such a batch begins, and nobody says where it ends: a fetch from within it
-// has it again, a fetch from behind it does not. Threads: blocks its caller for up to the timeout.
+// librdkafka says where such a batch begins, or nothing at all when its records cannot be made out,
+// and nobody says where it ends: a fetch from within it has it again, a fetch from behind it does
+// not. Threads: blocks its caller for up to the timeout.
 #pragma once
 
 #include <chrono>

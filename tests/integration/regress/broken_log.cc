@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kPrefix = 12;
 constexpr std::size_t kChecksum = 17;
 constexpr std::size_t kAttributes = 21;
+constexpr std::size_t kRecords = 61;
 
 fs::path segment_of(const harness::LocalKafka& kafka, const std::string& topic, int partition) {
   return kafka.data() / (topic + "-" + std::to_string(partition)) / "00000000000000000000.log";
@@ -86,6 +87,17 @@ void StoredBatch::break_checksum() {
 void StoredBatch::set_codec(int codec) {
   std::string other = bytes_;
   other[kAttributes + 1] = static_cast<char>((other[kAttributes + 1] & ~7) | codec);
+  store_with_checksum(std::move(other));
+}
+
+void StoredBatch::break_records() {
+  std::string other = bytes_;
+  // The length of the first one's key: a variable-length number that is far too large.
+  other.replace(kRecords, 12, 12, '\xfe');
+  store_with_checksum(std::move(other));
+}
+
+void StoredBatch::store_with_checksum(std::string other) const {
   const std::uint32_t crc = checksum(std::string_view(other).substr(kAttributes));
   for (std::size_t i = 0; i < 4; ++i) {
     other[kChecksum + i] = static_cast<char>(crc >> (24 - 8 * i));

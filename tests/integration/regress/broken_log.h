@@ -31,11 +31,14 @@ class StoredBatch {
   void break_checksum();
   // 0 to 7; Kafka knows none, gzip, snappy, lz4 and zstd.
   void set_codec(int codec);
+  // What is said of its records' lengths is wrong.
+  void break_records();
   void restore();
 
  private:
   [[nodiscard]] std::int64_t number(std::size_t at, std::size_t bytes) const;
   void store(const std::string& bytes) const;
+  void store_with_checksum(std::string other) const;
 
   const std::filesystem::path segment_;
   std::int64_t position_ = 0;

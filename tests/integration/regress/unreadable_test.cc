@@ -75,6 +75,27 @@ TEST_F(UnreadableBatch, OfAnUnknownCodecIsPassedOverByCommand) {
   pass_over_it();
 }
 
+TEST_F(UnreadableBatch, WhoseRecordsCannotBeMadeOutIsNamedAndPassedOverByCommand) {
+  batch->break_records();
+  service.serve();
+  ASSERT_TRUE(wait_until([&] { return rows(1) == 10 && rows(4) == 10; }))
+      << service.process().log();
+  const auto status = [&] {
+    return service
+        .run({"ctl", "get", "p", "--address",
+              "127.0.0.1:" + std::to_string(service.process().grpc_port())})
+        .text;
+  };
+  EXPECT_TRUE(wait_until(
+      [&] {
+        return status().contains("nothing comes of what is at offset 10 of " +
+                                 service.topic().name() + "[0]");
+      },
+      90s))
+      << status() << service.process().log();
+  pass_over_it();
+}
+
 TEST_F(UnreadableBatch, ThatCannotBeInflatedIsReadOnceTheBrokerHasItRight) {
   batch->set_codec(4);
   serve_until_blocked("Decompression (codec 0x4)");

@@ -188,6 +188,26 @@ TEST_F(Expressions, ShowsTheRecordToExpressions) {
   EXPECT_EQ(second[4], "");
 }
 
+TEST_F(Expressions, AHeaderWhoseNameIsNoTextHarmsOnlyWhoReadsHeaders) {
+  add("source", ColumnType::text, "text");
+  options.columns = {{"id", "msg.id"},
+                     {"source", "msg.id == 1 ? string(record.headers.source) : 'none'"}};
+  for (const std::string_view payload : {R"({"id":1})", R"({"id":2})"}) {
+    record(payload);
+    batch->add_header("source", "shop");
+    batch->add_header("caf\xe9", "x");
+  }
+  const auto rows = process();
+  ASSERT_EQ(rows->rejects.size(), 1U);
+  EXPECT_EQ(rows->rejects[0].record, 0U);
+  EXPECT_EQ(rows->rejects[0].stage, Stage::compute);
+  EXPECT_EQ(rows->rejects[0].reason, "invalid_argument");
+  EXPECT_TRUE(rows->rejects[0].message.contains(
+      "record.headers: the name of header 2 is not text in UTF-8"))
+      << rows->rejects[0].message;
+  EXPECT_EQ(rows->row_count(), 1U);
+}
+
 TEST_F(Expressions, ShowsTheWholeMessageBesideItsFields) {
   add("all", ColumnType::json, "json");
   options.columns = {{"id", "msg.id"}, {"all", "{'h': record.headers, 'm': msg}"}};
