@@ -45,8 +45,8 @@ int report(const Error& error) {
   return error.kind == ErrorKind::invalid_argument ? kUsage : kFailed;
 }
 
-bool load_config(const std::string& file, config::Loaded& loaded) {
-  auto result = config::load_file(file);
+bool load_config(const std::string& file, config::Loaded& loaded, config::Servers servers) {
+  auto result = config::load_file(file, config::process_environment(), servers);
   if (!result) {
     print(result.error());
     return false;

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "config/environment.h"
 #include "config/problem.h"
 #include "core/error.h"
 
@@ -44,7 +45,8 @@ void add_version(CLI::App& app, int& exit_status);
 int report(const Error& error);
 
 // Loads a configuration file; on problems prints all of them with their places, and returns false.
-bool load_config(const std::string& file, config::Loaded& loaded);
+bool load_config(const std::string& file, config::Loaded& loaded,
+                 config::Servers servers = config::Servers::needed);
 
 // The file descriptor is a terminal, and NO_COLOR is not set (https://no-color.org).
 [[nodiscard]] bool wants_colour(int fd);

@@ -225,7 +225,11 @@ int run_dry(const Options& options) {
     place = *std::move(read);
   }
   config::Loaded loaded;
-  if (!load_config(options.config, loaded)) return kUsage;
+  const bool asks_kafka = !options.record.empty();
+  if (!load_config(options.config, loaded,
+                   asks_kafka ? config::Servers::needed : config::Servers::not_needed)) {
+    return kUsage;
+  }
   const auto index = find_pipeline(options, loaded, place ? place->topic : "");
   if (!index) return report(index.error());
   if (options.record.empty() && options.message.empty()) {

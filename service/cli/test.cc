@@ -64,7 +64,7 @@ int test(const Options& options) {
                    "penstock test FILE, or penstock test FILTER --config FILE", ""});
   }
   config::Loaded loaded;
-  if (!load_config(options.config, loaded)) return kUsage;
+  if (!load_config(options.config, loaded, config::Servers::not_needed)) return kUsage;
   config::Problems problems;
   std::vector<spec_test::TestResult> results;
   for (int index = 0; index < loaded.config.pipelines_size(); ++index) {

@@ -22,6 +22,10 @@ namespace penstock::config {
 // The value of a variable; nullopt when it is not set.
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
 
+// Whether what only servers are for (addresses, accounts, ports) has to be known. Where it is not
+// needed, a value whose variable or file is not there is left out.
+enum class Servers : std::uint8_t { needed, not_needed };
+
 // The process's own environment.
 [[nodiscard]] Environment process_environment();
 

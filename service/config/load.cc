@@ -123,7 +123,7 @@ Problems problems_of(const SourceMap& places, std::vector<Reader::Complaint> com
 }  // namespace
 
 std::expected<Loaded, Problems> load_text(std::string_view text, std::string file,
-                                          const Environment& environment) {
+                                          const Environment& environment, Servers servers) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (text.size() > YamlDocument::kMaxBytes) {
     return std::unexpected(whole_file(std::move(file), "larger than 1 MiB"));
@@ -145,7 +145,7 @@ std::expected<Loaded, Problems> load_text(std::string_view text, std::string fil
   if (!document) {
     return refuse(document.error().byte, document.error().message, document.error().hint);
   }
-  Reader reader(places, environment);
+  Reader reader(places, environment, servers);
   reader.read(document->root(), loaded.config);
   places.set_secrets(find_secrets(text, *document, field_names(), reader.misplaced()));
   std::vector<Reader::Complaint> complaints = reader.take_complaints();
@@ -159,7 +159,7 @@ std::expected<Loaded, Problems> load_text(std::string_view text, std::string fil
 }
 
 std::expected<Loaded, Problems> load_file(const std::filesystem::path& path,
-                                          const Environment& environment) {
+                                          const Environment& environment, Servers servers) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     return std::unexpected(whole_file(path.string(), "is a directory", "name the file in it"));
@@ -174,7 +174,7 @@ std::expected<Loaded, Problems> load_file(const std::filesystem::path& path,
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (stream.bad()) return std::unexpected(whole_file(path.string(), "cannot be read"));
   text.resize(static_cast<std::size_t>(stream.gcount()));
-  return load_text(text, path.string(), environment);
+  return load_text(text, path.string(), environment, servers);
 }
 
 }  // namespace penstock::config

@@ -32,11 +32,12 @@ struct Loaded {
 };
 
 [[nodiscard]] std::expected<Loaded, Problems> load_file(
-    const std::filesystem::path& path, const Environment& environment = process_environment());
+    const std::filesystem::path& path, const Environment& environment = process_environment(),
+    Servers servers = Servers::needed);
 
 // `file` is the name that problems carry.
 [[nodiscard]] std::expected<Loaded, Problems> load_text(
-    std::string_view text, std::string file,
-    const Environment& environment = process_environment());
+    std::string_view text, std::string file, const Environment& environment = process_environment(),
+    Servers servers = Servers::needed);
 
 }  // namespace penstock::config

@@ -44,6 +44,8 @@ class CheckPass {
   void check_ident(Node* node);
   void check_select(Node* node);
   void extend_input(Node* node, const Node* target, std::string_view field);
+  // Of a document part of which is declared: a field that is not, beside one of nearly its name.
+  void report_misspelt(const Node* node);
   // The type of `field` of the node's target (args[0] of an index); true: an optional one, for it
   // is that of what an optional target holds.
   bool select(Node* node, std::string_view field);

@@ -2,7 +2,9 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cel/check/check_pass.h"
 #include "cel/syntax/habits.h"
@@ -13,6 +15,13 @@ namespace penstock::cel {
 namespace {
 
 constexpr std::size_t kMaxDiagnostics = 20;
+
+// line1 and line2 are two fields, and none is a slip of the pen.
+std::string without_digits(std::string_view name) {
+  std::string rest(name);
+  std::erase_if(rest, [](char c) { return c >= '0' && c <= '9'; });
+  return rest;
+}
 
 }  // namespace
 
@@ -185,6 +194,7 @@ void CheckPass::extend_input(Node* node, const Node* target, std::string_view fi
   node->input = target->input;
   node->input.segments.emplace_back(field);
   node->input.extensible = false;
+  report_misspelt(node);
   if (node->test_only) return;
   bool is_object = node->type.is_dyn();
   if (const Environment::Variable* variable = environment_.find(node->input.root)) {
@@ -194,6 +204,28 @@ void CheckPass::extend_input(Node* node, const Node* target, std::string_view fi
     }
   }
   node->input.extensible = is_object && !node->is_optional;
+}
+
+void CheckPass::report_misspelt(const Node* node) {
+  const Environment::Variable* const variable = environment_.find(node->input.root);
+  if (variable == nullptr || !variable->declared.is(TypeKind::kRecord)) return;
+  const std::vector<std::string>& path = node->input.segments;
+  const Type* parent = &variable->declared;
+  std::string name = node->input.root;
+  for (std::size_t i = 0; i + 1 < path.size(); ++i) {
+    const Field* const field = parent->find_field(path[i]);
+    if (field == nullptr || !field->type.is(TypeKind::kRecord)) return;
+    parent = &field->type;
+    name += "." + path[i];
+  }
+  if (parent->find_field(path.back()) != nullptr) return;
+  std::vector<std::string_view> names;
+  for (const Field& field : parent->fields()) names.push_back(field.name);
+  const std::string_view meant = text::nearest(path.back(), names);
+  if (meant.empty() || without_digits(meant) == without_digits(path.back())) return;
+  report(node, "'" + path.back() + "' is not declared of '" + name + "'",
+         "did you mean '" + std::string(meant) + "'? If not, declare it, too: " + path.back() +
+             ": dyn");
 }
 
 void CheckPass::check_list(Node* node) {

@@ -6,6 +6,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <array>
 #include <sstream>
 #include <unordered_map>
 #include <unordered_set>
@@ -39,6 +40,19 @@ bool indented_by_tab(std::string_view line) {
   return first != std::string_view::npos && line[first] == '\t';
 }
 
+// By words of yaml-cpp's messages.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kHints{{
+    {"escape", "use single quotes to keep backslashes as they are"},
+    {"hexadecimal", "use single quotes to keep backslashes as they are"},
+    {"unicode", "use single quotes to keep backslashes as they are"},
+    {"end of sequence", "indent the items of a list alike, each on a line of its own after '- '"},
+    {"block entry", "an item of a list stands on a line of its own, indented as the others"},
+    {"map key", "check the indentation: a key stands on a line of its own"},
+    {"anchor", "a value that begins with '&' or '*' must be quoted"},
+    {"alias", "a value that begins with '&' or '*' must be quoted"},
+    {"tag", "a value that begins with '!' must be quoted"},
+}};
+
 // yaml-cpp says what it expected; people need to know what they wrote.
 std::string hint_for(std::string_view text, std::size_t byte, std::string_view message) {
   const std::string_view line = line_at(text, byte);
@@ -60,8 +74,10 @@ std::string hint_for(std::string_view text, std::size_t byte, std::string_view m
     return "check the indentation; a value that contains ': ' or begins with a quote and goes on "
            "after it must be quoted as a whole, or written as a block after '|'";
   }
-  if (message.contains("escape")) return "use single quotes to keep backslashes as they are";
-  return {};
+  for (const auto& [words, hint] : kHints) {
+    if (message.contains(words)) return std::string(hint);
+  }
+  return "look at this line and the one before it: mostly a value has to be quoted as a whole";
 }
 
 // The null that somebody wrote at `byte`; empty: yaml-cpp is at what comes after nothing.
@@ -127,7 +143,7 @@ class TreeBuilder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end() || open_anchors_.contains(found->second)) {
-      refuse(byte_of(mark), "an alias inside of what it stands for", "");
+      refuse(byte_of(mark), "an alias inside of what it stands for", "write out what it means");
     }
     finish(found->second);
   }
@@ -182,7 +198,8 @@ class TreeBuilder : public YAML::EventHandler {
             YAML::anchor_t anchor) {
     if (stack_.size() >= YamlDocument::kMaxDepth) {
       refuse(byte_of(mark),
-             "nested deeper than " + std::to_string(YamlDocument::kMaxDepth) + " levels", "");
+             "nested deeper than " + std::to_string(YamlDocument::kMaxDepth) + " levels",
+             "no setting stands so deep; is a bracket not closed?");
     }
     YamlNode* node = make(kind, mark, anchor);
     set_tag(*node, tag);

@@ -30,8 +30,8 @@ class Reader {
   static constexpr std::size_t kMaxValues = 100'000;
 
   // All must outlive the reader.
-  Reader(SourceMap& places, const Environment& environment)
-      : places_(places), environment_(environment) {}
+  Reader(SourceMap& places, const Environment& environment, Servers servers)
+      : places_(places), environment_(environment), servers_(servers) {}
 
   void read(const YamlNode& root, google::protobuf::Message& message);
 
@@ -47,7 +47,8 @@ class Reader {
   [[nodiscard]] std::vector<Complaint> take_notes() { return std::move(notes_); }
   // Values that are not what their places are for, and may be anything.
   [[nodiscard]] const std::vector<const YamlNode*>& misplaced() const { return misplaced_; }
-  // Paths of fields that were probably meant by an unknown key: not worth a second complaint.
+  // Paths of fields that are missing for a reason, such as an unknown key by which they were
+  // probably meant: not worth a second complaint.
   [[nodiscard]] const std::set<std::string, std::less<>>& meant() const { return meant_; }
 
  private:
@@ -98,6 +99,7 @@ class Reader {
 
   SourceMap& places_;
   const Environment& environment_;
+  const Servers servers_;
   const google::protobuf::Descriptor* root_ = nullptr;  // of what read() fills
   std::vector<Complaint> complaints_;
   std::vector<Complaint> notes_;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "config/scalars.h"
@@ -19,6 +20,12 @@ namespace {
 
 namespace pb = google::protobuf;
 using Kind = YamlNode::Kind;
+
+// What says where servers are and who we are there, and what they listen on.
+bool is_for_servers(std::string_view path) {
+  return path.starts_with("server.") || path.contains("].source.kafka[") ||
+         path.ends_with("].source.group") || path.ends_with("].sink.postgres");
+}
 
 bool holds_text(const pb::FieldDescriptor& field) {
   return field.cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING;
@@ -65,6 +72,10 @@ Reader::Text Reader::text_of(const YamlNode& node, const std::string& path,
   }
   const std::vector<std::uint32_t> bytes = trace_scalar(places_.text(), node.byte, node.text);
   Expansion expansion = expand(node.text, environment_);
+  if (servers_ == Servers::not_needed && !expansion.mistakes.empty() && is_for_servers(path)) {
+    meant_.insert(path);
+    return {{}, false, {}};
+  }
   for (Expansion::Mistake& mistake : expansion.mistakes) {
     complain(bytes[mistake.offset], path, std::move(mistake.message), std::move(mistake.hint));
   }

@@ -105,6 +105,32 @@ TEST(Schema, TypesTheExpressionsOfAPipeline) {
   EXPECT_TRUE(problems[0].hint.contains("string + string")) << problems[0].hint;
 }
 
+TEST(Schema, FindsFieldsThatAreNearlyThoseThatAreDeclared) {
+  ComputeOptions options;
+  options.schema = {{"id", "int"}, {"customer.name", "string"}, {"line1", "string"}};
+  const std::pair<const char*, const char*> mistakes[] = {{"msg.idd", "id"},
+                                                          {"msg.customer.nane", "name"},
+                                                          {"msg.?custmer", "customer"},
+                                                          {"has(msg.idd)", "id"},
+                                                          {"msg['idd']", "id"}};
+  for (const auto& [expression, meant] : mistakes) {
+    options.columns = {{"a", expression}};
+    const Problems problems = check_expressions(options);
+    ASSERT_EQ(problems.size(), 1U) << expression;
+    EXPECT_TRUE(problems[0].message.contains("is not declared of 'msg")) << problems[0].message;
+    EXPECT_TRUE(problems[0].hint.starts_with("did you mean '" + std::string(meant) + "'?"))
+        << problems[0].hint;
+    EXPECT_TRUE(problems[0].hint.contains(": dyn")) << problems[0].hint;
+  }
+  for (const char* other : {"msg.quantity", "msg.line2", "msg.customer.age", "msg.other.idd"}) {
+    options.columns = {{"a", other}};
+    EXPECT_TRUE(check_expressions(options).empty()) << other;
+  }
+  options.schema["idd"] = "dyn";
+  options.columns = {{"a", "msg.idd"}};
+  EXPECT_TRUE(check_expressions(options).empty());
+}
+
 TEST(Schema, TypesTheLetsThatUseIt) {
   ComputeOptions options;
   options.schema = {{"price", "double"}};

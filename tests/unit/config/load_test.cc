@@ -313,6 +313,18 @@ TEST(Load, SaysThatTabsAreNotIndentation) {
   EXPECT_EQ(problem.hint, "YAML does not allow tabs for indentation; use spaces");
 }
 
+TEST(Load, SaysOfAllBadSyntaxHowToMendIt) {
+  for (const char* text :
+       {"pipelines:\n  - name: a\n - name: b\n", "pipelines: - name\n", "pipelines: *nobody\n",
+        "pipelines: &\n", "pipelines: !<x\n", "pipelines: \"\\q\"\n", "pipelines: \"\\xzz\"\n",
+        "pipelines:\n  name: @x\n", "pipelines:\n  name: `x`\n", "%YAML 9.9\n---\npipelines: []\n",
+        "pipelines:\n  ? a\n  b: c: d\n", "pipelines: |x\n  a\n", "a: b\n  c: d\n",
+        "- a\nb: c\n"}) {
+    const Problem problem = problem_of(text);
+    EXPECT_NE(problem.hint, "") << text << render(std::span(&problem, 1));
+  }
+}
+
 TEST(Load, PointsAtBadSyntax) {
   const Problem quote = problem_of("pipelines:\n  - name: \"x\n");
   EXPECT_EQ(quote.message, "not valid YAML: a quote is not closed");

@@ -46,6 +46,10 @@ class Command : public testing::Test {
                          << tests;
     return file_.c_str();
   }
+  const char* write_whole(const std::string& text) {
+    std::ofstream(file_) << text;
+    return file_.c_str();
+  }
 
  private:
   std::filesystem::path file_;
@@ -55,6 +59,28 @@ const std::string kTests =
     "    tests:\n"
     "      - {name: good, records: [{value: '{\"id\": 1}'}], expect: {rows: [{id: 1}]}}\n"
     "      - {name: bad, records: [{value: '{\"id\": 1}'}], expect: {rows: [{id: 2}]}}\n";
+
+TEST_F(Command, NeedsNothingThatOnlyServersAreFor) {
+  std::string text =
+      std::string(
+          "pipelines:\n"
+          "  - name: orders\n"
+          "    source: {topics: [t], group: \"${PENSTOCK_TEST_GROUP}\",\n"
+          "      kafka: {bootstrap.servers: \"${PENSTOCK_TEST_BROKERS}\"}}\n"
+          "    sink: {postgres: \"postgres://u:${file:/not/there}@h/x\",\n"
+          "      target: {table: t, columns: {id: \"msg.id\"}}}\n") +
+      "    tests:\n"
+      "      - {name: good, records: [{value: '{\"id\": 1}'}], "
+      "expect: {rows: [{id: 1}]}}\n"
+      "server: {grpc: \"${PENSTOCK_TEST_ADDRESS}\", lanes: \"${PENSTOCK_TEST_LANES}\"}\n";
+  const Ran ran = run_test({write_whole(text)});
+  EXPECT_EQ(ran.status, kOk) << ran.err;
+  EXPECT_TRUE(ran.out.contains("1 passed, 0 failed")) << ran.out;
+  text.replace(text.find("msg.id"), 6, "msg.${PENSTOCK_TEST_FIELD}");
+  const Ran wrong = run_test({write_whole(text)});
+  EXPECT_EQ(wrong.status, kUsage);
+  EXPECT_TRUE(wrong.err.contains("'PENSTOCK_TEST_FIELD' is not set")) << wrong.err;
+}
 
 TEST_F(Command, PassesTheExamples) {
   int with_tests = 0;
