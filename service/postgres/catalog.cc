@@ -64,12 +64,22 @@ constexpr const char* kFind =
     "SELECT coalesce(pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.int8, 0)";
 constexpr const char* kOurPath = "SET LOCAL search_path = pg_catalog, pg_temp";
 
-// A row of the catalog has another xmin after each change, and a later one. What changes a table
+// A row of the catalog has another xmin after each change, and a later one; of types only those
+// that PostgreSQL did not bring are looked at, for a domain may be given a DEFAULT or a NOT NULL.
+// What changes a table
 // without changing its columns (VACUUM FULL, TRUNCATE, grants, a new partition) is left out. A rule
 // that is gone again leaves relhasrules behind: an INSERT that it has swallowed holds no lock.
 constexpr const char* kVersion = R"sql(
 (SELECT pg_catalog.concat_ws(' ', c.oid, c.relkind, c.relrowsecurity, c.relnatts,
-  (SELECT pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8) FROM pg_catalog.pg_attribute a
+  (SELECT pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8
+    OPERATOR(pg_catalog.+) CASE WHEN a.atttypid OPERATOR(pg_catalog.<) 16384 THEN 0 ELSE
+     (WITH RECURSIVE types AS (
+        SELECT t.xmin AS changed, t.typbasetype AS base FROM pg_catalog.pg_type t
+        WHERE t.oid OPERATOR(pg_catalog.=) a.atttypid
+        UNION ALL SELECT t.xmin, t.typbasetype FROM types JOIN pg_catalog.pg_type t
+        ON t.oid OPERATOR(pg_catalog.=) types.base)
+      SELECT pg_catalog.sum(types.changed::pg_catalog.text::pg_catalog.int8) FROM types) END)
+   FROM pg_catalog.pg_attribute a
    WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0),
   CASE WHEN c.relhasrules THEN pg_catalog.concat_ws(' ', c.xmin,
    (SELECT pg_catalog.sum(r.xmin::pg_catalog.text::pg_catalog.int8) FROM pg_catalog.pg_rewrite r

@@ -51,7 +51,7 @@ struct ServerDescription {
 
 // SQL for the version of a table: an expression whose value changes with whatever makes
 // describe_table() say something else. `regclass` is an expression, too. It is text, and NULL when
-// there is no such table. Not covered: what ALTER DOMAIN changes, and foreign partitions.
+// there is no such table. Not covered: a CHECK that a domain is given, and foreign partitions.
 [[nodiscard]] std::string table_version_sql(const std::string& regclass);
 
 // The same for TableDescription::rules_version: indexes, constraints and triggers of the table.

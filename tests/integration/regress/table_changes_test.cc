@@ -103,6 +103,22 @@ TEST_F(TableChanges, ADroppedNotNullAndANewDefaultAreFollowed) {
   }
 }
 
+TEST_F(TableChanges, ADefaultThatADomainIsGivenIsFollowed) {
+  for (const int count : {1, kMany}) {
+    next_ = 0;
+    Service& service = by_name(
+        "CREATE DOMAIN kind AS text; CREATE DOMAIN finer AS kind;"
+        "CREATE TABLE t (source_offset bigint, k kind, f finer)");
+    service.serve();
+    feed(count, R"("x":1)");
+    execute("ALTER DOMAIN kind SET DEFAULT 'plain'; ALTER DOMAIN finer SET DEFAULT 'fine'");
+    feed(count, R"("x":1)");
+    expect_arrived();
+    EXPECT_EQ(number("SELECT count(*) FROM t WHERE k IS NULL AND f IS NULL"), count);
+    EXPECT_EQ(number("SELECT count(*) FROM t WHERE k = 'plain' AND f = 'fine'"), count);
+  }
+}
+
 TEST_F(TableChanges, ANewColumnGetsTheFieldOfItsName) {
   for (const int count : {1, kMany}) {
     next_ = 0;
