@@ -1,6 +1,7 @@
 -- Drops positions and dead letters: they cannot be brought back.
 DROP FUNCTION penstock.advance(text, text[], integer[], bigint[], bigint[], bigint[],
   integer[]);
+DROP VIEW penstock.dead_letter_summary;
 DROP TABLE penstock.dead_letters;
 DROP TABLE penstock.pipelines;
 DROP TABLE penstock.offsets;

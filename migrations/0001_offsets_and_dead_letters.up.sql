@@ -44,9 +44,25 @@ CREATE TABLE penstock.dead_letters (
   reason        text        NOT NULL, -- short and stable, such as invalid_json
   sqlstate      text,                 -- when PostgreSQL refused the row
   message       text        NOT NULL,
-  first_seen_at timestamptz NOT NULL DEFAULT now()
+  target        text,                 -- the table that it was meant for, "schema.table", if it is known
+  trace_id      text,                 -- of its traceparent header, 32 hexadecimal digits
+  attempts      integer     NOT NULL DEFAULT 1,  -- tries so far; each redrive is one
+  first_seen_at timestamptz NOT NULL DEFAULT now(),
+  last_seen_at  timestamptz NOT NULL DEFAULT now()  -- when it was refused last, for what stands here
 );
 CREATE INDEX dead_letters_position ON penstock.dead_letters (pipeline, topic, partition, "offset");
+
+-- What there is to work on, for people: by cause, table and hour (of UTC) of the first try.
+CREATE VIEW penstock.dead_letter_summary AS
+  SELECT d.pipeline, d.target, d.stage, d.reason, d.sqlstate,
+         date_trunc('hour', d.first_seen_at, 'UTC') AS hour,
+         count(*) AS dead_letters,
+         max(d.attempts) AS most_attempts,
+         max(d.last_seen_at) AS last_seen_at,
+         min(d.id) AS example_id
+  FROM penstock.dead_letters d
+  GROUP BY d.pipeline, d.target, d.stage, d.reason, d.sqlstate,
+           date_trunc('hour', d.first_seen_at, 'UTC');
 
 -- Moves positions forward inside the caller's transaction: the fence. A position's leader epoch goes
 -- with it: that is how a log is told from another one that has grown to the same offset.

@@ -4,8 +4,10 @@
 #include <array>
 #include <span>
 
+#include "core/traceparent.h"
 #include "postgres/binary_array.h"
 #include "text/base64.h"
+#include "text/hex.h"
 #include "text/json_string.h"
 #include "text/utf8.h"
 
@@ -18,7 +20,7 @@ constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-0
 constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
 constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
 
-// The twelve parameters of statement::kDeadLetters.
+// The fourteen parameters of statement::kDeadLetters.
 class Columns {
  public:
   explicit Columns(const Plan& plan) : plan_(plan) { begin(); }
@@ -43,6 +45,8 @@ class Columns {
     reason_.add(storable_text(letter.reason));
     letter.sqlstate.empty() ? sqlstate_.add_null() : sqlstate_.add(storable_text(letter.sqlstate));
     message_.add(stored_message(letter.message));
+    add_optional(target_, target_of(plan_, letter));
+    add_optional(trace_id_, trace_id_of(record.headers()));
   }
   [[nodiscard]] bool empty() const { return topic_.count() == 0; }
   [[nodiscard]] bool full() const {
@@ -62,7 +66,9 @@ class Columns {
         stage_.finish(),
         reason_.finish(),
         sqlstate_.finish(),
-        message_.finish()};
+        message_.finish(),
+        target_.finish(),
+        trace_id_.finish()};
     script.add(Step::dead_letters, statement::kDeadLetters, parameters);
     begin();
   }
@@ -72,7 +78,8 @@ class Columns {
     value ? array.add(*value) : array.add_null();
   }
   void begin() {
-    for (postgres::BinaryArray* array : {&topic_, &stage_, &reason_, &sqlstate_, &message_}) {
+    for (postgres::BinaryArray* array :
+         {&topic_, &stage_, &reason_, &sqlstate_, &message_, &target_, &trace_id_}) {
       array->begin(postgres::oid::kText);
     }
     for (postgres::BinaryArray* array : {&key_, &value_}) array->begin(postgres::oid::kBytea);
@@ -84,7 +91,7 @@ class Columns {
 
   const Plan& plan_;
   postgres::BinaryArray topic_, partition_, offset_, timestamp_, key_, value_, headers_, stage_,
-      reason_, sqlstate_, message_;
+      reason_, sqlstate_, message_, target_, trace_id_;
 };
 
 }  // namespace
@@ -106,6 +113,30 @@ std::string storable_text(std::string_view text) {
     }
   }
   return result;
+}
+
+std::optional<std::string> target_of(const Plan& plan, const DeadLetter& letter) {
+  const std::vector<Target>& targets = plan.targets();
+  const auto found = targets.size() == 1
+                         ? targets.begin()
+                         : std::ranges::find(targets, letter.table, [](const Target& target) {
+                             return std::string_view(target.table.name);
+                           });
+  if (found == targets.end()) return std::nullopt;
+  return storable_text(found->table.schema + "." + found->table.name);
+}
+
+std::optional<std::string> trace_id_of(HeaderReader headers) {
+  while (const auto header = headers.next()) {
+    TraceLink link;
+    if (header->name != "traceparent" || !header->value || !parse_traceparent(*header->value, link))
+      continue;
+    std::string id;
+    text::append_hex(id,
+                     {reinterpret_cast<const char*>(link.trace_id.data()), link.trace_id.size()});
+    return id;
+  }
+  return std::nullopt;
 }
 
 std::string headers_json(HeaderReader headers) {

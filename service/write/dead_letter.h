@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,13 @@ namespace penstock::write {
 
 // Adds the INSERTs of the group's dead letters; returns how many there are.
 std::size_t add_dead_letters(Script& script, const Group& group, std::span<const Refusal> refusals);
+
+// The table that a letter was meant for, "schema.table"; nothing when the pipeline has several and
+// PostgreSQL named none of them.
+[[nodiscard]] std::optional<std::string> target_of(const Plan& plan, const DeadLetter& letter);
+
+// The trace that the first readable traceparent header names, as 32 hexadecimal digits.
+[[nodiscard]] std::optional<std::string> trace_id_of(HeaderReader headers);
 
 // A record's headers as the JSON array of penstock.dead_letters: [{"name": …, "value": base64}, …].
 [[nodiscard]] std::string headers_json(HeaderReader headers);

@@ -309,14 +309,15 @@ std::vector<DeadLetter> dead_letters_of(const Group& group, std::span<const Refu
                          reject.stage,
                          reject.reason,
                          reject.message,
-                         reject.sqlstate});
+                         reject.sqlstate,
+                         {}});
     }
     for (; refusal != refusals.end(); ++refusal) {
       const RecordPlace place = group.place(refusal->record);
       if (place.part != i) break;
       letters.push_back({batch.source.get(), place, Stage::write,
                          postgres::refusal_reason(refusal->sqlstate), refusal->message,
-                         refusal->sqlstate});
+                         refusal->sqlstate, refusal->table});
     }
     std::stable_sort(
         letters.begin() + begin, letters.end(),

@@ -172,6 +172,7 @@ struct DeadLetter {
   std::string_view reason;
   std::string_view message;
   std::string_view sqlstate;
+  std::string_view table;  // that PostgreSQL named, if it did
 };
 // Of the rejects of the group's parts and of `refusals` (ascending by record), in the order of
 // their places.

@@ -117,12 +117,13 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
             "SELECT penstock.advance($1, $2, $3, $4, $5, $6, $7), "
             "(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000.0)::bigint",
             {kText, kTextArray, kInt4Array, kInt8Array, kInt8Array, kInt8Array, kInt4Array}),
-      plain(statement::kDeadLetters,
-            "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
-            "\"timestamp\", key, value, headers, stage, reason, sqlstate, message) "
-            "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-            {kText, kTextArray, kInt4Array, kInt8Array, kTimestamptzArray, kByteaArray, kByteaArray,
-             kJsonbArray, kTextArray, kTextArray, kTextArray, kTextArray}),
+      plain(
+          statement::kDeadLetters,
+          "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
+          "\"timestamp\", key, value, headers, stage, reason, sqlstate, message, target, trace_id) "
+          "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+          {kText, kTextArray, kInt4Array, kInt8Array, kTimestamptzArray, kByteaArray, kByteaArray,
+           kJsonbArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray}),
   };
   std::vector<bool> there;
   auto prepared = run_prepare({}, fixed, there);

@@ -50,6 +50,58 @@ TEST(HeadersJson, KeepsOrderNullsAndBytes) {
             R"({"name": "", "value": "//4="}])");
 }
 
+class TestPlan final : public Plan {
+ public:
+  explicit TestPlan(std::vector<std::string> tables) : Plan("p", {"t"}, targets_of(tables)) {}
+  [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
+
+ private:
+  static std::vector<Target> targets_of(const std::vector<std::string>& tables) {
+    std::vector<Target> targets;
+    for (const std::string& name : tables) {
+      Target& target = targets.emplace_back();
+      target.table.schema = "shop";
+      target.table.name = name;
+    }
+    return targets;
+  }
+};
+
+DeadLetter letter_of(std::string_view table) {
+  return {.source = nullptr,
+          .place = {},
+          .stage = Stage::write,
+          .reason = {},
+          .message = {},
+          .sqlstate = {},
+          .table = table};
+}
+
+TEST(TargetOf, IsTheOneTableWhateverPostgresqlNames) {
+  const TestPlan plan({"orders"});
+  EXPECT_EQ(target_of(plan, letter_of("")), "shop.orders");
+  EXPECT_EQ(target_of(plan, letter_of("audit")), "shop.orders") << "a trigger writes there";
+}
+
+TEST(TargetOf, IsTheTableThatWasNamedIfThereAreSeveral) {
+  const TestPlan plan({"orders", "lines"});
+  EXPECT_EQ(target_of(plan, letter_of("lines")), "shop.lines");
+  EXPECT_EQ(target_of(plan, letter_of("")), std::nullopt);
+  EXPECT_EQ(target_of(plan, letter_of("audit")), std::nullopt);
+}
+
+TEST(TraceIdOf, IsTheFirstReadableTraceparents) {
+  RecordBatch batch(chain(), 0, 64);
+  batch.add_record(0, 0, std::nullopt, "v");
+  batch.add_header("traceparent", std::nullopt);
+  batch.add_header("traceparent", "no trace");
+  batch.add_header("tracestate", "00-11111111111111111111111111111111-00f067aa0ba902b7-01");
+  batch.add_header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  EXPECT_EQ(trace_id_of(batch.record(0).headers()), "4bf92f3577b34da6a3ce929d0e0e4736");
+  batch.add_record(1, 0, std::nullopt, "v");
+  EXPECT_EQ(trace_id_of(batch.record(1).headers()), std::nullopt);
+}
+
 TEST(HeadersJson, IsAnEmptyArrayWithoutHeaders) {
   RecordBatch batch(chain(), 0, 64);
   batch.add_record(0, 0, std::nullopt, "v");
