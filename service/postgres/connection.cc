@@ -166,6 +166,11 @@ Try<Reply> Connection::execute(const std::string& sql) {
 
 Try<Reply> Connection::execute(const std::string& sql,
                                std::initializer_list<std::optional<std::string>> parameters) {
+  return execute(sql, std::span(parameters.begin(), parameters.size()));
+}
+
+Try<Reply> Connection::execute(const std::string& sql,
+                               std::span<const std::optional<std::string>> parameters) {
   std::vector<const char*> values;
   for (const auto& value : parameters) values.push_back(value ? value->c_str() : nullptr);
   if (PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), nullptr,

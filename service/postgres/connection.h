@@ -114,6 +114,8 @@ class Connection {
   // One statement with text parameters.
   [[nodiscard]] Try<Reply> execute(const std::string& sql,
                                    std::initializer_list<std::optional<std::string>> parameters);
+  [[nodiscard]] Try<Reply> execute(const std::string& sql,
+                                   std::span<const std::optional<std::string>> parameters);
 
   // COPY … FROM STDIN: `sql` may have statements before it. After a failure of any of the three the
   // COPY has ended and the failure is what PostgreSQL said. end_copy: how many rows it wrote.

@@ -42,8 +42,11 @@ class Bisection {
 
   // group.immediate: deferred constraints are checked within each savepoint. group.any_code: also
   // what says nothing of rows is a refusal when a record alone raises it again and again.
-  Bisection(Session& session, const Group& group)
-      : session_(session), group_(group), can_copy_(group.can_copy()) {}
+  // `is_staged`: the session has the tables through which rows go by key by COPY.
+  Bisection(Session& session, const Group& group, bool is_staged)
+      : session_(session),
+        group_(group),
+        can_copy_(group.can_copy() && (is_staged || !group.is_keyed())) {}
 
   // Inside an open transaction.
   [[nodiscard]] postgres::Try<Findings> run();

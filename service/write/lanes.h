@@ -28,6 +28,8 @@ namespace penstock::write {
 
 struct LanesOptions {
   std::string conninfo;  // URI or key=value; never logged
+  // In PostgreSQL, with the lane's number behind it. Begins with "penstock/".
+  std::string session_name = "penstock/lane";
   int lanes = 2;
 
   std::chrono::milliseconds backoff_min{20};

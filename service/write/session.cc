@@ -41,7 +41,7 @@ postgres::Try<std::unique_ptr<Session>> Session::open(const LanesOptions& option
                                                       postgres::Wakeup& wakeup,
                                                       postgres::SilenceWatch* watch) {
   std::unique_ptr<Session> session(new Session());
-  session->identity_.name = "penstock/lane-" + std::to_string(lane);
+  session->identity_.name = options.session_name + "-" + std::to_string(lane);
   const std::vector<postgres::Connection::Setting> defaults{
       {"target_session_attrs", "read-write"},  // after a failover, find the new primary
       {"keepalives_idle", "10"},

@@ -160,16 +160,24 @@ void add_tables(Script& script, const Group& group) {
 
 // Everything after the rows, in one round trip.
 Outcome finish(Session& session, Group& group, std::span<const Refusal> refusals,
-               CommitStats& stats) {
+               const TransactionRules& rules, CommitStats& stats) {
   Script script(session);
   add_tables(script, group);
   if (group.careful) script.add(Step::constraints, statement::kImmediate);
-  stats.dead_letters = add_dead_letters(script, group, refusals);
-  add_fence(script, group);
-  script.add(Step::commit, statement::kCommit);
+  if (rules.ending != nullptr) {
+    rules.ending->add(script, group, refusals);
+  } else {
+    stats.dead_letters = add_dead_letters(script, group, refusals);
+    add_fence(script, group);
+  }
+  const bool commits = rules.ending == nullptr || rules.ending->commits();
+  if (commits) script.add(Step::commit, statement::kCommit);
   if (auto done = script.run(); !done) return from_step(session, group, done.error());
   stats.fence = script.fence_time();
-  return {};
+  if (commits) return {};
+  Outcome made = outcome(Outcome::Kind::passed, {});
+  roll_back(session, made.failure);
+  return made;
 }
 
 // Where rows of keyed targets go by COPY; nothing for others, and mostly nothing to do.
@@ -202,7 +210,7 @@ Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& r
   }
   stats.rows = *copied;
   count_unchanged(group, group.rows(), stats);
-  return finish(session, group, {}, stats);
+  return finish(session, group, {}, rules, stats);
 }
 
 Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRules& rules,
@@ -259,14 +267,16 @@ std::optional<Outcome> brake(const Group& group, std::span<const Refusal> refusa
 Outcome commit_carefully(Session& session, Group& group, const TransactionRules& rules,
                          CommitStats& stats, std::optional<RefusalCause>& all_by) {
   stats.bisected = true;
-  if (auto prepared = prepare_staging(session, group); !prepared) {
-    return outcome(Outcome::Kind::failed, std::move(prepared.error()));
+  if (rules.ending == nullptr) {
+    if (auto prepared = prepare_staging(session, group); !prepared) {
+      return outcome(Outcome::Kind::failed, std::move(prepared.error()));
+    }
+    const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql : kBegin;
+    if (auto begun = session.connection().execute(begin); !begun) {
+      return failed_with(session, std::move(begun.error()));
+    }
   }
-  const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql : kBegin;
-  if (auto begun = session.connection().execute(begin); !begun) {
-    return failed_with(session, std::move(begun.error()));
-  }
-  auto found = Bisection(session, group).run();
+  auto found = Bisection(session, group, /*is_staged=*/rules.ending == nullptr).run();
   if (!found) {  // what no row's SQLSTATE has: perhaps another record raises it
     return failed_at_rows(session, std::move(found.error()), /*deferred=*/group.immediate);
   }
@@ -296,7 +306,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
   stats.rows = found->rows;
   count_unchanged(group, taken, stats);
   stats.refused_rows = found->refusals.size();
-  Outcome made = finish(session, group, found->refusals, stats);
+  Outcome made = finish(session, group, found->refusals, rules, stats);
   made.refusals = std::move(found->refusals);
   return made;
 }

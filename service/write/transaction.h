@@ -15,6 +15,7 @@
 #include "core/stages.h"
 #include "write/bisect.h"
 #include "write/brake.h"
+#include "write/ending.h"
 #include "write/fence.h"
 #include "write/group.h"
 #include "write/session.h"
@@ -28,7 +29,7 @@ struct Outcome {
     refused,     // nothing is written: the group has been marked for a careful try
     not_theirs,  // nothing is written: too many records are refused for `failure`
     too_many,    // nothing is written: a partition has too many dead letters with `too_many`
-    passed,      // nothing is written: it was a probe, and would have been
+    passed,      // nothing is written: it was a probe, or its ending does not commit
     failed,      // nothing is written: `failure` says what to do
     unknown,     // COMMIT was sent, its answer did not come
   };
@@ -52,6 +53,9 @@ struct TransactionRules {
   std::size_t refused_before = 0;
   RefusalCause refused_by;
   std::size_t reject_limit = RejectWindow::kNever;  // of a partition's last records
+  // In place of dead letters and fence. The caller has begun the transaction then, and the group is
+  // careful.
+  Ending* ending = nullptr;
 };
 
 // Fills `stats` but for its times. Marks `group` when a row was refused. `all_by`: what refused
