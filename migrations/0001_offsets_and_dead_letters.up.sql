@@ -107,3 +107,33 @@ BEGIN
     RAISE EXCEPTION 'penstock: fenced' USING ERRCODE = 'PS001', DETAIL = fenced::text;
   END IF;
 END $$;
+
+-- Ends inside the caller's transaction what a redrive has made of dead letters: those that have
+-- become rows, or are left out, are gone; those that are refused again keep why, and count the try.
+--
+-- If one of them is not there any more, somebody else has written its row: the statement fails with
+-- SQLSTATE PS002, and the rows of the transaction go with it. All arrays of what is refused have one
+-- element per letter.
+CREATE FUNCTION penstock.settle_dead_letters(
+  a_pipeline text, a_done bigint[], a_refused bigint[], a_stages text[], a_reasons text[],
+  a_sqlstates text[], a_messages text[], a_targets text[])
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  deleted bigint;
+  updated bigint;
+BEGIN
+  DELETE FROM penstock.dead_letters d WHERE d.pipeline = a_pipeline AND d.id = ANY (a_done);
+  GET DIAGNOSTICS deleted = ROW_COUNT;
+  UPDATE penstock.dead_letters d
+    SET stage = u.stage, reason = u.reason, sqlstate = u.sqlstate, message = u.message,
+        target = u.target, attempts = d.attempts + 1, last_seen_at = now()
+    FROM unnest(a_refused, a_stages, a_reasons, a_sqlstates, a_messages, a_targets)
+      AS u(id, stage, reason, sqlstate, message, target)
+    WHERE d.pipeline = a_pipeline AND d.id = u.id;
+  GET DIAGNOSTICS updated = ROW_COUNT;
+  IF deleted <> cardinality(a_done) OR updated <> cardinality(a_refused) THEN
+    RAISE EXCEPTION 'penstock: % of % dead letters are not there any more',
+      cardinality(a_done) + cardinality(a_refused) - deleted - updated,
+      cardinality(a_done) + cardinality(a_refused) USING ERRCODE = 'PS002';
+  END IF;
+END $$;

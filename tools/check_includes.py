@@ -37,10 +37,11 @@ MAY_INCLUDE = {
     "telemetry": VOCABULARY,
     "plan": VOCABULARY | {"postgres", "formats", "cel", "compute"},
     "flow": BELOW_FLOW,
+    "dead_letters": VOCABULARY | {"postgres", "write"},
     "control": VOCABULARY | {"telemetry"},  # it calls app through an interface of its own
     "app": BELOW_APP,
     "spec_test": BELOW_APP | {"app"},
-    "cli": BELOW_APP | {"app", "spec_test"},
+    "cli": BELOW_APP | {"app", "spec_test", "dead_letters"},
     "": {"cli", "core"},  # main.cc
 }
 

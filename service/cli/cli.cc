@@ -30,6 +30,7 @@ constexpr const char* kFooter = R"(Begin here:
   penstock migrate up --config orders.yaml       make Penstock's own schema in the target database
   penstock serve --config orders.yaml            run, until SIGTERM
   penstock offsets list --config orders.yaml     where every pipeline stands
+  penstock dead-letters list -c orders.yaml      the records that could not become rows
   penstock ctl list                              what a running process does; pause, resume, drain
   penstock eval 'msg.a + 1' --msg '{"a": 1}'     try an expression
 
@@ -149,6 +150,7 @@ int run(int argc, const char* const* argv) {
   add_test(app, exit_status);
   add_migrate(app, exit_status);
   add_offsets(app, exit_status);
+  add_dead_letters(app, exit_status);
   add_eval(app, exit_status);
   add_functions(app, exit_status);
   add_version(app, exit_status);

@@ -13,6 +13,7 @@
 
 #include "app/start_up.h"
 #include "cli/cli.h"
+#include "cli/databases.h"
 #include "cli/options.h"
 #include "config/load.h"
 #include "config/mask.h"
@@ -41,38 +42,14 @@ struct Options {
   }
 };
 
-// The number of the pipeline in the file; -1: there is none of this name.
-int index_of(const config::Loaded& loaded, const std::string& name) {
-  for (int i = 0; i < loaded.config.pipelines_size(); ++i) {
-    if (loaded.config.pipelines(i).name() == name) return i;
-  }
-  return -1;
-}
-
 Error no_such_pipeline(const Options& options) {
   return {ErrorKind::invalid_argument,
           "there is no pipeline '" + options.pipeline + "' in " + options.config, "", ""};
 }
 
-// The databases that are meant: the one that was named, that of a pipeline of this name in the
-// file, or all of the file.
-bool databases_of(const Options& options, const std::string& name, std::set<std::string>& found) {
-  if (!options.database.empty()) {
-    found.insert(options.database);
-    return true;
-  }
-  config::Loaded loaded;
-  if (!load_config(options.config, loaded)) return false;
-  const int index = index_of(loaded, name);
-  for (int i = 0; i < loaded.config.pipelines_size(); ++i) {
-    if (index < 0 || i == index) found.insert(loaded.config.pipelines(i).sink().postgres());
-  }
-  return true;
-}
-
 int list(const Options& options) {
   std::set<std::string> databases;
-  if (!databases_of(options, "", databases)) return kUsage;
+  if (!databases_of(options.config, options.database, "", databases)) return kUsage;
   for (const std::string& conninfo : databases) {
     if (databases.size() > 1) std::cout << config::mask_conninfo(conninfo) << "\n";
     postgres::Pool pool({.conninfo = conninfo});
@@ -92,7 +69,7 @@ int list(const Options& options) {
 template <typename Act>
 int in_database(const Options& options, const std::string& name, Act act) {
   std::set<std::string> databases;
-  if (!databases_of(options, name, databases)) return kUsage;
+  if (!databases_of(options.config, options.database, name, databases)) return kUsage;
   if (databases.size() > 1) {
     return report({ErrorKind::invalid_argument,
                    "the pipelines of " + options.config + " write to several databases",

@@ -1,6 +1,7 @@
 // Every command that README and the documents tell people to type, typed: in examples/, on the
 // shared servers. What needs a container engine or a cluster is left out, by name.
 #include <gtest/gtest.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
@@ -123,6 +124,64 @@ TEST_F(DocumentsWithTopic, HaveCommandsThatDoWhatTheySay) {
     run(line.substr(2));
   }
   EXPECT_GE(ran, 24);
+}
+
+// A command of a session, and what a person sees after it.
+struct Typed {
+  std::string command;
+  std::string seen;
+};
+
+std::vector<Typed> session(const std::string& document) {
+  std::vector<Typed> typed;
+  for (const Lines& block : blocks(document, "console")) {
+    for (const std::string& line : block) {
+      if (line.starts_with("$ ")) {
+        typed.push_back({line.substr(2), ""});
+      } else if (!typed.empty()) {
+        typed.back().seen += line + "\n";
+      }
+    }
+  }
+  return typed;
+}
+
+// Without what differs from day to day, and without blanks that nobody sees.
+std::string as_seen(std::string text) {
+  static const RE2 kTime(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z)");
+  static const RE2 kBlanks(R"( +\n|\n+$)");
+  RE2::GlobalReplace(&text, kTime, "TIME");
+  RE2::GlobalReplace(&text, kBlanks, "\n");
+  return text;
+}
+
+TEST_F(DocumentsWithTopic, ShowASessionThatGoesAsItIsShown) {
+  for (const char* line :
+       {"psql \"$DATABASE_URL\" --file orders.sql", "penstock migrate up --config orders.yaml"}) {
+    run(line);
+  }
+  auto serve = must(harness::ChildProcess::spawn(
+      {.command = {penstock_program(), "serve", "--config", "orders.yaml"},
+       .environment = {{"KAFKA_BROKERS", shared_brokers()}, {"DATABASE_URL", database.conninfo()}},
+       .log_file = directory.path() / "serve.log",
+       .working_directory = directory.path(),
+       .run_as = {}}));
+  int produced = 0;
+  for (const Typed& typed : session("docs/dead-letters.md")) {
+    SCOPED_TRACE(typed.command);
+    std::filesystem::remove(directory.path() / "output");
+    auto process = must(harness::ChildProcess::spawn(bash(typed.command)));
+    ASSERT_TRUE(process.wait_for(60s));
+    EXPECT_EQ(as_seen(output()), as_seen(typed.seen)) << output();
+    if (!typed.command.contains("kcat -P")) continue;
+    ++produced;
+    ASSERT_TRUE(wait_until([&] {
+      return database.number(
+                 "SELECT coalesce(sum(next_offset), 0)::bigint FROM penstock.offsets") >= produced;
+    })) << harness::read_file(directory.path() / "serve.log");
+  }
+  EXPECT_EQ(produced, 1);
+  EXPECT_TRUE(serve.terminate(SIGTERM, 30s).success());
 }
 
 TEST_F(Documents, BeginWithAPipelineThatTakesTheOrderOfTheExamples) {

@@ -105,6 +105,18 @@ TEST(AHostileSchema, TakesNoPartInMigrationsChecksRowsAndDeadLetters) {
   ASSERT_EQ(service.dead_letters().size(), 1U);
   EXPECT_EQ(service.dead_letters().front().sqlstate, "23514");
   EXPECT_TRUE(service.process().stop().success()) << service.process().log();
+  for (const auto& command : std::vector<std::vector<std::string>>{
+           {"dead-letters", "list", "--stage", "write", "--sqlstate", "23", "--table", "t", "--key",
+            "k", "--id", "1", "--since", "1d", "--until", "2100-01-01"},
+           {"dead-letters", "list", "--causes"},
+           {"dead-letters", "export"},
+           {"dead-letters", "redrive"},
+           {"dead-letters", "purge", "--reason", "none", "--yes-drop-dead-letters"}}) {
+    const auto done = service.run_with_config(command, service.config());
+    EXPECT_FALSE(done.text.contains("trapped")) << done.text;
+    EXPECT_NE(done.status.code, 2) << done.text;
+  }
+  EXPECT_EQ(service.database().value("SELECT attempts::text FROM penstock.dead_letters"), "2");
   // A claim of rows that are there.
   service.serve();
   service.feed(records(10));
