@@ -1,7 +1,6 @@
 #include "write/suspects.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace penstock::write {
 namespace {
@@ -13,10 +12,11 @@ bool is_over(const std::weak_ptr<Chain>& chain) {
 
 }  // namespace
 
-void Suspects::adopt(std::shared_ptr<Chain> chain) {
+void Suspects::adopt(const std::shared_ptr<Chain>& chain) {
   const MutexLock lock(mutex_);
   std::erase_if(chains_, is_over);
-  chains_.push_back(std::move(chain));
+  forget_ended();  // this one may have the place of one that is gone
+  chains_.emplace_back(chain);
 }
 
 void Suspects::committed(const Group& group, std::size_t refused) {
@@ -63,7 +63,6 @@ std::optional<Suspects::Turn> Suspects::turn_of(const Chain& chain) const {
   return passed_.value() > found->second.passed ? Turn::guilty : Turn::open;
 }
 
-// Before another chain may have the same address: a chain ends before it goes.
 void Suspects::forget_ended() {
   std::erase_if(named_, [](const auto& entry) { return is_over(entry.second.chain); });
   any_.store(!named_.empty(), std::memory_order_relaxed);

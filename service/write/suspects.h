@@ -33,7 +33,7 @@ class Suspects {
     open,    // suspects, of which nothing more is known
   };
 
-  void adopt(std::shared_ptr<Chain> chain) EXCLUDES(mutex_);
+  void adopt(const std::shared_ptr<Chain>& chain) EXCLUDES(mutex_);
   // What a committed transaction says of its chains, and of the others.
   void committed(const Group& group, std::size_t refused) EXCLUDES(mutex_);
   // Of these so much was refused; returns since when that is known of all of them.
