@@ -76,7 +76,7 @@ class Assignment {
   // Goes back to the end of what was taken in.
   void seek_again(Partition& partition);
   // The same, for a batch there that cannot be read; after some tries it stops, and tries again
-  // from time to time.
+  // from time to time. Nothing said: why has been told before.
   void seek_unreadable(Partition& partition, const std::string& kafka_says);
   // What to say when nothing comes of a partition whose leader answers and whose log goes on.
   [[nodiscard]] std::string silent_reason(const Partition& partition, Offset log_end) const;

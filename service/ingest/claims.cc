@@ -321,6 +321,7 @@ void Assignment::seek_again(Partition& partition) {
 void Assignment::seek_unreadable(Partition& partition, const std::string& kafka_says) {
   const Offset at = partition.builder->next();
   if (std::exchange(partition.unreadable_at, at) != at) partition.unreadable_tries = 0;
+  if (!kafka_says.empty()) partition.unreadable_words = kafka_says;
   if (++partition.unreadable_tries < kReadTries) return seek_again(partition);
   block_until_granted(
       partition,
@@ -330,7 +331,7 @@ void Assignment::seek_unreadable(Partition& partition, const std::string& kafka_
           "--partition {} --to readable --config FILE (Kafka: {})",
           at, place_of(partition),
           std::chrono::duration_cast<std::chrono::seconds>(kReadAgainEvery).count(),
-          options_.pipeline, partition.topic, partition.id.partition, kafka_says));
+          options_.pipeline, partition.topic, partition.id.partition, partition.unreadable_words));
   partition.not_before = options_.clock->steady_now() + kReadAgainEvery;
 }
 

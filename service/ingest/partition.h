@@ -57,8 +57,9 @@ struct Partition {
   // Where a batch begins, or goes on, that could not be read the last time; -1: nowhere.
   Offset unreadable_at = -1;
   int unreadable_tries = 0;
-  int seeks_refused = 0;        // one after the other
-  bool fetcher_is_new = false;  // it delivers to librdkafka's own queue
+  std::string unreadable_words;  // why, as Kafka's client says
+  int seeks_refused = 0;         // one after the other
+  bool fetcher_is_new = false;   // it delivers to librdkafka's own queue
   // Another owner took it from us: claim only when the group has confirmed that we are a member.
   bool awaits_group = false;
 

@@ -273,6 +273,11 @@ void Consumer::Impl::take_error(Partition* partition, const rd_kafka_message_t& 
     case RD_KAFKA_RESP_ERR__LOG_TRUNCATION: {
       if (partition == nullptr || partition->phase != Phase::reading) return;
       assignment.emit(*partition);
+      // Where a batch cannot be read, librdkafka may take its bytes for an offset and ask for that.
+      if (message.err != RD_KAFKA_RESP_ERR__LOG_TRUNCATION &&
+          partition->unreadable_at == partition->builder->next()) {
+        return assignment.seek_unreadable(*partition, {});
+      }
       assignment.block_outside_log(*partition, text == nullptr ? std::string() : text);
       return;
     }

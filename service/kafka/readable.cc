@@ -35,25 +35,31 @@ class Looks {
         partition_(partition),
         deadline_(deadline) {}
 
+  using Found = Result<std::optional<Offset>>;
+
   // Where the batch begins that cannot be read at `offset`, or kSilent; nothing when something else
   // is there.
-  Result<std::optional<Offset>> unreadable_at(Offset offset) {
-    if (rd_kafka_consume_start(topic_.get(), partition_, offset) != 0) {
-      return std::unexpected(to_error(rd_kafka_last_error()));
+  Found unreadable_at(Offset offset) {
+    std::optional<Found> found;
+    while (!found) {
+      if (rd_kafka_consume_start(topic_.get(), partition_, offset) != 0) {
+        return std::unexpected(to_error(rd_kafka_last_error()));
+      }
+      found = wait(offset);
+      rd_kafka_consume_stop(topic_.get(), partition_);
     }
-    auto found = wait(offset);
-    rd_kafka_consume_stop(topic_.get(), partition_);
-    return found;
+    return *std::move(found);
   }
 
  private:
-  Result<std::optional<Offset>> wait(Offset offset) {
+  // Nothing: it has to be asked for again.
+  std::optional<Found> wait(Offset offset) {
     Error error{ErrorKind::deadline_exceeded, "Kafka: the leader did not answer in time", {}, {}};
     bool is_silent = true;
     const SteadyTime patience = std::chrono::steady_clock::now() + kPatience;
     while (std::chrono::steady_clock::now() < deadline_) {
       if (is_silent && std::chrono::steady_clock::now() >= patience) {
-        if (goes_on_behind(offset)) return kSilent;
+        if (goes_on_behind(offset)) return Found(kSilent);
         is_silent = false;  // it is not known: wait on
       }
       const std::unique_ptr<rd_kafka_message_t, MessageDestroyer> message(
@@ -62,16 +68,20 @@ class Looks {
       switch (message->err) {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
         case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+          return Found(std::nullopt);
         case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-        case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-          return std::nullopt;
+          // librdkafka reads on in the middle of a batch whose checksum is wrong, takes some bytes
+          // for an offset and asks for that. This is the one of its messages that has no version:
+          // of an earlier look, it comes up in this one, which it has ended.
+          if (message->offset != offset) return std::nullopt;
+          return Found(std::nullopt);
         default:
-          if (is_unreadable(message->err)) return message->offset;
+          if (is_unreadable(message->err)) return Found(message->offset);
           is_silent = false;
           error = to_error(message->err, rd_kafka_message_errstr(message.get()));
       }
     }
-    return std::unexpected(std::move(error));
+    return Found(std::unexpected(std::move(error)));
   }
 
   bool goes_on_behind(Offset offset) {
