@@ -97,13 +97,12 @@ struct Progress {
   std::span<const ClaimRequest> requests;
   std::vector<ClaimAnswer> answers;
   std::vector<std::size_t> open;  // indexes of those that have no answer yet
-  SteadyTime patience;
-  std::optional<Holders> first;  // who was in the way when we came
+  std::optional<Holders> first;   // who was in the way at the first look,
+  SteadyTime patience{};          // and until when we wait for them
   // Once it came to that: what became of those that were to end, by their transaction.
   std::optional<std::map<std::string, std::string>> ended;
 
-  Progress(std::span<const ClaimRequest> wanted, SteadyTime until)
-      : requests(wanted), patience(until) {
+  explicit Progress(std::span<const ClaimRequest> wanted) : requests(wanted) {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       answers.emplace_back().id = wanted[i].id;
       open.push_back(i);
@@ -128,7 +127,7 @@ class Claims::Impl {
 
   Result<std::vector<ClaimAnswer>> claim(std::span<const ClaimRequest> requests,
                                          const std::stop_token& stop) {
-    Progress progress(requests, std::chrono::steady_clock::now() + options_.lock_timeout);
+    Progress progress(requests);
     // The connection goes round: whoever waits for a lock must not keep other pipelines from
     // claiming what nobody holds.
     while (!progress.open.empty()) {
@@ -199,8 +198,11 @@ Try<void> Claims::Impl::one_round(Connection& connection, Progress& progress) {
   if (progress.open.empty()) return {};
   auto holders = find_holders(connection, limits(kOneWait), progress.open_keys());
   if (!holders) return std::unexpected(std::move(holders.error()));
-  if (!progress.first) progress.first = *holders;
-
+  // Not from when we were asked: who is seen once may have come just now.
+  if (!progress.first) {
+    progress.first = *holders;
+    progress.patience = std::chrono::steady_clock::now() + options_.lock_timeout;
+  }
   if (progress.patience_left() <= 0ms && !progress.ended) {
     lock_timeouts_.add();
     auto told = end_those_who_stay(connection, *progress.first, *holders);

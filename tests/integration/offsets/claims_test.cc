@@ -77,11 +77,12 @@ class ClaimsTest : public testing::Test {
   [[nodiscard]] Claims::Options options(const std::string& owner = "me") const {
     return {.pipeline = "p", .owner = owner, .lock_timeout = 10s};
   }
-  [[nodiscard]] Claims::Options impatient() const {
-    Claims::Options hasty = options();
-    hasty.lock_timeout = 300ms;
-    return hasty;
+  [[nodiscard]] Claims::Options waits_for(std::chrono::milliseconds patience) const {
+    Claims::Options chosen = options();
+    chosen.lock_timeout = patience;
+    return chosen;
   }
+  [[nodiscard]] Claims::Options impatient() const { return waits_for(300ms); }
 
   static std::vector<ClaimAnswer> claim(Claims& claims, const std::vector<Wish>& wishes) {
     std::vector<ClaimRequest> requests;
@@ -428,13 +429,21 @@ TEST_F(ClaimsTest, EndsOnlyTheOneThatBothClaimsWaitFor) {
   claim(first, request_of(0, 0));
   Session zombie(database.conninfo(), "penstock/p/lane-0");
   zombie.advance_in_transaction(0, 1, 0, 7);
-  auto one = std::async(std::launch::async, [&] { return claim(first, request_of(0)); });
-  auto two = std::async(std::launch::async, [&] { return claim(second, request_of(0)); });
-  const std::set<Epoch> epochs{one.get().epoch, two.get().epoch};
+  // Who meets the other one's claim instead may have to ask again.
+  const auto claim_at_last = [](Claims& claims) {
+    ClaimAnswer answer;
+    do {
+      answer = claim(claims, request_of(0));
+    } while (answer.epoch == Epoch::none && !testing::Test::HasFailure());
+    return answer.epoch;
+  };
+  auto one = std::async(std::launch::async, [&] { return claim_at_last(first); });
+  auto two = std::async(std::launch::async, [&] { return claim_at_last(second); });
+  const std::set<Epoch> epochs{one.get(), two.get()};
   EXPECT_EQ(epochs, (std::set<Epoch>{Epoch{2}, Epoch{3}}));
   EXPECT_GE(first.counters().ended_backends + second.counters().ended_backends, 1U);
   EXPECT_FALSE(zombie.execute("COMMIT").has_value());
-  EXPECT_EQ(pool.counters().connects, 2U) << "neither ended the other";
+  EXPECT_LE(pool.counters().connects, 2U) << "one ended the other";
 }
 
 TEST_F(ClaimsTest, LeavesStrangersAloneAndNamesThem) {
@@ -500,7 +509,7 @@ TEST_F(ClaimsTest, NamesWhoOnlyWantsTheWholeTableAndIsQueuedUpBehind) {
 TEST_F(ClaimsTest, NeverEndsAStrangerWhoWasGivenTheHoldersProcessId) {
   // What a pooler or a process id that was given again look like: the row says a transaction, and
   // the session of that transaction is not one of ours by the time that it would be ended.
-  Claims claims(impatient(), pool);
+  Claims claims(waits_for(3s), pool);
   claim(claims, request_of(0, 0));
   Session pooled(database.conninfo(), "penstock/p/lane-0");
   pooled.advance_in_transaction(0, 1, 0, 7);
@@ -513,7 +522,7 @@ TEST_F(ClaimsTest, NeverEndsAStrangerWhoWasGivenTheHoldersProcessId) {
 }
 
 TEST_F(ClaimsTest, EndsNobodyWhoMerelyCameLater) {
-  Claims claims(impatient(), pool);
+  Claims claims(waits_for(3s), pool);
   claim(claims, request_of(0, 0));
   // One transaction after another, as of a lane that is at work and not stuck.
   std::atomic<bool> stop{false};
@@ -534,6 +543,28 @@ TEST_F(ClaimsTest, EndsNobodyWhoMerelyCameLater) {
   }
   stop = true;
   EXPECT_TRUE(lane.get()) << "its backend was ended";
+  EXPECT_EQ(claims.counters().ended_backends, 0U);
+}
+
+TEST_F(ClaimsTest, EndsNobodyWhomItSeesForTheFirstTimeAfterWaitingForAConnection) {
+  postgres::Pool narrow({.conninfo = database.conninfo(), .max_connections = 1});
+  constexpr auto kPatience = 2s;
+  Claims claims(waits_for(kPatience), narrow);
+  claim(claims, request_of(0, 0));
+  auto leased = narrow.lease({}, std::chrono::steady_clock::now() + 10s);
+  ASSERT_TRUE(leased.has_value());
+  std::optional<postgres::Pool::Lease> only(*std::move(leased));
+  auto answer = std::async(std::launch::async, [&] { return claim(claims, request_of(0)); });
+  ASSERT_TRUE(test::wait_until([&] { return narrow.counters().waiting == 1; }));
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(
+      test::wait_until([&] { return std::chrono::steady_clock::now() > begin + kPatience; }));
+  Session lane(database.conninfo(), "penstock/p/lane-0");
+  lane.advance_in_transaction(0, 1, 0, 7);
+  only.reset();
+  ASSERT_TRUE(test::wait_until([&] { return waiting() == 1; }));
+  EXPECT_TRUE(lane.execute("COMMIT").has_value()) << "it was ended at first sight";
+  EXPECT_EQ(answer.get().next_offset, 7);
   EXPECT_EQ(claims.counters().ended_backends, 0U);
 }
 
