@@ -177,6 +177,7 @@ Result<write::Group> Redrive::group_of(std::span<const Letter> letters, Settleme
   // Each record for itself, its deferred constraints too: what a letter's row violates is that
   // letter's to keep.
   group.careful = true;
+  group.is_judged_again = true;  // what is refused stays a letter
   group.immediate = true;
   group.any_code = any_code_;
   group.index(columns_);

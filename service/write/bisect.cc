@@ -37,7 +37,11 @@ void Bisection::refuse(std::size_t record, postgres::Failure failure) {
   const bool are_all = passed_ == 0 && refusals_.size() >= kTableFaultFrom && is_doubtful(failure);
   const bool is_theirs = group_.blames_records && !is_doubtful(failure);
   if (!table_fault_ && !is_theirs && (are_many || are_all)) table_fault_.emplace(record, failure);
-  if (is_doubtful(failure)) doubtful_.emplace_back(record, failure);
+  if (is_doubtful(failure)) {
+    doubtful_.emplace_back(record, failure);
+  } else if (passed_ == 0 || group_.doubts_refusals) {
+    unproven_.push_back(record);
+  }
   last_ = std::move(failure);
 }
 
@@ -90,6 +94,11 @@ postgres::Try<Bisection::Findings> Bisection::run() {
     if (!still) return std::unexpected(std::move(still.error()));
     if (refusals_.size() == records || !*still) table_fault_ = doubtful_.front();
   }
+  if (!table_fault_ && passed_ > 0 && !group_.is_judged_again) {
+    auto past = is_any_past();
+    if (!past) return std::unexpected(std::move(past.error()));
+    findings.is_past = *past;
+  }
   if (table_fault_) {
     findings.example = table_fault_->first;
     findings.not_theirs = std::move(table_fault_->second);
@@ -109,6 +118,24 @@ postgres::Try<bool> Bisection::are_still_refused() {
     if (!again->front().refused) return false;
   }
   return true;
+}
+
+postgres::Try<bool> Bisection::is_any_past() {
+  for (std::size_t i = 0; i < unproven_.size();) {
+    const std::size_t first = unproven_[i];
+    std::size_t count = 1;
+    while (count < kWindow && i + count < unproven_.size() &&
+           unproven_[i + count] == first + count) {
+      ++count;
+    }
+    auto again = window(first, first + count);
+    if (!again) return std::unexpected(std::move(again.error()));
+    if (!std::ranges::all_of(*again, [](const Fate& fate) { return fate.refused.has_value(); })) {
+      return true;
+    }
+    i += count;
+  }
+  return false;
 }
 
 // Records [from, to), of which none is known to be bad; splits again if one is.

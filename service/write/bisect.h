@@ -35,6 +35,9 @@ class Bisection {
     std::optional<postgres::Failure> last;  // of them
     // What refused all records there are, if one cause did.
     std::optional<RefusalCause> all_by;
+    // Nothing may be committed: what refused some of them does not any more, so that somebody has
+    // changed it meanwhile.
+    bool is_past = false;
     // Nothing may be committed: this is not the records' fault.
     std::optional<postgres::Failure> not_theirs;
     std::optional<std::size_t> example;  // a record to it
@@ -42,6 +45,7 @@ class Bisection {
 
   // group.immediate: deferred constraints are checked within each savepoint. group.any_code: also
   // what says nothing of rows is a refusal when a record alone raises it again and again.
+  // group.doubts_refusals, group.is_judged_again: see is_past.
   // `is_staged`: the session has the tables through which rows go by key by COPY.
   Bisection(Session& session, const Group& group, bool is_staged)
       : session_(session),
@@ -66,6 +70,8 @@ class Bisection {
   void refuse(std::size_t record, postgres::Failure failure);
   // Whether all that may have passed by itself meanwhile is still refused.
   [[nodiscard]] postgres::Try<bool> are_still_refused();
+  // Whether any of what no neighbour speaks against would be written now.
+  [[nodiscard]] postgres::Try<bool> is_any_past();
   [[nodiscard]] postgres::Try<Piece> try_copy(std::size_t from, std::size_t to);
   [[nodiscard]] postgres::Try<void> one_by_one(std::size_t from, std::size_t to);
   // What became of each record.
@@ -85,6 +91,8 @@ class Bisection {
   std::optional<postgres::Failure> last_;
   std::map<RefusalCause, std::size_t> causes_;
   std::vector<std::pair<std::size_t, postgres::Failure>> doubtful_;
+  // Records that were refused before any had passed; all of them if group.doubts_refusals.
+  std::vector<std::size_t> unproven_;
   std::optional<std::pair<std::size_t, postgres::Failure>> table_fault_;
 };
 

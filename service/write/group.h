@@ -111,6 +111,11 @@ struct Group {
   // its SQLSTATE.
   bool any_code = false;
   bool insists = true;  // that it raises it again after the others have passed
+  // The table has refused most of what came, until now: whatever it refuses once more has to be
+  // refused to the end.
+  bool doubts_refusals = false;
+  // The table changed while it was bisected: that is looked for once.
+  bool is_judged_again = false;
   // Rows of other chains have passed since so much of these was refused: it is not the table.
   bool others_pass = false;
   // However much is refused is the records' fault, and not the table's.

@@ -183,6 +183,7 @@ void Lane::refused_by_table(WriterQueue& queue, const Outcome& outcome) {
   const std::shared_ptr<const Plan> plan = group.shared_plan();
   queue.refused_by = {failure.error.sqlstate, failure.constraint};
   queue.refused_in_a_row = std::max(queue.refused_in_a_row, kTableFaultFrom);
+  queue.is_mostly_refused = true;
   queue.probe(kProbeRecords);
   queue.put_back();
   if (queue.others_wait()) return;

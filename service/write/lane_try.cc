@@ -97,6 +97,7 @@ void Lane::attempt(WriterQueue& queue) {
   Group& group = *queue.group;
   ++group.tries;
   group.insists = queue.odd_failures < kInsists;
+  group.doubts_refusals = queue.is_mostly_refused;
   TransactionRules rules;
   rules.copy_from_rows = queue.writer->options.copy_from_rows;
   rules.glance = queue.glances && ++queue.glances_made % kGlances != 0 && serves_others(queue);
@@ -203,6 +204,7 @@ void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refu
   queue.note_cost(us(stats.end - stats.begin), stats.fence);
   queue.failures = 0;
   queue.odd_failures = 0;
+  queue.is_mostly_refused = false;
   queue.is_outdated = false;
   queue.glances = false;
   queue.glances_made = 0;

@@ -74,6 +74,16 @@ Outcome refused(Session& session, Group& group, postgres::Failure failure,
   return outcome(Outcome::Kind::refused, std::move(failure));
 }
 
+// What refused some of its records is gone: none of them is judged by it.
+Outcome judge_again(Session& session, Group& group, postgres::Failure failure) {
+  roll_back(session, failure);
+  group.careful = false;
+  group.immediate = false;
+  group.suspect.reset();
+  group.is_judged_again = true;
+  return outcome(Outcome::Kind::refused, std::move(failure));
+}
+
 bool is_refusal(const postgres::Failure& failure) {
   return !failure.connection_lost && (failure.failure == postgres::FailureClass::row ||
                                       failure.failure == postgres::FailureClass::unclear);
@@ -285,6 +295,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     found->not_theirs = found->last;
     found->example = group.records() - 1;
   }
+  if (found->is_past) return judge_again(session, group, *std::move(found->last));
   if (found->not_theirs) {
     roll_back(session, *found->not_theirs);
     Outcome made = outcome(Outcome::Kind::not_theirs, std::move(*found->not_theirs));

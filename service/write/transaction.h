@@ -26,7 +26,7 @@ struct Outcome {
   enum class Kind : std::uint8_t {
     committed,
     fenced,      // nothing is written: drop `fenced`, try the others again
-    refused,     // nothing is written: the group has been marked for a careful try
+    refused,     // nothing is written: the group has been marked for another try
     not_theirs,  // nothing is written: too many records are refused for `failure`
     too_many,    // nothing is written: a partition has too many dead letters with `too_many`
     passed,      // nothing is written: it was a probe, or its ending does not commit

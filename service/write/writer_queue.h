@@ -118,9 +118,10 @@ class WriterQueue {
   void clear_left_out();
   std::size_t refused_in_a_row = 0;  // records, in groups of which nothing else came
   RefusalCause refused_by;
-  bool is_outdated = false;    // its tables had changed at the last try
-  std::optional<Stall> stall;  // what was told
-  double pass = 0;             // its place in the lane's turns
+  bool is_mostly_refused = false;  // by the table, at the last try
+  bool is_outdated = false;        // its tables had changed at the last try
+  std::optional<Stall> stall;      // what was told
+  double pass = 0;                 // its place in the lane's turns
 
  private:
   struct Waiting {
