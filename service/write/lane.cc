@@ -24,6 +24,7 @@ Lane::Lane(const LanesOptions& options, int number)
       number_(number),
       clock_(options.clock != nullptr ? *options.clock : system_clock()),
       wakeup_(std::make_shared<postgres::Wakeup>(clock_)),
+      silent_holders_(options.holder_silence),
       breaker_({.backoff_min = options.backoff_min,
                 .backoff_max = options.backoff_max,
                 .configuration_max = options.configuration_backoff_max,

@@ -24,6 +24,7 @@
 #include "postgres/wakeup.h"
 #include "write/lanes.h"
 #include "write/session.h"
+#include "write/silent_holders.h"
 #include "write/unknown_commit.h"
 #include "write/writer_queue.h"
 
@@ -96,7 +97,7 @@ class Lane final : private postgres::SilenceWatch {
   void lane_is_well();
   void writer_is_well(WriterQueue& queue);
   void tell(WriterQueue& queue, const std::optional<Stall>& stall) const;
-  [[nodiscard]] std::string lock_holder(const Group& group);
+  [[nodiscard]] std::string lock_holder(const std::string& tables);
   [[nodiscard]] bool serves_others(const WriterQueue& queue) const;
   void tell_all(const Stall& stall, bool opened);
 
@@ -127,7 +128,8 @@ class Lane final : private postgres::SilenceWatch {
   std::shared_ptr<postgres::Wakeup> session_wakeup_;  // outlives the session
   std::uint64_t session_number_ = 0;
   std::optional<postgres::BackendIdentity> lost_backend_;  // of the last session, when it broke
-  Breaker breaker_;                                        // of the connection
+  SilentHolders silent_holders_;
+  Breaker breaker_;                           // of the connection
   std::optional<postgres::Failure> lost_by_;  // a writer's failure that took the connection
   SteadyTime resume_at_{};
   double turn_ = 0;  // the pass of who was served last

@@ -26,6 +26,20 @@ constexpr std::size_t kProbeRecords = 256;
 // it takes any.
 constexpr std::chrono::seconds kGraceForOthers(1);
 
+// What its transaction writes, as an array of PostgreSQL's.
+std::string tables_of(const Group& group) {
+  std::string tables = "{penstock.offsets";
+  for (const Target& target : group.plan().targets()) {
+    std::string quoted;
+    for (const char c : target.table.quoted_name()) {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += c;
+    }
+    tables += ",\"" + quoted + '"';
+  }
+  return tables + '}';
+}
+
 Stall::Kind stall_kind(const postgres::Failure& failure) {
   const std::string& state = failure.error.sqlstate;
   const bool waits = postgres::waits_for_lock(state) || state == "57014" || state == "25P04" ||
@@ -116,7 +130,11 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
   if (postgres::waits_for_lock(error.sqlstate)) {
     queue.glances = true;
     Error described = error;
-    if (queue.group) described.message += lock_holder(*queue.group);
+    if (queue.group && session_) {
+      const std::string tables = tables_of(*queue.group);
+      described.message += lock_holder(tables);
+      if (silent_holders_.end(*session_, tables, now()) > 0) queue.resume_at = now();
+    }
     tell(queue, Stall{.kind = Stall::Kind::waits, .error = std::move(described)});
   }
   if (queue.breaker.failed(now())) queue.writer->counters.breaker_opened.add();
@@ -300,18 +318,7 @@ void Lane::tell(WriterQueue& queue, const std::optional<Stall>& stall) const {
 }
 
 // Who holds a lock that keeps others from writing these tables: by now, a moment later.
-std::string Lane::lock_holder(const Group& group) {
-  if (!session_) return {};
-  std::string tables = "{penstock.offsets";
-  for (const Target& target : group.plan().targets()) {
-    std::string quoted;
-    for (const char c : target.table.quoted_name()) {
-      if (c == '"' || c == '\\') quoted += '\\';
-      quoted += c;
-    }
-    tables += ",\"" + quoted + '"';
-  }
-  tables += '}';
+std::string Lane::lock_holder(const std::string& tables) {
   auto found = session_->connection().execute(
       "SELECT a.pid, a.application_name, a.state, pg_catalog.date_trunc('second', a.xact_start)"
       " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"

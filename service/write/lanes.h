@@ -49,6 +49,9 @@ struct LanesOptions {
   std::chrono::milliseconds lock_timeout{2'000};
   // A frozen owner in the middle of a transaction must not hold its locks for ever.
   std::chrono::milliseconds idle_in_transaction_timeout{30'000};
+  // Nor keep a lane waiting: it ends a session of ours from whose process nothing has come for so
+  // long (silent_holders.h).
+  std::chrono::milliseconds holder_silence{5'000};
   std::chrono::milliseconds tcp_user_timeout{20'000};
   // Silence beyond statement_timeout after which the server is taken for frozen, whatever is known.
   std::chrono::milliseconds reply_margin{15'000};
