@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 TEST(Crash, LosesAndDoublesNothingWhenKilledAgainAndAgain) {
   Stand stand;
-  stand.produce(60'000, 10'000);
+  stand.produce_on(10'000);
   int bitten = 0;
   for (int life = 1; life <= 3; ++life) {
     auto serve = stand.serve("life-" + std::to_string(life));
@@ -27,13 +27,12 @@ TEST(Crash, LosesAndDoublesNothingWhenKilledAgainAndAgain) {
 
 TEST(Crash, LeavesNothingBehindThatTheNextProcessWouldWaitFor) {
   Stand stand;
-  stand.produce(40'000, 0);
+  stand.produce_on(10'000);
   auto first = stand.serve("first");
   ASSERT_TRUE(stand.wait_until_applied(5'000)) << first.log();
   first.kill();
   const auto killed = std::chrono::steady_clock::now();
   const std::int64_t before = stand.applied();
-  ASSERT_LT(before, 40'000) << "everything had arrived before it was killed";
   auto second = stand.serve("second");
   ASSERT_TRUE(stand.wait_until_applied(before + 1, 20s)) << second.log();
   EXPECT_LT(std::chrono::steady_clock::now() - killed, 15s);

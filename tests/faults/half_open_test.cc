@@ -94,7 +94,7 @@ TEST_P(HalfOpenLink, LosesItsPartitionsToTheOthersAndGetsThemBackWhenItAnswers) 
   ASSERT_TRUE(wait_until([&] { return partitions_of(cut_off) == 2 && partitions_of(other) == 2; }))
       << cut_off.log();
   const AlwaysAlive alive(cut_off);
-  stand.produce(100'000, 2'500);
+  stand.produce_on(2'500);
   ASSERT_TRUE(stand.wait_until_applied(5'000)) << cut_off.log();
 
   link.silence(GetParam().silence);
@@ -106,8 +106,9 @@ TEST_P(HalfOpenLink, LosesItsPartitionsToTheOthersAndGetsThemBackWhenItAnswers) 
       << partitions_of(other) << " partitions\n"
       << cut_off.log() << other.log();
   testing::Test::RecordProperty("partitions_moved_after_s", whole_seconds(silenced));
-  // But for a second of it.
-  EXPECT_TRUE(wait_until([&] { return stand.applied() > stand.sent() - 2'500; }, left()))
+  // But for a second of it. How long it takes to catch up is the machine's; no lock of the one that
+  // is cut off holds it up (SilentHoldersTest).
+  EXPECT_TRUE(wait_until([&] { return stand.applied() > stand.sent() - 2'500; }, 60s))
       << stand.applied() << "\n"
       << cut_off.log() << other.log();
   testing::Test::RecordProperty("all_written_after_s", whole_seconds(silenced));
@@ -123,7 +124,6 @@ TEST_P(HalfOpenLink, LosesItsPartitionsToTheOthersAndGetsThemBackWhenItAnswers) 
   EXPECT_TRUE(wait_until([&] { return partitions_of(cut_off) == 2 && ready(cut_off); }, 40s))
       << cut_off.log() << other.log();
   EXPECT_EQ(cut_off.metric("penstock_stepped_aside"), 0);
-  EXPECT_FALSE(stand.producer_finished());
   const auto epochs = claims_so_far(stand);
   expect_exactly_once(stand.conclude());
   EXPECT_EQ(claims_so_far(stand), epochs) << "they go to and fro";
@@ -147,7 +147,7 @@ TEST_P(HalfOpenConnection, IsCutAndResumedWhileTheGroupGoesOn) {
   auto other = stand.serve("other");
   ASSERT_TRUE(wait_until([&] { return partitions_of(serve) == 2 && partitions_of(other) == 2; }));
   const AlwaysAlive alive(serve);
-  stand.produce(60'000, 3'000);
+  stand.produce_on(3'000);
   ASSERT_TRUE(stand.wait_until_applied(6'000)) << serve.log();
   const auto claims = claims_so_far(stand);
 
@@ -156,7 +156,7 @@ TEST_P(HalfOpenConnection, IsCutAndResumedWhileTheGroupGoesOn) {
   const auto begin = Clock::now();
   ASSERT_TRUE(wait_until([&] { return serve.logged("\"lane_half_open\"") == 1; }, 20s))
       << serve.log();
-  ASSERT_TRUE(wait_until([&] { return serve.logged("\"unknown_commit_resolved\"") == 1; }, 5s))
+  ASSERT_TRUE(wait_until([&] { return serve.logged("\"unknown_commit_resolved\"") == 1; }))
       << serve.log();
   EXPECT_LT(Clock::now() - begin, 15s);
   testing::Test::RecordProperty("resumed_after_s", whole_seconds(begin));

@@ -9,14 +9,10 @@ namespace {
 
 TEST(Kafka, MayBeKilledAndComeBack) {
   Stand stand({.own_kafka = true});
-  stand.produce(60'000, 6'000);
+  stand.produce_on(6'000);
   auto serve = stand.serve("serve");
   ASSERT_TRUE(stand.wait_until_applied(15'000)) << serve.log();
   stand.kafka().kill();
-  // Now: when it is back, on a busy machine, the rest may have arrived before we look again.
-  ASSERT_FALSE(stand.producer_finished());
-  ASSERT_LT(stand.applied(), 60'000)
-      << "no fault bit: everything had arrived before the broker died";
   must(stand.kafka().start_again());
   expect_exactly_once(stand.conclude());
   EXPECT_FALSE(serve.process().poll()) << serve.log();

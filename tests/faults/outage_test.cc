@@ -51,7 +51,7 @@ TEST(Outage, KeepsMemoryUnderTheCeilingAndLosesNothing) {
   ASSERT_TRUE(wait_until([&] {
     const double before = polled;
     polled = serve.metric("penstock_records_polled_total").value_or(-2);
-    std::this_thread::sleep_for(500ms);
+    std::this_thread::sleep_for(2s);  // a poller that is only slow has come round by then
     return polled == before;
   })) << serve.log();
   // Alive all the time: an orchestrator must not restart it.

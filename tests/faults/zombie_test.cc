@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <string>
 
 #include "faults/expect.h"
 #include "support/stand.h"
@@ -12,15 +13,27 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Transactions that have begun with a COPY, and wait for this.
+std::string copies_that_wait_for(const std::string& what) {
+  return "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'penstock/lane-%' AND "
+         "query LIKE 'BEGIN %COPY%' AND state = 'active' AND wait_event_type = '" +
+         what + "'";
+}
+
 // A lane has begun COPY and waits for the table: its rows and the fence are still to come.
 void fall_asleep_in_a_transaction(Stand& stand, harness::ServeProcess& zombie) {
   harness::Sql holder = must(harness::Sql::connect(stand.conninfo()));
-  must(holder.execute("BEGIN; LOCK TABLE orders IN SHARE MODE"));
-  ASSERT_TRUE(wait_until([&] {
-    return stand.number("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0;
-  })) << zombie.log();
-  zombie.process().signal(SIGSTOP);
-  must(holder.execute("ROLLBACK"));
+  for (int tries = 0; tries < 10; ++tries) {
+    must(holder.execute("BEGIN; LOCK TABLE orders IN SHARE MODE"));
+    ASSERT_TRUE(wait_until([&] { return stand.number(copies_that_wait_for("Lock")) > 0; }))
+        << zombie.log();
+    zombie.process().signal(SIGSTOP);
+    must(holder.execute("ROLLBACK"));
+    // It has got the table and waits for its rows, if its lock_timeout has not come before.
+    if (wait_until([&] { return stand.number(copies_that_wait_for("Client")) > 0; }, 2s)) return;
+    zombie.process().signal(SIGCONT);
+  }
+  FAIL() << "it never slept in a COPY\n" << zombie.log();
 }
 
 TEST(Zombie, IsFencedWhenItWakesUp) {
@@ -30,7 +43,7 @@ TEST(Zombie, IsFencedWhenItWakesUp) {
   Stand stand({.bad_one_in = 5'000,
                .with_totals = false,
                .pipeline_yaml = "    batch: {max_wait: 100ms}\n"});
-  stand.produce(900'000, 60'000);
+  stand.produce_on(60'000);
   auto zombie = stand.serve("zombie");
   ASSERT_TRUE(stand.wait_until_applied(50'000)) << zombie.log();
   ASSERT_NO_FATAL_FAILURE(fall_asleep_in_a_transaction(stand, zombie));

@@ -4,6 +4,7 @@
 #include <format>
 #include <fstream>
 #include <future>
+#include <limits>
 #include <stdexcept>
 
 #include "harness/kafka_admin.h"
@@ -122,6 +123,11 @@ void Stand::produce(std::int64_t records, std::int64_t rate_per_second) {
                                                   .rate = rate_per_second}));
 }
 
+void Stand::produce_on(std::int64_t rate_per_second) {
+  produce(std::numeric_limits<std::int64_t>::max(), rate_per_second);
+  produces_on_ = true;
+}
+
 std::int64_t Stand::sent() const { return producer_->sent(); }
 bool Stand::producer_finished() const { return producer_->finished(); }
 
@@ -135,6 +141,7 @@ bool Stand::wait_until_applied(std::int64_t records, std::chrono::milliseconds l
 }
 
 harness::Verdict Stand::conclude(std::chrono::milliseconds limit) {
+  if (produces_on_) producer_->stop();
   must(producer_->wait());
   // Whatever does not arrive in time is counted as lost below.
   static_cast<void>(wait_until_applied(producer_->sent(), limit));

@@ -83,13 +83,16 @@ class Stand {
 
   // Starts to produce; one after the other, they continue the stream.
   void produce(std::int64_t records, std::int64_t rate_per_second);
+  // Until conclude(), however long what happens meanwhile takes.
+  void produce_on(std::int64_t rate_per_second);
   [[nodiscard]] std::int64_t sent() const;
   [[nodiscard]] bool producer_finished() const;
   // Records that are in PostgreSQL by the stored positions.
   [[nodiscard]] std::int64_t applied();
   [[nodiscard]] bool wait_until_applied(std::int64_t records,
                                         std::chrono::milliseconds limit = std::chrono::seconds(60));
-  // Waits for everything that was produced, then compares it with the ground truth.
+  // Ends produce_on(). Waits for everything that was produced, then compares it with the ground
+  // truth.
   [[nodiscard]] harness::Verdict conclude(
       std::chrono::milliseconds limit = std::chrono::seconds(90));
 
@@ -125,6 +128,7 @@ class Stand {
   std::string topic_;
   harness::OrderStream stream_;
   std::unique_ptr<harness::OrderProducer> producer_;
+  bool produces_on_ = false;
 };
 
 }  // namespace penstock::test
