@@ -1,7 +1,10 @@
 // A PipelineControl whose answers a test decides.
 #pragma once
 
+#include <pthread.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -28,8 +31,14 @@ inline PipelineSnapshot healthy_pipeline(std::string name) {
 class FakeControl final : public PipelineControl {
  public:
   std::vector<PipelineSnapshot> snapshots() const override {
-    const std::scoped_lock lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (throws_) throw std::runtime_error("a bug");
+    if (metrics_are_held_ && renders_metrics()) {
+      ++metrics_held_;
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return !metrics_are_held_; });
+      --metrics_held_;
+    }
     return pipelines_;
   }
   std::optional<PipelineSnapshot> snapshot(std::string_view name) const override {
@@ -87,6 +96,17 @@ class FakeControl final : public PipelineControl {
     const std::scoped_lock lock(mutex_);
     throws_ = true;
   }
+  // While this is set, the thread that renders metrics waits.
+  void hold_metrics(bool on) {
+    const std::scoped_lock lock(mutex_);
+    metrics_are_held_ = on;
+    changed_.notify_all();
+  }
+  // False after thirty seconds.
+  bool wait_for_held_metrics() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return metrics_held_ > 0; });
+  }
   void finish_draining() {
     const std::scoped_lock lock(mutex_);
     drained_ = true;
@@ -107,6 +127,11 @@ class FakeControl final : public PipelineControl {
   }
 
  private:
+  static bool renders_metrics() {
+    std::array<char, 16> name{};
+    return pthread_getname_np(pthread_self(), name.data(), name.size()) == 0 &&
+           std::string_view(name.data()) == "http-metrics";
+  }
   template <typename Change>
   Result<void> change(std::string_view name, Change change) {
     const std::scoped_lock lock(mutex_);
@@ -119,10 +144,12 @@ class FakeControl final : public PipelineControl {
   }
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable std::condition_variable changed_;
   std::vector<PipelineSnapshot> pipelines_{healthy_pipeline("orders")};
   std::optional<Error> refusal_;
   bool throws_ = false;
+  bool metrics_are_held_ = false;
+  mutable int metrics_held_ = 0;
   bool drained_ = false;
   int drains_ = 0;
   int drains_now_ = 0;

@@ -226,14 +226,14 @@ HttpServerOptions patient(std::size_t connections) {
           .answer_limit = 60s};
 }
 
-// As a kubelet asks: within a second, over a connection of its own.
+// As a kubelet asks, over a connection of its own; long before anybody's time runs out on the
+// server's side, so that it was not waited for. A kubelet has a second: tests/abuse measures that.
 bool is_alive(std::uint16_t port) {
   httplib::Client client("127.0.0.1", port);
-  client.set_connection_timeout(1s);
-  client.set_read_timeout(1s);
-  const auto begin = std::chrono::steady_clock::now();
+  client.set_connection_timeout(20s);
+  client.set_read_timeout(20s);
   const auto live = client.Get("/livez");
-  return live && live->status == 200 && std::chrono::steady_clock::now() - begin < 1s;
+  return live && live->status == 200;
 }
 
 TEST_F(HttpServerTest, HearsAProbeAmongAnyNumberOfSlowConnections) {
@@ -280,17 +280,17 @@ TEST_F(HttpServerTest, CutsOffWhoDoesNotTakeItsAnswer) {
 }
 
 TEST_F(HttpServerTest, AnswersItsProbesWhileMetricsAreRenderedForMany) {
-  control_.edit([](auto& pipelines) {
-    for (int i = 0; i < 2'000; ++i) {
-      pipelines.push_back(healthy_pipeline("orders-" + std::to_string(i)));
-    }
-  });
+  HttpServer server(patient(200), control_);
+  ASSERT_TRUE(server.start());
+  control_.hold_metrics(true);
   std::vector<SlowClient> scrapers;
   for (int i = 0; i < 100; ++i) {
-    scrapers.emplace_back(server_.port(), "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    scrapers.emplace_back(server.port(), "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
   }
-  EXPECT_TRUE(is_alive(server_.port()));
-  httplib::Client client("127.0.0.1", server_.port());
+  EXPECT_TRUE(control_.wait_for_held_metrics());
+  EXPECT_TRUE(is_alive(server.port()));
+  control_.hold_metrics(false);
+  httplib::Client client("127.0.0.1", server.port());
   client.set_read_timeout(60s);
   // The newest displaces the oldest, but among them there is no order.
   EXPECT_TRUE(becomes_true([&] {
