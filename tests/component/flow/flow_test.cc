@@ -61,7 +61,8 @@ class FlowTest : public testing::Test {
  protected:
   FlowTest() { cluster_.create_topic("t", 2); }
 
-  std::unique_ptr<Flow> make(std::string_view more = "", std::string_view columns = "n: msg.n") {
+  std::unique_ptr<Flow> make(std::string_view more = "", std::string_view columns = "n: msg.n",
+                             std::string_view drain_timeout = "2s") {
     std::string kafka;
     for (const auto& [name, value] : kafka_) {
       kafka += std::format("        {}: \"{}\"\n", name, value);
@@ -69,8 +70,8 @@ class FlowTest : public testing::Test {
     loaded_ = config::load_text(
         std::format("pipelines:\n  - name: p\n    source:\n      topics: [t]\n      group: g\n"
                     "      kafka:\n{}    sink: {{postgres: \"postgres://localhost/x\", target: "
-                    "{{table: t, columns: {{{}}}}}}}\n    drain_timeout: 2s\n{}",
-                    kafka, columns, more),
+                    "{{table: t, columns: {{{}}}}}}}\n    drain_timeout: {}\n{}",
+                    kafka, columns, drain_timeout, more),
         "f.yaml", [](std::string_view) { return std::nullopt; });
     if (!loaded_) throw std::runtime_error(config::render(loaded_.error()));
     auto plan = plan::compile(*loaded_, 0, {}, table());
@@ -295,7 +296,10 @@ TEST_F(FlowTest, WaitsForItsClaimsAndSaysSoWhileThePollLoopGoesOn) {
            snapshot.partitions[0].waiting_reason.contains("the database is away");
   }));
   EXPECT_EQ(state(*flow), PipelineState::starting);
-  for (const auto& beat : flow->snapshot().heartbeats) EXPECT_LT(beat.age, 2s) << beat.loop;
+  EXPECT_TRUE(eventually([&] {
+    return std::ranges::all_of(flow->snapshot().heartbeats,
+                               [](const auto& beat) { return beat.age < 2s; });
+  }));
   database_.fail_claims(false);
   EXPECT_TRUE(eventually([&] { return database_.records() == 10; }));
 }
@@ -453,7 +457,7 @@ TEST_F(FlowTest, StopsAtItsDeadlineThoughNothingIsCommittedAndReadsItAgain) {
 }
 
 TEST_F(FlowTest, StopsAtOnceWhileItWaitsForAPerson) {
-  const auto flow = make();
+  const auto flow = make("", "n: msg.n", /*drain_timeout=*/"120s");
   database_.hold(true);
   ASSERT_TRUE(flow->start());
   produce(100);
@@ -465,18 +469,18 @@ TEST_F(FlowTest, StopsAtOnceWhileItWaitsForAPerson) {
                         .error = {ErrorKind::not_found, "there is no table", {}, {}}});
   const auto begin = std::chrono::steady_clock::now();
   flow->close();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1900ms) << "drain_timeout is 2 s";
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 60s);
 }
 
 TEST_F(FlowTest, StopsAtOnceWhenItIsAbandoned) {
   database_.hold(true);
   produce(10);
-  const auto flow = make("    # a long one\n");
+  const auto flow = make("", "n: msg.n", /*drain_timeout=*/"120s");
   ASSERT_TRUE(flow->start());
   ASSERT_TRUE(eventually([&] { return flow->snapshot().counters.records_polled == 10; }));
   auto closed = std::async(std::launch::async, [&] { flow->close(); });
   flow->abandon();
-  EXPECT_EQ(closed.wait_for(8s), std::future_status::ready);
+  EXPECT_EQ(closed.wait_for(60s), std::future_status::ready);
 }
 
 TEST_F(FlowTest, StartsAndStopsTwiceWithoutHarm) {

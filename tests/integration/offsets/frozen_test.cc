@@ -101,7 +101,7 @@ TEST_F(FrozenTest, BackendDoesNotHoldWhoWasToldToStop) {
   ASSERT_FALSE(answer.has_value());
   EXPECT_EQ(answer.error().kind, ErrorKind::cancelled);
   const auto took = std::chrono::steady_clock::now() - stopped;
-  EXPECT_LT(took, 500ms);
+  EXPECT_LT(took, kMargin / 2);
   RecordProperty("us", std::to_string(took / 1us));
 }
 
@@ -111,7 +111,7 @@ TEST_F(FrozenTest, PostmasterHoldsAClaimNoLongerThanConnectingMayTake) {
   const auto answer = claim();
   ASSERT_FALSE(answer.has_value());
   EXPECT_EQ(answer.error().kind, ErrorKind::unavailable);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2'000ms + 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * 2'000ms);
 }
 
 TEST_F(FrozenTest, OwnerThatCannotBeEndedIsNamedAndKeepsNobodyElse) {

@@ -35,12 +35,12 @@ class HostsTest : public testing::Test {
 TEST_F(HostsTest, AFirstHostThatSaysNothingCostsOneTimeout) {
   const test::SilentServer silent;
   const auto begin = std::chrono::steady_clock::now();
-  const auto server = check(std::to_string(silent.port()), 500ms);
+  const auto server = check(std::to_string(silent.port()), 3s);
   ASSERT_TRUE(server.has_value()) << server.error().to_string();
   EXPECT_EQ(std::to_string(server->port), good_port);
   const auto took = std::chrono::steady_clock::now() - begin;
-  EXPECT_GE(took, 500ms);
-  EXPECT_LT(took, 2 * 500ms);
+  EXPECT_GE(took, 3s);
+  EXPECT_LT(took, 2 * 3s);
 }
 
 TEST_F(HostsTest, TheConnectionStringsOwnTimeoutGoesFirst) {

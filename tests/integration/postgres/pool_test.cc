@@ -106,7 +106,8 @@ TEST_F(PoolTest, AStopEndsAStatementAndTheNextOneGetsAnotherConnection) {
   });
   ASSERT_TRUE(test::wait_until([&] {
     return database.number(
-               "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'") == 1;
+               "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND "
+               "datname = current_database()") == 1;
   }));
   stop.request_stop();
   const auto answer = asleep.get();

@@ -292,7 +292,7 @@ TEST_F(FenceTest, WaitsForABackendThatMayStillCommit) {
   ASSERT_TRUE(soon([&] {
     return database_.number(
                "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
-               "'penstock/lane-0' AND state = 'idle'") == 1;
+               "'penstock/lane-0' AND state = 'idle' AND datname = current_database()") == 1;
   }));
   proxy.arm(TcpProxy::Fault::cut_after);
   lane.push(rows(0, 0, 5));

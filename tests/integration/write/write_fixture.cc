@@ -359,6 +359,12 @@ std::vector<std::int64_t> WriteTest::ids(const std::string& table) {
   return result;
 }
 
+std::int64_t WriteTest::table_locks_waited_for() {
+  return database_.number(
+      "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database "
+      "WHERE datname = current_database())");
+}
+
 std::int64_t WriteTest::dead_letters() {
   return database_.number("SELECT count(*) FROM penstock.dead_letters");
 }

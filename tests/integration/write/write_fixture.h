@@ -185,6 +185,8 @@ class WriteTest : public testing::Test {
   // The ids in `table`, in the order of insertion.
   [[nodiscard]] std::vector<std::int64_t> ids(const std::string& table = "t");
   [[nodiscard]] std::int64_t dead_letters();
+  // In this database: others use the server, too.
+  [[nodiscard]] std::int64_t table_locks_waited_for();
 
   template <typename Condition>
   [[nodiscard]] static bool soon(Condition condition) {

@@ -27,11 +27,11 @@ TEST(Connection, GoesOnToTheNextHostWhenOneSaysNothing) {
   const auto begin = std::chrono::steady_clock::now();
   // Nobody listens on port 1: its refusal shows that the second host was asked.
   const Failure failure = open_failure(
-      "host=127.0.0.1,127.0.0.1 port=" + std::to_string(silent.port()) + ",1 user=u", 500ms);
+      "host=127.0.0.1,127.0.0.1 port=" + std::to_string(silent.port()) + ",1 user=u", 3s);
   EXPECT_TRUE(failure.error.message.contains("did not answer in time")) << failure.error.message;
   EXPECT_TRUE(failure.error.message.contains("refused")) << failure.error.message;
   EXPECT_EQ(failure.failure, FailureClass::retry);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * 500ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * 3s);
 }
 
 TEST(Connection, SaysWhatIsWrongWithListsThatDoNotFit) {
