@@ -1,5 +1,7 @@
 #include "app/start_up.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "flow/stage_options.h"
@@ -16,6 +18,28 @@ std::string place_of_property(const v1::PipelineSpec& spec, const std::string& m
     if (name.size() > named.size() && message.contains(name)) named = name;
   }
   return named.empty() ? "source.kafka" : config::child_path("source.kafka", named);
+}
+
+// Without `columns` the table says which fields are written: of a column that is gone, or has
+// another name, the values would be left out without a word.
+Result<void> keeps_columns(const v1::PipelineSpec& spec, const plan::CompiledPlan& old,
+                           const plan::CompiledPlan& plan) {
+  if (!spec.sink().target().columns().empty()) return {};
+  const TableDescription& before = old.targets().front().table;
+  const TableDescription& table = plan.targets().front().table;
+  for (const std::uint16_t column : old.written_columns()) {
+    const std::string& name = before.columns[column].name;
+    const bool is_written = std::ranges::any_of(plan.written_columns(), [&](std::uint16_t other) {
+      return table.columns[other].name == name;
+    });
+    if (is_written) continue;
+    return fail(ErrorKind::conflict,
+                "the table has changed: column '" + name + "' of " + table.quoted_name() +
+                    " can no longer be written, and the field of that name would be thrown away",
+                "bring the column back, or say in sink.target.columns what is to be written, or "
+                "start the process again if the field is not wanted any more");
+  }
+  return {};
 }
 
 }  // namespace
@@ -78,11 +102,18 @@ Result<std::shared_ptr<const plan::CompiledPlan>> make_plan_again(const config::
                                                                   postgres::Pool& database,
                                                                   const plan::CompiledPlan& old,
                                                                   const std::stop_token& stop) {
-  const auto table = postgres::describe_table(
-      database, loaded.config.pipelines(index).sink().target().table(), stop);
+  // Where it stood, whatever the search_path finds by its name meanwhile: rows would be scattered
+  // over two tables without a word.
+  const TableDescription& before = old.targets().front().table;
+  const auto table = postgres::describe_table(database, before.quoted_name(), stop);
   if (!table) return std::unexpected(table.error());
   auto plan = plan::compile(loaded, index, old.server(), *table);
-  if (plan) return std::move(*plan);
+  if (plan) {
+    if (auto kept = keeps_columns(loaded.config.pipelines(index), old, **plan); !kept) {
+      return std::unexpected(kept.error());
+    }
+    return std::move(*plan);
+  }
   const config::Problem& first = plan.error().front();
   return fail(ErrorKind::conflict, "the table has changed: " + first.message, first.hint);
 }

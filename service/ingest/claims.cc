@@ -388,10 +388,11 @@ void Assignment::block_topic(const TopicIds::Change& change) {
         std::format("topic '{}' was deleted and made again while it was read (its id was {}, and "
                     "is {}): what was read of the earlier one, up to position {}, is committed or "
                     "on its way, and nothing has been read of this one. If that is meant to be, "
-                    "read it with: penstock offsets reset {} --topic {} --to beginning --config "
-                    "FILE. If not, check bootstrap.servers",
+                    "read it with: penstock offsets reset {} --topic {} --partition {} --to "
+                    "beginning --config FILE (without --partition, all of the topic's are read "
+                    "from there). If not, check bootstrap.servers",
                     change.topic, change.was, change.is, partition->builder->next(),
-                    options_.pipeline, change.topic));
+                    options_.pipeline, change.topic, partition->number));
   }
 }
 

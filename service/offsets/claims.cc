@@ -54,8 +54,10 @@ std::string refusal(const std::string& pipeline, const ClaimRequest& request,
          "', partition " + std::to_string(request.id.partition) + " " + what +
          ". Nothing has been read of this one. If that is meant to be, read it with: penstock "
          "offsets reset " +
-         pipeline + " --topic " + request.topic +
-         " --to beginning --config FILE. If not, check bootstrap.servers";
+         pipeline + " --topic " + request.topic + " --partition " +
+         std::to_string(request.id.partition) +
+         " --to beginning --config FILE (without --partition, all of the topic's are read from "
+         "there). If not, check bootstrap.servers";
 }
 
 std::string deleted(const std::string& pipeline, const ClaimRequest& request) {

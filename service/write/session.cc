@@ -28,11 +28,17 @@ const TableDescription& table_of(const Slice& slice) { return slice.rows->target
 
 // Of a table that has changed, rows must not stay: its columns may have come to mean other values,
 // and binary COPY takes the eight bytes of a bigint for a double. A text that is no integer fails;
-// no row, no failure.
+// no row, no failure. Nor may those after which this session would take our texts for others: a
+// trigger can set client_encoding in the middle of a COPY.
 std::string tables_sql(const std::string& version) {
-  return "SELECT (SELECT pg_catalog.concat(e.name, ' is not what it was when the pipeline read its "
-         "columns') FROM unnest($1, $2) AS e(name, version) WHERE e.version IS DISTINCT FROM " +
-         version + " LIMIT 1)::int";
+  const std::string encoding = "pg_catalog.current_setting('client_encoding')";
+  return "SELECT (SELECT pg_catalog.concat(e.name, CASE WHEN " + encoding +
+         " = 'UTF8' THEN ' is not what it was when the pipeline read its columns' ELSE "
+         "pg_catalog.concat(' has a trigger or a function that sets client_encoding to ', " +
+         encoding +
+         ", ', in which texts would become others: take that out') END) FROM unnest($1, $2) AS "
+         "e(name, version) WHERE " +
+         encoding + " <> 'UTF8' OR e.version IS DISTINCT FROM " + version + " LIMIT 1)::int";
 }
 
 }  // namespace

@@ -351,7 +351,7 @@ TEST_F(ClaimsTest, RefusesAnotherClusterAndARecreatedTopic) {
 
   // The way out that it names works.
   EXPECT_TRUE(refused.refused_reason.contains(
-      "penstock offsets reset p --topic t --to beginning --config FILE"))
+      "penstock offsets reset p --topic t --partition 0 --to beginning --config FILE"))
       << refused.refused_reason;
   const auto reset = offsets::reset(pool, "p", "A", "t", "T2", {{.partition = 0}});
   ASSERT_TRUE(reset.has_value()) << reset.error().to_string();

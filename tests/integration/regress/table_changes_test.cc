@@ -175,10 +175,29 @@ TEST_F(TableChanges, ATableThatIsGoneIsWaitedFor) {
   feed(10, R"("n":1)");
   execute("DROP TABLE t");
   service_->topic().produce(records(100, R"("n":2)"));
-  expect_pause("there is no table t");
+  expect_pause("there is no table");
   execute("CREATE TABLE t (source_offset bigint, n bigint)");
   expect_arrived();
   EXPECT_EQ(number("SELECT count(*) FROM t WHERE n = 2"), 100);
+}
+
+// Also where another one of its name is on the search_path.
+TEST_F(TableChanges, ATableThatIsGoneIsNotTakenForAnotherOneOfItsName) {
+  make("CREATE TABLE t (n bigint, source_offset bigint)", {{"n", "msg.n"}});
+  feed(10, R"("n":1)");
+  execute(
+      "CREATE SCHEMA AUTHORIZATION CURRENT_USER;"  // comes first, as "$user"
+      "DO $$ BEGIN EXECUTE format('CREATE TABLE %I.t (n bigint, source_offset bigint)', "
+      "current_user); END $$; ALTER TABLE public.t ADD COLUMN x int");
+  service_->topic().produce(records(100, R"("n":2)"));
+  expect_arrived();
+  execute("DROP TABLE public.t");
+  service_->topic().produce(records(100, R"("n":3)"));
+  expect_pause("there is no table");
+  execute("CREATE TABLE public.t (n bigint, source_offset bigint)");
+  expect_arrived();
+  EXPECT_EQ(number("SELECT count(*) FROM public.t WHERE n = 3"), 100);
+  EXPECT_EQ(number("SELECT count(*) FROM t"), 0);
 }
 
 TEST_F(TableChanges, ATypeThatDoesNotFitIsAPauseThatNamesTheColumn) {
@@ -204,6 +223,39 @@ TEST_F(TableChanges, AColumnThatIsGoneIsAPauseThatNamesIt) {
   expect_pause("there is no column 'p'");
   execute("ALTER TABLE t ADD COLUMN p text");
   expect_arrived();
+}
+
+// By name, too, where the fields are what the table says.
+TEST_F(TableChanges, AFieldWhoseColumnIsGoneIsNotThrownAway) {
+  for (const std::string change : {"DROP COLUMN p", "RENAME COLUMN p TO \"P\""}) {
+    next_ = 0;
+    by_name("CREATE TABLE t (n bigint, p text, source_offset bigint)");
+    feed(1, R"("n":1,"p":"x")");
+    execute("ALTER TABLE t " + change);
+    service_->topic().produce(records(90, R"("n":1,"p":"x")"));
+    expect_pause("column 'p'");
+    execute(change.starts_with("DROP") ? "ALTER TABLE t ADD COLUMN p text"
+                                       : "ALTER TABLE t RENAME COLUMN \"P\" TO p");
+    expect_arrived();
+    EXPECT_EQ(number("SELECT count(*) FROM t WHERE p = 'x'"), 90 + change.starts_with("RENAME"));
+  }
+}
+
+TEST_F(TableChanges, ATriggerThatSetsTheEncodingMakesNoTextAnother) {
+  for (const int count : {1, kMany}) {
+    next_ = 0;
+    make("CREATE TABLE t (s text, source_offset bigint)", {{"s", "msg.s"}});
+    feed(1, R"("s":"\u00e9")");
+    execute(
+        "CREATE FUNCTION encode() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM "
+        "set_config('client_encoding', 'LATIN1', false); RETURN NEW; END $$;"
+        "CREATE TRIGGER encode BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION encode()");
+    service_->topic().produce(records(count, R"("s":"\u00e9")"));
+    expect_pause("sets client_encoding to LATIN1");
+    execute("DROP TRIGGER encode ON t");
+    expect_arrived();
+    EXPECT_EQ(number("SELECT count(*) FROM t WHERE s = U&'\\00e9'"), count + 1);
+  }
 }
 
 TEST_F(TableChanges, RowLevelSecurityAndRulesThatComeLaterMakeNoRowVanish) {
