@@ -119,13 +119,12 @@ void Lane::attempt(WriterQueue& queue) {
   switch (outcome.kind) {
     case Outcome::Kind::committed:
       queue.writer->suspects.committed(group, outcome.refusals.size());
-      if (group.others_pass) {
-        queue.refused_in_a_row = 0;
-      } else if (all_by) {
+      if (all_by && !group.others_pass) {
         if (queue.refused_by != *all_by) queue.refused_in_a_row = 0;
         queue.refused_by = *all_by;
         queue.refused_in_a_row += group.records();
-      } else if (group.rows() > 0 && group.records() > outcome.refusals.size()) {
+      } else if (group.others_pass ||
+                 (group.rows() > 0 && group.records() > outcome.refusals.size())) {
         queue.refused_in_a_row = 0;
       }
       committed(queue, stats, outcome.refusals);
