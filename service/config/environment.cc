@@ -160,6 +160,14 @@ Expansion expand(std::string_view text, const Environment& environment) {
       at = close + 1;
       continue;
     }
+    if (inside.substr(std::min(colon, inside.size())).contains("${")) {  // its end would stay, as }
+      result.mistakes.push_back({at,
+                                 "the default of '" + std::string(name) +
+                                     "' names another variable, which a default cannot",
+                                 "give a value: ${" + std::string(name) + ":-…}"});
+      at = close + 1;
+      continue;
+    }
     const std::optional<std::string> value = environment(name);
     if (value && !text::is_valid_utf8(*value)) {
       result.mistakes.push_back(

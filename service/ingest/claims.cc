@@ -165,6 +165,7 @@ bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
     return false;
   }
   partition.chain = chain;
+  partition.log_is_another = false;
   partition.builder.emplace(chain, answer.next_offset,
                             BatchBuilder::Limits{options_.batch_bytes, options_.batch_records},
                             around_.in_flight);
@@ -383,6 +384,7 @@ void Assignment::block_topic(const TopicIds::Change& change) {
     // Any other is not read now, and is claimed before it is.
     if (partition->phase != Phase::reading && partition->phase != Phase::seeking) continue;
     emit(*partition);  // it is of the earlier one
+    partition->log_is_another = true;
     block_until_granted(
         *partition,
         std::format("topic '{}' was deleted and made again while it was read (its id was {}, and "

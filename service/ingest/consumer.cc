@@ -348,6 +348,7 @@ std::vector<AssignedPartition> Consumer::partitions() const {
                                          &high) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         partition.high_watermark = std::max<Offset>(high, partition.high_watermark);
       }
+      if (partition.log_is_another) partition.high_watermark = -1;
     }
   }
   return copy;

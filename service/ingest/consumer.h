@@ -90,6 +90,8 @@ struct AssignedPartition {
   std::shared_ptr<Chain> chain;  // of its claim; none before that
   Offset position = -1;          // end of what was handed on; -1: not claimed yet
   Offset high_watermark = -1;    // -1: not known yet
+  // The topic was made again: its ends say nothing of how far the chain has come.
+  bool log_is_another = false;
   // Since when, as far as it was seen, the log holds something beyond `position` while that stands
   // still and nothing holds intake back.
   std::optional<SteadyTime> unread_since;

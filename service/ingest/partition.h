@@ -66,6 +66,7 @@ struct Partition {
   // What LogEnds knows of it.
   bool sought = false;  // since it last looked
   Offset log_end = -1;  // as the broker told when it was asked; -1: it was not
+  bool log_is_another = false;  // than the one that its chain's positions are of
   std::optional<SteadyTime> unread_since;
   Offset seen_position = -1;   // when it last looked
   Offset asked_position = -1;  // when it last asked

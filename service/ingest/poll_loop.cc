@@ -366,6 +366,7 @@ void Consumer::Impl::publish() {
     entry->chain = partition->chain;
     if (partition->builder) entry->position = partition->builder->position();
     entry->high_watermark = partition->log_end;
+    entry->log_is_another = partition->log_is_another;
     entry->unread_since = partition->unread_since;
     const std::string& waiting =
         partition->phase == Phase::reading ? partition->standing_reason : partition->waiting_reason;

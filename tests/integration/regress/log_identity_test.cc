@@ -117,7 +117,8 @@ TEST(TopicMadeAgain, IsNotReadFromTheMiddleAndIsReadByCommandWhileItRuns) {
   EXPECT_EQ(count_by_n(service), (Counts{"1:100"})) << service.process().log();
 
   const std::vector<std::string> command = {
-      "offsets", "reset", "p", "--topic", service.topic().name(), "--to", "beginning"};
+      "offsets",     "reset", "p",    "--topic",  service.topic().name(),
+      "--partition", "0",     "--to", "beginning"};
   std::string words = "penstock";
   for (const std::string& word : command) words += " " + word;
   EXPECT_TRUE(reason.contains(words)) << reason;
@@ -137,12 +138,15 @@ TEST(TopicMadeAgain, IsFoundWhileThePipelineIsPaused) {
                    {"--address", "127.0.0.1:" + std::to_string(service.process().grpc_port())});
     const auto output = service.run(command);
     EXPECT_TRUE(output.status.success()) << output.text;
+    return output.text;
   };
   steer({"ctl", "pause", "p"});
   service.topic().make_again();
   service.topic().produce(records(150, 2));
   const std::string reason = blocked_reason(service);
   EXPECT_TRUE(reason.contains("was deleted and made again")) << reason;
+  // Its end is none of the log that was read.
+  EXPECT_TRUE(steer({"ctl", "list"}).contains("lag         -"));
   steer({"ctl", "resume", "p"});
   const auto done = service.run_with_config(
       {"offsets", "reset", "p", "--topic", service.topic().name(), "--to", "beginning"},

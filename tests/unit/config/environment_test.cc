@@ -67,6 +67,12 @@ TEST(Environment, NamesEveryMistake) {
   EXPECT_EQ(expand("${X} ${Y}", environment_of({})).mistakes.size(), 2U);
 }
 
+TEST(Environment, RefusesADefaultThatNamesAnotherVariable) {
+  for (const char* text : {"${A:-${B}}", "${A:-x${B}}", "${A:-${file:/x}}"}) {
+    EXPECT_EQ(mistake(text), "the default of 'A' names another variable, which a default cannot");
+  }
+}
+
 TEST(Environment, KnowsWhereEveryByteCameFrom) {
   const Expansion expansion = expand("a${A}$$b", environment_of({{"A", "xyz"}}));
   EXPECT_EQ(expansion.text, "axyz$b");
