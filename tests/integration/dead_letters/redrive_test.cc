@@ -257,9 +257,9 @@ TEST_F(Redrive, OfAnOldRecordReplacesNoNewerRow) {
       "DROP TABLE t; CREATE TABLE t (n bigint PRIMARY KEY, s text, source_offset bigint); "
       "INSERT INTO t VALUES (5, 'newer', 100), (6, 'older', 1)");
   add(5, 7);
-  const std::string by_key = replaced(
-      service.config(), "table: t\n",
-      "table: t\n        mode: upsert\n        newer_by: source_offset\n");
+  const std::string by_key =
+      replaced(service.config(), "table: t\n",
+               "table: t\n        mode: upsert\n        newer_by: source_offset\n");
   EXPECT_EQ(redrive_with(by_key)["redriven"], 3);
   EXPECT_EQ(letters(), 0);
   EXPECT_EQ(database().query("SELECT n, s, source_offset FROM t ORDER BY n"),
