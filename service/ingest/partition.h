@@ -64,8 +64,8 @@ struct Partition {
   bool awaits_group = false;
 
   // What LogEnds knows of it.
-  bool sought = false;  // since it last looked
-  Offset log_end = -1;  // as the broker told when it was asked; -1: it was not
+  bool sought = false;          // since it last looked
+  Offset log_end = -1;          // as the broker told when it was asked; -1: it was not
   bool log_is_another = false;  // than the one that its chain's positions are of
   std::optional<SteadyTime> unread_since;
   Offset seen_position = -1;   // when it last looked
