@@ -394,7 +394,7 @@ void Assignment::block_topic(const TopicIds::Change& change) {
                     "beginning --config FILE (without --partition, all of the topic's are read "
                     "from there). If not, check bootstrap.servers",
                     change.topic, change.was, change.is, partition->builder->next(),
-                    options_.pipeline, change.topic, partition->number));
+                    options_.pipeline, change.topic, partition->id.partition));
   }
 }
 
