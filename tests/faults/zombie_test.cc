@@ -5,7 +5,6 @@
 #include <csignal>
 #include <string>
 
-#include "faults/expect.h"
 #include "support/stand.h"
 
 namespace penstock::test {
@@ -38,11 +37,12 @@ void fall_asleep_in_a_transaction(Stand& stand, harness::ServeProcess& zombie) {
 
 TEST(Zombie, IsFencedWhenItWakesUp) {
   // Without the totals: their rows would make the heir wait for the zombie's transaction, which is
-  // right, but then the fence has nothing to refuse. And with enough rows of one shape at a time
-  // for COPY: a few go with the fence and COMMIT in one message, which needs no zombie any more.
-  Stand stand({.bad_one_in = 5'000,
-               .with_totals = false,
-               .pipeline_yaml = "    batch: {max_wait: 100ms}\n"});
+  // right, but then the fence has nothing to refuse. Without bad records: a COPY that PostgreSQL
+  // refuses for one of them does not come to the fence, and is not tried again by who has lost its
+  // partitions. And with enough rows of one shape at a time for COPY: a few go with the fence and
+  // COMMIT in one message, which needs no zombie any more.
+  Stand stand(
+      {.bad_one_in = 0, .with_totals = false, .pipeline_yaml = "    batch: {max_wait: 100ms}\n"});
   stand.produce_on(60'000);
   auto zombie = stand.serve("zombie");
   ASSERT_TRUE(stand.wait_until_applied(50'000)) << zombie.log();
@@ -56,7 +56,9 @@ TEST(Zombie, IsFencedWhenItWakesUp) {
       << "no fault bit: the zombie never ran into the fence\n"
       << zombie.log();
   // Both go on together: the zombie is a member like any other again.
-  expect_exactly_once(stand.conclude(120s));
+  const harness::Verdict verdict = stand.conclude(120s);
+  EXPECT_TRUE(verdict.clean()) << verdict.to_string();
+  EXPECT_EQ(verdict.rows, verdict.produced) << verdict.to_string();
 }
 
 }  // namespace
