@@ -120,10 +120,13 @@ test_model() {
   PENSTOCK_OPERATIONS=$operations PENSTOCK_SEED=$seed "$PENSTOCK_REPO/tools/inside.sh" run_model
 }
 
+# The last line has the sum of all models.
 run_model() {
   need_kafka_kit
   "$PENSTOCK_REPO/build/release/bin/penstock_test_servers" -- \
-    "$PENSTOCK_REPO/build/release/bin/integration_write" --gtest_brief=1 --gtest_filter='ModelTest.*' </dev/null
+    "$PENSTOCK_REPO/build/release/bin/integration_write" --gtest_brief=1 --gtest_filter='ModelTest.*' </dev/null |
+    awk '{ print; fflush() } $1 == "operations" { operations += $2; differences += $4 }
+      END { printf "operations %d, differences %d\n", operations, differences }'
 }
 
 failed_steps=()
