@@ -8,23 +8,10 @@
 
 #include "app/version.h"
 #include "cli/cli.h"
+#include "unit/cli/ran.h"
 
 namespace penstock::cli {
 namespace {
-
-struct Ran {
-  int status = 0;
-  std::string out;
-  std::string err;
-};
-
-Ran ran(std::vector<const char*> arguments) {
-  arguments.insert(arguments.begin(), "penstock");
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = run(static_cast<int>(arguments.size()), arguments.data());
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
 
 std::string example(const char* name) { return std::string(PENSTOCK_EXAMPLES) + "/" + name; }
 
@@ -108,7 +95,7 @@ TEST(CommandLine, TakesTheFileOfOffsetsListByItsPlace) {
 }
 
 TEST(CommandLine, IntroducesItselfWhereTheParserRefuses) {
-  for (const std::vector<const char*>& words : {std::vector<const char*>{"ctl"},
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"ctl"},
                                                 {"check", "a.yaml", "--nope"},
                                                 {"ctl", "drain", "a", "--timeout", "soon"},
                                                 {"migrate", "up"}}) {

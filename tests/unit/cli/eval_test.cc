@@ -5,23 +5,14 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "unit/cli/ran.h"
 
 namespace penstock::cli {
 namespace {
 
-struct Ran {
-  int status = 0;
-  std::string out;
-  std::string err;
-};
-
 Ran eval(std::vector<std::string> words) {
-  std::vector<const char*> arguments{"penstock", "eval"};
-  for (const std::string& word : words) arguments.push_back(word.c_str());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = run(static_cast<int>(arguments.size()), arguments.data());
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+  words.insert(words.begin(), "eval");
+  return ran(words);
 }
 
 const std::string kOrders = std::string(PENSTOCK_EXAMPLES) + "/orders.yaml";

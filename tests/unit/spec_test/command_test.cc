@@ -10,22 +10,14 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "unit/cli/ran.h"
 
 namespace penstock::cli {
 namespace {
 
-struct Ran {
-  int status;
-  std::string out;
-  std::string err;
-};
-
-Ran run_test(std::vector<const char*> arguments) {
-  arguments.insert(arguments.begin(), {"penstock", "test"});
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = run(static_cast<int>(arguments.size()), arguments.data());
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+Ran run_test(std::vector<std::string> words) {
+  words.insert(words.begin(), "test");
+  return ran(words);
 }
 
 // A file that is gone with the test.
