@@ -1,6 +1,5 @@
 #include "config/environment.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <expected>
 #include <system_error>
 
+#include "core/opened_file.h"
 #include "text/utf8.h"
 
 namespace penstock::config {
@@ -25,22 +25,6 @@ bool is_name(std::string_view name) {
 constexpr std::string_view kFile = "file:";
 constexpr std::size_t kMostOfAFile = std::size_t{64} << 10;
 
-class File {
- public:
-  // Without waiting, as for who writes into a pipe.
-  explicit File(const std::string& path)
-      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] int descriptor() const { return descriptor_; }
-
- private:
-  const int descriptor_;
-};
-
 std::unexpected<std::string> unreadable(int number) {
   const bool is_gone = number == ENOENT || number == ENOTDIR;
   return std::unexpected(is_gone ? "is not there"
@@ -51,7 +35,7 @@ std::unexpected<std::string> unreadable(int number) {
 // says that it is empty, and may say anything when it is read.
 std::expected<std::string, std::string> read_file(const std::string& path) {
   if (!path.starts_with('/')) return std::unexpected("is no absolute path");
-  const File file(path);
+  const OpenedFile file(path);
   if (file.descriptor() < 0 && errno != ENXIO) return unreadable(errno);
   struct stat status{};
   if (file.descriptor() < 0 || ::fstat(file.descriptor(), &status) != 0) {

@@ -1,6 +1,5 @@
 #include "control/tls_files.h"
 
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -16,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/opened_file.h"
 #include "core/owned.h"
 
 namespace penstock::control {
@@ -29,22 +29,6 @@ using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
 
 // ---- files
 // ---------------------------------------------------------------------------------------
-
-class File {
- public:
-  explicit File(const std::string& path)
-      // Without waiting, as for who writes into a pipe.
-      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] int descriptor() const { return descriptor_; }
-
- private:
-  const int descriptor_;
-};
 
 std::unexpected<Error> unreadable(const std::string& path, int number) {
   if (number == ENOENT) {
@@ -61,7 +45,7 @@ std::unexpected<Error> unreadable(const std::string& path, int number) {
 }
 
 Result<std::string> read_text(const std::string& path) {
-  const File file(path);
+  const OpenedFile file(path);
   if (file.descriptor() < 0) return unreadable(path, errno);
   struct stat status{};
   if (::fstat(file.descriptor(), &status) == 0 && S_ISFIFO(status.st_mode)) {
