@@ -10,7 +10,7 @@ from stand import Attack
 
 
 def has_control_characters(text):
-    return "line\n" in text or any(unicodedata.category(letter) in ("Cc", "Cf") and letter != "\n" for letter in text)
+    return "evil\nline" in text or any(unicodedata.category(letter) in ("Cc", "Cf") and letter != "\n" for letter in text)
 
 
 class Floods(Attack):

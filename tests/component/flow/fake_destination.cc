@@ -34,7 +34,6 @@ class FakeDatabase::Claims final : public ClaimStore {
       row.epoch = Epoch{value_of(row.epoch) + 1};
       answer.epoch = row.epoch;
       answer.next_offset = row.next;
-      ++database_.claims_;
     }
     return answers;
   }
@@ -78,6 +77,7 @@ class FakeDatabase::Writer final : public write::Outlet {
       database_.windows_[chain->partition.partition] = chain->rejects;
       database_.chains_[chain->partition.partition] = chain;
     }
+    ++database_.claims_;
     const MutexLock lock(mutex_);
     chains_.push_back(chain);
   }
