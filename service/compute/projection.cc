@@ -37,13 +37,6 @@ std::string column_place(std::string_view name) {
   return std::format("sink.target.columns.{}", name);
 }
 
-std::string unsupported_hint(const ColumnDescription& column) {
-  return std::format(
-      "write a text column beside it, and let PostgreSQL convert: {0} {1} GENERATED ALWAYS AS "
-      "(the_text::{1}) STORED, or a BEFORE INSERT trigger where the cast is not immutable",
-      quote_identifier(column.name), column.type_name);
-}
-
 // Binds expressions to the table; collects every problem.
 class Compilation {
  public:
@@ -189,14 +182,6 @@ class Compilation {
     for (std::size_t i = 0; i < plan_->table.columns.size(); ++i) {
       const ColumnDescription& column = plan_->table.columns[i];
       if (column.is_generated) continue;
-      if (column.type == ColumnType::unsupported) {
-        add_problem("sink.target.columns",
-                    std::format("column '{}' is of type {}, which cannot be written", column.name,
-                                column.type_name),
-                    "list the columns to write under sink.target.columns, without this one; " +
-                        unsupported_hint(column));
-        continue;
-      }
       add_column(i, "sink.target.columns", field_expression(column.name));
     }
     if (columns_.empty() && problems_.empty()) {
@@ -220,11 +205,6 @@ class Compilation {
         add_problem(column_place(name),
                     std::format("column '{}' is GENERATED ALWAYS: PostgreSQL computes it", name),
                     "leave it out");
-      } else if (column.type == ColumnType::unsupported) {
-        add_problem(column_place(name),
-                    std::format("column '{}' is of type {}, which cannot be written", name,
-                                column.type_name),
-                    unsupported_hint(column));
       } else {
         add_column(static_cast<std::size_t>(index), column_place(name), source);
       }

@@ -54,7 +54,8 @@ struct RowShape {
 
 // The rows of one table, in offset order. `bytes` holds them back to back as tuples of
 // PostgreSQL's binary COPY format (int16 field count, then int32 length and bytes per field;
-// PostgreSQL documentation, COPY, "Binary Format"), without the file header and trailer.
+// PostgreSQL documentation, COPY, "Binary Format"), without the file header and trailer. A field of
+// a column that is by_text has its text and a NUL: no COPY takes it, a parameter does.
 struct TableRows {
   struct Row {
     std::uint32_t record;  // index in the source batch

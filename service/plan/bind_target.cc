@@ -172,7 +172,7 @@ class Binding {
     } else if (!std::ranges::contains(written_, column)) {
       fail(kNewerBy, std::format("column '{}' has no expression", name),
            "add it to sink.target.columns");
-    } else if (description.type == ColumnType::json || description.type == ColumnType::xml) {
+    } else if (!description.has_order) {
       fail(
           kNewerBy,
           std::format("column '{}' is of type {}, which has no order", name, description.type_name),
@@ -218,7 +218,7 @@ class Binding {
                is({int2, int4, int8, float4, float8, ColumnType::numeric, interval});
       case ColumnMerge::greatest:
       case ColumnMerge::least:
-        return !is({json, xml});
+        return column.has_order;
       case ColumnMerge::concat:
         return column.is_array || is({ColumnType::text, bytea, jsonb, hstore, varbit});
       default:

@@ -65,20 +65,33 @@ constexpr const char* kFind =
 constexpr const char* kOurPath = "SET LOCAL search_path = pg_catalog, pg_temp";
 
 // A row of the catalog has another xmin after each change, and a later one; of types only those
-// that PostgreSQL did not bring are looked at, for a domain may be given a DEFAULT or a NOT NULL.
-// What changes a table
-// without changing its columns (VACUUM FULL, TRUNCATE, grants, a new partition) is left out. A rule
-// that is gone again leaves relhasrules behind: an INSERT that it has swallowed holds no lock.
+// that PostgreSQL did not bring are looked at, and what they are made of: a domain may be given a
+// DEFAULT or a NOT NULL, a composite type another attribute. What changes a table without changing
+// its columns (VACUUM FULL, TRUNCATE, grants, a new partition) is left out. A rule that is gone
+// again leaves relhasrules behind: an INSERT that it has swallowed holds no lock.
 constexpr const char* kVersion = R"sql(
 (SELECT pg_catalog.concat_ws(' ', c.oid, c.relkind, c.relrowsecurity, c.relnatts,
   (SELECT pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8
     OPERATOR(pg_catalog.+) CASE WHEN a.atttypid OPERATOR(pg_catalog.<) 16384 THEN 0 ELSE
      (WITH RECURSIVE types AS (
-        SELECT t.xmin AS changed, t.typbasetype AS base FROM pg_catalog.pg_type t
-        WHERE t.oid OPERATOR(pg_catalog.=) a.atttypid
-        UNION ALL SELECT t.xmin, t.typbasetype FROM types JOIN pg_catalog.pg_type t
-        ON t.oid OPERATOR(pg_catalog.=) types.base)
-      SELECT pg_catalog.sum(types.changed::pg_catalog.text::pg_catalog.int8) FROM types) END)
+        SELECT t.xmin::pg_catalog.text::pg_catalog.int8 AS changed, t.typbasetype, t.typelem,
+               t.typrelid
+        FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) a.atttypid
+        UNION ALL
+        SELECT part.changed OPERATOR(pg_catalog.+)
+                 coalesce(t.xmin::pg_catalog.text::pg_catalog.int8, 0),
+               t.typbasetype, t.typelem, t.typrelid
+        FROM types, LATERAL (
+          SELECT 0::pg_catalog.int8 AS changed, types.typbasetype AS type
+          UNION ALL SELECT 0, types.typelem
+          UNION ALL SELECT b.xmin::pg_catalog.text::pg_catalog.int8, b.atttypid
+          FROM pg_catalog.pg_attribute b
+          WHERE b.attrelid OPERATOR(pg_catalog.=) types.typrelid
+            AND b.attnum OPERATOR(pg_catalog.>) 0) part
+        LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) part.type
+          AND t.oid OPERATOR(pg_catalog.>=) 16384
+        WHERE t.oid IS NOT NULL OR part.changed OPERATOR(pg_catalog.<>) 0)
+      SELECT pg_catalog.sum(types.changed) FROM types) END)
    FROM pg_catalog.pg_attribute a
    WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0),
   CASE WHEN c.relhasrules THEN pg_catalog.concat_ws(' ', c.xmin,

@@ -55,7 +55,7 @@ constexpr std::array kTypes{
 // and its kin look like arrays, too).
 constexpr const char* kColumns = R"sql(
 WITH RECURSIVE base AS (
-  SELECT a.attnum, a.atttypid AS type, a.atttypmod AS modifier, a.attnotnull AS not_null,
+  SELECT a.attnum, a.atttypid AS type, a.atttypmod AS modifier, a.attnotnull AND $2 AS not_null,
          false AS has_default
   FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL
@@ -84,7 +84,15 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.type::bigint,
                    WHEN f.oid IS NOT NULL THEN NOT has_function_privilege(f.oid, 'EXECUTE')
                    ELSE false END),
        (SELECT string_agg(l.enumlabel, E'\n' ORDER BY l.enumsortorder) FROM pg_enum l
-        WHERE l.enumtypid = coalesce(e.oid, t.oid))
+        WHERE l.enumtypid = coalesce(e.oid, t.oid)),
+       a.atttypid::bigint, coalesce(e.typrelid, t.typrelid)::bigint, coalesce(e.typdelim, ','),
+       coalesce(e.typtype, t.typtype) <> 'b' OR EXISTS (
+         SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+         WHERE m.amname = 'btree' AND o.opcdefault
+           AND (o.opcintype = coalesce(e.oid, t.oid)
+                OR EXISTS (SELECT FROM pg_cast k
+                           WHERE k.castsource = coalesce(e.oid, t.oid) AND k.casttarget = o.opcintype
+                             AND k.castmethod = 'b' AND k.castcontext = 'i')))
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum
 JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
@@ -95,8 +103,8 @@ ORDER BY a.attnum)sql";
 // Defaults that always come to the same: constants, and functions and operators of PostgreSQL's own
 // that are immutable; with an expression of their bytes in the binary format. A column of a domain
 // may have the domain's default, and an enum's label another name, whose change nobody would
-// notice. Naming a column takes a privilege that leaving it out does not. The texts of constants
-// are numbers in adbin.
+// notice, also within a composite. Naming a column takes a privilege that leaving it out does not.
+// The texts of constants are numbers in adbin.
 constexpr const char* kConstantDefaults = R"sql(
 SELECT a.attname, pg_get_expr(d.adbin, d.adrelid), t.typsend,
        format_type(a.atttypid, a.atttypmod)
@@ -105,7 +113,7 @@ JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_type e ON e.oid = t.typelem
 WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND a.attgenerated = ''
-  AND t.typsend <> 0 AND 'e' NOT IN (t.typtype, coalesce(e.typtype, 'b'))
+  AND t.typsend <> 0 AND NOT ARRAY[t.typtype, coalesce(e.typtype, 'b')] && '{e,c}'::"char"[]
   AND has_column_privilege(a.attrelid, a.attnum, 'INSERT')
   AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, '[{]([A-Z]+)', 'g') AS node
                   WHERE node[1] NOT IN ('CONST', 'FUNCEXPR', 'OPEXPR', 'RELABELTYPE', 'ARRAY',
@@ -115,12 +123,36 @@ WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND a.attgenerated = ''
                      OR (SELECT p.provolatile FROM pg_proc p WHERE p.oid = used[1]::oid)
                         IS DISTINCT FROM 'i'))sql";
 
-void describe_type(ColumnDescription& column, std::string_view type_name, char type_kind,
-                   bool is_builtin, int modifier) {
+// What a type is, or the base type of a domain.
+struct TypeFacts {
+  std::string_view name;
+  char kind = 'b';  // pg_type.typtype
+  bool is_builtin = false;
+  int modifier = -1;
+};
+
+// What else than a string says a value of a type without an encoder.
+TextForm text_form_of(const TypeFacts& type) {
+  // Numbers, or numbers as well as names. Not `money`, which reads a point as its locale says.
+  constexpr std::array kNumbers{std::string_view("oid"), std::string_view("xid"),
+                                std::string_view("xid8"), std::string_view("cid")};
+  if (type.kind == 'r') return TextForm::range;
+  if (type.kind == 'm') return TextForm::multirange;
+  if (type.kind != 'b') return TextForm::plain;
+  if (!type.is_builtin) return TextForm::document;
+  const bool is_number =
+      std::ranges::contains(kNumbers, type.name) || (type.name.starts_with("reg"));
+  return is_number ? TextForm::number : TextForm::plain;
+}
+
+void describe_type(ColumnDescription& column, const TypeFacts& type) {
+  const auto& [type_name, type_kind, is_builtin, modifier] = type;
   if (type_kind == 'e') {
     column.type = ColumnType::text;
     return;
   }
+  column.type = ColumnType::by_text;
+  column.text_form = text_form_of(type);
   const auto* const found = std::ranges::find(kTypes, type_name, &TypeName::name);
   const bool is_extension = type_name == "citext" || type_name == "ltree" || type_name == "hstore";
   if (found == kTypes.end() || type_kind != 'b' || is_builtin == is_extension) return;
@@ -140,21 +172,53 @@ void describe_type(ColumnDescription& column, std::string_view type_name, char t
   }
 }
 
-}  // namespace
+constexpr const char* kDomain = R"sql(
+WITH RECURSIVE base AS (
+  SELECT $1::oid AS type, -1 AS modifier
+  UNION ALL
+  SELECT t.typbasetype, CASE b.modifier WHEN -1 THEN t.typtypmod ELSE b.modifier END
+  FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+)
+SELECT t.typname, t.typtype, t.typnamespace = 'pg_catalog'::regnamespace::oid, b.modifier,
+       t.typrelid::bigint, t.typcategory = 'A',
+       (SELECT string_agg(l.enumlabel, E'\n' ORDER BY l.enumsortorder) FROM pg_enum l
+        WHERE l.enumtypid = t.oid)
+FROM base b JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd')sql";
 
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
+Try<std::vector<ColumnDescription>> read_attributes(Connection& connection, const std::string& id,
+                                                    bool& may_insert, bool is_table);
+
+// Of a composite type, whose relation has this oid. A record can only be made in binary if all that
+// is in it can.
+Try<void> read_composite(Connection& connection, const std::string& id, ColumnDescription& column) {
+  bool may_insert = false;
+  auto attributes = read_attributes(connection, id, may_insert, /*is_table=*/false);
+  if (!attributes) return std::unexpected(std::move(attributes.error()));
+  if (std::ranges::contains(*attributes, ColumnType::by_text, &ColumnDescription::type)) return {};
+  column.type = ColumnType::composite;
+  column.attributes = std::move(*attributes);
+  return {};
 }
 
-Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const std::string& id,
-                                                 bool& may_insert) {
-  auto columns = connection.execute(kColumns, {id});
+// Of a domain that is the type of an array's elements.
+Try<void> read_domain(Connection& connection, ColumnDescription& column) {
+  auto base = connection.execute(kDomain, {std::to_string(column.element_oid)});
+  if (!base) return std::unexpected(std::move(base.error()));
+  const bool is_array = base->is_true(0, 5);
+  if (is_array) return {};  // lists in a list would be dimensions
+  const TypeFacts facts{.name = base->text(0, 0),
+                        .kind = base->text(0, 1).front(),
+                        .is_builtin = base->is_true(0, 2),
+                        .modifier = std::stoi(base->string(0, 3))};
+  column.labels = lines_of(base->text(0, 6));
+  describe_type(column, facts);
+  if (facts.kind != 'c') return {};
+  return read_composite(connection, base->string(0, 4), column);
+}
+
+Try<std::vector<ColumnDescription>> read_attributes(Connection& connection, const std::string& id,
+                                                    bool& may_insert, bool is_table) {
+  auto columns = connection.execute(kColumns, {id, is_table ? "t" : "f"});
   if (!columns) return std::unexpected(std::move(columns.error()));
   const auto oid = [&](int row, int column) {
     return static_cast<std::uint32_t>(std::stoul(columns->string(row, column)));
@@ -175,10 +239,37 @@ Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const s
     may_insert = may_insert || column.may_insert;
     column.lacking_grants = lines_of(columns->text(row, 13));
     column.labels = lines_of(columns->text(row, 14));
-    describe_type(column, columns->text(row, 4), columns->text(row, 5).front(),
-                  columns->is_true(row, 11), std::stoi(columns->string(row, 6)));
+    column.declared_oid = oid(row, 15);
+    column.array_delimiter = columns->text(row, 17).front();
+    column.has_order = columns->is_true(row, 18);
+    const TypeFacts facts{.name = columns->text(row, 4),
+                          .kind = columns->text(row, 5).front(),
+                          .is_builtin = columns->is_true(row, 11),
+                          .modifier = std::stoi(columns->string(row, 6))};
+    describe_type(column, facts);
+    Try<void> read;
+    if (facts.kind == 'c') read = read_composite(connection, columns->string(row, 16), column);
+    if (facts.kind == 'd') read = read_domain(connection, column);
+    if (!read) return std::unexpected(std::move(read.error()));
   }
   return descriptions;
+}
+
+}  // namespace
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+Try<std::vector<ColumnDescription>> read_columns(Connection& connection, const std::string& id,
+                                                 bool& may_insert) {
+  return read_attributes(connection, id, may_insert, /*is_table=*/true);
 }
 
 Try<void> read_constant_defaults(Connection& connection, const std::string& id,
@@ -190,6 +281,7 @@ Try<void> read_constant_defaults(Connection& connection, const std::string& id,
   for (int row = 0; row < found->rows(); ++row) {
     ColumnDescription& column =
         *std::ranges::find(columns, found->text(row, 0), &ColumnDescription::name);
+    if (column.type == ColumnType::by_text) continue;  // its fields are not in binary
     const std::string value = "(" + found->string(row, 1) + ")";
     // This cast cuts texts; that of a DEFAULT refuses them.
     const bool may_be_cut = column.max_length >= 0;

@@ -239,11 +239,12 @@ Try<void> Connection::send_prepare(const char* name, const std::string& sql,
 Try<void> Connection::send_prepared(const char* name, std::span<const Param> parameters) {
   values_.clear();
   sizes_.clear();
+  formats_.clear();
   for (const Param& parameter : parameters) {
     values_.push_back(parameter.data);
     sizes_.push_back(parameter.size);
+    formats_.push_back(parameter.is_text ? 0 : 1);
   }
-  formats_.resize(std::max(formats_.size(), parameters.size()), 1);
   if (PQsendQueryPrepared(connection_, name, static_cast<int>(parameters.size()), values_.data(),
                           sizes_.data(), formats_.data(), /*resultFormat=*/0) == 0) {
     return lost();

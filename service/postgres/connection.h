@@ -59,10 +59,11 @@ class Reply {
   std::unique_ptr<pg_result, Clear> result_;
 };
 
-// One binary parameter; null when `data` is.
+// One parameter; null when `data` is.
 struct Param {
   const char* data = nullptr;
   int size = 0;
+  bool is_text = false;  // and not binary: it ends with a NUL, which does not count
 };
 
 // Told, on the thread that waits, while a server says nothing.

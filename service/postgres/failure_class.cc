@@ -56,6 +56,7 @@ struct Reason {
 
 constexpr std::array kReasons{
     Reason{"08P01", "invalid_binary_representation"},
+    Reason{"22000", "data_exception"},
     Reason{"22001", "string_too_long"},
     Reason{"22003", "numeric_value_out_of_range"},
     Reason{"22007", "invalid_datetime"},
@@ -72,6 +73,10 @@ constexpr std::array kReasons{
     Reason{"25P04", "too_slow"},
     Reason{"40001", "serialization_failure"},
     Reason{"40P01", "deadlock_detected"},
+    Reason{"42601", "syntax_error"},
+    Reason{"42704", "undefined_object"},
+    Reason{"42883", "undefined_object"},
+    Reason{"42P01", "undefined_object"},
     Reason{"44000", "with_check_option_violation"},
     Reason{"53200", "out_of_memory"},
     Reason{"54000", "row_too_big"},
@@ -139,6 +144,18 @@ std::optional<std::size_t> parameter_number(const Failure& failure) {
   const auto [at, status] = std::from_chars(line.data() + sign + 1, end, number);
   if (status != std::errc() || (at != end && *at != ' ')) return std::nullopt;
   return number;
+}
+
+// With the text, or dots in its place: "unnamed portal parameter $2 = '...'".
+bool is_of_text(const Failure& failure) {
+  return parameter_number(failure) && failure.context.ends_with('\'');
+}
+
+FailureClass classify_of_text(std::string_view sqlstate) {
+  const FailureClass plain = classify(sqlstate);
+  const bool is_texts =
+      plain == FailureClass::configuration || plain == FailureClass::unclear || sqlstate == "XX000";
+  return is_texts ? FailureClass::row : plain;
 }
 
 std::string inner_context(const Failure& failure) {

@@ -62,7 +62,13 @@ struct Failure {
 // trigger or function says, and what the data can do. Never the state of a server, of a disk, of a
 // lock or of the schema itself.
 [[nodiscard]] bool may_be_a_rows(const Failure& failure);
-// Of a parameter of a statement that could not be read: its number, from 1.
+// What the input function of a type says of the text of a parameter is the row's fault, though it
+// looked into the catalog for it, or has no better SQLSTATE, as those of extensions.
+[[nodiscard]] FailureClass classify_of_text(std::string_view sqlstate);
+// Whether it is of a parameter that was given as text.
+[[nodiscard]] bool is_of_text(const Failure& failure);
+// Of a parameter of a statement that could not be read: its number, from 1. A session must not have
+// the value told (log_parameter_max_length_on_error).
 [[nodiscard]] std::optional<std::size_t> parameter_number(const Failure& failure);
 // CONTEXT without the line that COPY or a parameter adds: empty where no trigger or function was at
 // work.

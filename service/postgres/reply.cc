@@ -78,7 +78,8 @@ Failure Reply::failure() const {
   const std::string severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   failure.connection_lost =
       severity == "FATAL" || severity == "PANIC" || failure.error.sqlstate.empty();
-  failure.failure = classify(failure.error.sqlstate);
+  failure.failure = is_of_text(failure) ? classify_of_text(failure.error.sqlstate)
+                                        : classify(failure.error.sqlstate);
   failure.error.kind = kind_of(failure.failure, failure.error.sqlstate);
   return failure;
 }

@@ -75,6 +75,12 @@ Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
           .constraint = failure.constraint};
 }
 
+bool Slice::has_text() const {
+  return std::ranges::any_of(*columns, [this](std::uint16_t column) {
+    return rows->target->table.columns[column].type == ColumnType::by_text;
+  });
+}
+
 OffsetRange Part::range() const {
   const RecordBatch& source = *batch->source;
   return {first == 0 ? source.range().from : source.record(first).offset,
@@ -243,6 +249,7 @@ bool Group::can_copy() const {
     for (std::size_t i = begin; i < end; ++i) {
       const Slice& slice = slices_[i];
       if (slice.columns->empty()) return false;  // COPY cannot leave out every column
+      if (!target.is_keyed() && slice.has_text()) return false;
       if (!target.is_keyed() || slice.shape->removes) continue;
       if (columns != nullptr && columns != slice.columns) return false;
       if (columns == nullptr && is_partial(target, *slice.columns)) return false;

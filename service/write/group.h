@@ -74,6 +74,8 @@ struct Slice {
   }
   // Whether its tuples lack columns that its statement names.
   [[nodiscard]] bool is_narrow() const { return shape->columns.size() != columns->size(); }
+  // Whether its statement names a column that goes by its text, which COPY in binary has not.
+  [[nodiscard]] bool has_text() const;
   [[nodiscard]] RecordPlace place(std::uint32_t row) const {
     return {part, rows->rows[row].record};
   }

@@ -221,6 +221,11 @@ std::string staging_copy_sql(const Target& target, ColumnList columns, const std
          place_column(target.table) + ") FROM STDIN (FORMAT binary)";
 }
 
+std::string staging_insert_sql(const Target& target, ColumnList columns, const std::string& name) {
+  return "INSERT INTO pg_temp." + name + " (" + column_list(target.table, columns) + ", " +
+         place_column(target.table) + ")";
+}
+
 std::string remove_sql(const Target& target, const std::string& removed) {
   const std::string key = column_list(target.table, target.key);
   return "DELETE FROM " + target.table.quoted_name() + " AS target USING (SELECT DISTINCT " + key +

@@ -36,6 +36,9 @@ using ColumnList = std::span<const std::uint16_t>;
 // COPY into it: tuples with one field more at the end, an int4 that grows from row to row.
 [[nodiscard]] std::string staging_copy_sql(const Target& target, ColumnList columns,
                                            const std::string& name);
+// INSERT into it of the same fields, without its VALUES.
+[[nodiscard]] std::string staging_insert_sql(const Target& target, ColumnList columns,
+                                             const std::string& name);
 // Removes the rows whose keys are in a temporary table.
 [[nodiscard]] std::string remove_sql(const Target& target, const std::string& removed);
 // Writes the rows that are in one, but for those that `removed` (empty: there is none) has later.

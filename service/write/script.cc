@@ -34,28 +34,30 @@ postgres::Try<void> prepare_rows(Session& session, std::span<const Slice> slices
   std::vector<Session::Statement> wanted;
   for_each_run(slices, [&](std::span<const Slice> run, std::size_t rows) {
     wanted.push_back(Session::insert(run.front(), /*many=*/rows > 1));
+    const std::size_t together = wanted.back().rows;
+    if (together > rows) wanted.pop_back();
+    if (rows % together > 0) wanted.push_back(Session::insert(run.front(), /*many=*/false));
   });
   return session.prepare(wanted);
 }
 
 const char* read_tuple(const char* at, const Slice& slice, std::vector<postgres::Param>& fields) {
+  const std::vector<ColumnDescription>& described = slice.rows->target->table.columns;
   fields.clear();
   at += sizeof(std::int16_t);
   auto present = slice.shape->columns.begin();
   for (const std::uint16_t column : *slice.columns) {
-    if (present == slice.shape->columns.end() || *present != column) {
-      fields.push_back({});
-      continue;
-    }
+    // Also of a NULL: a type may have no binary format at all.
+    postgres::Param& field = fields.emplace_back();
+    field.is_text = described[column].type == ColumnType::by_text;
+    if (present == slice.shape->columns.end() || *present != column) continue;
     ++present;
     const auto length = postgres::read_big_endian<std::int32_t>(at);
     at += sizeof(std::int32_t);
-    if (length < 0) {
-      fields.push_back({});
-    } else {
-      fields.push_back({at, length});
-      at += length;
-    }
+    if (length < 0) continue;
+    field.data = at;
+    field.size = length;
+    at += length;
   }
   return at;
 }
@@ -96,6 +98,7 @@ void Script::add_rows(std::span<const Slice> slices) {
   for_each_run(slices, [this](std::span<const Slice> run, std::size_t rows) {
     if (failure_) return;
     const Session::Statement wanted = Session::insert(run.front(), /*many=*/rows > 1);
+    if (wanted.rows > 1) return add_together(run, rows);
     const Session::Statement& insert = session_.find(wanted);
     parse(Step::rows, insert);
     if (insert.many) {
@@ -141,6 +144,38 @@ void Script::add_each(const Session::Statement& insert, const Slice& slice) {
   for (std::uint32_t i = 0; i < slice.count; ++i) {
     at = read_tuple(at, slice, fields);
     add(Step::rows, insert.name.c_str(), fields, slice.place(slice.first + i));
+  }
+}
+
+// As many as one statement takes, and what is left over by itself.
+void Script::add_together(std::span<const Slice> slices, std::size_t rows) {
+  const Session::Statement many = Session::insert(slices.front(), /*many=*/true);
+  const Session::Statement one = Session::insert(slices.front(), /*many=*/false);
+  const Session::Statement& together = session_.find(many);
+  const Session::Statement& alone = session_.find(one);
+  const std::size_t width = slices.front().columns->size();
+  std::vector<postgres::Param> row;
+  std::vector<postgres::Param> fields;
+  const Session::Statement* parsed = nullptr;
+  const auto use = [&](const Session::Statement& statement) {
+    if (std::exchange(parsed, &statement) != &statement) parse(Step::rows, statement);
+  };
+  for (const Slice& slice : slices) {
+    const char* at = slice.bytes().data();
+    for (std::uint32_t i = 0; i < slice.count; ++i) {
+      at = read_tuple(at, slice, row);
+      if (rows < together.rows) {
+        use(alone);
+        add(Step::rows, alone.name.c_str(), row, slice.place(slice.first + i));
+        continue;
+      }
+      fields.insert(fields.end(), row.begin(), row.end());
+      if (fields.size() < together.rows * width) continue;
+      use(together);
+      add(Step::rows, together.name.c_str(), fields);
+      fields.clear();
+      rows -= together.rows;
+    }
   }
 }
 

@@ -52,6 +52,7 @@ class Script {
   void parse(Step step, const Session::Statement& statement);
   void add_many(const Session::Statement& insert, std::span<const Slice> slices);
   void add_each(const Session::Statement& insert, const Slice& slice);
+  void add_together(std::span<const Slice> slices, std::size_t rows);
 
   Session& session_;
   bool entered_ = false;

@@ -85,6 +85,7 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       "; SET idle_in_transaction_session_timeout = " + ms(options.idle_in_transaction_timeout) +
       "; SET idle_session_timeout = 0"  // a lane waits for records, however long none come
       "; SET default_transaction_deferrable = off"
+      "; SET log_parameter_max_length_on_error = 0"  // see postgres::parameter_number()
       "; DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"
       " EXCEPTION WHEN OTHERS THEN NULL; END $$"
       "; SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
@@ -236,17 +237,24 @@ Session::Statement Session::insert(const Slice& slice, bool many) {
   const TableDescription& table = table_of(slice);
   const bool is_keyed = slice.rows->target->is_keyed();
   Statement statement;
-  statement.many = many && !is_keyed && !slice.columns->empty();
+  const bool joins = many && !is_keyed && !slice.columns->empty();
+  statement.many = joins;
   for (const std::uint16_t column : *slice.columns) {
     const ColumnDescription& description = table.columns[column];
-    statement.many = statement.many && !description.is_array && description.array_oid != 0;
+    statement.many = statement.many && !description.is_array && description.array_oid != 0 &&
+                     description.type != ColumnType::by_text;
   }
+  if (joins && !statement.many) statement.rows = kRowsTogether;
   std::string places;
-  for (const std::uint16_t column : *slice.columns) {
-    const ColumnDescription& description = table.columns[column];
-    statement.types.push_back(statement.many ? description.array_oid : description.type_oid);
-    if (statement.many) statement.element_types.push_back(description.type_oid);
-    places += (places.empty() ? "$" : ", $") + std::to_string(statement.types.size());
+  for (std::size_t row = 0; row < statement.rows; ++row) {
+    places += row == 0 ? "" : "), (";
+    for (const std::uint16_t column : *slice.columns) {
+      const ColumnDescription& description = table.columns[column];
+      statement.types.push_back(statement.many ? description.array_oid : description.type_oid);
+      if (statement.many) statement.element_types.push_back(description.type_oid);
+      places += column == slice.columns->front() ? "$" : ", $";
+      places += std::to_string(statement.types.size());
+    }
   }
   if (is_keyed) {
     statement.sql = keyed_row_sql(*slice.rows->target, *slice.columns, slice.shape->removes);

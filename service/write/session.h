@@ -47,6 +47,8 @@ inline constexpr const char* kGlanceSql = "SET LOCAL lock_timeout = 50";
 class Session {
  public:
   static constexpr std::size_t kMaxStatements = 128;
+  // More brings little (./dev bench write), and a row alone that is left over takes a statement.
+  static constexpr std::size_t kRowsTogether = 32;
 
   // `watch`: who hears of its silences; null: nobody.
   [[nodiscard]] static postgres::Try<std::unique_ptr<Session>> open(const LanesOptions& options,
@@ -69,11 +71,13 @@ class Session {
     std::vector<std::uint32_t> types;
     std::vector<std::uint32_t> element_types;  // per column, if `many`
     bool many = false;
+    std::size_t rows = 1;  // if not `many`: how many it is for, one after the other
     std::uint64_t last_used = 0;
   };
   // An INSERT for rows like these: of one row, or of many from one array per column. With `many`,
-  // the answer may be of one row all the same: arrays of arrays cannot be unnested, and of what is
-  // written by key one statement must not meet a key twice.
+  // the answer may be of kRowsTogether where there are no such arrays: of arrays, which cannot be
+  // unnested, and of what goes by its text. It is of one row all the same if that is written by
+  // key: one statement must not meet a key twice.
   [[nodiscard]] static Statement insert(const Slice& slice, bool many);
 
   // Prepares those that are new, as far as there is room (one round trip, outside of a pipeline).

@@ -1,6 +1,7 @@
 #include "write/staged_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "postgres/binary_array.h"
 #include "write/keyed_sql.h"
 #include "write/script.h"
+#include "write/values_writer.h"
 
 namespace penstock::write {
 namespace {
@@ -33,9 +35,11 @@ class StagedWriter {
 
   std::expected<std::uint64_t, CopyFailure> run(std::string prologue) {
     for (const bool removes : {false, true}) {
-      if (auto copied = copy(removes, prologue); !copied) {
-        return std::unexpected(std::move(copied.error()));
-      }
+      const bool has_text = std::ranges::any_of(slices_, [&](const Slice& slice) {
+        return slice.shape->removes == removes && slice.has_text();
+      });
+      auto staged = has_text ? insert(removes, prologue) : copy(removes, prologue);
+      if (!staged) return std::unexpected(std::move(staged.error()));
     }
     const Target& target = *slices_.front().rows->target;
     std::uint64_t written = 0;
@@ -95,6 +99,46 @@ class StagedWriter {
       return fail(std::move(ended.error()), removes, *table);
     }
     return {};
+  }
+
+  // As copy(), of rows that have a text which PostgreSQL is to read.
+  std::expected<void, CopyFailure> insert(bool removes, std::string& prologue) {
+    const auto begins = std::ranges::find_if(
+        slices_, [&](const Slice& slice) { return slice.shape->removes == removes; });
+    Staging::Table& table = session_.staging().find(*begins);
+    (removes ? removed_ : kept_) = &table;
+    if (!removes) kept_columns_ = begins->columns;
+    std::string sql = std::exchange(prologue, {});
+    if (again_) sql += table.empty + "; ";
+    if (!sql.empty()) {
+      std::uint64_t none = 0;
+      if (auto done = merge(sql, none); !done) return done;
+    }
+    std::vector<std::uint32_t> types;
+    for (const std::uint16_t column : *begins->columns) {
+      types.push_back(begins->rows->target->table.columns[column].type_oid);
+    }
+    types.push_back(postgres::oid::kInt4);
+    ValuesWriter values(connection_, table.insert, std::move(types));
+    std::array<std::int32_t, Session::kRowsTogether> places{};  // of the rows of a statement
+    std::size_t rows = 0;
+    std::int32_t place = 0;
+    for (const Slice& slice : slices_) {
+      if (slice.shape->removes != removes) {
+        place += static_cast<std::int32_t>(slice.count);
+        continue;
+      }
+      const char* at = slice.bytes().data();
+      for (std::uint32_t row = 0; row < slice.count; ++row) {
+        at = read_tuple(at, slice, fields_);
+        std::int32_t& number = places[rows++ % places.size()];
+        number = postgres::big_endian(place++);
+        fields_.push_back({reinterpret_cast<const char*>(&number), sizeof number});
+        values.add(fields_, slice.place(slice.first + row));
+      }
+    }
+    if (!removes) kept_rows_ = rows;
+    return values.finish();
   }
 
   // The tuple, with all the columns that the statement names and its place.

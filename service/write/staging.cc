@@ -64,6 +64,7 @@ postgres::Try<void> Staging::make(postgres::Connection& connection, const Slice&
   }
   tables_.emplace(key(slice), Table{.name = name,
                                     .copy = staging_copy_sql(target, *slice.columns, name),
+                                    .insert = staging_insert_sql(target, *slice.columns, name),
                                     .empty = "DELETE FROM pg_temp." + name,
                                     .version = version_of(slice),
                                     .made = now,

@@ -28,8 +28,9 @@ class Staging {
 
   struct Table {
     std::string name;
-    std::string copy;   // COPY … FROM STDIN
-    std::string empty;  // DELETE …; for a transaction that uses it more than once
+    std::string copy;    // COPY … FROM STDIN
+    std::string insert;  // INSERT INTO … (…), for what COPY does not take
+    std::string empty;   // DELETE …; for a transaction that uses it more than once
     std::string version;
     SteadyTime made{};
     std::uint64_t last_used = 0;

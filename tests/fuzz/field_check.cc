@@ -211,6 +211,25 @@ void check_hstore(const ColumnDescription& column, const Value& value, std::stri
   if (!reader.at_end()) finding("bytes behind the last entry", as_text(value));
 }
 
+void check_composite(const ColumnDescription& column, const Value& value, std::string_view bytes) {
+  PostgresReader reader(bytes);
+  const auto count = static_cast<std::size_t>(reader.number(4));
+  if (count != column.attributes.size()) finding("another number of attributes", as_text(value));
+  for (const ColumnDescription& attribute : column.attributes) {
+    if (reader.number(4) != attribute.declared_oid) finding("another type", as_text(value));
+    const Value* const part = value.as_map().find(attribute.name);
+    check_field(attribute, part != nullptr ? *part : Value::null(), reader.field());
+  }
+  if (!reader.at_end()) finding("bytes behind the last attribute", as_text(value));
+}
+
+void check_text_input(const Value& value, std::string_view bytes) {
+  if (!bytes.ends_with('\0')) finding("a text without its end", as_text(value));
+  bytes.remove_suffix(1);
+  if (bytes.contains('\0') || !text::is_valid_utf8(bytes)) finding("no text", as_text(value));
+  if (value.is_string() && bytes != value.as_string()) finding("another text", as_text(value));
+}
+
 void check_scalar(const ColumnDescription& column, const Value& value, std::string_view bytes) {
   const auto integer = [&](std::size_t size) {
     if (bytes.size() != size) finding("a number's size", as_text(value));
@@ -280,8 +299,10 @@ void check_scalar(const ColumnDescription& column, const Value& value, std::stri
       return check_text(column, value, bytes.substr(1));
     case ColumnType::hstore:
       return check_hstore(column, value, bytes);
-    case ColumnType::unsupported:
-      finding("a column that cannot be written was", as_text(value));
+    case ColumnType::composite:
+      return check_composite(column, value, bytes);
+    case ColumnType::by_text:
+      return check_text_input(value, bytes);
   }
 }
 
@@ -310,7 +331,9 @@ void check_field(const ColumnDescription& column, const Value& value,
     if (bytes || !value.is_null() || column.not_null) finding("a null", as_text(value));
     return;
   }
-  if (!column.is_array) return check_scalar(column, value, *bytes);
+  if (!column.is_array || column.type == ColumnType::by_text) {
+    return check_scalar(column, value, *bytes);
+  }
   const PostgresArray array = split_array(*bytes);
   if (array.element_oid != column.element_oid) finding("another type of elements", as_text(value));
   std::size_t next = 0;

@@ -85,11 +85,21 @@ void check_writers(const write::Slice& slice) {
 
 // ---- Rows of values
 
-ColumnDescription make_column(FuzzBytes& bytes) {
+ColumnDescription make_column(FuzzBytes& bytes, bool may_have_parts = true) {
   ColumnDescription column;
   column.name = "c";
   column.type =
-      static_cast<ColumnType>(bytes.below(static_cast<std::size_t>(ColumnType::unsupported)));
+      static_cast<ColumnType>(bytes.below(static_cast<std::size_t>(ColumnType::by_text) + 1));
+  if (column.type == ColumnType::composite) {
+    const std::size_t parts = may_have_parts ? bytes.below(3) : 0;
+    for (const std::string_view name : {"a", "b"}) {
+      if (column.attributes.size() >= parts) break;
+      column.attributes.push_back(make_column(bytes, false));
+      column.attributes.back().name = name;
+      if (column.attributes.back().type == ColumnType::by_text) column.attributes.pop_back();
+    }
+  }
+  column.text_form = static_cast<TextForm>(bytes.below(5));
   column.is_array = bytes.chance(4);
   column.element_oid = column.is_array ? 23 + static_cast<std::uint32_t>(column.type) : 0;
   column.type_name = bytes.chance(8) ? "name" : "some type";
@@ -143,6 +153,12 @@ Type value_type(FuzzBytes& bytes, const ColumnDescription& column) {
     case ColumnType::hstore:
       type = Type::map(TypeKind::kString, TypeKind::kString);
       break;
+    case ColumnType::composite:
+      type = Type::map(TypeKind::kString, TypeKind::kDyn);
+      break;
+    case ColumnType::by_text:
+      if (bytes.chance(2)) type = TypeKind::kDyn;
+      break;
     default:
       break;
   }
@@ -156,7 +172,10 @@ void encode_rows(FuzzBytes& bytes) {
   arena.reset();
   std::vector<ColumnDescription> columns(bytes.below(kMostColumns) + 1);
   for (ColumnDescription& column : columns) column = make_column(bytes);
+  Target target;
+  target.table.columns = columns;
   TableRows table;
+  table.target = &target;
   std::vector<std::vector<Value>> values;
   compute::FieldBuffer row;
   for (std::size_t count = bytes.below(kMostRows) + 1; count > 0; --count) {

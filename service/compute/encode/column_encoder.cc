@@ -16,8 +16,10 @@
 #include "compute/encode/interval_encoder.h"
 #include "compute/encode/network_encoder.h"
 #include "compute/encode/numeric_encoder.h"
+#include "compute/encode/record_encoder.h"
 #include "compute/encode/refusal.h"
 #include "compute/encode/text_encoder.h"
+#include "compute/encode/text_input.h"
 #include "compute/encode/time_encoder.h"
 
 namespace penstock::compute {
@@ -226,8 +228,10 @@ bool encode_scalar(const ColumnDescription& column, const Value& value, FieldBuf
       return encode_ltree(column, value, out, problem);
     case ColumnType::hstore:
       return encode_hstore(column, value, out, problem);
-    case ColumnType::unsupported:
-      break;
+    case ColumnType::composite:
+      return encode_composite(column, value, out, problem);
+    case ColumnType::by_text:
+      return encode_text_input(column, value, out, problem);
   }
   return refuse_type(column, value, problem);
 }
@@ -345,8 +349,9 @@ bool encode_field(const ColumnDescription& column, const Value& value, FieldBuff
     return true;
   }
   const std::size_t begin = out.size();
-  const bool ok = column.is_array ? encode_array(column, value, out, problem)
-                                  : encode_scalar(column, value, out, problem);
+  const bool is_array = column.is_array && column.type != ColumnType::by_text;
+  const bool ok = is_array ? encode_array(column, value, out, problem)
+                           : encode_scalar(column, value, out, problem);
   if (!ok) out.truncate(begin);
   return ok;
 }

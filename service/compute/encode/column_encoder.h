@@ -1,7 +1,7 @@
 // One cel::Value → one field of a tuple in PostgreSQL's binary COPY format.
 //
 // Place in the flow: RowBuilder calls it for every column of every record; whatever passes here,
-// PostgreSQL takes for its type, length, precision and range.
+// PostgreSQL takes for its type, length, precision and range, but for what is by_text.
 // The formats are those of PostgreSQL's *_recv functions (documentation: COPY, "Binary Format").
 //
 // What goes into which column (null is NULL everywhere):
@@ -26,8 +26,10 @@
 //   bit, bit varying       string of 0 and 1
 //   xml, ltree             string, which PostgreSQL checks
 //   hstore                 map of strings; values may be null
+//   composite              map from attributes to what goes into them
 //   array                  list of such values, which may be null; lists of one length in it are
 //                          further dimensions
+//   any other              string, and what its TextForm says; arrays also as a string
 // A number of a document (Value::number_text()) counts as it is written there, of any size: into
 // numeric, json and jsonb exactly, into integers exactly or not at all, into floats the nearest.
 // Timestamps are in microseconds: a finer part is cut off, towards the past.

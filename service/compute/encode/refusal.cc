@@ -11,9 +11,25 @@ namespace {
 using cel::Kind;
 using cel::Value;
 
+std::string_view expected(TextForm form) {
+  switch (form) {
+    case TextForm::plain:
+      return "a string in PostgreSQL's form";
+    case TextForm::number:
+      return "a string or a number";
+    case TextForm::range:
+      return "a string such as \"[1,5)\", or a map of lower, upper and bounds";
+    case TextForm::multirange:
+      return "a string such as \"{[1,5)}\", or a list of ranges";
+    case TextForm::document:
+      return "a string, a number, a list or a map";
+  }
+  return "nothing";
+}
+
 // What a column takes, for messages.
-std::string_view expected(ColumnType type) {
-  switch (type) {
+std::string_view expected(const ColumnDescription& column) {
+  switch (column.type) {
     case ColumnType::boolean:
       return "a bool";
     case ColumnType::int2:
@@ -58,8 +74,10 @@ std::string_view expected(ColumnType type) {
       return "a string";
     case ColumnType::hstore:
       return "a map of strings";
-    case ColumnType::unsupported:
-      break;
+    case ColumnType::composite:
+      return "a map of its attributes";
+    case ColumnType::by_text:
+      return expected(column.text_form);
   }
   return "nothing";
 }
@@ -120,7 +138,7 @@ bool refuse_type(const ColumnDescription& column, const Value& value, EncodeProb
   }
   return refuse(problem, "wrong_type",
                 std::format("{} does not go into a column of type {}, which takes {}",
-                            kind_name(value), column.type_name, expected(column.type)),
+                            kind_name(value), column.type_name, expected(column)),
                 std::string(conversion_hint(column.type, value.kind())));
 }
 

@@ -13,8 +13,27 @@ bool is_number(TypeKind kind) {
   return kind == TypeKind::kInt || kind == TypeKind::kUint || kind == TypeKind::kDouble;
 }
 
-bool takes(ColumnType column, TypeKind kind) {
-  switch (column) {
+bool is_map(TypeKind kind) { return kind == TypeKind::kMap || kind == TypeKind::kRecord; }
+
+bool takes_as_text(TextForm form, TypeKind kind) {
+  switch (form) {
+    case TextForm::plain:
+      return kind == TypeKind::kString;
+    case TextForm::number:
+      return kind == TypeKind::kString || is_number(kind);
+    case TextForm::range:
+      return kind == TypeKind::kString || is_map(kind);
+    case TextForm::multirange:
+      return kind == TypeKind::kString || kind == TypeKind::kList;
+    case TextForm::document:
+      return kind == TypeKind::kString || kind == TypeKind::kList || is_number(kind) ||
+             is_map(kind);
+  }
+  return false;
+}
+
+bool takes(const ColumnDescription& column, TypeKind kind) {
+  switch (column.type) {
     case ColumnType::boolean:
       return kind == TypeKind::kBool;
     case ColumnType::int2:
@@ -58,8 +77,10 @@ bool takes(ColumnType column, TypeKind kind) {
       return kind == TypeKind::kString || kind == TypeKind::kBytes;
     case ColumnType::hstore:
       return kind == TypeKind::kMap;
-    case ColumnType::unsupported:
-      break;
+    case ColumnType::composite:
+      return is_map(kind);
+    case ColumnType::by_text:
+      return takes_as_text(column.text_form, kind);
   }
   return false;
 }
@@ -113,16 +134,17 @@ bool can_encode(const ColumnDescription& column, const cel::Type& type, EncodePr
                               column.type_name),
                   hint.empty() ? std::string() : std::format("convert it: {}", hint));
   };
-  if (!column.is_array) return takes(column.type, kind) || mismatch(conversion(column.type, kind));
+  if (!column.is_array) return takes(column, kind) || mismatch(conversion(column.type, kind));
+  if (kind == TypeKind::kString && column.type == ColumnType::by_text) return true;
   if (kind != TypeKind::kList) return mismatch("");
   // Lists in the list are further dimensions.
   cel::Type item = type.element().certain();
-  while (item.is(TypeKind::kList) && !takes(column.type, TypeKind::kList)) {
+  while (item.is(TypeKind::kList) && !takes(column, TypeKind::kList)) {
     item = item.element().certain();
   }
   const TypeKind element = item.kind();
   const bool fits =
-      element == TypeKind::kDyn || element == TypeKind::kNull || takes(column.type, element);
+      element == TypeKind::kDyn || element == TypeKind::kNull || takes(column, element);
   return fits || mismatch("");
 }
 

@@ -45,13 +45,18 @@ TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
       "CREATE EXTENSION IF NOT EXISTS citext; CREATE EXTENSION IF NOT EXISTS ltree; "
       "CREATE EXTENSION IF NOT EXISTS hstore; CREATE TYPE mood AS ENUM ('sad', 'ok');"
       "CREATE DOMAIN amount AS numeric(12,2) NOT NULL DEFAULT 0; CREATE DOMAIN positive AS amount;"
+      "CREATE TYPE pair AS (a positive, gone int, b varchar(5)); ALTER TYPE pair DROP ATTRIBUTE "
+      "gone;"
+      "CREATE TYPE spot AS (at point, name text);"
       "CREATE TABLE types (a bool, b int2, c int4, d int8 NOT NULL, e float4, f float8, g numeric, "
       "h numeric(12,2), i text, j varchar(7), k char(3), l bytea, m uuid, n date, o timestamp(3), "
       "p timestamptz, q json, r jsonb, s mood, t citext, u positive, v int[], w varchar(4)[], "
       "x mood[], y point, z numeric(3," +
       std::to_string(scale) +
       "), aa xml, ab time(3), ac timetz, ad interval, ae inet, af cidr, ag macaddr, ah macaddr8, "
-      "ai bit(4), aj varbit(9), ak ltree, al hstore, am inet[], an int4range, dropped int, "
+      "ai bit(4), aj varbit(9), ak ltree, al hstore, am inet[], an int4range, ao amount[], ap "
+      "pair, "
+      "aq pair[], ar spot, \"as\" box[], dropped int, "
       "PRIMARY KEY (d, c)); ALTER TABLE types DROP COLUMN dropped");
   const auto table = describe("types");
   ASSERT_TRUE(table) << table.error().to_string();
@@ -64,8 +69,8 @@ TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
   }
   EXPECT_EQ(types,
             "a=0 b=1 c=2 d=3 e=4 f=5 g=6 h=6 i=7 j=7 k=7 l=8 m=9 n=10 o=11 p=12 q=13 r=14 s=7 t=7 "
-            "u=6 v=2[] w=7[] x=7[] y=27 z=6 aa=24 ab=15 ac=16 ad=17 ae=18 af=19 ag=20 ah=21 ai=22 "
-            "aj=23 ak=25 al=26 am=18[] an=27 ");
+            "u=6 v=2[] w=7[] x=7[] y=28 z=6 aa=24 ab=15 ac=16 ad=17 ae=18 af=19 ag=20 ah=21 ai=22 "
+            "aj=23 ak=25 al=26 am=18[] an=28 ao=6[] ap=27 aq=27[] ar=28 as=28[] ");
   const auto column = [&](std::string_view name) {
     return table->columns[static_cast<std::size_t>(table->find_column(name))];
   };
@@ -94,6 +99,20 @@ TEST_F(CatalogTest, DescribesEveryTypeThatPenstockWrites) {
   EXPECT_EQ(column("s").array_oid, std::stoul(database_.value("SELECT '_mood'::regtype::oid")));
   EXPECT_TRUE(column("c").not_null);
   EXPECT_FALSE(column("a").not_null);
+  EXPECT_EQ(column("ao").numeric_precision, 12) << "of the domain of its elements";
+  ASSERT_EQ(column("ap").attributes.size(), 2U);
+  EXPECT_EQ(column("ap").attributes[0].numeric_precision, 12);
+  EXPECT_TRUE(column("ap").attributes[0].not_null);
+  EXPECT_EQ(std::to_string(column("ap").attributes[0].declared_oid),
+            database_.value("SELECT 'positive'::regtype::oid"));
+  EXPECT_EQ(column("aq").attributes[1].max_length, 5);
+  EXPECT_EQ(column("as").array_delimiter, ';');
+  EXPECT_EQ(column("an").text_form, TextForm::range);
+  EXPECT_FALSE(column("y").has_order);
+  EXPECT_FALSE(column("q").has_order);
+  EXPECT_TRUE(column("j").has_order);
+  EXPECT_TRUE(column("af").has_order);
+  EXPECT_TRUE(column("an").has_order);
 }
 
 TEST_F(CatalogTest, KnowsDefaultsAndGeneratedColumns) {
@@ -182,11 +201,20 @@ TEST_F(CatalogTest, RefusesWhatCannotBeWrittenExactlyOnceByBothMethods) {
   database_.execute(
       "CREATE VIEW v AS SELECT 1 AS id; CREATE MATERIALIZED VIEW m AS SELECT 1 AS id;"
       "CREATE SEQUENCE s; CREATE TABLE ruled (id int);"
-      "CREATE RULE r AS ON INSERT TO ruled DO ALSO NOTHING");
-  for (const char* name : {"v", "m", "s", "ruled"}) {
+      "CREATE RULE r AS ON INSERT TO ruled DO ALSO NOTHING;"
+      "CREATE EXTENSION postgres_fdw; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw;"
+      "CREATE FOREIGN TABLE far (id int) SERVER elsewhere;"
+      "CREATE TABLE parts (id int) PARTITION BY RANGE (id);"
+      "CREATE TABLE near PARTITION OF parts FOR VALUES FROM (0) TO (9);"
+      "CREATE FOREIGN TABLE beyond PARTITION OF parts FOR VALUES FROM (9) TO (99) SERVER "
+      "elsewhere");
+  for (const char* name : {"v", "m", "s", "ruled", "far", "parts"}) {
     EXPECT_EQ(refusal(name).kind, ErrorKind::invalid_argument) << name;
+    EXPECT_FALSE(refusal(name).hint.empty()) << name;
   }
   EXPECT_TRUE(refusal("v").message.contains("is a view"));
+  EXPECT_TRUE(refusal("far").message.contains("is a foreign table"));
+  EXPECT_TRUE(refusal("parts").message.contains("a partition that is a foreign table"));
 }
 
 TEST_F(CatalogTest, APartitionedTableIsATable) {

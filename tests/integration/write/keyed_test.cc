@@ -62,6 +62,29 @@ class KeyedTest : public WriteTest {
   }
 };
 
+// A text that PostgreSQL is to read: the version and the deletes around it are as ever.
+TEST_F(KeyedTest, RowsWithATextAreStagedLikeOthers) {
+  database_.execute("CREATE TABLE x (id pg_lsn PRIMARY KEY, at point, n int NOT NULL)");
+  const auto lsn = [](int i) { return text("0/" + std::to_string(i) + '\0'); };
+  for (const bool copy : {true, false}) {
+    SCOPED_TRACE(copy);
+    begin_anew("x");
+    const CommitStats stats = write(keyed(WriteMode::upsert, copy, "x"), [&](BatchBuilder& batch) {
+      for (int i = 0; i < 300; ++i) {
+        if (i == 290) batch.shape({0}).removal({lsn(3)}).shape({0, 1, 2});
+        const std::string at = i == 77 ? "nowhere" : "(1," + std::to_string(i) + ")";
+        batch.row({lsn(i % 10), text(at + '\0'), int4(i)});
+      }
+    });
+    EXPECT_EQ(stats.refused_rows, 1U);
+    EXPECT_EQ(letters(), "77 invalid_text_representation");
+    EXPECT_EQ(database_.value("SELECT string_agg(concat_ws(' ', id, at, n), ', ' ORDER BY id) "
+                              "FROM x WHERE id IN ('0/3', '0/7')"),
+              "0/3 (1,293) 293, 0/7 (1,297) 297");
+    EXPECT_EQ(database_.number("SELECT count(*) FROM x"), 10);
+  }
+}
+
 TEST_F(KeyedTest, ARowOfTheSameKeyIsReplacedAndOthersAreNew) {
   each_way([&](bool copy) {
     database_.execute("INSERT INTO k VALUES (1, 'old', 1, 'kept'), (3, 'other', 3, 'none')");

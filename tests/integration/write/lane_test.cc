@@ -139,6 +139,33 @@ TEST_F(LaneTest, WritesArraysByBothMethods) {
   EXPECT_EQ(database_.number("SELECT count(*) FROM arrays WHERE list = '{7,NULL}'"), 200);
 }
 
+// 31, 32, 33 … of them: some together in a statement, and what is left over.
+TEST_F(LaneTest, WritesTextsAndArraysOfAnyNumberOfRows) {
+  database_.execute(
+      "CREATE EXTENSION isn; CREATE TABLE texts (id bigint, at point, list int[], code isbn, "
+      "seq bigserial)");
+  claim(0);
+  const std::string list{
+      "\0\0\0\1\0\0\0\1\0\0\0\x17\0\0\0\2\0\0\0\1\0\0\0\4\0\0\0\7\xff\xff\xff\xff", 32};
+  Offset next = 0;
+  for (const int count : {1, 2, 31, 32, 33, 64, 95, 700}) {
+    TestLane lane(by(/*copy=*/true, "texts"), record_, in_flight_);
+    lane.start();
+    BatchBuilder batch = builder(0, 1, next);
+    for (int i = 0; i < count; ++i, ++next) {
+      const Field at = next % 5 == 0 ? Field() : text("(" + std::to_string(next) + ",1)" + '\0');
+      batch.row({int8(next), at, list, Field()});  // an isbn has no binary format
+    }
+    lane.push(batch.build());
+    ASSERT_TRUE(lane.close(in_seconds(20)));
+    EXPECT_EQ(
+        database_.number("SELECT count(*) FROM texts WHERE list = '{7,NULL}' AND seq = id + 1 "
+                         "AND at[0] IS NOT DISTINCT FROM CASE WHEN id % 5 <> 0 THEN id END"),
+        next);
+  }
+  EXPECT_EQ(dead_letters(), 0);
+}
+
 TEST_F(LaneTest, LeavesOutColumnsSoThatTheirDefaultHolds) {
   database_.execute(
       "CREATE TABLE defaults (id bigint DEFAULT 42, name text DEFAULT 'none', seq bigserial)");

@@ -105,16 +105,17 @@ TEST(Projection, RefusesAGeneratedColumn) {
   EXPECT_TRUE(problem.message.contains("GENERATED ALWAYS")) << problem.message;
 }
 
-TEST(Projection, RefusesAColumnOfATypeItCannotWrite) {
+TEST(Projection, TakesAColumnOfATypeThatIsWrittenByItsText) {
   TableDescription table = orders_table();
-  table.columns[1].type = ColumnType::unsupported;
+  table.columns[1].type = ColumnType::by_text;
   table.columns[1].type_name = "point";
-  const Problem given = problem_of({.columns = {{"id", "msg.id"}, {"customer", "msg.c"}}}, table);
+  ComputeOptions options;
+  EXPECT_TRUE(Projection::compile(options, table).has_value());
+  options.columns = {{"id", "msg.id"}, {"customer", "msg.c"}};
+  EXPECT_TRUE(Projection::compile(options, table).has_value());
+  const Problem given = problem_of({.columns = {{"id", "msg.id"}, {"customer", "1"}}}, table);
   EXPECT_EQ(given.place, "sink.target.columns.customer");
-  EXPECT_TRUE(given.message.contains("point")) << given.message;
-  const Problem matched = problem_of({}, table);
-  EXPECT_EQ(matched.place, "sink.target.columns");
-  EXPECT_TRUE(matched.message.contains("'customer' is of type point")) << matched.message;
+  EXPECT_TRUE(given.message.contains("of type int, the column is point")) << given.message;
 }
 
 TEST(Projection, RefusesATypeThatDoesNotFitItsColumn) {

@@ -85,6 +85,29 @@ TEST(FailureClass, KnowsTheParameterThatCouldNotBeRead) {
   }
 }
 
+TEST(FailureClass, WhatAnInputFunctionSaysOfATextIsTheRowsFault) {
+  Failure failure;
+  failure.context = "unnamed portal parameter $2 = '...'";
+  EXPECT_EQ(parameter_number(failure), 2U);
+  EXPECT_TRUE(is_of_text(failure));
+  EXPECT_EQ(inner_context(failure), "");
+  failure.context = "JSON data, line 1: x\nunnamed portal parameter $12 = ''";
+  EXPECT_TRUE(is_of_text(failure));
+  EXPECT_EQ(inner_context(failure), "JSON data, line 1: x");
+  for (const char* context : {"", "unnamed portal parameter $2", "SQL statement 'x'",
+                              "PL/pgSQL function f$1('x') line 3 at RAISE"}) {
+    failure.context = context;
+    EXPECT_FALSE(is_of_text(failure)) << context;
+  }
+  EXPECT_EQ(classify_of_text("22P02"), FailureClass::row);
+  EXPECT_EQ(classify_of_text("42P01"), FailureClass::row) << "no such regclass";
+  EXPECT_EQ(classify_of_text("XX000"), FailureClass::row) << "an extension's";
+  EXPECT_EQ(classify_of_text("AB123"), FailureClass::row);
+  EXPECT_EQ(classify_of_text("53200"), FailureClass::retry);
+  EXPECT_EQ(classify_of_text("57014"), FailureClass::retry);
+  EXPECT_EQ(classify_of_text("40001"), FailureClass::retry_quickly);
+}
+
 TEST(FailureClass, KeepsTheSessionOnlyWhereItIsStillGood) {
   EXPECT_TRUE(keeps_session("40P01"));
   EXPECT_TRUE(keeps_session("55P03"));

@@ -228,7 +228,7 @@ TEST(ColumnEncoder, RefusesWrongTypesAndSaysBoth) {
   expect_refused(column_of(ColumnType::numeric, "numeric"), Value::of_bool(true), "wrong_type");
   expect_refused(column_of(ColumnType::date, "date"), Value::of_int(1), "wrong_type");
   expect_refused(column_of(ColumnType::timestamptz, "timestamptz"), Value::of_int(1), "wrong_type");
-  expect_refused(column_of(ColumnType::unsupported, "point"), Value::of_int(1), "wrong_type");
+  expect_refused(column_of(ColumnType::by_text, "point"), Value::of_int(1), "wrong_type");
 }
 
 TEST(ColumnEncoder, WritesNullUnlessTheColumnIsNotNull) {

@@ -48,6 +48,32 @@ TEST(TypeCheck, TakesTheTypesOfTheColumn) {
   EXPECT_TRUE(fits(kJsonb, Type::map(TypeKind::kString, TypeKind::kDyn)));
 }
 
+TEST(TypeCheck, TakesWhatTheTextOfATypeCanBeMadeOf) {
+  ColumnDescription column = column_of(ColumnType::by_text, "point");
+  const auto takes = [&](TextForm form, const Type& type) {
+    column.text_form = form;
+    return fits(column, type);
+  };
+  const Type map = Type::map(TypeKind::kString, TypeKind::kDyn);
+  for (const TextForm form : {TextForm::plain, TextForm::number, TextForm::range,
+                              TextForm::multirange, TextForm::document}) {
+    EXPECT_TRUE(takes(form, TypeKind::kString));
+    EXPECT_FALSE(takes(form, TypeKind::kBool));
+  }
+  EXPECT_FALSE(takes(TextForm::plain, TypeKind::kInt));
+  EXPECT_TRUE(takes(TextForm::number, TypeKind::kInt));
+  EXPECT_TRUE(takes(TextForm::range, map));
+  EXPECT_FALSE(takes(TextForm::range, Type::list(map)));
+  EXPECT_TRUE(takes(TextForm::multirange, Type::list(map)));
+  EXPECT_TRUE(takes(TextForm::document, Type::list(TypeKind::kDouble)));
+  column.is_array = true;
+  EXPECT_TRUE(takes(TextForm::plain, TypeKind::kString));
+  EXPECT_TRUE(takes(TextForm::plain, Type::list(Type::list(TypeKind::kString))));
+  EXPECT_FALSE(takes(TextForm::plain, Type::list(TypeKind::kInt)));
+  EXPECT_TRUE(fits(column_of(ColumnType::composite, "address"), map));
+  EXPECT_FALSE(fits(column_of(ColumnType::composite, "address"), TypeKind::kString));
+}
+
 TEST(TypeCheck, RefusesAMismatchAndNamesTheConversion) {
   EXPECT_EQ(hint(kInt8, TypeKind::kString), "convert it: int(...)");
   EXPECT_EQ(hint(kInt8, TypeKind::kDouble), "convert it: int(...)");
