@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "postgres/binary_array.h"
+#include "write/keyed_sql.h"
 #include "write/script.h"
 #include "write/staged_writer.h"
+#include "write/values_writer.h"
 
 namespace penstock::write {
 namespace {
@@ -37,6 +39,39 @@ void append_widened(std::string& out, const Slice& slice, std::vector<postgres::
       if (field.data != nullptr) out.append(field.data, static_cast<std::size_t>(field.size));
     }
   }
+}
+
+// Those at the beginning that join.
+std::span<const Slice> joined(std::span<const Slice> slices) {
+  const auto end = std::ranges::find_if(
+      slices, [&](const Slice& slice) { return !slice.joins(slices.front()); });
+  return {slices.begin(), end};
+}
+
+// What COPY would do, for slices that join, with a column that goes by its text.
+std::expected<std::uint64_t, CopyFailure> insert_rows(postgres::Connection& connection,
+                                                      std::span<const Slice> slices,
+                                                      const std::string& prologue) {
+  if (!prologue.empty()) {
+    auto begun = connection.execute(prologue);
+    if (!begun) return std::unexpected(CopyFailure{std::move(begun.error()), std::nullopt});
+  }
+  const TableDescription& table = slices.front().rows->target->table;
+  const StatementColumns::List& columns = *slices.front().columns;
+  std::vector<std::uint32_t> types;
+  for (const std::uint16_t column : columns) types.push_back(table.columns[column].type_oid);
+  ValuesWriter values(
+      connection, "INSERT INTO " + table.quoted_name() + " (" + column_list(table, columns) + ")",
+      std::move(types));
+  std::vector<postgres::Param> fields;
+  for (const Slice& slice : slices) {
+    const char* at = slice.bytes().data();
+    for (std::uint32_t row = slice.first; row < slice.first + slice.count; ++row) {
+      at = read_tuple(at, slice, fields);
+      values.add(fields, slice.place(row));
+    }
+  }
+  return values.finish();
 }
 
 std::span<const Slice> same_target(std::span<const Slice> slices) {
@@ -94,6 +129,14 @@ std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session, std::span<
       if (!merged) return std::unexpected(std::move(merged.error()));
       written += *merged;
       i += keyed.size() - 1;
+      continue;
+    }
+    if (slice.has_text()) {
+      const std::span<const Slice> run = joined(slices.subspan(i));
+      auto inserted = insert_rows(connection, run, i == 0 ? prologue : std::string());
+      if (!inserted) return std::unexpected(std::move(inserted.error()));
+      written += *inserted;
+      i += run.size() - 1;
       continue;
     }
     if (i == 0 || !slice.joins(slices[i - 1])) {

@@ -1,4 +1,4 @@
-// copy_rows: writes rows by binary COPY.
+// copy_rows: writes rows by binary COPY, or where that does not do, by what comes to the same.
 //
 // Place: large transactions, and large pieces of a bisected one.
 // Threads: the lane's only. Failure: PostgreSQL's, with the row it named when it named one.
@@ -21,7 +21,8 @@ struct CopyFailure {
 
 // `prologue` ("BEGIN;") goes in the round trip that starts the first COPY; there is at least one
 // slice. A new COPY begins where table or shape changes. Rows of keyed targets are staged
-// (staged_writer.h); `again`: this transaction may have staged some before.
+// (staged_writer.h), those with a text that PostgreSQL is to read go by INSERT (values_writer.h);
+// `again`: this transaction may have staged some before.
 // Returns how many rows PostgreSQL says it wrote.
 [[nodiscard]] std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session,
                                                                   std::span<const Slice> slices,

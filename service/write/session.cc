@@ -241,8 +241,10 @@ Session::Statement Session::insert(const Slice& slice, bool many) {
   statement.many = joins;
   for (const std::uint16_t column : *slice.columns) {
     const ColumnDescription& description = table.columns[column];
+    // Of a composite type, unnest makes a column of each attribute.
     statement.many = statement.many && !description.is_array && description.array_oid != 0 &&
-                     description.type != ColumnType::by_text;
+                     description.type != ColumnType::by_text &&
+                     description.type != ColumnType::composite;
   }
   if (joins && !statement.many) statement.rows = kRowsTogether;
   std::string places;

@@ -75,9 +75,9 @@ class Session {
     std::uint64_t last_used = 0;
   };
   // An INSERT for rows like these: of one row, or of many from one array per column. With `many`,
-  // the answer may be of kRowsTogether where there are no such arrays: of arrays, which cannot be
-  // unnested, and of what goes by its text. It is of one row all the same if that is written by
-  // key: one statement must not meet a key twice.
+  // the answer may be of kRowsTogether where there are no such arrays: of arrays and of composite
+  // types, which cannot be unnested, and of what goes by its text. It is of one row all the same if
+  // that is written by key: one statement must not meet a key twice.
   [[nodiscard]] static Statement insert(const Slice& slice, bool many);
 
   // Prepares those that are new, as far as there is room (one round trip, outside of a pipeline).

@@ -138,7 +138,9 @@ class StagedWriter {
       }
     }
     if (!removes) kept_rows_ = rows;
-    return values.finish();
+    auto done = values.finish();
+    if (!done) return std::unexpected(std::move(done.error()));
+    return {};
   }
 
   // The tuple, with all the columns that the statement names and its place.

@@ -38,8 +38,9 @@ void ValuesWriter::send(std::size_t rows) {
   fields_.clear();
 }
 
-std::expected<void, CopyFailure> ValuesWriter::finish() {
-  if (places_.empty()) return {};
+std::expected<std::uint64_t, CopyFailure> ValuesWriter::finish() {
+  if (places_.empty()) return 0;
+  std::uint64_t written = 0;
   if (!fields_.empty()) send(fields_.size() / types_.size());
   if (!failure_ || !failure_->connection_lost) keep(connection_.send_sync());
   std::optional<RecordPlace> place;
@@ -51,6 +52,7 @@ std::expected<void, CopyFailure> ValuesWriter::finish() {
       continue;
     }
     if (reply->kind() == postgres::ReplyKind::sync) break;
+    if (reply->kind() == postgres::ReplyKind::done) written += reply->rows_written();
     if (reply->kind() != postgres::ReplyKind::error || failure_) continue;
     failure_ = reply->failure();
     const auto number = postgres::parameter_number(*failure_);
@@ -61,7 +63,7 @@ std::expected<void, CopyFailure> ValuesWriter::finish() {
   }
   if (!failure_ || !failure_->connection_lost) connection_.leave_pipeline();
   if (failure_) return std::unexpected(CopyFailure{std::move(*failure_), place});
-  return {};
+  return written;
 }
 
 }  // namespace penstock::write

@@ -1,6 +1,7 @@
 // ValuesWriter: puts rows into a table by INSERT … VALUES, many in a statement.
 //
-// Place: what stages rows of which a column goes by its text: COPY is in binary, and has no text.
+// Place: copy_rows() and what stages rows, where a column goes by its text: COPY is in binary, and
+// has no text.
 // Threads: the lane's only. From the first add() to finish() the connection is in a pipeline.
 // Failure: PostgreSQL's, with the row whose text it could not read.
 #pragma once
@@ -24,8 +25,8 @@ class ValuesWriter {
 
   // A row, whose fields have to stay until the next but Session::kRowsTogether.
   void add(std::span<const postgres::Param> fields, RecordPlace place);
-  // Sends what is left and reads all answers.
-  [[nodiscard]] std::expected<void, CopyFailure> finish();
+  // Sends what is left and reads all answers: how many rows PostgreSQL says it wrote.
+  [[nodiscard]] std::expected<std::uint64_t, CopyFailure> finish();
 
  private:
   void send(std::size_t rows);

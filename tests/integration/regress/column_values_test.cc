@@ -164,6 +164,7 @@ const std::vector<Type>& types() {
       {"ltree"},
       {"json", "$", true},
       {"jsonb", "$", true},
+      {"address", "json_populate_record(NULL::address, $::json)", true},
   };
   return types;
 }
@@ -400,7 +401,12 @@ constexpr const char* kDocuments[] = {"{}",
                                       "[1e131073]",
                                       "[1e-16383]",
                                       "[-0, -0.0, 0e5]",
-                                      R"({"":1,"a.b":2,"$":3})"};
+                                      R"({"":1,"a.b":2,"$":3})",
+                                      R"({"street":"Main","number":7})",
+                                      R"({"number":-2147483648,"x":[1]})",
+                                      R"({"number":2147483648})",
+                                      R"({"street":"a,\"(b)\\","number":null})",
+                                      R"({"street":"","street":"é","number":1000})"};
 
 struct Sample {
   const Type* type = nullptr;
@@ -473,7 +479,11 @@ void expect_what_postgresql_reads(const std::vector<Type>& types, bool is_all) {
                              ")::" + sample.type->name + "::text";
     const auto expected = database.query("SELECT reads(" + sql_literal(read) + ")").at(0).at(0);
     // Two of the times PostgreSQL does not take, though they are RFC 3339.
-    const bool is_stricter = sample.text.ends_with(":60.5Z") || sample.text.ends_with("+16:00");
+    const bool is_time = sample.text.ends_with(":60.5Z") || sample.text.ends_with("+16:00");
+    // Nor what it would leave out.
+    const bool is_other =
+        sample.type->name == std::string_view("address") && sample.json.contains("{\"\\u0000\"");
+    const bool is_stricter = is_time || is_other;
     if (is_stricter && expected->starts_with("refused: ")) continue;
     EXPECT_EQ(row[1], expected) << sample.type->name << ' ' << sample.json;
   }

@@ -348,22 +348,6 @@ TEST_F(GroupTest, ByKeyIsCopiedOnlyWhatComesToTheSame) {
   EXPECT_TRUE(can_copy({{0, 1}})) << "each of them is tried, in its order";
 }
 
-TEST_F(GroupTest, WhatGoesByItsTextIsNotCopied) {
-  const auto with_text = [](Target& target) {
-    target.table.columns[1].type = ColumnType::by_text;
-    target.mode = WriteMode::append;
-    target.key.clear();
-  };
-  by_key(with_text);
-  EXPECT_FALSE(can_copy({{0, 1}}));
-  by_key([&](Target& target) {
-    with_text(target);
-    target.mode = WriteMode::ignore;
-    target.key = {0};
-  });
-  EXPECT_TRUE(can_copy({{0, 1}})) << "it is staged, as if it were copied";
-}
-
 TEST_F(GroupTest, OfBatchesWithoutRowsStillMovesPositions) {
   Group group;
   group.parts.push_back(part(0, 1, 0, 0, {}));
