@@ -32,6 +32,7 @@ std::string column_hint(std::string_view name, const TableDescription& table) {
 }
 
 constexpr const char* kDeleteWhen = "sink.target.delete_when";
+constexpr const char* kDeletedAt = "sink.target.deleted_at";
 
 std::string column_place(std::string_view name) {
   return std::format("sink.target.columns.{}", name);
@@ -50,6 +51,7 @@ class Compilation {
     plan_->table = table;
     compile_conditions();
     options_.columns.empty() ? match_by_name() : bind_columns();
+    if (!options_.deleted_at.empty()) bind_mark();
     check_unset();
     check_defaults();
     std::ranges::sort(columns_, {}, &BoundColumn::index);
@@ -181,7 +183,7 @@ class Compilation {
   void match_by_name() {
     for (std::size_t i = 0; i < plan_->table.columns.size(); ++i) {
       const ColumnDescription& column = plan_->table.columns[i];
-      if (column.is_generated) continue;
+      if (column.is_generated || column.name == options_.deleted_at) continue;
       add_column(i, "sink.target.columns", field_expression(column.name));
     }
     if (columns_.empty() && problems_.empty()) {
@@ -209,6 +211,29 @@ class Compilation {
         add_column(static_cast<std::size_t>(index), column_place(name), source);
       }
     }
+  }
+
+  // The time of the record that deletes a row; evaluated for nothing else.
+  void bind_mark() {
+    const std::string& name = options_.deleted_at;
+    const int index = plan_->table.find_column(name);
+    if (index < 0) {
+      return add_problem(
+          kDeletedAt,
+          std::format("there is no column '{}' in {}", name, plan_->table.quoted_name()),
+          std::format("ALTER TABLE {} ADD COLUMN {} timestamptz", plan_->table.quoted_name(),
+                      quote_identifier(name)));
+    }
+    const ColumnDescription& column = plan_->table.columns[static_cast<std::size_t>(index)];
+    if (column.type != ColumnType::timestamptz || column.is_array || column.not_null ||
+        column.is_generated) {
+      return add_problem(kDeletedAt,
+                         std::format("column '{}' cannot be a mark: it has to be a timestamptz "
+                                     "that may be NULL",
+                                     name),
+                         "name another column");
+    }
+    add_column(static_cast<std::size_t>(index), kDeletedAt, "record.timestamp");
   }
 
   void add_column(std::size_t index, const std::string& place, std::string_view source) {

@@ -39,6 +39,7 @@ struct ComputeOptions {
   std::map<std::string, std::string> let;      // name → expression
   std::map<std::string, std::string> columns;  // column → expression; empty: matched by name
   std::string delete_when;                     // empty: never
+  std::string deleted_at;                      // the column of rows' marks; empty: none
   bool inserts = true;                         // rows may be new ones
   Tombstones tombstones = Tombstones::reject;
   std::vector<std::string> topics;  // their names, by TopicIndex, for `record.topic`

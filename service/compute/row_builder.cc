@@ -22,7 +22,10 @@ RowBuilder::RowBuilder(const Projection& projection, const Target& target,
                        Evaluator::FieldNames field_names)
     : plan_(projection.plan()), target_(target), evaluator_(plan_.expressions, field_names) {
   for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
-    if (target.is_key(plan_.column_indexes[i])) key_.push_back(i);
+    const std::uint16_t index = plan_.column_indexes[i];
+    if (target.is_key(index)) key_.push_back(i);
+    const bool is_version = target.deleted_at && target.newer_by == index;
+    if (target.is_key(index) || target.deleted_at == index || is_version) removal_.push_back(i);
   }
 }
 
@@ -72,10 +75,30 @@ void RowBuilder::finish_record() {
 void RowBuilder::finish_removal() {
   if (!has_key()) return;
   begin_row();
-  for (const std::size_t column : key_) {
-    if (!add_column(column)) return;
+  for (const std::size_t column : removal_) {
+    if (!add_removal_column(column)) return;
   }
   append_row(shape_of_removal());
+}
+
+bool RowBuilder::add_removal_column(std::size_t column_number) {
+  const std::uint16_t index = plan_.column_indexes[column_number];
+  Value value;
+  if (!evaluator_.column(column_number, value)) [[unlikely]] {
+    reject_evaluation();
+    return false;
+  }
+  // One without a version would be older than any row, and without a time it would be no mark.
+  if (!target_.is_key(index) && (value.is_absent() || value.is_null())) {
+    reject(Stage::encode, "missing_field",
+           std::format(
+               "column \"{}\" has to say {} the row is deleted, and {}",
+               plan_.table.columns[index].name,
+               target_.newer_by == index ? "at which version" : "when",
+               value.is_null() ? "its value is null" : evaluator_.missing_field(column_number)));
+    return false;
+  }
+  return add_value(index, value);
 }
 
 void RowBuilder::begin_row() {
@@ -125,6 +148,10 @@ bool RowBuilder::has_key() {
 bool RowBuilder::add_column(std::size_t column_number) {
   const std::uint16_t index = plan_.column_indexes[column_number];
   const ColumnDescription& description = plan_.table.columns[index];
+  if (target_.deleted_at == index) [[unlikely]] {  // the row is there, or there again
+    ++defaults_;
+    return add_value(index, Value::null());
+  }
   Value value;
   if (!evaluator_.column(column_number, value)) [[unlikely]] {
     reject_evaluation();
@@ -156,6 +183,11 @@ bool RowBuilder::add_column(std::size_t column_number) {
     }
     value = Value::null();
   }
+  return add_value(index, value);
+}
+
+bool RowBuilder::add_value(std::uint16_t index, const Value& value) {
+  const ColumnDescription& description = plan_.table.columns[index];
   if (!encode_field(description, value, row_, problem_)) [[unlikely]] {
     reject_encoding(description, value);
     return false;
@@ -209,8 +241,9 @@ std::size_t RowBuilder::shape_of_removal() {
   if (!removal_shape_) {
     removal_shape_ = shapes.size();
     RowShape& shape = shapes.emplace_back();
-    shape.removes = true;
-    for (const std::size_t column : key_) shape.columns.push_back(plan_.column_indexes[column]);
+    // Of two versions, one of which says that the row is gone, the newer one wins as ever.
+    shape.removes = !(target_.deleted_at && target_.newer_by);
+    for (const std::size_t column : removal_) shape.columns.push_back(plan_.column_indexes[column]);
   }
   return *removal_shape_;
 }

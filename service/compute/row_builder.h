@@ -51,9 +51,12 @@ class RowBuilder {
  private:
   // False: the record is done, as filtered, as a removal or as a reject.
   [[nodiscard]] bool goes_on(Evaluator::Fate fate);
+  // False: a reject.
+  [[nodiscard]] bool add_removal_column(std::size_t column);
   // False: a reject, because a row without a whole key is nobody's.
   [[nodiscard]] bool has_key();
   [[nodiscard]] bool add_column(std::size_t column);
+  [[nodiscard]] bool add_value(std::uint16_t index, const cel::Value& value);
   void begin_row();
   void append_row(std::size_t shape);
   [[nodiscard]] std::size_t shape_of_row();
@@ -65,7 +68,10 @@ class RowBuilder {
 
   const Projection::Plan& plan_;
   const Target& target_;
-  std::vector<std::size_t> key_;  // its columns, by their number among those that are written
+  // By their number among the columns that are written: those of the key, and those that say that
+  // the row is to go.
+  std::vector<std::size_t> key_;
+  std::vector<std::size_t> removal_;
   Evaluator evaluator_;
   FieldBuffer row_;
   EncodeProblem problem_;

@@ -32,6 +32,7 @@ class TargetRules {
     check_columns();
     check_key();
     check_deletes();
+    check_mark();
     check_version();
     check_merges();
   }
@@ -56,6 +57,10 @@ class TargetRules {
   [[nodiscard]] bool appends() const {
     return target_.mode() == v1::TargetSpec::APPEND ||
            target_.mode() == v1::TargetSpec::MODE_UNSPECIFIED;
+  }
+
+  [[nodiscard]] bool deletes_by_tombstones() const {
+    return spec_.parse().tombstones() == v1::ParseSpec::DELETE;
   }
 
   [[nodiscard]] bool replaces() const {
@@ -84,7 +89,7 @@ class TargetRules {
   }
 
   void check_deletes() {
-    const bool by_tombstones = spec_.parse().tombstones() == v1::ParseSpec::DELETE;
+    const bool by_tombstones = deletes_by_tombstones();
     if (target_.mode() != v1::TargetSpec::UPSERT) {
       constexpr const char* kWhy = "only a pipeline with `mode: upsert` deletes rows";
       constexpr const char* kHint = "say so in sink.target, or leave it out";
@@ -97,20 +102,38 @@ class TargetRules {
     }
   }
 
+  void check_mark() {
+    const std::string& column = target_.deleted_at();
+    if (column.empty()) return;
+    const std::string path = path_ + ".deleted_at";
+    if (target_.delete_when().empty() && !deletes_by_tombstones()) {
+      fail(path, "no record deletes a row that could be marked",
+           "say which do, by delete_when or by parse.tombstones: delete, or leave it out");
+    }
+    if (target_.columns().contains(column)) {
+      fail(child_path(path_ + ".columns", column),
+           "'" + column + "' has the time of the record that deletes the row, and no expression",
+           "leave it out here, or name another column for deleted_at", true);
+    }
+    if (target_.newer_by() == column || target_.merge().contains(column) ||
+        std::ranges::contains(target_.key(), column)) {
+      fail(path, "'" + column + "' is named as a version, for the key, or in merge, too",
+           "name a column that is there for this alone");
+    }
+  }
+
   void check_version() {
     if (target_.newer_by().empty()) return;
     const std::string path = path_ + ".newer_by";
     if (!replaces()) {
       fail(path, "only a pipeline with `mode: upsert` or `update` replaces rows",
            "say so in sink.target, or leave it out");
-    } else if (!target_.delete_when().empty() ||
-               spec_.parse().tombstones() == v1::ParseSpec::DELETE) {
-      fail(
-          path,
-          "a row that is deleted leaves no version behind, and an older record that comes "
-          "later would bring it back",
-          "leave delete_when and tombstones out, and mark such rows in a column of their own, such "
-          "as deleted: msg.op == 'd'");
+    } else if (target_.deleted_at().empty() &&
+               (!target_.delete_when().empty() || deletes_by_tombstones())) {
+      fail(path,
+           "a row that is deleted leaves no version behind, and an older record that comes "
+           "later would bring it back",
+           "have rows marked rather than deleted: deleted_at: <a column of a time>");
     } else if (!target_.columns().empty() && !target_.columns().contains(target_.newer_by())) {
       fail(path, "column '" + target_.newer_by() + "' has no expression",
            "add it to sink.target.columns");

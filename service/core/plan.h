@@ -59,6 +59,9 @@ struct Target {
   std::optional<std::uint16_t> newer_by = std::nullopt;
   // Where it replaces(): of columns that do not just overwrite. Every version counts then.
   std::map<std::uint16_t, ColumnMerge> merges = {};
+  // Rows are not removed but marked here, with a time, by rows of nothing but the key and this; in
+  // others it is NULL.
+  std::optional<std::uint16_t> deleted_at = std::nullopt;
   // What makes PostgreSQL look at more than a row and the one of its key: another unique index, a
   // foreign key, a trigger. Every version of a row is then written in its order. Empty: nothing, so
   // that only the last version of a transaction need be.

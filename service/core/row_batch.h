@@ -48,7 +48,9 @@ struct Target;
 // that are left out take their DEFAULT; in a row that is updated they stay as they are.
 struct RowShape {
   std::vector<std::uint16_t> columns;
-  bool removes = false;  // the row of this key is to go; the columns are the key's
+  // The row of this key is to go, and the columns are the key's; or it is to be marked, and the
+  // column of the mark is there, too (Target::deleted_at).
+  bool removes = false;
   friend bool operator==(const RowShape&, const RowShape&) = default;
 };
 

@@ -39,6 +39,7 @@ class Binding {
     if (const UniqueIndex* const index = find_index(); index != nullptr) bind_key(*index, target);
     if (!spec_.newer_by().empty()) bind_version(target);
     bind_merges(target);
+    if (!spec_.deleted_at().empty()) bind_mark(target);
     if (!problems_.empty()) return std::unexpected(std::move(problems_));
     return target;
   }
@@ -64,7 +65,7 @@ class Binding {
     std::vector<std::string> lacked;
     if (!table_.may_select) lacked.emplace_back("SELECT");
     if (target.replaces() && !table_.may_update) lacked.emplace_back("UPDATE");
-    if (deletes_ && !table_.may_delete) lacked.emplace_back("DELETE");
+    if (deletes_ && spec_.deleted_at().empty() && !table_.may_delete) lacked.emplace_back("DELETE");
     if (const std::string lacking = list_of(lacked); !lacking.empty()) {
       fail(kMode, std::format("{} needs {} on {}, which this role lacks", mode(), lacking, name),
            std::format("GRANT {} ON {} TO the role of the connection string", lacking, name));
@@ -204,6 +205,28 @@ class Binding {
       } else if (*merge != ColumnMerge::overwrite) {
         target.merges.emplace(column, *merge);
       }
+    }
+  }
+
+  // What is wrong with the column itself has been said where its expression was bound.
+  void bind_mark(Target& target) {
+    target.deleted_at = static_cast<std::uint16_t>(table_.find_column(spec_.deleted_at()));
+    if (!target.newer_by) return;
+    // What deletes a row before it came has to leave one that has nothing but its key, its version
+    // and its mark.
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) {
+      const ColumnDescription& column = table_.columns[i];
+      const auto index = static_cast<std::uint16_t>(i);
+      if (!column.not_null || column.has_default || column.is_generated || target.is_key(index) ||
+          target.newer_by == index) {
+        continue;
+      }
+      fail("sink.target.deleted_at",
+           std::format("column '{}' is NOT NULL without a default, so that a delete that comes "
+                       "before its row could leave no mark",
+                       column.name),
+           std::format("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL, or give it a DEFAULT",
+                       table_.quoted_name(), quote_identifier(column.name)));
     }
   }
 

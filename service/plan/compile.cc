@@ -67,6 +67,7 @@ compute::ComputeOptions compute_options(const v1::PipelineSpec& spec) {
   options.columns = {spec.sink().target().columns().begin(), spec.sink().target().columns().end()};
   options.inserts = spec.sink().target().mode() != v1::TargetSpec::UPDATE;
   options.delete_when = spec.sink().target().delete_when();
+  options.deleted_at = spec.sink().target().deleted_at();
   options.tombstones = spec.parse().tombstones() == v1::ParseSpec::SKIP ? compute::Tombstones::skip
                        : spec.parse().tombstones() == v1::ParseSpec::DELETE
                            ? compute::Tombstones::remove

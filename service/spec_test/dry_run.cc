@@ -22,14 +22,15 @@ using Fate = RecordRun::Fate;
 
 constexpr const char* kColumn = "value";
 
-std::string in_words(const RecordRun& run, const kafka::Record& record) {
+std::string in_words(const RecordRun& run, const kafka::Record& record, bool marks) {
   switch (run.fate()) {
     case Fate::row:
       return "a row, if the table takes it";
     case Fate::filtered:
       return record.value ? "left out: where is false" : "left out: it has no payload";
     case Fate::removal:
-      return "the row of its key is deleted, if there is one";
+      return std::format("the row of its key is {}, if there is one",
+                         marks ? "marked as deleted" : "deleted");
     case Fate::reject:
       break;
   }
@@ -110,7 +111,8 @@ std::expected<DryRun, config::Problems> dry_run(const config::Loaded& loaded, in
   const formats::FieldTree tree(plan->inputs.paths());
   const RecordRun run(record, *plan, tree, format);
 
-  DryRun result{.steps = {}, .fate = run.fate(), .outcome = in_words(run, record)};
+  const bool marks = !options.deleted_at.empty();
+  DryRun result{.steps = {}, .fate = run.fate(), .outcome = in_words(run, record, marks)};
   if (!run.was_read()) return result;
   if (named.columns.empty() && run.fate() == Fate::row) {
     result.fate = Fate::reject;
@@ -151,9 +153,10 @@ std::expected<DryRun, config::Problems> dry_run(const config::Loaded& loaded, in
   }
   const formats::FieldTree tree(plan->inputs.paths());
   const RecordRun run(record, *plan, tree, plan::json_options(spec));
+  const bool marks = !spec.sink().target().deleted_at().empty();
   return DryRun{.steps = {},
                 .fate = is_missing(run) ? Fate::row : run.fate(),
-                .outcome = run.was_read() ? value_of(run) : in_words(run, record)};
+                .outcome = run.was_read() ? value_of(run) : in_words(run, record, marks)};
 }
 
 }  // namespace penstock::spec_test

@@ -249,6 +249,7 @@ bool Group::can_copy() const {
     for (std::size_t i = begin; i < end; ++i) {
       const Slice& slice = slices_[i];
       if (slice.columns->empty()) return false;  // COPY cannot leave out every column
+      if (slice.shape->removes && target.deleted_at) return false;  // the row stays as it is
       if (!target.is_keyed() || slice.shape->removes) continue;
       if (columns != nullptr && columns != slice.columns) return false;
       if (columns == nullptr && is_partial(target, *slice.columns)) return false;

@@ -170,17 +170,20 @@ std::string keyed_row_sql(const Target& target, ColumnList columns, bool removes
   const auto parameter = [&](std::uint16_t column) {
     return "$" + std::to_string(std::ranges::lower_bound(columns, column) - columns.begin() + 1);
   };
-  if (removes) {
-    return "DELETE FROM " + table.quoted_name() + " AS target WHERE " +
-           joined(columns, " AND ", [&](std::uint16_t column) {
-             return "target." + name_of(table, column) + " = " + parameter(column);
-           });
-  }
   const auto has_key = [&](const std::string& relation) {
     return joined(target.key, " AND ", [&](std::uint16_t column) {
       return relation + "." + name_of(table, column) + " = " + parameter(column);
     });
   };
+  if (removes && target.deleted_at) {
+    const std::string mark = name_of(table, *target.deleted_at);
+    return "UPDATE " + table.quoted_name() + " AS target SET " + mark + " = " +
+           parameter(*target.deleted_at) + " WHERE " + has_key("target") + " AND target." + mark +
+           " IS NULL";
+  }
+  if (removes) {
+    return "DELETE FROM " + table.quoted_name() + " AS target WHERE " + has_key("target");
+  }
   const std::string set = assignments(target, columns, parameter);
   const std::string update =
       "UPDATE " + table.quoted_name() + " AS target SET " + set + " WHERE " + has_key("target") +

@@ -27,7 +27,7 @@ using ColumnList = std::span<const std::uint16_t>;
 // before the conflict is: a row that is there has to be updated first, and one by one.
 [[nodiscard]] bool is_partial(const Target& target, ColumnList columns);
 
-// Writes one row, whose fields are $1, $2, …, or removes the one of this key.
+// Writes one row, whose fields are $1, $2, …, or removes or marks the one of this key.
 [[nodiscard]] std::string keyed_row_sql(const Target& target, ColumnList columns, bool removes);
 
 // Makes the temporary table, of the name, for rows with these columns, or for keys to be removed.

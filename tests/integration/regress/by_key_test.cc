@@ -2,7 +2,9 @@
 // programs that write Kafka's records into PostgreSQL have reported.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "integration/end_to_end/service.h"
 
@@ -78,6 +80,65 @@ TEST(ByKey, DeletesAndInsertsKeepTheirOrder) {
   EXPECT_TRUE(service.dead_letters().empty());
 }
 
+ServiceOptions marked(const std::string& more) {
+  ServiceOptions options = by_key(std::string(kUpsert) +
+                                  "        delete_when: msg.?op.orValue('u') == 'd'\n"
+                                  "        deleted_at: gone_since\n" +
+                                  more);
+  options.table =
+      "CREATE TABLE t (id bigint PRIMARY KEY, name text NOT NULL, note text, version bigint, "
+      "gone_since timestamptz, source_offset bigint)";
+  return options;
+}
+
+TEST(ByKey, ARowThatIsMarkedStaysAndComesAgain) {
+  Service service(marked(""));
+  service.feed({R"({"id":1,"name":"a","note":"n"})", R"({"id":1,"op":"d"})",
+                R"({"id":2,"name":"b"})", R"({"id":2,"op":"d"})", R"({"id":2,"name":"c"})",
+                R"({"id":3,"op":"d"})", R"({"id":4,"name":"d"})"});
+  EXPECT_EQ(service.database().value(
+                "SELECT string_agg(concat_ws(' ', id, name, note, gone_since IS NOT NULL), ', ' "
+                "ORDER BY id) FROM t"),
+            "1 a n t, 2 c f, 4 d f");
+  EXPECT_TRUE(service.dead_letters().empty());
+  const std::string before = service.database().value("SELECT xmin::text FROM t WHERE id = 1");
+  service.feed({R"({"id":1,"op":"d"})"});
+  EXPECT_EQ(service.database().value("SELECT xmin::text FROM t WHERE id = 1"), before)
+      << "what is marked keeps its first time";
+}
+
+TEST(ByKey, VersionsThatComeInAnyOrderEndAsTheNewestAlsoIfThatDeletes) {
+  ServiceOptions options = marked("        newer_by: version\n");
+  options.table =
+      "CREATE TABLE t (id bigint PRIMARY KEY, name text, note text, version bigint, "
+      "gone_since timestamptz, source_offset bigint)";
+  options.columns.emplace("version", "msg.version");
+  Service service(options);
+  const auto say = [](int id, int version, bool deletes) -> std::optional<std::string> {
+    return R"({"id":)" + std::to_string(id) + R"(,"version":)" + std::to_string(version) +
+           (deletes ? R"(,"op":"d"})" : R"(,"name":"v)" + std::to_string(version) + "\"}");
+  };
+  // Every order of three versions, of which each in turn deletes.
+  Records records;
+  std::string expected;
+  for (int id = 0; id < 18; ++id) {
+    const int deletes = id % 3 + 1;
+    std::vector<int> versions{1, 2, 3};
+    for (int turn = 0; turn < id / 3; ++turn) std::ranges::next_permutation(versions);
+    for (const int version : versions) records.push_back(say(id, version, version == deletes));
+    expected += (id == 0 ? "" : ", ") + std::to_string(id) + (deletes == 3 ? " 3 t" : " 3 f");
+  }
+  service.feed(records);
+  EXPECT_EQ(service.database().value(
+                "SELECT string_agg(concat_ws(' ', id, version, gone_since IS NOT NULL), ', ' "
+                "ORDER BY id) FROM t"),
+            expected);
+  EXPECT_EQ(service.database().number("SELECT count(*) FROM t WHERE gone_since IS NULL AND name = "
+                                      "'v3'"),
+            12);
+  EXPECT_TRUE(service.dead_letters().empty());
+}
+
 TEST(ByKey, WhatIsThereAlreadyIsIgnoredAndCounted) {
   Service service(by_key("        mode: ignore\n"));
   service.feed({R"({"id":1,"name":"a","note":"n"})", R"({"id":1,"name":"b","note":"n"})",
@@ -110,6 +171,12 @@ TEST(ByKey, CheckSaysWhyATableCannotBeWrittenSo) {
             std::string(kUpsert) + "        key: [idd]\n", "'idd' has no expression"},
            {"CREATE TABLE t " + columns + "; CREATE UNIQUE INDEX ON t (id)", "        key: [id]\n",
             "a key has no meaning where every record is a new row"},
+           {"CREATE TABLE t (id bigint PRIMARY KEY, name text, note text NOT NULL, source_offset "
+            "bigint, gone_since timestamptz)",
+            std::string(kUpsert) +
+                "        delete_when: msg.gone\n        deleted_at: gone_since\n        newer_by: "
+                "name\n",
+            "column 'note' is NOT NULL without a default, so that a delete that comes before"},
            {"CREATE TABLE t " + columns, "        delete_when: msg.gone\n",
             "only a pipeline with `mode: upsert` deletes rows"}}) {
     ServiceOptions options = by_key(tried.target);

@@ -106,6 +106,74 @@ TEST_F(KeyedRows, HaveAVersionOfNullWhereTheRecordHasNone) {
   EXPECT_EQ(fields(*rows, 0), (Texts{int8(1), "NULL", "s"}));
 }
 
+class MarkedRows : public KeyedRows {
+ protected:
+  MarkedRows() {
+    add("gone", ColumnType::timestamptz, "timestamp with time zone");
+    target.deleted_at = 3;
+    options.deleted_at = "gone";
+    options.delete_when = "msg.?op.orValue('c') == 'd'";
+    options.tombstones = Tombstones::remove;
+    options.columns["id"] = "coalesce(msg.id, int(string(record.key)))";
+  }
+};
+
+TEST_F(MarkedRows, HaveTheTimeOfTheRecordThatDeletesThem) {
+  record(R"({"id":1,"name":"a"})");
+  record(R"({"id":2,"op":"d","name":5})", {}, 946'684'800'001);
+  record(std::nullopt, "3", 946'684'800'002);
+  const auto rows = process();
+  EXPECT_TRUE(rows->rejects.empty()) << rows->rejects[0].message;
+  EXPECT_EQ(shapes(*rows), (Texts{"013", "-03", "-03"}));
+  EXPECT_EQ(fields(*rows, 0), (Texts{int8(1), "a", "NULL"}));
+  EXPECT_EQ(fields(*rows, 1), (Texts{int8(2), int8(1000)}));
+  EXPECT_EQ(fields(*rows, 2), (Texts{int8(3), int8(2000)}));
+}
+
+TEST_F(MarkedRows, SayAtWhichVersionTheyAreGone) {
+  target.newer_by = 1;
+  record(R"({"id":1,"op":"d","name":"v2"})", {}, 946'684'800'001);
+  record(R"({"id":2,"op":"d"})", {}, 946'684'800'001);
+  record(R"({"id":3,"op":"d","name":"v2"})");
+  const auto rows = process();
+  EXPECT_EQ(shapes(*rows), (Texts{"013"}));
+  EXPECT_EQ(fields(*rows, 0), (Texts{int8(1), "v2", int8(1000)}));
+  ASSERT_EQ(rows->rejects.size(), 2U);
+  EXPECT_EQ(rows->rejects[0].reason, "missing_field");
+  EXPECT_EQ(rows->rejects[0].message,
+            "column \"name\" has to say at which version the row is deleted, and there is no "
+            "msg.name; it has id, op");
+  EXPECT_EQ(rows->rejects[1].message,
+            "column \"gone\" has to say when the row is deleted, and the record has no "
+            "record.timestamp");
+}
+
+TEST_F(MarkedRows, AreNotOfAFieldOfTheSameName) {
+  options.columns.clear();
+  options.tombstones = Tombstones::skip;
+  record(R"({"id":1,"name":"a","state":"s","gone":"2024-01-01T00:00:00Z"})");
+  const auto rows = process();
+  EXPECT_EQ(fields(*rows, 0), (Texts{int8(1), "a", "s", "NULL"}));
+}
+
+TEST_F(MarkedRows, NeedAColumnOfATimeThatMayBeNull) {
+  const auto problem = [&] {
+    const auto projection = Projection::compile(options, table);
+    return projection ? std::string()
+                      : projection.error()[0].place + ": " + projection.error()[0].message;
+  };
+  options.deleted_at = "lost";
+  EXPECT_EQ(problem(), "sink.target.deleted_at: there is no column 'lost' in \"public\".\"t\"");
+  for (const char* const name : {"name", "state"}) {
+    options.columns.erase(name);
+    options.deleted_at = name;
+    EXPECT_TRUE(problem().contains("cannot be a mark")) << problem();
+  }
+  options.deleted_at = "gone";
+  table.columns[3].not_null = true;
+  EXPECT_TRUE(problem().contains("cannot be a mark")) << problem();
+}
+
 TEST_F(KeyedRows, TakeTheirDefaultsWhereWhatIsThereIsLeftAlone) {
   target.mode = WriteMode::ignore;
   table.columns[2].not_null = true;

@@ -160,6 +160,29 @@ TEST(Validate, TakesDeletesAndVersionsOnlyWhereTheyHaveAMeaning) {
                 target.set_newer_by("id");
                 target.set_delete_when("msg.gone");
               }).starts_with(target + "newer_by: a row that is deleted leaves no version behind"));
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              (*target.mutable_columns())["version"] = "msg.version";
+              target.set_newer_by("version");
+              target.set_delete_when("msg.gone");
+              target.set_deleted_at("gone_since");
+            }),
+            "");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              target.set_deleted_at("gone_since");
+            }),
+            target + "deleted_at: no record deletes a row that could be marked\n");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_mode(v1::TargetSpec::UPSERT);
+              target.set_delete_when("msg.gone");
+              target.set_deleted_at("id");
+              target.add_key("id");
+            }),
+            target +
+                "columns.id: 'id' has the time of the record that deletes the row, and no "
+                "expression\n" +
+                target + "deleted_at: 'id' is named as a version, for the key, or in merge, too\n");
 }
 
 TEST(Validate, AsksForBothFilesOfTls) {

@@ -56,6 +56,14 @@ TEST(KeyedSql, UpdatesFirstWhereANewRowWouldLackAColumn) {
             R"(UPDATE "public"."t" AS target SET "d" = $2 WHERE target."a" = $1)");
 }
 
+TEST(KeyedSql, MarksARowThatIsNotMarkedYet) {
+  Target marked = target(WriteMode::upsert);
+  marked.deleted_at = 2;
+  EXPECT_EQ(keyed_row_sql(marked, Columns{0, 2}, true),
+            R"(UPDATE "public"."t" AS target SET "d" = $2 WHERE target."a" = $1 AND )"
+            R"(target."d" IS NULL)");
+}
+
 TEST(KeyedSql, LetsOnlyNewerVersionsReplaceARow) {
   Target versioned = target(WriteMode::upsert);
   versioned.newer_by = 2;
