@@ -34,8 +34,8 @@ void refuse(RowBatch& batch, const Failure& failure) {
   write::Refusal refusal = write::refusal_of(0, failure, {});
   batch.tables.clear();
   batch.filtered = 0;
-  batch.rejects = {{0, Stage::write, std::string(postgres::refusal_reason(failure.error.sqlstate)),
-                    std::move(refusal.message), std::move(refusal.sqlstate)}};
+  batch.rejects = {{0, Stage::write, std::string(refusal.reason), std::move(refusal.message),
+                    std::move(refusal.sqlstate)}};
 }
 
 Error with_hint(Error error, const char* hint) {

@@ -107,11 +107,13 @@ Try<void> Connection::wait_io(bool for_write, SteadyTime deadline) {
       auto failure = failed(FailureClass::retry, ErrorKind::unavailable,
                             "PostgreSQL has not answered in time");
       failure.error().connection_lost = true;
+      failure.error().gave_up = true;
       return failure;
     }
     if (since && std::chrono::steady_clock::now() - *since >= silence_after_) {
       if (auto given_up = silence_watch_->silent(*since)) {
         given_up->connection_lost = true;
+        given_up->gave_up = true;
         return std::unexpected(std::move(*given_up));
       }
     }

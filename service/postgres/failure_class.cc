@@ -110,6 +110,16 @@ bool helps_to_halve(std::string_view sqlstate) {
   return sqlstate == "57014" || sqlstate == "25P04" || sqlstate == "53200";
 }
 
+namespace {
+
+// The state of the transaction or of its session: of a statement in a trigger, what it did itself.
+bool is_of_the_transaction(std::string_view sqlstate) {
+  return sqlstate == "25001" || sqlstate.starts_with("26") || sqlstate.starts_with("34") ||
+         sqlstate.starts_with("3B");
+}
+
+}  // namespace
+
 bool may_be_a_rows(const Failure& failure) {
   if (failure.connection_lost || failure.failure == FailureClass::cancelled) return false;
   if (failure.raised) return true;
@@ -123,6 +133,7 @@ bool may_be_a_rows(const Failure& failure) {
       // Of our own statement it is the table's; of a trigger's, what it made of the row.
       return state != "2200H" && !inner_context(failure).empty();
     case FailureClass::retry:
+      if (is_of_the_transaction(state)) return !inner_context(failure).empty();
       return state == "XX000" || state == "53400" ||
              (state.starts_with("55") && !waits_for_lock(state));
     case FailureClass::fenced:
@@ -130,6 +141,18 @@ bool may_be_a_rows(const Failure& failure) {
       return false;
   }
   return false;
+}
+
+bool may_be_spoiled(const Failure& failure) {
+  if (failure.failure == FailureClass::cancelled || failure.gave_up || failure.raised) return false;
+  const std::string_view state = failure.error.sqlstate;
+  // Who ends its own backend does so in a function, and an administrator mostly elsewhere.
+  if (failure.connection_lost) {
+    return state.empty() ||
+           ((state == "57P01" || state == "XX000") && !inner_context(failure).empty());
+  }
+  if (state == "26000" || state == "25006" || state == "PS001") return true;
+  return (state == "42501" || state == kSetsParameter) && inner_context(failure).empty();
 }
 
 // "unnamed portal parameter $2", in the language of the server, is the last line. Those of triggers
@@ -195,9 +218,18 @@ ErrorKind kind_of(FailureClass failure, std::string_view sqlstate) {
   return ErrorKind::internal;
 }
 
-std::string_view refusal_reason(std::string_view sqlstate) {
-  const auto* const found = std::ranges::find(kReasons, sqlstate, &Reason::sqlstate);
-  return found != kReasons.end() ? found->name : std::string_view("refused_by_postgresql");
+std::string_view refusal_reason(const Failure& failure) {
+  const std::string_view state = failure.error.sqlstate;
+  const bool is_timeout = helps_to_halve(state);
+  if (failure.connection_lost && !is_timeout) return "connection_lost";
+  if (may_be_spoiled(failure)) return "transaction_spoiled";
+  const auto* const found = std::ranges::find(kReasons, state, &Reason::sqlstate);
+  if (found == kReasons.end()) return "refused_by_postgresql";
+  // What these names say is what PostgreSQL has found itself.
+  const bool is_its_own = is_timeout || state.starts_with("54");
+  if (is_its_own && failure.raised) return "raised_by_trigger";
+  if (state == "54000" && !inner_context(failure).empty()) return "program_limit_exceeded";
+  return found->name;
 }
 
 std::unexpected<Failure> failed(FailureClass failure, ErrorKind kind, std::string message,

@@ -40,8 +40,8 @@ enum class FailureClass : std::uint8_t {
 // The kind that people and other modules see.
 [[nodiscard]] ErrorKind kind_of(FailureClass failure, std::string_view sqlstate);
 
-// A short, stable name for dead_letters.reason: "unique_violation", …
-[[nodiscard]] std::string_view refusal_reason(std::string_view sqlstate);
+// What we say of a session whose client_encoding a trigger has set.
+inline constexpr const char* kSetsParameter = "55P02";
 
 // What went wrong between a lane and PostgreSQL.
 struct Failure {
@@ -56,6 +56,7 @@ struct Failure {
   std::string schema;
   bool raised = false;  // by RAISE in a trigger or function: its SQLSTATE is its author's choice
   bool connection_lost = false;
+  bool gave_up = false;  // the connection was lost because we did not wait any longer
 };
 
 // Whether one row alone may be what raises this, so that it is worth to look for it: whatever a
@@ -67,12 +68,19 @@ struct Failure {
 [[nodiscard]] FailureClass classify_of_text(std::string_view sqlstate);
 // Whether it is of a parameter that was given as text.
 [[nodiscard]] bool is_of_text(const Failure& failure);
+// Whether what a row's trigger or function did may have ended the session, or made it useless for
+// what comes after the row: it ended its own backend, threw away prepared statements, made the
+// transaction read-only, took another role. Nobody can tell by the failure alone.
+[[nodiscard]] bool may_be_spoiled(const Failure& failure);
 // Of a parameter of a statement that could not be read: its number, from 1. A session must not have
 // the value told (log_parameter_max_length_on_error).
 [[nodiscard]] std::optional<std::size_t> parameter_number(const Failure& failure);
 // CONTEXT without the line that COPY or a parameter adds: empty where no trigger or function was at
 // work.
 [[nodiscard]] std::string inner_context(const Failure& failure);
+
+// A short, stable name for dead_letters.reason: "unique_violation", …
+[[nodiscard]] std::string_view refusal_reason(const Failure& failure);
 
 template <typename T>
 using Try = std::expected<T, Failure>;

@@ -67,12 +67,18 @@ Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
   if (const std::string context = postgres::inner_context(failure); !context.empty()) {
     message += " [" + context + "]";
   }
+  std::string sqlstate = failure.error.sqlstate;
+  if (postgres::may_be_spoiled(failure)) {
+    message = "each time this record is written, and only then: " + message;
+    if (sqlstate.empty()) sqlstate = "08006";  // connection_failure
+  }
   return {.record = record,
-          .sqlstate = failure.error.sqlstate,
+          .sqlstate = std::move(sqlstate),
           .message = std::move(message),
           .table = failure.table,
           .column = columns.size() == 1 ? columns[0]->name : failure.column,
-          .constraint = failure.constraint};
+          .constraint = failure.constraint,
+          .reason = postgres::refusal_reason(failure)};
 }
 
 bool Slice::has_text() const {
@@ -322,8 +328,7 @@ std::vector<DeadLetter> dead_letters_of(const Group& group, std::span<const Refu
     for (; refusal != refusals.end(); ++refusal) {
       const RecordPlace place = group.place(refusal->record);
       if (place.part != i) break;
-      letters.push_back({batch.source.get(), place, Stage::write,
-                         postgres::refusal_reason(refusal->sqlstate), refusal->message,
+      letters.push_back({batch.source.get(), place, Stage::write, refusal->reason, refusal->message,
                          refusal->sqlstate, refusal->table});
     }
     std::stable_sort(

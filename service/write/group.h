@@ -96,6 +96,7 @@ struct Refusal {
   std::string table;    // what PostgreSQL named, if it did
   std::string column;
   std::string constraint;
+  std::string_view reason = "refused_by_postgresql";  // lives for ever
 };
 // `rows`: the record's.
 [[nodiscard]] Refusal refusal_of(std::size_t record, const postgres::Failure& failure,

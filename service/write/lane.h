@@ -3,9 +3,9 @@
 //
 // Place: Lanes and Writer are the outside of a LaneSet. lane.cc is what other threads call and the
 // loop, lane_try.cc what it does for a writer, lane_failure.cc what it does when that went wrong,
-// lane_silence.cc what it does while a statement has no answer.
-// Turns: each writer has a `pass`, which grows by the time it took divided by its weight; the
-// lowest that has something to do and is not backing off comes next.
+// lane_spoiled.cc where a record may be what its sessions end of, lane_silence.cc what it does
+// while a statement has no answer. Turns: each writer has a `pass`, which grows by the time it took
+// divided by its weight; the lowest that has something to do and is not backing off comes next.
 // Threads: only the lane's thread touches what is not guarded by `mutex_` (but for atomics).
 // Invariant: events of a writer are called only while `serving_` or `telling_` is its queue, and
 // detaching waits until neither is.
@@ -99,6 +99,13 @@ class Lane final : private postgres::SilenceWatch {
   void tell(WriterQueue& queue, const std::optional<Stall>& stall) const;
   [[nodiscard]] std::string lock_holder(const std::string& tables);
   [[nodiscard]] bool serves_others(const WriterQueue& queue) const;
+
+  // lane_spoiled.cc
+  [[nodiscard]] bool spoiled(WriterQueue& queue, const postgres::Failure& failure);
+  void judge_spoiled(WriterQueue& queue);
+  [[nodiscard]] static bool suspects_a_record(const WriterQueue& queue);
+  [[nodiscard]] static Error describe_spoiled(const Group& group, const postgres::Failure& failure);
+  void forget_spoiled();
   void tell_all(const Stall& stall, bool opened);
 
   // lane_silence.cc
@@ -128,6 +135,7 @@ class Lane final : private postgres::SilenceWatch {
   std::shared_ptr<postgres::Wakeup> session_wakeup_;  // outlives the session
   std::uint64_t session_number_ = 0;
   std::optional<postgres::BackendIdentity> lost_backend_;  // of the last session, when it broke
+  std::string server_start_;                               // of the last session's server
   SilentHolders silent_holders_;
   Breaker breaker_;                           // of the connection
   std::optional<postgres::Failure> lost_by_;  // a writer's failure that took the connection

@@ -18,6 +18,9 @@ constexpr int kOddTries = 2;
 // state, and begin anew.
 constexpr std::size_t kMostLeftOut = 16;
 
+// Of what its session ends: so often must a record fail alone again, each time after a neighbour.
+constexpr int kAgainAlone = 2;
+
 // While a table refuses most of what comes, so many records are enough to see whether it still
 // does.
 constexpr std::size_t kProbeRecords = 256;
@@ -110,6 +113,8 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
   const std::shared_ptr<const Plan> plan = queue.group ? queue.group->shared_plan() : nullptr;
   if (failure.failure == postgres::FailureClass::configuration) {
     queue.resume_at = now() + queue.breaker.configuration_delay();
+    // Perhaps it is what a trigger has made of this session: its role, its temporary tables.
+    if (queue.failures > 1 && !failure.connection_lost) close_session();
     tell(queue, Stall{.kind = Stall::Kind::configuration, .error = error});
     if (plan) queue.writer->events.doubted(plan);
     return;
@@ -122,6 +127,8 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
   if (postgres::helps_to_halve(error.sqlstate) && !failure.raised && queue.group &&
       !queue.unknown) {
     too_much(queue, failure);
+    // Perhaps a trigger has changed what it may take, and not for one transaction only.
+    if (!failure.connection_lost) close_session();
   }
   queue.resume_at = now() + queue.breaker.delay();
   if (failure.connection_lost) return;  // the lane says so
@@ -162,8 +169,15 @@ void Lane::too_much(WriterQueue& queue, const postgres::Failure& failure) {
   const std::size_t records = group.records();
   if (records == 0) return;                         // positions and dead letters only
   const std::size_t tried = group.left_out.size();  // the first that was written
-  if (queue.neighbour_passed) {
-    queue.failed_once_more = true;
+  const bool is_suspect = suspects_a_record(queue);
+  const std::uint64_t passed = queue.writer->suspects.passed();
+  const std::uint64_t passed_before = std::exchange(queue.passed_before, passed);
+  // Who has no neighbour here may have one on another lane.
+  const bool is_alone = is_suspect && records == 1 && tried == 0 && queue.left_out.size() == 1;
+  if (queue.neighbour_passed || (is_alone && passed > passed_before)) {
+    // Sessions end for other reasons, too: that has to be seen more than once.
+    queue.failed_once_more = ++queue.failed_again >= (is_suspect ? kAgainAlone : 1);
+    queue.neighbour_passed = queue.failed_once_more;
   } else if (records - tried > 1) {
     queue.halve(records - tried);
   } else if (queue.left_out.size() >= kMostLeftOut) {

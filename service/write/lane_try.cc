@@ -18,6 +18,23 @@ constexpr int kGlances = 32;
 // passes once the others are written: it may be they whom it needs.
 constexpr int kInsists = 32;
 
+// By now: what the fence met was the transaction's own doing.
+bool stands_where_it_begins(const Fenced& chain) {
+  return chain.found.epoch == chain.mine.chain->epoch &&
+         chain.found.offset == chain.mine.range.from;
+}
+
+postgres::Failure changed_within(postgres::Failure failure) {
+  failure.failure = postgres::FailureClass::retry;
+  failure.raised = false;
+  failure.context.clear();
+  failure.detail.clear();
+  failure.error = Error{ErrorKind::conflict,
+                        "a position in penstock.offsets is changed by the transaction's own rows",
+                        "look for a trigger or a function of the table that does it", "PS001"};
+  return failure;
+}
+
 std::chrono::microseconds us(SteadyTime::duration time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time);
 }
@@ -27,8 +44,14 @@ std::chrono::microseconds us(SteadyTime::duration time) {
 void Lane::connect() {
   session_wakeup_ = wakeup();
   auto opened = Session::open(options_, number_, *session_wakeup_, this);
-  if (!opened) return lane_failed(opened.error());
+  if (!opened) {
+    forget_spoiled();
+    return lane_failed(opened.error());
+  }
   session_ = std::move(*opened);
+  if (session_->server_start() != std::exchange(server_start_, session_->server_start())) {
+    forget_spoiled();
+  }
   if (session_number_++ > 0) ++reconnects_;
   if (lost_backend_) {
     if (auto ended = end_backend(*session_, *lost_backend_); !ended) {
@@ -48,10 +71,11 @@ void Lane::connect() {
 void Lane::serve(WriterQueue& queue) {
   if (queue.unknown) return resolve(queue);
   if (queue.verified_session != session_number_) return verify(queue);
+  if (queue.spoiled_by) judge_spoiled(queue);
   if (!queue.group) queue.take_group();
   const bool has_work = queue.group.has_value();
   if (has_work) attempt(queue);
-  const bool is_done = !queue.group && !queue.unknown && !lost_by_;
+  const bool is_done = !queue.group && !queue.unknown && !lost_by_ && session_ != nullptr;
   if (is_done && now() >= due_to_verify(queue)) return verify(queue);
   if (!has_work) writer_is_well(queue);
 }
@@ -69,6 +93,7 @@ void Lane::resolve(WriterQueue& queue) {
        {"lane", number_},
        {"committed", is_committed}});
   const bool halves = std::exchange(queue.halve_if_not_committed, false);
+  const bool is_spoiled = std::exchange(queue.spoiled_if_not_committed, false);
   if (is_committed) {
     committed(queue, stats, std::exchange(queue.unknown_refusals, {}));
   } else if (resolution->kind == Resolution::Kind::fenced) {
@@ -76,6 +101,8 @@ void Lane::resolve(WriterQueue& queue) {
   } else if (halves) {
     queue.halve(queue.group->records());
     queue.put_back();
+  } else if (is_spoiled && !suspects_a_record(queue)) {
+    ++queue.spoiled;  // what ended it is told from COMMIT at the next try
   }
 }
 
@@ -103,6 +130,7 @@ void Lane::attempt(WriterQueue& queue) {
   rules.glance = queue.glances && ++queue.glances_made % kGlances != 0 && serves_others(queue);
   rules.refused_before = queue.refused_in_a_row;
   rules.refused_by = queue.refused_by;
+  rules.rows_first = suspects_a_record(queue);
   rules.reject_limit = queue.writer->options.reject_limit;
   CommitStats stats;
   std::optional<RefusalCause> all_by;
@@ -129,10 +157,18 @@ void Lane::attempt(WriterQueue& queue) {
       }
       committed(queue, stats, outcome.refusals);
       break;
-    case Outcome::Kind::fenced:
+    case Outcome::Kind::fenced: {
       if (outcome.failure.connection_lost) lose_session();
-      fenced(queue, with_owners(queue, std::move(outcome.fenced)));
+      std::vector<Fenced> found = with_owners(queue, std::move(outcome.fenced));
+      std::erase_if(found, stands_where_it_begins);
+      if (!found.empty()) {
+        fenced(queue, found);
+        break;
+      }
+      const postgres::Failure failure = changed_within(outcome.failure);
+      if (!spoiled(queue, failure)) writer_failed(queue, failure);
       break;
+    }
     case Outcome::Kind::refused:
       if (outcome.failure.connection_lost) lose_session();
       if (!group.left_out.empty()) {
@@ -162,11 +198,13 @@ void Lane::attempt(WriterQueue& queue) {
       queue.unknown = stats;
       queue.unknown_refusals = std::move(outcome.refusals);
       queue.unknown_backend = session_->identity();
+      queue.spoiled_if_not_committed = outcome.spoiled;
       queue.halve_if_not_committed = postgres::helps_to_halve(outcome.failure.error.sqlstate);
       outcome.failure.connection_lost = true;
       writer_failed(queue, outcome.failure);
       break;
     case Outcome::Kind::failed:
+      if (outcome.spoiled && spoiled(queue, outcome.failure)) break;
       if (outcome.outdated) return outdated(queue, outcome);
       suspect_a_record(queue, outcome);
       writer_failed(queue, outcome.failure);
@@ -203,6 +241,7 @@ void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refu
   queue.note_cost(us(stats.end - stats.begin), stats.fence);
   queue.failures = 0;
   queue.odd_failures = 0;
+  if (!queue.is_halved()) queue.spoiled = 0;
   queue.is_mostly_refused = false;
   queue.is_outdated = false;
   queue.glances = false;
@@ -230,7 +269,7 @@ void Lane::log_refusals(const WriterQueue& queue, std::span<const Refusal> refus
          {"partition", partition.partition},
          {"offset", group.parts[place.part].batch->source->record(place.record).offset},
          {"stage", to_string(Stage::write)},
-         {"first_reason", postgres::refusal_reason(refusal->sqlstate)},
+         {"first_reason", refusal->reason},
          {"sqlstate", refusal->sqlstate},
          {"table", refusal->table},
          {"column", refusal->column},

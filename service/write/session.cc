@@ -34,8 +34,8 @@ std::string tables_sql(const std::string& version) {
   const std::string encoding = "pg_catalog.current_setting('client_encoding')";
   return "SELECT (SELECT pg_catalog.concat(e.name, CASE WHEN " + encoding +
          " = 'UTF8' THEN ' is not what it was when the pipeline read its columns' ELSE "
-         "pg_catalog.concat(' has a trigger or a function that sets client_encoding to ', " +
-         encoding +
+         "pg_catalog.concat('" +
+         kSetsEncoding + "', " + encoding +
          ", ', in which texts would become others: take that out') END) FROM unnest($1, $2) AS "
          "e(name, version) WHERE " +
          encoding + " <> 'UTF8' OR e.version IS DISTINCT FROM " + version + " LIMIT 1)::int";
@@ -88,11 +88,13 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       "; SET log_parameter_max_length_on_error = 0"  // see postgres::parameter_number()
       "; DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"
       " EXCEPTION WHEN OTHERS THEN NULL; END $$"
-      "; SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()");
+      "; SELECT pid, backend_start, pg_catalog.pg_postmaster_start_time() FROM pg_stat_activity "
+      "WHERE pid = pg_backend_pid()");
   if (!reply) return std::unexpected(std::move(reply.error()));
   if (reply->rows() == 1) {
     identity_.pid = reply->string(0, 0);
     identity_.start = reply->string(0, 1);
+    server_start_ = reply->string(0, 2);
   }
 
   const auto plain = [](const char* name, std::string sql, std::vector<std::uint32_t> types = {}) {

@@ -41,6 +41,10 @@ inline constexpr const char* kRollbackTo = "penstock_rollback_to";
 inline constexpr const char* kReleaseOuter = "penstock_release";
 }  // namespace statement
 
+// Part of what statement::kTables says of a session that would take our texts for others.
+inline constexpr const char* kSetsEncoding =
+    " has a trigger or a function that sets client_encoding to ";
+
 // How long statement::kGlance lets a statement wait for a lock.
 inline constexpr const char* kGlanceSql = "SET LOCAL lock_timeout = 50";
 
@@ -58,6 +62,8 @@ class Session {
 
   [[nodiscard]] postgres::Connection& connection() { return *connection_; }
   [[nodiscard]] const postgres::BackendIdentity& identity() const { return identity_; }
+  // When its server was started: of another one, or after a restart, it differs.
+  [[nodiscard]] const std::string& server_start() const { return server_start_; }
 
   // Where rows of keyed targets go by COPY.
   [[nodiscard]] Staging& staging() { return staging_; }
@@ -96,6 +102,7 @@ class Session {
 
   std::unique_ptr<postgres::Connection> connection_;
   postgres::BackendIdentity identity_;
+  std::string server_start_;
   Staging staging_;
   std::map<std::string, Statement, std::less<>> statements_;
   std::uint64_t uses_ = 0;   // calls of prepare()

@@ -42,6 +42,8 @@ class Suspects {
   void accept_rejects() EXCLUDES(mutex_);
   // Whether no chain of the writer is left that could show that the table takes rows.
   [[nodiscard]] bool are_all() EXCLUDES(mutex_);
+  // Rows that have passed so far, of any chain.
+  [[nodiscard]] std::uint64_t passed() const { return passed_.value(); }
   // Nothing: there are none.
   [[nodiscard]] std::optional<Turn> turn_of(const Chain& chain) const EXCLUDES(mutex_);
 

@@ -91,7 +91,9 @@ bool is_refusal(const postgres::Failure& failure) {
 
 Outcome failed_with(Session& session, postgres::Failure failure) {
   roll_back(session, failure);
-  return outcome(Outcome::Kind::failed, std::move(failure));
+  Outcome made = outcome(Outcome::Kind::failed, std::move(failure));
+  made.spoiled = postgres::may_be_spoiled(made.failure);
+  return made;
 }
 
 // While rows were written, or their deferred constraints were checked.
@@ -105,7 +107,14 @@ Outcome failed_at_rows(Session& session, postgres::Failure failure, bool deferre
 
 Outcome from_step(Session& session, Group& group, StepFailure& step) {
   postgres::Failure& failure = step.failure;
-  if (step.commit_unknown) return outcome(Outcome::Kind::unknown, std::move(failure));
+  const bool is_ours =
+      step.step == Step::tables || step.step == Step::dead_letters || step.step == Step::fence;
+  if (is_ours) failure.context.clear();  // of a function of ours
+  if (step.commit_unknown) {
+    Outcome made = outcome(Outcome::Kind::unknown, std::move(failure));
+    made.spoiled = postgres::may_be_spoiled(made.failure);
+    return made;
+  }
   if (failure.failure == postgres::FailureClass::fenced && step.step == Step::fence) {
     roll_back(session, failure);
     std::vector<Fenced> fenced = read_fenced(failure.detail, group);
@@ -129,6 +138,11 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
                             {}};
       Outcome made = failed_with(session, std::move(failure));
       made.outdated = true;
+      if (made.failure.error.message.contains(kSetsEncoding)) {
+        made.failure.error.sqlstate = postgres::kSetsParameter;
+        made.failure.context.clear();
+        made.spoiled = true;
+      }
       return made;
     }
     if (step.step == Step::rows) {
@@ -180,7 +194,8 @@ Outcome finish(Session& session, Group& group, std::span<const Refusal> refusals
     stats.dead_letters = add_dead_letters(script, group, refusals);
     add_fence(script, group);
   }
-  const bool commits = rules.ending == nullptr || rules.ending->commits();
+  const bool is_probe = group.probes && !group.left_out.empty();
+  const bool commits = !is_probe && (rules.ending == nullptr || rules.ending->commits());
   if (commits) script.add(Step::commit, statement::kCommit);
   if (auto done = script.run(); !done) return from_step(session, group, done.error());
   stats.fence = script.fence_time();
@@ -232,6 +247,13 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
   script.add(Step::begin, statement::kBegin);
   if (rules.glance) script.add(Step::begin, statement::kGlance);
   script.add_rows(slices);
+  if (rules.rows_first) {
+    script.add(Step::constraints, statement::kImmediate);
+    if (auto done = script.run(); !done) return from_step(session, group, done.error());
+    stats.rows = script.rows_written();
+    count_unchanged(group, row_count(slices), stats);
+    return finish(session, group, group.left_out, rules, stats);
+  }
   if (!group.left_out.empty() && group.probes) {
     if (auto done = script.run(); !done) return from_step(session, group, done.error());
     Outcome made = outcome(Outcome::Kind::passed, {});
@@ -339,7 +361,9 @@ Outcome commit_group(Session& session, Group& group, const TransactionRules& rul
   }
   if (!group.left_out.empty()) return commit_without(session, group, rules, stats);
   stats.bytes = row_bytes(group.slices());
-  if (takes_copy(rules.copy_from_rows, group)) return commit_by_copy(session, group, rules, stats);
+  if (!rules.rows_first && takes_copy(rules.copy_from_rows, group)) {
+    return commit_by_copy(session, group, rules, stats);
+  }
   return commit_in_one_trip(session, group, rules, group.slices(), stats);
 }
 

@@ -43,11 +43,16 @@ struct Outcome {
   bool by_a_record = false;
   bool deferred = false;
   bool outdated = false;  // of kind `failed`: a table has changed since its plan was made
+  // Of kind `failed` or `unknown`: a record may be what the session ended of, or became useless.
+  bool spoiled = false;
 };
 
 struct TransactionRules {
   std::size_t copy_from_rows = 0;
   bool glance = false;  // do not wait for locks for long
+  // What becomes of the rows, and of what is deferred, is known before COMMIT is sent; a probe goes
+  // as far as that.
+  bool rows_first = false;
   // How many records before these have been refused in a row for this cause, each in groups of
   // which nothing else came: they count with them.
   std::size_t refused_before = 0;

@@ -96,6 +96,7 @@ class WriterQueue {
   std::vector<Refusal> unknown_refusals;      // without these,
   postgres::BackendIdentity unknown_backend;  // by this backend
   bool halve_if_not_committed = false;
+  bool spoiled_if_not_committed = false;
   std::uint64_t verified_session = 0;  // on which its chains were looked at,
   SteadyTime verified_at{};            // and when
   SteadyTime last_begin{};
@@ -103,7 +104,10 @@ class WriterQueue {
   Breaker breaker;
   int failures = 0;      // in a row
   int odd_failures = 0;  // in a row that no row's SQLSTATE has, but that a record may raise
-  bool glances = false;  // it met a lock
+  int spoiled = 0;       // tries since the last good one of which the session ended or was useless
+  std::optional<postgres::Failure> spoiled_by;  // the last one, until a new session shows that it
+                                                // was not the server
+  bool glances = false;                         // it met a lock
   int glances_made = 0;
   // Records that are too much alone, one after the other. The first becomes a dead letter when the
   // one behind them has passed and the first has failed once more: else it is the table's state.
@@ -114,8 +118,17 @@ class WriterQueue {
   };
   std::vector<LeftOut> left_out;
   bool neighbour_passed = false;
+  int failed_again = 0;
+  std::uint64_t passed_before = 0;  // rows of all lanes, when the one that is alone failed last
   bool failed_once_more = false;
   void clear_left_out();
+  // Whether transactions are smaller than they may be, because some were too much.
+  [[nodiscard]] bool is_halved() const EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return is_limited();
+  }
+  // Nothing is held against any record for what the session ended of: it was the server.
+  void forget_spoiled() EXCLUDES(mutex_);
   std::size_t refused_in_a_row = 0;  // records, in groups of which nothing else came
   RefusalCause refused_by;
   bool is_mostly_refused = false;  // by the table, at the last try

@@ -127,7 +127,15 @@ void WriterQueue::leave_out_of(Group& taken) {
 void WriterQueue::clear_left_out() {
   left_out.clear();
   neighbour_passed = false;
+  failed_again = 0;
   failed_once_more = false;
+}
+
+void WriterQueue::forget_spoiled() {
+  spoiled_by.reset();
+  if (std::exchange(spoiled, 0) == 0) return;
+  clear_left_out();
+  if (!unknown) put_back();
 }
 
 void WriterQueue::leave_out(RecordPlace place, const postgres::Failure& failure) {

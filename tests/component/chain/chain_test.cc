@@ -301,6 +301,7 @@ class World {
       case Kind::refused:
       case Kind::odd:
       case Kind::slow:
+      case Kind::fatal:
         return {FakePostgres::kDeadLetter};
     }
     return {};

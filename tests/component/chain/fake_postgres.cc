@@ -36,6 +36,13 @@ Outcome outcome(Outcome::Kind kind, postgres::Failure with) {
   return made;
 }
 
+// Nobody can tell whether a record did it.
+Outcome breaks() {
+  Outcome made = outcome(Outcome::Kind::failed, lost());
+  made.spoiled = true;
+  return made;
+}
+
 Outcome fails(postgres::FailureClass kind, const char* sqlstate, bool by_a_record) {
   Outcome made = outcome(Outcome::Kind::failed, failure(kind, sqlstate));
   made.by_a_record = by_a_record;
@@ -54,7 +61,8 @@ Kind kind_of(std::int32_t partition, Offset offset) {
   if (share < 170) return Kind::rejected;
   if (share < 184) return Kind::filtered;
   if (share < 190) return Kind::refused;
-  return share < 195 ? Kind::odd : Kind::slow;
+  if (share < 194) return Kind::odd;
+  return share < 197 ? Kind::slow : Kind::fatal;
 }
 
 FakePostgres::FakePostgres() { current = this; }
@@ -212,6 +220,7 @@ std::optional<Outcome> FakePostgres::write_rows(write::Group& group, Transaction
   bool odd_refused = false;
   for (std::size_t record = first; record < group.records(); ++record) {
     const Kind its = kind(record);
+    if (its == Kind::fatal) return breaks();
     if (its == Kind::slow || (capacity > 0 && group.records() - first > capacity)) {
       return fails(postgres::FailureClass::retry, "57014", /*by_a_record=*/false);
     }
@@ -249,7 +258,7 @@ std::optional<Outcome> FakePostgres::write_rows(write::Group& group, Transaction
 
 Outcome FakePostgres::commit(write::Session& session, write::Group& group, CommitStats& stats) {
   check_group(group);
-  if (!alive_.contains(session.identity().pid)) return outcome(Outcome::Kind::failed, lost());
+  if (!alive_.contains(session.identity().pid)) return breaks();
   if (fate == Fate::no_memory || fate == Fate::lost_before || fate == Fate::deadlock) {
     const Fate its = std::exchange(fate, Fate::well);
     if (its == Fate::no_memory) throw std::bad_alloc();
@@ -257,13 +266,16 @@ Outcome FakePostgres::commit(write::Session& session, write::Group& group, Commi
       return fails(postgres::FailureClass::retry_quickly, "40P01", /*by_a_record=*/false);
     }
     kill(session);
-    return outcome(Outcome::Kind::failed, lost());
+    return breaks();
   }
 
   Transaction made{.pid = session.identity().pid, .writes = {}, .advances = {}};
   std::vector<write::Refusal> refusals = group.left_out;
   if (group.careful) refusals.clear();
-  if (auto failed = write_rows(group, made, refusals)) return *std::move(failed);
+  if (auto failed = write_rows(group, made, refusals)) {
+    if (failed->failure.connection_lost) kill(session);
+    return *std::move(failed);
+  }
   if (!group.careful && !group.left_out.empty() && group.probes) {
     return outcome(Outcome::Kind::passed, {});
   }
@@ -332,6 +344,7 @@ Outcome FakePostgres::commit(write::Session& session, write::Group& group, Commi
   if (its == Fate::unknown_done || its == Fate::unknown_not || its == Fate::unknown_open) {
     kill(session);
     done.kind = Outcome::Kind::unknown;
+    done.spoiled = true;
     done.failure = lost();
   }
   return done;

@@ -32,6 +32,7 @@ enum class Kind : std::uint8_t {
   refused,  // PostgreSQL refuses its rows
   odd,      // PostgreSQL fails with them as it fails of itself
   slow,     // PostgreSQL is never done with them
+  fatal,    // they end the session
 };
 [[nodiscard]] Kind kind_of(std::int32_t partition, Offset offset);
 [[nodiscard]] inline bool has_rows(Kind kind) {

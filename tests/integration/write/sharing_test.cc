@@ -253,5 +253,29 @@ TEST_F(SharingTest, AWriterMayOutliveItsLanes) {
   EXPECT_EQ(in_flight_.batches(), 0);
 }
 
+// What its rows by key go through belongs to the session.
+TEST_F(SharingTest, APipelineThatThrowsAwayTemporaryTablesHarmsNoOther) {
+  Lanes lanes(lanes_options());
+  lanes.start();
+  Pipeline other = join(lanes, "other");
+  database_.execute(
+      "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DISCARD TEMP; RETURN "
+      "NEW; END $$;"
+      "CREATE TRIGGER act BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION act()");
+  const Options chosen = keyed(WriteMode::upsert, /*copy=*/true);
+  claim(0);
+  const auto writer = lanes.attach(chosen.writer, record_);
+  writer->adopt(chain(0));
+  writer->accept(rows(0, 0, 100));
+  ASSERT_TRUE(in_flight_.wait_empty(in_seconds(20)));
+  push(other, 1);
+  ASSERT_TRUE(in_flight_.wait_empty(in_seconds(20)));
+  EXPECT_EQ(count(other), 1);
+  writer->accept(rows(0, 100, 100));
+  ASSERT_TRUE(in_flight_.wait_empty(in_seconds(20))) << record_.stall()->error.to_string();
+  EXPECT_EQ(database_.number("SELECT count(*) FROM t"), 200);
+  lanes.stop();
+}
+
 }  // namespace
 }  // namespace penstock::write

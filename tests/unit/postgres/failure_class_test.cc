@@ -127,9 +127,68 @@ TEST(FailureClass, TellsPeopleWhatKindItIs) {
   EXPECT_EQ(kind_of(classify("23505"), "23505"), ErrorKind::data);
 }
 
+Failure failure_of(const std::string& sqlstate, const std::string& context = {}) {
+  Failure made;
+  made.error.sqlstate = sqlstate;
+  made.failure = classify(sqlstate);
+  made.context = context;
+  return made;
+}
+
 TEST(FailureClass, NamesRefusalsShortAndStable) {
-  EXPECT_EQ(refusal_reason("23505"), "unique_violation");
-  EXPECT_EQ(refusal_reason("23001"), "refused_by_postgresql");
+  EXPECT_EQ(refusal_reason(failure_of("23505")), "unique_violation");
+  EXPECT_EQ(refusal_reason(failure_of("23001")), "refused_by_postgresql");
+  EXPECT_EQ(refusal_reason(failure_of("57014")), "too_slow");
+  EXPECT_EQ(refusal_reason(failure_of("54000")), "row_too_big");
+}
+
+TEST(FailureClass, DoesNotNameWhatATriggerRaisesAsIfPostgresqlHadFoundIt) {
+  for (const std::string code : {"54000", "54001", "57014", "25P04", "53200"}) {
+    Failure raised = failure_of(code);
+    raised.raised = true;
+    EXPECT_EQ(refusal_reason(raised), "raised_by_trigger") << code;
+  }
+  Failure chosen = failure_of("23505");
+  chosen.raised = true;
+  EXPECT_EQ(refusal_reason(chosen), "unique_violation");
+  EXPECT_EQ(refusal_reason(failure_of("54000", "PL/pgSQL function act() line 1 at PERFORM")),
+            "program_limit_exceeded");
+  EXPECT_EQ(refusal_reason(failure_of("54000", "COPY t, line 1")), "row_too_big");
+}
+
+TEST(FailureClass, SuspectsARowOfTheEndOfItsSessionOnlyWhereAFunctionWasAtWork) {
+  const std::string context = "PL/pgSQL function act() line 1 at PERFORM";
+  for (const std::string code : {"57P01", "XX000"}) {
+    Failure lost = failure_of(code, context);
+    lost.connection_lost = true;
+    EXPECT_TRUE(may_be_spoiled(lost)) << code;
+    EXPECT_EQ(refusal_reason(lost), "connection_lost");
+    lost.context = "COPY t, line 1";
+    EXPECT_FALSE(may_be_spoiled(lost)) << code << ": somebody else ended it";
+  }
+  Failure silent = failure_of("");
+  silent.connection_lost = true;
+  EXPECT_TRUE(may_be_spoiled(silent));
+  silent.gave_up = true;
+  EXPECT_FALSE(may_be_spoiled(silent)) << "nobody answers";
+  for (const std::string code : {"57P02", "57P03", "57P05", "25P03", "25P04", "53300"}) {
+    Failure server = failure_of(code, context);
+    server.connection_lost = true;
+    EXPECT_FALSE(may_be_spoiled(server)) << code;
+  }
+}
+
+TEST(FailureClass, SuspectsARowOfWhatItsSessionCannotDoAnyMore) {
+  for (const std::string code : {"26000", "25006", "42501"}) {
+    Failure failure = failure_of(code);
+    EXPECT_TRUE(may_be_spoiled(failure)) << code;
+    EXPECT_FALSE(may_be_a_rows(failure)) << code;
+    failure.raised = true;
+    EXPECT_FALSE(may_be_spoiled(failure)) << code;
+  }
+  EXPECT_FALSE(may_be_spoiled(failure_of("42P01")));
+  EXPECT_TRUE(
+      may_be_a_rows(failure_of("25001", "PL/pgSQL function act() line 1 at SQL statement")));
 }
 
 }  // namespace

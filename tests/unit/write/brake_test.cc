@@ -46,7 +46,7 @@ class BrakeTest : public testing::Test {
         batch->rejects.push_back({i, Stage::encode, "missing_field", "no field 'tenant'", {}});
       } else if (fates[i] != '-') {
         if (fates[i] == 'r') {
-          refusals_.push_back({rows_, "23514", "secret", {}, {}, {}});
+          refusals_.push_back({rows_, "23514", "secret", {}, {}, {}, "check_violation"});
         }
         ++rows_;
         table.rows.push_back({i, static_cast<std::uint32_t>(table.bytes.size())});
