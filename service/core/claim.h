@@ -41,6 +41,7 @@ struct ClaimAnswer {
   // Not empty: the claim was refused and nothing was changed (another cluster, a re-created
   // topic, a position that somebody deleted); says why and how to go on.
   std::string refused_reason;
+  bool is_refused_for_good = false;  // only another process can go on
   // Not empty: nothing was changed yet, because somebody holds the row; says who. Ask again.
   std::string waiting_reason;
 };

@@ -113,6 +113,8 @@ class Assignment {
   [[nodiscard]] bool rebalancing() const { return !joined_ || revoking_; }
   // Which topics librdkafka reads.
   [[nodiscard]] const std::shared_ptr<TopicIds>& topic_ids() const { return topic_ids_; }
+  // Why only another process can go on.
+  [[nodiscard]] const std::optional<Error>& fatal() const { return fatal_; }
   // Of the group, when partitions were assigned last.
   [[nodiscard]] std::int32_t generation() const { return generation_; }
 
@@ -186,6 +188,7 @@ class Assignment {
   bool revoking_ = false;  // a revoke was served; its assignment has not come yet
   bool leaving_ = false;
   bool hopeless_ = false;
+  std::optional<Error> fatal_;
   std::int32_t generation_ = -1;
 };
 

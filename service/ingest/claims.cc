@@ -137,6 +137,9 @@ void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
       retry_claim(*partition, outcome.failure);
     } else if (!outcome.answer.refused_reason.empty()) {
       block_until_granted(*partition, outcome.answer.refused_reason);
+      if (outcome.answer.is_refused_for_good) {
+        fatal_ = Error{ErrorKind::conflict, outcome.answer.refused_reason, {}, {}};
+      }
     } else if (!outcome.answer.waiting_reason.empty()) {
       retry_claim(*partition, outcome.answer.waiting_reason);
     } else if (!topic_ids_->agrees(partition->topic, outcome.topic_id)) {

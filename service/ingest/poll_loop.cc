@@ -42,6 +42,10 @@ milliseconds Consumer::Impl::work(SteadyTime now) {
   serve_group();
   jobs.serve();
   notice_new_topics();
+  if (assignment.fatal()) {
+    const MutexLock lock(mutex);
+    fatal = assignment.fatal();
+  }
   SteadyTime due = now + kIdleWait;
   if (!closed) {
     due = std::min(due, look_at_membership(now));

@@ -78,7 +78,7 @@ std::string gone(const std::string& pipeline) {
   return "pipeline '" + pipeline +
          "' has no entry in penstock.pipelines any more: its positions were given another name, or "
          "forgotten, while it runs. Nothing is read, because all that was written would be written "
-         "again. End this process, and start it with the name that `penstock offsets list` shows";
+         "again. This process ends; start it with the name that `penstock offsets list` shows";
 }
 
 // `ended`: what became of those that were to end, by their transaction.
@@ -249,6 +249,7 @@ Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, 
     if (row == rows->end()) {
       if (!*begun) {
         answer.refused_reason = gone(options_.pipeline);
+        answer.is_refused_for_good = true;
         continue;
       }
       answer.begun = (**begun)[request.topic];

@@ -256,6 +256,7 @@ TEST_F(ClaimsTest, BeginsNothingUnderANameThatIsNoPipelinesAnyMore) {
     EXPECT_FALSE(answer.not_begun);
     EXPECT_TRUE(answer.refused_reason.contains("no entry in penstock.pipelines any more"))
         << answer.refused_reason;
+    EXPECT_TRUE(answer.is_refused_for_good);
   }
   EXPECT_EQ(database.number("SELECT count(*) FROM penstock.offsets WHERE pipeline = 'p'"), 0);
 }

@@ -73,6 +73,45 @@ TEST(Ownership, OfPositionsGoesToANewNameByCommandAndNothingIsReadAgain) {
   EXPECT_EQ(service.rows("n").size(), 30U);
 }
 
+void expect_end(Service& service) {
+  const auto status = service.process().process().wait_for(std::chrono::seconds(60));
+  ASSERT_TRUE(status) << "it stays up, and reads nothing\n" << service.process().log();
+  EXPECT_EQ(status->code, 4) << service.process().log();
+  EXPECT_EQ(service.process().logged("\"cannot_go_on\""), 1) << service.process().log();
+  EXPECT_TRUE(service.process().log().contains("This process ends")) << service.process().log();
+}
+
+TEST(Ownership, OfPositionsThatGetAnotherNameEndsWhoRunsUnderTheOldOne) {
+  Service service;
+  service.feed(records(20));
+  const std::string renamed = with(service.config(), "name: p\n", "name: p-v2\n");
+  const auto done =
+      service.run_with_config({"offsets", "rename", "p", "p-v2", "--yes-it-is-stopped"}, renamed);
+  ASSERT_TRUE(done.status.success()) << done.text;
+  service.topic().produce(records(10));
+  expect_end(service);
+  auto& process = service.serve_while_waiting(renamed);
+  EXPECT_TRUE(wait_until([&] { return service.rows("n").size() >= 30; })) << process.log();
+  EXPECT_TRUE(process.stop().success()) << process.log();
+  EXPECT_EQ(service.rows("n").size(), 30U);
+}
+
+TEST(Ownership, OfPositionsThatWentWithTheirDatabaseEndsWhoRunsAndTheNextOneReadsAllAgain) {
+  Service service;
+  service.feed(records(20));
+  // As a database of that name that was made anew, and migrated.
+  service.database().execute(
+      "DROP SCHEMA penstock CASCADE; DROP TABLE t; "
+      "CREATE TABLE t (n bigint, s text, source_offset bigint)");
+  service.migrate();
+  service.topic().produce(records(10));
+  expect_end(service);
+  auto& process = service.serve_while_waiting(service.config());
+  EXPECT_TRUE(wait_until([&] { return service.rows("n").size() >= 30; })) << process.log();
+  EXPECT_TRUE(process.stop().success()) << process.log();
+  EXPECT_EQ(service.rows("n").size(), 30U);
+}
+
 TEST(Ownership, OfPositionsStaysWithWhoRunsWhenTheyAreSetAnewAndTheyAreReadFromThere) {
   Service service;
   service.feed(records(20));
