@@ -348,7 +348,8 @@ std::vector<AssignedPartition> Consumer::partitions() const {
                                          &high) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         partition.high_watermark = std::max<Offset>(high, partition.high_watermark);
       }
-      if (partition.log_is_another) partition.high_watermark = -1;
+      const bool is_gone = std::ranges::contains(impl_->missing_topics, partition.topic);
+      if (partition.log_is_another || is_gone) partition.high_watermark = -1;
     }
   }
   return copy;

@@ -244,6 +244,16 @@ class MissingTopic : public testing::Test {
         << service.process().log();
     EXPECT_EQ(must(service.process().get("/readyz")).status, 200);
   }
+  // Nobody knows it.
+  void expect_no_lag_of_the_second() {
+    const std::string metrics = must(service.process().get("/metrics")).body;
+    for (std::size_t at = 0;
+         (at = metrics.find("penstock_partition_lag_records{", at)) != std::string::npos;) {
+      const std::string line = metrics.substr(at, metrics.find('\n', at) - at);
+      EXPECT_FALSE(line.contains("\"" + second.name() + "\"")) << line;
+      at += line.size();
+    }
+  }
   std::int64_t rows() { return service.database().number("SELECT count(*) FROM t"); }
 
   Service service;
@@ -268,6 +278,7 @@ TEST_F(MissingTopic, ThatWasDeletedStopsNeitherTheOtherNorARestart) {
   ASSERT_TRUE(wait_until([&] { return rows() == 20; })) << service.process().log();
   second.remove();
   EXPECT_TRUE(wait_until([&] { return is_named(); })) << state() << service.process().log();
+  expect_no_lag_of_the_second();
   expect_the_first_is_read();
   EXPECT_TRUE(service.process().stop().success()) << service.process().log();
   serve();
