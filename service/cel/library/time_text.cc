@@ -7,6 +7,8 @@ namespace penstock::cel {
 namespace {
 
 constexpr std::int64_t kSecondsPerDay = 86'400;
+// PostgreSQL's MAX_TZDISP_HOUR; no zone has ever had more.
+constexpr std::int64_t kOffsetBelow = std::int64_t{16} * 3'600;
 constexpr std::string_view kNoTime =
     "it is not a time such as \"2024-02-29T12:30:00Z\" or \"2024-02-29 12:30:00+01\"";
 
@@ -125,6 +127,9 @@ std::string_view read_time_text(std::string_view text, TimeText& time) {
   take_blanks(text);
   if (!take_offset(text, time)) {
     return "what follows the time is no offset from UTC such as \"Z\" or \"+02:00\"";
+  }
+  if (time.offset_seconds <= -kOffsetBelow || time.offset_seconds >= kOffsetBelow) {
+    return "its offset from UTC is not below 16 hours";
   }
   if (time.has_offset && text.starts_with('[') && text.find(']') == text.size() - 1) return {};
   return text.empty() ? std::string_view() : kNoTime;

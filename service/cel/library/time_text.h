@@ -6,10 +6,10 @@
 //
 // Taken: a date, YYYY-MM-DD or YYYYMMDD; behind T or blanks a time, hh:mm, hh:mm:ss or without
 // colons, with a fraction of any length behind a point or comma; behind blanks or none an offset,
-// Z, UTC, GMT, ±hh, ±hhmm, ±hh:mm or ±hh:mm:ss; behind an offset a zone's name in brackets, as Java
-// writes it, which says nothing new. Letters in either case; the second 60 is the next minute's
-// first, 24:00 the next day's. The years 1 to 9999. So whatever PostgreSQL and RFC 3339 write,
-// except infinity and years before 1. Threads: pure functions.
+// Z, UTC, GMT, ±hh, ±hhmm, ±hh:mm or ±hh:mm:ss, below 16 hours; behind an offset a zone's name in
+// brackets, as Java writes it, which says nothing new. Letters in either case; the second 60 is the
+// next minute's first, 24:00 the next day's. The years 1 to 9999. So whatever PostgreSQL and RFC
+// 3339 write, except infinity and years before 1. Threads: pure functions.
 #pragma once
 
 #include <cstdint>

@@ -58,8 +58,8 @@ bool encode_timestamp(std::string_view text, bool offset_may_lack, FieldBuffer& 
                            : "it has no time of day and no offset from UTC",
                        text);
   }
-  write_micros(time.seconds - time.offset_seconds, time.nanos / 1000, out);
-  return true;
+  return encode_timestamp(cel::Instant{time.seconds - time.offset_seconds, time.nanos}, out,
+                          problem);
 }
 
 bool encode_date(cel::Instant instant, FieldBuffer& out, EncodeProblem& problem) {

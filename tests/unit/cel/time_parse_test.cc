@@ -27,6 +27,7 @@ TEST_F(TimeParse, ReadsATextAsAColumnDoes) {
   EXPECT_TRUE(of("time.parse('2021-06-01 10:00:00')").contains("no offset from UTC"));
   EXPECT_TRUE(of("time.parse('2021-06-01')").contains("no time of day"));
   EXPECT_TRUE(of("time.parse('0001-01-01T00:00:00+14:00')").contains("years 1 and 9999"));
+  EXPECT_TRUE(of("time.parse('2021-06-01T10:00:00+16:00')").contains("not below 16 hours"));
 }
 
 TEST_F(TimeParse, ReadsFormsOfItsOwn) {

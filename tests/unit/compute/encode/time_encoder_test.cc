@@ -67,6 +67,8 @@ TEST(TimeEncoder, RefusesWhatIsNoTimestamp) {
                                       "2000-01-01T00:00:00.Z",
                                       "2000-01-01T00:00:00+1:00",
                                       "2000-01-01T00:00:00+24:00",
+                                      "2000-01-01T00:00:00+16:00",
+                                      "2000-01-01T00:00:00-16:00",
                                       "2000-01-01T00:00:00+01:60",
                                       "2000-01-01T00:00:00ZZ",
                                       "0000-01-01T00:00:00Z",
@@ -122,6 +124,12 @@ TEST(TimeEncoder, HoldsTheWholeRangeOfRfc3339) {
   const Encoded encoded = encode(kTimestamptz, Value::of_timestamp({INT64_MAX, 0}));
   EXPECT_EQ(encoded.problem.reason, "out_of_range");
   EXPECT_EQ(encode(kDate, Value::of_timestamp({INT64_MIN, 0})).problem.reason, "out_of_range");
+  // An offset may lead out of it.
+  for (const std::string_view text :
+       {"9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+00:01", "9999-12-31T24:00:00Z"}) {
+    EXPECT_EQ(encode(kTimestamptz, Value::of_string(text)).problem.reason, "out_of_range") << text;
+  }
+  EXPECT_EQ(micros("9999-12-31T23:59:59+15:59"), micros("9999-12-31T08:00:59Z"));
 }
 
 TEST(TimeEncoder, WritesDates) {
