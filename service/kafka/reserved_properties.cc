@@ -18,7 +18,7 @@ struct Reserved {
   std::string_view value = {};  // empty: nothing is set here
 };
 
-constexpr std::array<Reserved, 31> kReserved{{
+constexpr std::array<Reserved, 32> kReserved{{
     {"auto.commit.enable", kPosition},
     {"auto.commit.interval.ms", kPosition},
     // Never jump over records silently.
@@ -53,6 +53,8 @@ constexpr std::array<Reserved, 31> kReserved{{
     {"resolve_cb", kCallback},
     {"socket_cb", kCallback},
     {"stats_cb", kCallback},
+    {"topic.blacklist",
+     "it hides topics as if they did not exist, and those that are read are named; remove it"},
 }};
 static_assert(std::ranges::is_sorted(kReserved, {}, &Reserved::name));
 

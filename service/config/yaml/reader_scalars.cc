@@ -27,6 +27,13 @@ bool is_for_servers(std::string_view path) {
          path.ends_with("].source.group") || path.ends_with("].sink.postgres");
 }
 
+// Of what counts something that there has to be: a 0 must not quietly become another number.
+bool zero_is_the_default(const pb::FieldDescriptor& field) {
+  const std::string& name = field.name();
+  return name.starts_with("max_") || name.starts_with("min_") || name == "lanes" ||
+         name == "memory_bytes";
+}
+
 bool holds_text(const pb::FieldDescriptor& field) {
   return field.cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING;
 }
@@ -209,6 +216,9 @@ void Reader::read_scalar(const YamlNode& value, pb::Message& message,
       if (!number) {
         if (is_size) return wrong("a size", "write a number of bytes, or like 64MiB");
         return wrong("a whole number that is not negative");
+      }
+      if (*number == 0 && zero_is_the_default(field)) {
+        return wrong("a number from 1 on", "leave it out for the default");
       }
       if (!set_number(*number)) wrong("a smaller number");
     }

@@ -197,6 +197,11 @@ TEST(Load, NamesWhatItExpectedAndWhatItFound) {
             "expected a whole number that is not negative, found '-1'");
   EXPECT_EQ(problem_of(good_text("    batch: {max_rows: 5000000000}\n")).message,
             "expected a smaller number, found '5000000000'");
+  EXPECT_EQ(problem_of(good_text("    batch: {max_rows: 0}\n")).message,
+            "expected a number from 1 on, found '0'");
+  EXPECT_EQ(problem_of(good_text("    batch: {max_bytes: 0}\n")).message,
+            "expected a number from 1 on, found '0'");
+  EXPECT_EQ(problem_of(good_text("server: {lanes: 0}\n")).hint, "leave it out for the default");
   EXPECT_EQ(problem_of(good_text("    batch: {max_bytes: 1.3}\n")).message,
             "expected a size, found '1.3'");
   EXPECT_EQ(problem_of(good_text("    batch: [1]\n")).message, "expected a mapping, found a list");

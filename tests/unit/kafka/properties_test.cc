@@ -63,7 +63,8 @@ TEST(KafkaProperties, RequiredOnesTurnOffEverythingThatCouldMoveAPosition) {
 TEST(KafkaProperties, RequiredOnesAreNotForUsers) {
   for (const auto& [name, value] : required_properties("g"))
     EXPECT_NE(why_reserved(name), "") << name;
-  for (const char* name : {"partition.assignment.strategy", "rebalance_cb", "opaque"}) {
+  for (const char* name :
+       {"partition.assignment.strategy", "rebalance_cb", "opaque", "topic.blacklist"}) {
     EXPECT_NE(why_reserved(name), "") << name;
   }
   for (const char* name : {"client.id", "fetch.wait.max.ms", "isolation.level", "sasl.password"}) {
