@@ -75,12 +75,12 @@ constexpr const char* kVersion = R"sql(
     OPERATOR(pg_catalog.+) CASE WHEN a.atttypid OPERATOR(pg_catalog.<) 16384 THEN 0 ELSE
      (WITH RECURSIVE types AS (
         SELECT t.xmin::pg_catalog.text::pg_catalog.int8 AS changed, t.typbasetype, t.typelem,
-               t.typrelid
+               t.typrelid, t.oid AS id
         FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) a.atttypid
         UNION ALL
         SELECT part.changed OPERATOR(pg_catalog.+)
                  coalesce(t.xmin::pg_catalog.text::pg_catalog.int8, 0),
-               t.typbasetype, t.typelem, t.typrelid
+               t.typbasetype, t.typelem, t.typrelid, t.oid
         FROM types, LATERAL (
           SELECT 0::pg_catalog.int8 AS changed, types.typbasetype AS type
           UNION ALL SELECT 0, types.typelem
@@ -91,7 +91,10 @@ constexpr const char* kVersion = R"sql(
         LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) part.type
           AND t.oid OPERATOR(pg_catalog.>=) 16384
         WHERE t.oid IS NOT NULL OR part.changed OPERATOR(pg_catalog.<>) 0)
-      SELECT pg_catalog.sum(types.changed) FROM types) END)
+      SELECT pg_catalog.sum(types.changed OPERATOR(pg_catalog.+) coalesce((
+        SELECT pg_catalog.sum(l.xmin::pg_catalog.text::pg_catalog.int8)::pg_catalog.int8
+        FROM pg_catalog.pg_enum l WHERE l.enumtypid OPERATOR(pg_catalog.=) types.id), 0))
+      FROM types) END)
    FROM pg_catalog.pg_attribute a
    WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0),
   CASE WHEN c.relhasrules THEN pg_catalog.concat_ws(' ', c.xmin,

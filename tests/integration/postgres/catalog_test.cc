@@ -278,6 +278,25 @@ TEST_F(CatalogTest, SaysWhatElseLooksAtARow) {
   EXPECT_EQ(rule("parts"), "the unique index of a partition own");
 }
 
+TEST_F(CatalogTest, TheVersionOfATableChangesWithTheLabelsOfItsEnums) {
+  database_.execute(
+      "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN good AS mood; "
+      "CREATE TYPE other AS ENUM ('a'); "
+      "CREATE TABLE t (a mood); CREATE TABLE u (a good); CREATE TABLE v (a mood[])");
+  for (const std::string table : {"t", "u", "v"}) {
+    std::string before = describe(table).value().version;
+    const auto changes = [&](const std::string& statement) {
+      database_.execute(statement);
+      const std::string after = describe(table).value().version;
+      return std::exchange(before, after) != after;
+    };
+    EXPECT_TRUE(changes("ALTER TYPE mood RENAME VALUE 'sad' TO 'sadder'")) << table;
+    EXPECT_TRUE(changes("ALTER TYPE mood ADD VALUE 'new_" + table + "'")) << table;
+    EXPECT_FALSE(changes("ALTER TYPE other ADD VALUE 'new_" + table + "'")) << table;
+    database_.execute("ALTER TYPE mood RENAME VALUE 'sadder' TO 'sad'");
+  }
+}
+
 TEST_F(CatalogTest, TheVersionOfItsRulesChangesWithThem) {
   database_.execute("CREATE TABLE t (a int PRIMARY KEY, b int)");
   std::string before = describe("t").value().rules_version;
