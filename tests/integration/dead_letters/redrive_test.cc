@@ -188,12 +188,12 @@ TEST_F(Redrive, FindsWhatOneLetterAloneRaisesWhateverItsSqlstate) {
   expect_each_once(1000);
 }
 
-TEST_F(Redrive, FindsTheLetterForWhichTheTimeDoesNotSuffice) {
+TEST_F(Redrive, FindsTheLetterWhoseTriggerSaysThatTheTimeDoesNotSuffice) {
   database().execute(std::format(
       kTrigger, "IF NEW.n = 70 THEN RAISE EXCEPTION 'slow' USING ERRCODE = '57014'; END IF;"));
   add(1, 200);
   EXPECT_EQ(redrive({}, 1)["redriven"], 199);
-  EXPECT_EQ(letters("reason = 'too_slow' AND \"offset\" = 70 AND attempts = 2"), 1);
+  EXPECT_EQ(letters("reason = 'raised_by_trigger' AND \"offset\" = 70 AND attempts = 2"), 1);
   expect_each_once(200);
 }
 
