@@ -24,6 +24,7 @@ RowBuilder::RowBuilder(const Projection& projection, const Target& target,
   for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
     const std::uint16_t index = plan_.column_indexes[i];
     if (target.is_key(index)) key_.push_back(i);
+    if (target.deleted_at == index) mark_ = i;
     const bool is_version = target.deleted_at && target.newer_by == index;
     if (target.is_key(index) || target.deleted_at == index || is_version) removal_.push_back(i);
   }
@@ -148,7 +149,7 @@ bool RowBuilder::has_key() {
 bool RowBuilder::add_column(std::size_t column_number) {
   const std::uint16_t index = plan_.column_indexes[column_number];
   const ColumnDescription& description = plan_.table.columns[index];
-  if (target_.deleted_at == index) [[unlikely]] {  // the row is there, or there again
+  if (mark_ == column_number) [[unlikely]] {  // the row is there, or there again
     ++defaults_;
     return add_value(index, Value::null());
   }

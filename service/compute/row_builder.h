@@ -72,6 +72,7 @@ class RowBuilder {
   // the row is to go.
   std::vector<std::size_t> key_;
   std::vector<std::size_t> removal_;
+  std::optional<std::size_t> mark_;  // Target::deleted_at, likewise
   Evaluator evaluator_;
   FieldBuffer row_;
   EncodeProblem problem_;

@@ -4,8 +4,9 @@
 // Place: Lanes and Writer are the outside of a LaneSet. lane.cc is what other threads call and the
 // loop, lane_try.cc what it does for a writer, lane_failure.cc what it does when that went wrong,
 // lane_spoiled.cc where a record may be what its sessions end of, lane_silence.cc what it does
-// while a statement has no answer. Turns: each writer has a `pass`, which grows by the time it took
-// divided by its weight; the lowest that has something to do and is not backing off comes next.
+// while a statement has no answer.
+// Turns: each writer has a `pass`, which grows by the time it took divided by its weight; the
+// lowest that has something to do and is not backing off comes next.
 // Threads: only the lane's thread touches what is not guarded by `mutex_` (but for atomics).
 // Invariant: events of a writer are called only while `serving_` or `telling_` is its queue, and
 // detaching waits until neither is.
@@ -97,6 +98,7 @@ class Lane final : private postgres::SilenceWatch {
   void lane_is_well();
   void writer_is_well(WriterQueue& queue);
   void tell(WriterQueue& queue, const std::optional<Stall>& stall) const;
+  void tell_all(const Stall& stall, bool opened);
   [[nodiscard]] std::string lock_holder(const std::string& tables);
   [[nodiscard]] bool serves_others(const WriterQueue& queue) const;
 
@@ -106,7 +108,6 @@ class Lane final : private postgres::SilenceWatch {
   [[nodiscard]] static bool suspects_a_record(const WriterQueue& queue);
   [[nodiscard]] static Error describe_spoiled(const Group& group, const postgres::Failure& failure);
   void forget_spoiled();
-  void tell_all(const Stall& stall, bool opened);
 
   // lane_silence.cc
   [[nodiscard]] std::optional<postgres::Failure> silent(SteadyTime since) override;

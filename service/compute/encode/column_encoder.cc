@@ -317,10 +317,7 @@ bool encode_array(const ColumnDescription& column, const Value& value, FieldBuff
   }
   if (!encode_elements(column, list, std::span(sizes).first(dimensions), out, problem))
     return false;
-  const std::size_t bytes = out.size() - begin - sizeof(std::int32_t);
-  if (bytes > kMaxFieldBytes) return refuse_size(bytes, problem);
-  store(out.at(begin), static_cast<std::int32_t>(bytes));
-  return true;
+  return end_field(out, begin, problem);
 }
 
 }  // namespace

@@ -24,10 +24,7 @@ bool encode_composite(const ColumnDescription& column, const cel::Value& value, 
       return false;
     }
   }
-  const std::size_t bytes = out.size() - begin - sizeof(std::int32_t);
-  if (bytes > kMaxFieldBytes) return refuse_size(bytes, problem);
-  store(out.at(begin), static_cast<std::int32_t>(bytes));
-  return true;
+  return end_field(out, begin, problem);
 }
 
 }  // namespace penstock::compute

@@ -334,10 +334,7 @@ bool encode_hstore(const ColumnDescription& column, const Value& value, FieldBuf
       return false;
     }
   }
-  const std::size_t bytes = out.size() - begin - sizeof(std::int32_t);
-  if (bytes > kMaxFieldBytes) return refuse_size(bytes, problem);
-  store(out.at(begin), static_cast<std::int32_t>(bytes));
-  return true;
+  return end_field(out, begin, problem);
 }
 
 }  // namespace penstock::compute

@@ -11,9 +11,6 @@
 
 namespace penstock::compute {
 
-// PostgreSQL's limit of a field (MaxAllocSize).
-inline constexpr std::size_t kMaxFieldBytes = 0x3FFF'FFFF;
-
 [[nodiscard]] bool encode_text(const ColumnDescription& column, const cel::Value& value,
                                FieldBuffer& out, EncodeProblem& problem);
 [[nodiscard]] bool encode_bytea(const ColumnDescription& column, const cel::Value& value,

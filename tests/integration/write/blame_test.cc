@@ -25,13 +25,6 @@ constexpr std::array kCodes{"08006", "0A000", "21000", "23514", "25006", "26000"
 
 class BlameTest : public WriteTest {
  protected:
-  void before_each_row(const std::string& statements) {
-    database_.execute("CREATE OR REPLACE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ " +
-                      statements +
-                      " $$;"
-                      "CREATE OR REPLACE TRIGGER act BEFORE INSERT ON t FOR EACH ROW EXECUTE "
-                      "FUNCTION act()");
-  }
   std::string letters() {
     return database_.value(
         "SELECT coalesce(string_agg(\"offset\" || ' ' || sqlstate, ', ' ORDER BY \"offset\"), '') "
@@ -41,8 +34,8 @@ class BlameTest : public WriteTest {
 
 TEST_F(BlameTest, WhateverOneRecordRaisesItsNeighboursAreWritten) {
   for (const std::string code : kCodes) {
-    before_each_row("BEGIN IF NEW.amount = 13 THEN RAISE EXCEPTION 'thirteen' USING ERRCODE = '" +
-                    code + "'; END IF; RETURN NEW; END");
+    before_each_row("IF NEW.amount = 13 THEN RAISE EXCEPTION 'thirteen' USING ERRCODE = '" + code +
+                    "'; END IF;");
     for (const bool copy : {true, false}) {
       begin_anew();
       Record record;
@@ -60,7 +53,7 @@ TEST_F(BlameTest, WhateverOneRecordRaisesItsNeighboursAreWritten) {
 
 TEST_F(BlameTest, WhateverAllRecordsRaiseIsSaidAndMakesNoDeadLetters) {
   for (const std::string code : kCodes) {
-    before_each_row("BEGIN RAISE EXCEPTION 'closed today' USING ERRCODE = '" + code + "'; END");
+    before_each_row("RAISE EXCEPTION 'closed today' USING ERRCODE = '" + code + "';");
     for (const bool copy : {true, false}) {
       begin_anew();
       Record record;
@@ -85,11 +78,11 @@ TEST_F(BlameTest, WhateverAllRecordsRaiseIsSaidAndMakesNoDeadLetters) {
 
 TEST_F(BlameTest, RecordsThatRaiseDifferentThingsAreAllFound) {
   before_each_row(
-      "BEGIN IF NEW.amount IN (3, 60) THEN RAISE EXCEPTION 'a' USING ERRCODE = 'XX000'; END IF;"
+      "IF NEW.amount IN (3, 60) THEN RAISE EXCEPTION 'a' USING ERRCODE = 'XX000'; END IF;"
       "IF NEW.amount = 20 THEN RAISE EXCEPTION 'b' USING ERRCODE = '42501'; END IF;"
       "IF NEW.amount = 30 THEN RAISE EXCEPTION 'c' USING ERRCODE = '40001'; END IF;"
       "IF NEW.amount = 40 THEN RAISE EXCEPTION 'd' USING ERRCODE = '57014'; END IF;"
-      "IF NEW.amount = 50 THEN RAISE EXCEPTION 'e'; END IF; RETURN NEW; END");
+      "IF NEW.amount = 50 THEN RAISE EXCEPTION 'e'; END IF;");
   for (const bool copy : {true, false}) {
     begin_anew();
     Record record;
@@ -106,9 +99,9 @@ TEST_F(BlameTest, RecordsThatRaiseDifferentThingsAreAllFound) {
 TEST_F(BlameTest, WhateverOneRecordRaisesAfterOneThatIsRefusedItsNeighboursAreWritten) {
   for (const std::string code : kCodes) {
     before_each_row(
-        "BEGIN IF NEW.amount = 3 THEN RAISE EXCEPTION 'three'; END IF; IF NEW.amount = 13 THEN "
+        "IF NEW.amount = 3 THEN RAISE EXCEPTION 'three'; END IF; IF NEW.amount = 13 THEN "
         "RAISE EXCEPTION 'thirteen' USING ERRCODE = '" +
-        code + "'; END IF; RETURN NEW; END");
+        code + "'; END IF;");
     for (const bool copy : {true, false}) {
       begin_anew();
       Record record;
@@ -144,9 +137,7 @@ TEST_F(BlameTest, AnOddRefusalAtCommitAfterAnotherOneIsFound) {
 
 TEST_F(BlameTest, ARecordThatItsTriggerSendsToATableThatIsNotThereIsADeadLetter) {
   database_.execute("CREATE TABLE t_1 (id bigint)");
-  before_each_row(
-      "BEGIN EXECUTE format('INSERT INTO %I VALUES ($1)', 't_' || NEW.amount) USING NEW.id; "
-      "RETURN NEW; END");
+  before_each_row("EXECUTE format('INSERT INTO %I VALUES ($1)', 't_' || NEW.amount) USING NEW.id;");
   begin_anew();
   TestLane lane(options(), record_, in_flight_);
   lane.start();
@@ -227,8 +218,8 @@ TEST_F(BlameTest, APartitionThatIsMissingForAllIsNoRecordsFault) {
 
 TEST_F(BlameTest, ADeadLetterSaysWhereInTheTriggerItWasRefusedAndWhatItsAuthorAdvises) {
   before_each_row(
-      "BEGIN IF NEW.amount = 3 THEN RAISE EXCEPTION 'unlucky' USING DETAIL = 'three', HINT = 'take "
-      "four'; END IF; RETURN NEW; END");
+      "IF NEW.amount = 3 THEN RAISE EXCEPTION 'unlucky' USING DETAIL = 'three', HINT = 'take "
+      "four'; END IF;");
   for (const bool copy : {true, false}) {
     begin_anew();
     Record record;
@@ -243,8 +234,8 @@ TEST_F(BlameTest, ADeadLetterSaysWhereInTheTriggerItWasRefusedAndWhatItsAuthorAd
 
 TEST_F(BlameTest, RowsThatATriggerSwallowsAreNotCounted) {
   before_each_row(
-      "BEGIN IF NEW.amount = 7 THEN RAISE EXCEPTION 'no'; END IF; "
-      "IF NEW.amount % 10 = 0 THEN RETURN NULL; END IF; RETURN NEW; END");
+      "IF NEW.amount = 7 THEN RAISE EXCEPTION 'no'; END IF; "
+      "IF NEW.amount % 10 = 0 THEN RETURN NULL; END IF;");
   for (const bool copy : {true, false}) {
     begin_anew();
     Record record;

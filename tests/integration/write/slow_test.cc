@@ -15,13 +15,6 @@ using namespace std::chrono_literals;
 
 class SlowTest : public WriteTest {
  protected:
-  // A trigger on t that does this for each row.
-  void before_each_row(const std::string& statements) {
-    database_.execute("CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " +
-                      statements +
-                      " RETURN NEW; END $$;"
-                      "CREATE TRIGGER act BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION act()");
-  }
   Options impatient() {
     Options chosen = options();
     chosen.lanes.statement_timeout = 300ms;

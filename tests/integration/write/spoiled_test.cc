@@ -22,13 +22,6 @@ constexpr const char* kEndsItself = "PERFORM pg_terminate_backend(pg_backend_pid
 
 class SpoiledTest : public WriteTest {
  protected:
-  void before_each_row(const std::string& statements) {
-    database_.execute("CREATE OR REPLACE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ " +
-                      ("BEGIN " + statements) +
-                      " RETURN NEW; END $$;"
-                      "CREATE OR REPLACE TRIGGER act BEFORE INSERT ON t FOR EACH ROW EXECUTE "
-                      "FUNCTION act()");
-  }
   void for_thirteen(const std::string& statements) {
     before_each_row("IF NEW.amount = 13 THEN " + statements + " END IF;");
   }

@@ -277,6 +277,14 @@ void WriteTest::merges(std::map<std::uint16_t, ColumnMerge> merges) {
   change_target([&](Target& target) { target.merges = std::move(merges); });
 }
 
+void WriteTest::before_each_row(const std::string& statements) {
+  database_.execute(
+      "CREATE OR REPLACE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " +
+      statements +
+      " RETURN NEW; END $$; CREATE OR REPLACE TRIGGER act BEFORE INSERT ON t FOR EACH ROW EXECUTE "
+      "FUNCTION act()");
+}
+
 void WriteTest::begin_anew(const std::string& table) {
   database_.execute("TRUNCATE " + table +
                     "; DELETE FROM penstock.offsets; DELETE FROM penstock.dead_letters");

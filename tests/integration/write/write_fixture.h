@@ -167,6 +167,8 @@ class WriteTest : public testing::Test {
   // That column says which version of a row is the newer one.
   void newer_by(std::uint16_t column);
   void merges(std::map<std::uint16_t, ColumnMerge> merges);
+  // A trigger on t that does this with each row.
+  void before_each_row(const std::string& statements);
   // As at the first start: `table`, positions and dead letters are empty, and partition 0 is
   // claimed.
   void begin_anew(const std::string& table = "t");
