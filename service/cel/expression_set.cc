@@ -37,7 +37,13 @@ std::expected<std::vector<ExpressionSet::Step>, ExpressionSet::Mistake> Expressi
     Inputs& inputs) {
   std::vector<Ast*> trees;
   for (const auto& expression : expressions_) trees.push_back(&expression->ast);
-  const std::vector<SharedNode> shared = share(trees);
+  const auto is_taken = [&inputs](std::size_t number) {
+    const std::string segment = std::to_string(number);
+    return inputs.find(kSharedRoot, {&segment, 1}).has_value();
+  };
+  std::size_t first = 0;  // another set may share these inputs
+  while (is_taken(first)) ++first;
+  const std::vector<SharedNode> shared = share(trees, first);
 
   std::vector<Step> steps;
   std::optional<Mistake> wrong;

@@ -46,6 +46,8 @@ class ExpressionSet {
     Diagnostic diagnostic;
   };
   // Once. In the order of evaluation; each expression has exactly one step without a shared slot.
+  // Several sets may have the same inputs: each shares only what its own expressions have in
+  // common.
   [[nodiscard]] std::expected<std::vector<Step>, Mistake> compile(Inputs& inputs);
 
  private:

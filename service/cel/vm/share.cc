@@ -44,7 +44,7 @@ class Sharing {
     }
   }
 
-  std::vector<SharedNode> take_out() {
+  std::vector<SharedNode> take_out(std::size_t first) {
     std::vector<const Candidate*> largest_first;
     for (const auto& [number, candidate] : candidates_) {
       if (candidate.occurrences.size() > 1) largest_first.push_back(&candidate);
@@ -52,7 +52,7 @@ class Sharing {
     std::ranges::stable_sort(largest_first, std::greater<>(), &Candidate::size);
     std::vector<std::pair<std::uint32_t, SharedNode>> taken;
     for (const Candidate* candidate : largest_first) {
-      if (auto shared = take_out(*candidate, taken.size())) {
+      if (auto shared = take_out(*candidate, first + taken.size())) {
         taken.emplace_back(candidate->size, std::move(*shared));
       }
     }
@@ -209,8 +209,8 @@ class Sharing {
 
 }  // namespace
 
-std::vector<SharedNode> share(std::span<Ast* const> expressions) {
-  return Sharing(expressions).take_out();
+std::vector<SharedNode> share(std::span<Ast* const> expressions, std::size_t first) {
+  return Sharing(expressions).take_out(first);
 }
 
 }  // namespace penstock::cel

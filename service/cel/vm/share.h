@@ -24,7 +24,8 @@ struct SharedNode {
 };
 
 // Takes common subexpressions out of checked trees, which are evaluated in this order. What comes
-// back is in the order of evaluation: a shared value may use those before it.
-[[nodiscard]] std::vector<SharedNode> share(std::span<Ast* const> expressions);
+// back is in the order of evaluation: a shared value may use those before it. Their inputs are
+// numbered from `first` on.
+[[nodiscard]] std::vector<SharedNode> share(std::span<Ast* const> expressions, std::size_t first);
 
 }  // namespace penstock::cel
