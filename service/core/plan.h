@@ -63,9 +63,13 @@ struct Target {
   // others it is NULL.
   std::optional<std::uint16_t> deleted_at = std::nullopt;
   // What makes PostgreSQL look at more than a row and the one of its key: another unique index, a
-  // foreign key, a trigger. Every version of a row is then written in its order. Empty: nothing, so
-  // that only the last version of a transaction need be.
+  // foreign key, a trigger, another route to this table. Every version of a row is then written in
+  // its order. Empty: nothing, so that only the last version of a transaction need be.
   std::string in_order_for = {};
+  // Of several: "routes[1] (shop.items)", in messages; else empty.
+  std::string route = {};
+  bool is_list = false;       // a record may have several rows, in the order of its list
+  bool shares_table = false;  // another target has the same table
 
   [[nodiscard]] bool is_keyed() const { return mode != WriteMode::append; }
   // Whether a row that is there may change. What a row leaves out stays as it is then.
@@ -101,6 +105,16 @@ class Plan {
   [[nodiscard]] const std::string& topic(TopicIndex index) const { return topics_[index]; }
   // In the order of its routes, in which they are written. Their addresses are what rows name.
   [[nodiscard]] const std::vector<Target>& targets() const { return targets_; }
+
+  // "schema.table", each once, in the order of the routes.
+  [[nodiscard]] std::vector<std::string> table_names() const {
+    std::vector<std::string> names;
+    for (const Target& target : targets_) {
+      std::string name = target.table.schema + "." + target.table.name;
+      if (!std::ranges::contains(names, name)) names.push_back(std::move(name));
+    }
+    return names;
+  }
 
   [[nodiscard]] virtual std::unique_ptr<Processor> make_processor() const = 0;
 

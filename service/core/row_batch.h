@@ -1,8 +1,9 @@
 // RowBatch: what became of one RecordBatch: encoded rows and rejects, with their source.
 //
 // Place in the flow: a worker fills it (decode + compute), sequence puts it in offset order, a
-// write lane commits it. Every record of the source is exactly one of: a row, a reject, or filtered
-// by `where`; the whole range [from, to) is accounted for either way. Threads: one owner at a time.
+// write lane commits it. Every record of the source is exactly one of these: it has rows, it is a
+// reject, or it is filtered, by `where` or because its routes have no rows of it; the whole range
+// [from, to) is accounted for either way. Threads: one owner at a time.
 #pragma once
 
 #include <cstddef>
@@ -33,16 +34,18 @@ enum class Stage : std::uint8_t { parse, compute, encode, write };
   return "write";
 }
 
-// A record that will not be a row; becomes a dead letter in the transaction of its neighbours.
+struct Target;
+
+// A record that will have no row; becomes a dead letter in the transaction of its neighbours.
 struct Reject {
   std::uint32_t record = 0;  // index in the source batch
   Stage stage = Stage::parse;
   std::string reason;    // short and stable, snake_case: "invalid_json", "no_such_field", …
   std::string message;   // for people: what, where, how to fix it
   std::string sqlstate;  // when PostgreSQL refused the row
+  // Whose row it was, of several; null where that is not known, or there is but one.
+  const Target* target = nullptr;
 };
-
-struct Target;
 
 // The columns that a row carries, as ascending indexes into TableDescription::columns. Columns
 // that are left out take their DEFAULT; in a row that is updated they stay as they are.
@@ -54,10 +57,11 @@ struct RowShape {
   friend bool operator==(const RowShape&, const RowShape&) = default;
 };
 
-// The rows of one table, in offset order. `bytes` holds them back to back as tuples of
-// PostgreSQL's binary COPY format (int16 field count, then int32 length and bytes per field;
-// PostgreSQL documentation, COPY, "Binary Format"), without the file header and trailer. A field of
-// a column that is by_text has its text and a NUL: no COPY takes it, a parameter does.
+// The rows of one table, in offset order; those of one record in the order of its list. `bytes`
+// holds them back to back as tuples of PostgreSQL's binary COPY format (int16 field count, then
+// int32 length and bytes per field; PostgreSQL documentation, COPY, "Binary Format"), without the
+// file header and trailer. A field of a column that is by_text has its text and a NUL: no COPY
+// takes it, a parameter does.
 struct TableRows {
   struct Row {
     std::uint32_t record;  // index in the source batch
@@ -86,7 +90,7 @@ struct RowBatch {
   std::unique_ptr<RecordBatch> source;  // never null; kept until the commit
   std::vector<TableRows> tables;        // one per target that got rows, in the order of the plan
   std::vector<Reject> rejects;          // in offset order
-  std::uint32_t filtered = 0;           // records that `where` left out
+  std::uint32_t filtered = 0;           // records that have neither rows nor a reject
   // What PostgreSQL has refused of it, when it is committed: dead letters, too.
   std::uint32_t refused_records = 0;
   std::uint32_t refused_rows = 0;

@@ -40,9 +40,9 @@ class RowSink {
 // One committed transaction: batches of one pipeline.
 struct CommitStats {
   std::uint64_t rows = 0;
-  std::uint64_t bytes = 0;         // of encoded rows
-  std::uint64_t dead_letters = 0;  // all of them, refused_rows among them
-  std::uint64_t refused_rows = 0;  // rows that PostgreSQL refused: rejects of Stage::write
+  std::uint64_t bytes = 0;            // of encoded rows
+  std::uint64_t dead_letters = 0;     // all of them, refused_records among them
+  std::uint64_t refused_records = 0;  // that PostgreSQL refused: rejects of Stage::write
   // Rows of targets that are written by key after which the table is as it was: it said so already,
   // or a later one of the same transaction says otherwise.
   std::uint64_t unchanged_rows = 0;

@@ -29,14 +29,17 @@ std::size_t dead_letters_of(const RowBatch& batch) {
 Observer::Observer(const plan::CompiledPlan& plan, const std::string& group,
                    const std::string& client, telemetry::Tracer& tracer)
     : tracer_(tracer) {
-  const TableDescription& table = plan.targets().front().table;
+  std::string tables;
+  for (const std::string& name : plan.table_names()) {
+    tables += (tables.empty() ? "" : ",") + name;
+  }
   for (const std::string& topic : plan.topics()) {
     trace_targets_.push_back(std::make_shared<telemetry::TraceTarget>(
         telemetry::TraceTarget{.pipeline = plan.pipeline(),
                                .topic = topic,
                                .group = group,
                                .client_id = client,
-                               .table = table.schema + "." + table.name,
+                               .table = tables,
                                .database = plan.server().database,
                                .server_address = plan.server().host,
                                .server_port = plan.server().port}));
@@ -58,7 +61,7 @@ void Observer::committed(std::span<const std::unique_ptr<RowBatch>> batches,
   dead_letters_committed_.add(stats.dead_letters);
   transactions_committed_.add();
   if (stats.by_copy) transactions_by_copy_.add();
-  rejects_by_stage_[static_cast<std::size_t>(Stage::write)].add(stats.refused_rows);
+  rejects_by_stage_[static_cast<std::size_t>(Stage::write)].add(stats.refused_records);
   write_latency_.record(between(stats.begin, stats.end));
   if (stats.fence.count() > 0) fence_latency_.record(stats.fence);
 

@@ -12,9 +12,7 @@ PipelineSnapshot Flow::snapshot() const {
   PipelineSnapshot snapshot;
   snapshot.name = spec_.name();
   snapshot.group = spec_.source().group();
-  for (const Target& target : plan()->targets()) {
-    snapshot.tables.push_back(target.table.schema + "." + target.table.name);
-  }
+  snapshot.tables = plan()->table_names();
   snapshot.schema_current = true;  // start() refuses otherwise
   observer_.fill(snapshot);
 

@@ -29,9 +29,11 @@ bool Bisection::is_refusal(const postgres::Failure& failure) const {
          (group_.any_code && postgres::may_be_a_rows(failure));
 }
 
-void Bisection::refuse(std::size_t record, postgres::Failure failure) {
+void Bisection::refuse(std::size_t record, postgres::Failure failure,
+                       const std::optional<Slice>& row) {
   const std::size_t all = group_.records();
-  refusals_.push_back(refusal_of(record, failure, group_.cut(record, record + 1)));
+  refusals_.push_back(
+      refusal_of(record, failure, row ? std::vector<Slice>{*row} : group_.cut(record, record + 1)));
   const std::size_t count = ++causes_[{failure.error.sqlstate, failure.constraint}];
   const bool are_many = all >= kTableFaultFrom && count * 4 > all;
   const bool are_all = passed_ == 0 && refusals_.size() >= kTableFaultFrom && is_doubtful(failure);
@@ -193,7 +195,7 @@ postgres::Try<void> Bisection::one_by_one(std::size_t from, std::size_t to) {
       }
       rows_ += fate.rows;
       if (fate.refused) {
-        refuse(at + i, std::move(*fate.refused));
+        refuse(at + i, std::move(*fate.refused), fate.row);
       } else {
         ++passed_;
       }
@@ -221,8 +223,8 @@ postgres::Try<std::vector<Bisection::Fate>> Bisection::window(std::size_t from, 
     return std::unexpected(std::move(entered.error()));
   }
   postgres::Try<void> sent;
-  const auto send = [&](const char* name, std::span<const postgres::Param> parameters = {}) {
-    if (sent) sent = connection.send_prepared(name, parameters);
+  const auto send = [&](const char* name) {
+    if (sent) sent = connection.send_prepared(name, {});
   };
   const auto sync = [&] {
     if (sent) sent = connection.send_sync();
@@ -230,22 +232,14 @@ postgres::Try<std::vector<Bisection::Fate>> Bisection::window(std::size_t from, 
   send(statement::kOuterSavepoint);
   send(statement::kSavepoint);
   sync();
-  std::vector<postgres::Param> fields;
-  for (std::size_t record = from; record < to; ++record) {
-    send(statement::kRollbackTo);
-    for (const Slice& slice : group_.cut(record, record + 1)) {
-      const Session::Statement unprepared = Session::insert(slice, /*many=*/false);
-      const Session::Statement& insert = session_.find(unprepared);
-      if (insert.name.empty() && sent) sent = connection.send_prepare("", insert.sql, insert.types);
-      const char* at = slice.bytes().data();
-      for (std::uint32_t i = 0; i < slice.count; ++i) {
-        at = read_tuple(at, slice, fields);
-        send(insert.name.c_str(), fields);
-      }
+  std::vector<std::vector<std::optional<Slice>>> answers;  // of each record
+  for (std::size_t record = from; record < to && sent; ++record) {
+    auto expected = send_record(record);
+    if (expected) {
+      answers.push_back(*std::move(expected));
+    } else {
+      sent = std::unexpected(std::move(expected.error()));
     }
-    if (group_.immediate) send(statement::kImmediate);
-    send(statement::kSavepoint);
-    sync();
   }
   send(statement::kRollbackTo);
   send(statement::kReleaseOuter);
@@ -255,13 +249,16 @@ postgres::Try<std::vector<Bisection::Fate>> Bisection::window(std::size_t from, 
   // Segment 0 is the prologue, then one per record, then the epilogue.
   std::vector<Fate> fates(to - from);
   std::optional<postgres::Failure> failure;
+  std::size_t answered = 0;  // in this segment
   for (std::size_t segment = 0; segment < to - from + 2;) {
     auto reply = connection.next();
     if (!reply) return std::unexpected(std::move(reply.error()));
     if (reply->kind() == postgres::ReplyKind::sync) {
       ++segment;
+      answered = 0;
       continue;
     }
+    const std::size_t number = answered++;
     const bool is_record = segment > 0 && segment <= to - from;
     if (is_record && reply->kind() == postgres::ReplyKind::done) {
       fates[segment - 1].rows += reply->rows_written();
@@ -270,7 +267,10 @@ postgres::Try<std::vector<Bisection::Fate>> Bisection::window(std::size_t from, 
     postgres::Failure found = reply->failure();
     if (found.connection_lost) return std::unexpected(std::move(found));
     if (is_record && is_refusal(found)) {
-      fates[segment - 1] = {.refused = std::move(found), .rows = 0};
+      const auto& expected = answers[segment - 1];
+      fates[segment - 1] = {.refused = std::move(found),
+                            .row = number < expected.size() ? expected[number] : std::nullopt,
+                            .rows = 0};
     } else {
       failure = std::move(found);  // read on, so that the connection stays usable
     }
@@ -278,6 +278,34 @@ postgres::Try<std::vector<Bisection::Fate>> Bisection::window(std::size_t from, 
   connection.leave_pipeline();
   if (failure) return std::unexpected(std::move(*failure));
   return fates;
+}
+
+postgres::Try<std::vector<std::optional<Slice>>> Bisection::send_record(std::size_t record) {
+  postgres::Connection& connection = session_.connection();
+  postgres::Try<void> sent = connection.send_prepared(statement::kRollbackTo, {});
+  std::vector<std::optional<Slice>> answers{std::nullopt};
+  std::vector<postgres::Param> fields;
+  for (const Slice& slice : group_.in_order(record, record + 1)) {
+    const Session::Statement unprepared = Session::insert(slice, /*many=*/false);
+    const Session::Statement& insert = session_.find(unprepared);
+    if (insert.name.empty() && sent) {
+      sent = connection.send_prepare("", insert.sql, insert.types);
+      answers.emplace_back();
+    }
+    const char* at = slice.bytes().data();
+    for (std::uint32_t i = 0; i < slice.count; ++i) {
+      at = read_tuple(at, slice, fields);
+      if (sent) sent = connection.send_prepared(insert.name.c_str(), fields);
+      Slice& row = answers.emplace_back(slice).value();
+      row.first += i;
+      row.count = 1;
+    }
+  }
+  if (group_.immediate && sent) sent = connection.send_prepared(statement::kImmediate, {});
+  if (sent) sent = connection.send_prepared(statement::kSavepoint, {});
+  if (sent) sent = connection.send_sync();
+  if (!sent) return std::unexpected(std::move(sent.error()));
+  return answers;
 }
 
 }  // namespace penstock::write

@@ -67,7 +67,8 @@ class Bisection {
   [[nodiscard]] static bool is_doubtful(const postgres::Failure& failure) {
     return failure.failure != postgres::FailureClass::row;
   }
-  void refuse(std::size_t record, postgres::Failure failure);
+  // `row`: the one of them that was, if that is known.
+  void refuse(std::size_t record, postgres::Failure failure, const std::optional<Slice>& row);
   // Whether all that may have passed by itself meanwhile is still refused.
   [[nodiscard]] postgres::Try<bool> are_still_refused();
   // Whether any of what no neighbour speaks against would be written now.
@@ -77,8 +78,11 @@ class Bisection {
   // What became of each record.
   struct Fate {
     std::optional<postgres::Failure> refused;
-    std::uint64_t rows = 0;  // that were written
+    std::optional<Slice> row;  // that was, if that is known
+    std::uint64_t rows = 0;    // that were written
   };
+  // What is sent for one record; returns what each answer to it is about.
+  [[nodiscard]] postgres::Try<std::vector<std::optional<Slice>>> send_record(std::size_t record);
   [[nodiscard]] postgres::Try<std::vector<Fate>> window(std::size_t from, std::size_t to);
   [[nodiscard]] postgres::Try<void> write_clean(std::size_t from, std::size_t to);
 

@@ -117,12 +117,11 @@ std::string storable_text(std::string_view text) {
 
 std::optional<std::string> target_of(const Plan& plan, const DeadLetter& letter) {
   const std::vector<Target>& targets = plan.targets();
-  const auto found = targets.size() == 1
-                         ? targets.begin()
-                         : std::ranges::find(targets, letter.table, [](const Target& target) {
-                             return std::string_view(target.table.name);
-                           });
-  if (found == targets.end()) return std::nullopt;
+  const Target* found = targets.size() == 1 ? &targets.front() : letter.target;
+  for (const Target& target : targets) {
+    if (found == nullptr && target.table.name == letter.table) found = &target;
+  }
+  if (found == nullptr) return std::nullopt;
   return storable_text(found->table.schema + "." + found->table.name);
 }
 

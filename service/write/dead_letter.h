@@ -20,8 +20,8 @@ namespace penstock::write {
 // Adds the INSERTs of the group's dead letters; returns how many there are.
 std::size_t add_dead_letters(Script& script, const Group& group, std::span<const Refusal> refusals);
 
-// The table that a letter was meant for, "schema.table"; nothing when the pipeline has several and
-// PostgreSQL named none of them.
+// The table that a letter's row was meant for, "schema.table"; nothing when the pipeline has
+// several and it is not known which of the record's rows it was.
 [[nodiscard]] std::optional<std::string> target_of(const Plan& plan, const DeadLetter& letter);
 
 // The trace that the first readable traceparent header names, as 32 hexadecimal digits.

@@ -48,17 +48,48 @@ const TableRows* table_of(const RowBatch& batch, const Target& target) {
   return nullptr;
 }
 
+// Which row of its record it is: "routes[1] (shop.items), index 3: ", or nothing.
+std::string row_place(const Slice& row) {
+  const Target& target = *row.rows->target;
+  std::string place = target.route;
+  if (target.is_list) {
+    const std::uint32_t record = row.rows->rows[row.first].record;
+    const std::uint32_t begin = rows_of(*row.rows, record, record + 1).first;
+    place += (place.empty() ? "index " : ", index ") + std::to_string(row.first - begin);
+  }
+  return place.empty() ? place : place + ": ";
+}
+
+// Of one record, table after table. A table of which it both removes and writes rows has all of
+// them once more, in their order: what is gone already is removed without a word.
+void append_in_order(std::span<const Slice> slices, std::vector<Slice>& result) {
+  for (const Slice& slice : slices | std::views::reverse) {
+    if (slice.shape->removes) result.push_back(slice);
+  }
+  for (const Slice& slice : slices) {
+    const bool is_mixed = std::ranges::any_of(slices, [&slice](const Slice& other) {
+      return other.rows == slice.rows && !other.shape->removes;
+    });
+    if (is_mixed) result.push_back(slice);
+  }
+}
+
 }  // namespace
 
 Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
                    std::span<const Slice> rows) {
+  const bool is_known = rows.size() == 1 && rows[0].count == 1;
   std::vector<const ColumnDescription*> columns;
-  if (rows.size() == 1 && rows[0].count == 1) columns = refused_columns(failure, rows[0]);
   std::string message;
-  for (const ColumnDescription* const column : columns) {
-    message += (message.empty() ? "column \"" : " or \"") + column->name + "\"";
+  if (is_known) {
+    columns = refused_columns(failure, rows[0]);
+    message = row_place(rows[0]);
   }
-  message += (message.empty() ? "" : ": ") + failure.error.message;
+  const std::size_t begin = message.size();
+  for (const ColumnDescription* const column : columns) {
+    message += (message.size() == begin ? "column \"" : " or \"") + column->name + "\"";
+  }
+  message += (message.size() == begin ? "" : ": ") + failure.error.message;
   if (!failure.detail.empty()) message += ": " + failure.detail;
   const std::string hint = columns.size() == 1 && failure.error.hint.empty()
                                ? labels_hint(failure, *columns[0])
@@ -78,7 +109,8 @@ Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
           .table = failure.table,
           .column = columns.size() == 1 ? columns[0]->name : failure.column,
           .constraint = failure.constraint,
-          .reason = postgres::refusal_reason(failure)};
+          .reason = postgres::refusal_reason(failure),
+          .target = is_known ? rows[0].rows->target : nullptr};
 }
 
 bool Slice::has_text() const {
@@ -131,6 +163,7 @@ void Group::index(StatementColumns& columns) {
   places_.clear();
   rows_ = 0;
   statements_ = 0;
+  bool removes = false;
   columns.begin(parts.front().batch->chain()->plan);
   for (const Part& part : parts) {
     for (const TableRows& rows : part.batch->tables) {
@@ -157,11 +190,13 @@ void Group::index(StatementColumns& columns) {
                                                   : slices_.empty() || !slice.joins(slices_.back());
             if (begins) ++statements_;
             rows_ += slice.count;
+            removes = removes || shape.removes;
             slices_.push_back(slice);
           });
     }
     if (slices_.size() > before) tables_.emplace_back(before, slices_.size());
   }
+  in_record_order_ = wants_record_order(removes);
   // One entry per chain: from the first part's beginning to the last one's end.
   for (const Part& part : parts) {
     advances_.push_back({part.batch->chain(), part.range(), part.batch->source->leader_epoch});
@@ -246,7 +281,18 @@ void Group::append_by_time(std::span<const Slice> slices, std::vector<Slice>& re
   }
 }
 
+// Foreign keys, triggers: the row rule of a table that refers to another says so.
+bool Group::wants_record_order(bool removes) const {
+  if (tables_.size() < 2) return false;
+  return std::ranges::any_of(tables_, [&](const auto& table) {
+    const Target& target = *slices_[table.first].rows->target;
+    return (removes && !target.table.row_rule.empty()) ||
+           (target.shares_table && target.is_keyed());
+  });
+}
+
 bool Group::can_copy() const {
+  if (in_record_order_) return false;
   for (const auto& [begin, end] : tables_) {
     const Target& target = *slices_[begin].rows->target;
     const bool every_version = !target.in_order_for.empty() || !target.merges.empty();
@@ -308,6 +354,15 @@ std::vector<Slice> Group::cut(std::size_t from, std::size_t to) const {
   return result;
 }
 
+std::vector<Slice> Group::in_order(std::size_t from, std::size_t to) const {
+  if (!in_record_order_ && to != from + 1) return cut(from, to);
+  std::vector<Slice> result;
+  for (std::size_t record = from; record < to; ++record) {
+    append_in_order(cut(record, record + 1), result);
+  }
+  return result;
+}
+
 std::vector<DeadLetter> dead_letters_of(const Group& group, std::span<const Refusal> refusals) {
   std::vector<DeadLetter> letters;
   auto refusal = refusals.begin();
@@ -323,13 +378,14 @@ std::vector<DeadLetter> dead_letters_of(const Group& group, std::span<const Refu
                          reject.reason,
                          reject.message,
                          reject.sqlstate,
-                         {}});
+                         {},
+                         reject.target});
     }
     for (; refusal != refusals.end(); ++refusal) {
       const RecordPlace place = group.place(refusal->record);
       if (place.part != i) break;
       letters.push_back({batch.source.get(), place, Stage::write, refusal->reason, refusal->message,
-                         refusal->sqlstate, refusal->table});
+                         refusal->sqlstate, refusal->table, refusal->target});
     }
     std::stable_sort(
         letters.begin() + begin, letters.end(),

@@ -3,7 +3,7 @@
 // Place: the writer's queue fills `parts` and calls index(); the writers walk slices, which go
 // through the plan's targets in their order and within each through the parts. Bisecting, dead
 // letters and halving speak of records: those that have rows, numbered 0 … records()-1 in the order
-// of the parts. All rows of a record are written or left out together.
+// of the parts. All rows of a record are written or left out together, in several tables, too.
 // Threads: the lane's only.
 #pragma once
 
@@ -97,8 +97,9 @@ struct Refusal {
   std::string column;
   std::string constraint;
   std::string_view reason = "refused_by_postgresql";  // lives for ever
+  const Target* target = nullptr;                     // whose row it was, if that is known
 };
-// `rows`: the record's.
+// `rows`: the one that was refused, if that is known; else any.
 [[nodiscard]] Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
                                  std::span<const Slice> rows);
 
@@ -145,6 +146,9 @@ struct Group {
   // records' time, each chain's rows in its own. Keys that grow with time then come to few pages of
   // an index at once, however many partitions there are.
   [[nodiscard]] std::vector<Slice> by_time() const;
+  // Whether rows go record after record through all tables, and not table after table: some are
+  // removed, and PostgreSQL looks from one table into another; or one table has two routes.
+  [[nodiscard]] bool in_record_order() const { return in_record_order_; }
   // Whether COPY comes to the same as one row after the other. By key, versions of a row can only
   // be put together if they say the same columns, and nothing but the row itself is looked at.
   [[nodiscard]] bool can_copy() const;
@@ -159,8 +163,12 @@ struct Group {
   [[nodiscard]] std::size_t number(RecordPlace place) const;
   // The slices of records [from, to), table after table.
   [[nodiscard]] std::vector<Slice> cut(std::size_t from, std::size_t to) const;
+  // The same, in the order in which they are written one by one: of a record first what it removes,
+  // from the last table to the first, then its rows.
+  [[nodiscard]] std::vector<Slice> in_order(std::size_t from, std::size_t to) const;
 
  private:
+  [[nodiscard]] bool wants_record_order(bool removes) const;
   void append_by_time(std::span<const Slice> slices, std::vector<Slice>& result) const;
   [[nodiscard]] const std::vector<RecordPlace>& places() const;
 
@@ -170,6 +178,7 @@ struct Group {
   mutable std::vector<RecordPlace> places_;
   std::size_t rows_ = 0;
   std::size_t statements_ = 0;
+  bool in_record_order_ = false;
 };
 
 // A record that becomes a dead letter with a group. Views point into the group and the refusals.
@@ -180,7 +189,8 @@ struct DeadLetter {
   std::string_view reason;
   std::string_view message;
   std::string_view sqlstate;
-  std::string_view table;  // that PostgreSQL named, if it did
+  std::string_view table;          // that PostgreSQL named, if it did
+  const Target* target = nullptr;  // whose row it was, if that is known
 };
 // Of the rejects of the group's parts and of `refusals` (ascending by record), in the order of
 // their places.

@@ -1,6 +1,9 @@
 #include "write/script.h"
 
 #include <charconv>
+#include <map>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "postgres/binary_array.h"
@@ -28,15 +31,28 @@ void for_each_run(std::span<const Slice> slices, Function function) {
   }
 }
 
+// Slices of one kind have the same statement: where records go through several tables one by one,
+// a few kinds alternate.
+using StatementKind = std::tuple<const Target*, const StatementColumns::List*, bool, bool>;
+
+StatementKind kind_of(const Slice& slice, bool many) {
+  return {slice.rows->target, slice.columns, slice.shape->removes, many};
+}
+
 }  // namespace
 
 postgres::Try<void> prepare_rows(Session& session, std::span<const Slice> slices) {
   std::vector<Session::Statement> wanted;
+  std::set<StatementKind> kinds;
   for_each_run(slices, [&](std::span<const Slice> run, std::size_t rows) {
-    wanted.push_back(Session::insert(run.front(), /*many=*/rows > 1));
-    const std::size_t together = wanted.back().rows;
-    if (together > rows) wanted.pop_back();
-    if (rows % together > 0) wanted.push_back(Session::insert(run.front(), /*many=*/false));
+    const auto want = [&](bool many) {
+      if (kinds.insert(kind_of(run.front(), many)).second) {
+        wanted.push_back(Session::insert(run.front(), many));
+      }
+    };
+    const std::size_t together = rows > 1 ? Session::insert(run.front(), /*many=*/true).rows : 1;
+    if (rows >= together) want(/*many=*/rows > 1);
+    if (rows % together > 0) want(/*many=*/false);
   });
   return session.prepare(wanted);
 }
@@ -95,11 +111,14 @@ void Script::parse(Step step, const Session::Statement& statement) {
 }
 
 void Script::add_rows(std::span<const Slice> slices) {
-  for_each_run(slices, [this](std::span<const Slice> run, std::size_t rows) {
+  std::map<StatementKind, Session::Statement> inserts;
+  for_each_run(slices, [&, this](std::span<const Slice> run, std::size_t rows) {
     if (failure_) return;
-    const Session::Statement wanted = Session::insert(run.front(), /*many=*/rows > 1);
-    if (wanted.rows > 1) return add_together(run, rows);
-    const Session::Statement& insert = session_.find(wanted);
+    const bool many = rows > 1;
+    const auto [known, is_new] = inserts.try_emplace(kind_of(run.front(), many));
+    if (is_new) known->second = session_.find(Session::insert(run.front(), many));
+    const Session::Statement& insert = known->second;
+    if (insert.rows > 1) return add_together(run, rows);
     parse(Step::rows, insert);
     if (insert.many) {
       add_many(insert, run);

@@ -53,7 +53,10 @@ postgres::Try<void> Staging::make(postgres::Connection& connection, const Slice&
   if (tables_.size() >= kMaxTables) {
     const auto oldest = std::ranges::min_element(
         tables_, {}, [](const auto& entry) { return entry.second.last_used; });
-    if (auto dropped = drop(connection, oldest); !dropped) return dropped;
+    // This transaction's own have to stay, however many they are.
+    if (oldest->second.last_used < uses_) {
+      if (auto dropped = drop(connection, oldest); !dropped) return dropped;
+    }
   }
   const Target& target = *slice.rows->target;
   const std::string name = "penstock_staging_" + std::to_string(names_++);

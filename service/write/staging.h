@@ -2,10 +2,10 @@
 //
 // Place: a Session has one; transactions that copy such rows prepare it before they begin. A table
 // is made once for a target and a list of columns, and anew when the target's plan is another; its
-// rows go with the transaction. At most kMaxTables are kept, the least recently used goes first,
-// and each for kMaxAge: VACUUM cannot freeze a temporary table of another session, so that an old
-// one holds back what the whole database may forget. Threads: the lane's only. Failure:
-// PostgreSQL's; what is there is then what was there before.
+// rows go with the transaction. At most kMaxTables are kept beside those in use, the least recently
+// used goes first, and each for kMaxAge: VACUUM cannot freeze a temporary table of another session,
+// so that an old one holds back what the whole database may forget. Threads: the lane's only.
+// Failure: PostgreSQL's; what is there is then what was there before.
 #pragma once
 
 #include <chrono>

@@ -20,8 +20,8 @@ void Suspects::adopt(const std::shared_ptr<Chain>& chain) {
 }
 
 void Suspects::committed(const Group& group, std::size_t refused) {
-  if (refused * 4 > group.rows()) return;
-  passed_.add(group.rows() - refused);
+  if (refused > 0 && refused * 4 > group.records()) return;
+  passed_.add(group.rows() - std::min(refused, group.rows()));
   if (!any_.load(std::memory_order_relaxed)) return;
   const MutexLock lock(mutex_);
   if (group.rows() > 0) {

@@ -278,9 +278,9 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
 
 Outcome commit_without(Session& session, Group& group, const TransactionRules& rules,
                        CommitStats& stats) {
-  const std::vector<Slice> slices = group.cut(group.left_out.size(), group.records());
+  const std::vector<Slice> slices = group.in_order(group.left_out.size(), group.records());
   stats.bytes = row_bytes(slices);
-  stats.refused_rows = group.left_out.size();
+  stats.refused_records = group.left_out.size();
   Outcome made = commit_in_one_trip(session, group, rules, slices, stats);
   made.refusals = group.left_out;
   return made;
@@ -338,7 +338,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
   }
   stats.rows = found->rows;
   count_unchanged(group, taken, stats);
-  stats.refused_rows = found->refusals.size();
+  stats.refused_records = found->refusals.size();
   Outcome made = finish(session, group, found->refusals, rules, stats);
   made.refusals = std::move(found->refusals);
   return made;
@@ -363,6 +363,9 @@ Outcome commit_group(Session& session, Group& group, const TransactionRules& rul
   stats.bytes = row_bytes(group.slices());
   if (!rules.rows_first && takes_copy(rules.copy_from_rows, group)) {
     return commit_by_copy(session, group, rules, stats);
+  }
+  if (group.in_record_order()) {
+    return commit_in_one_trip(session, group, rules, group.in_order(0, group.records()), stats);
   }
   return commit_in_one_trip(session, group, rules, group.slices(), stats);
 }

@@ -321,7 +321,7 @@ Outcome FakePostgres::commit(write::Session& session, write::Group& group, Commi
   }
 
   stats.rows = group.rows();
-  stats.refused_rows = refusals.size();
+  stats.refused_records = refusals.size();
   Outcome done;
   done.refusals = std::move(refusals);
   // What becomes of COMMIT waits for a transaction that comes so far.

@@ -76,7 +76,7 @@ TEST_F(KeyedTest, RowsWithATextAreStagedLikeOthers) {
         batch.row({lsn(i % 10), text(at + '\0'), int4(i)});
       }
     });
-    EXPECT_EQ(stats.refused_rows, 1U);
+    EXPECT_EQ(stats.refused_records, 1U);
     EXPECT_EQ(letters(), "77 invalid_text_representation");
     EXPECT_EQ(database_.value("SELECT string_agg(concat_ws(' ', id, at, n), ', ' ORDER BY id) "
                               "FROM x WHERE id IN ('0/3', '0/7')"),

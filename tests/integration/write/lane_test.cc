@@ -238,7 +238,7 @@ TEST_F(LaneTest, KeepsTheOriginalBytesOfDeadLetters) {
   ASSERT_TRUE(lane.close(in_seconds(30)));
   ASSERT_EQ(record_.committed_batches(), 1U);
   EXPECT_EQ(record_.commits().front().dead_letters, 3U);
-  EXPECT_EQ(record_.commits().front().refused_rows, 0U);
+  EXPECT_EQ(record_.commits().front().refused_records, 0U);
   EXPECT_EQ(position(0), 4);
   const auto letters = database_.query(
       "SELECT pipeline, topic, partition, \"offset\", \"timestamp\", key, convert_from(value, "

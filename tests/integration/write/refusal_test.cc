@@ -47,7 +47,7 @@ class RefusalTest : public WriteTest {
     }
     EXPECT_EQ(refused, poison);
     std::uint64_t counted = 0;
-    for (const CommitStats& stats : record_.commits()) counted += stats.refused_rows;
+    for (const CommitStats& stats : record_.commits()) counted += stats.refused_records;
     EXPECT_EQ(counted, poison.size());
     EXPECT_EQ(record_.committed_rows(), good.size());
   }

@@ -71,7 +71,7 @@ TEST_F(TablesTest, ARefusedRowTakesTheRecordsOtherRowsWithIt) {
                                 "penstock.dead_letters"),
                 "7," + std::to_string(count - 1));
       EXPECT_EQ(record.committed_rows(), static_cast<std::uint64_t>(3 * (count - 2)));
-      EXPECT_EQ(record.commits().front().refused_rows, 2U);
+      EXPECT_EQ(record.commits().front().refused_records, 2U);
       for (const std::string table : {"parents", "children"}) {
         const std::string key = table == "parents" ? "id" : "parent";
         EXPECT_EQ(database_.number("SELECT count(*) FROM (SELECT " + key + ", lag(" + key +

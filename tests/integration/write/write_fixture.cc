@@ -53,6 +53,13 @@ BatchBuilder& BatchBuilder::rows(
   return *this;
 }
 
+BatchBuilder& BatchBuilder::changes(const std::vector<Change>& changes) {
+  for (const Change& change : changes) add_row(change.target, change.fields, change.removes);
+  const std::string value = "record " + std::to_string(next_);
+  batch_->source->add_record(next_++, 1'700'000'000'000, "key", value);
+  return *this;
+}
+
 BatchBuilder& BatchBuilder::removal(const std::vector<Field>& key) {
   add_row(0, key, /*removes=*/true);
   const std::string value = "record " + std::to_string(next_);

@@ -35,6 +35,13 @@ class TestPlan final : public Plan {
   [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
 };
 
+// A row that a record writes, or whose key it removes, in a table by Target::number.
+struct Change {
+  std::size_t target = 0;
+  std::vector<Field> fields;
+  bool removes = false;
+};
+
 // Builds the RowBatch of one run of offsets, a record at a time.
 class BatchBuilder {
  public:
@@ -48,6 +55,8 @@ class BatchBuilder {
   BatchBuilder& rows(const std::vector<std::pair<std::size_t, std::vector<Field>>>& rows);
   BatchBuilder& reject(Stage stage, std::string reason, std::string message,
                        std::optional<std::string> value, bool with_headers = false);
+  // A record that does all of this.
+  BatchBuilder& changes(const std::vector<Change>& changes);
   // A record that removes the row of this key; columns are those of shape().
   BatchBuilder& removal(const std::vector<Field>& key);
   // A record that `where` left out.

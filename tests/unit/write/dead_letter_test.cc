@@ -90,6 +90,13 @@ TEST(TargetOf, IsTheTableThatWasNamedIfThereAreSeveral) {
   EXPECT_EQ(target_of(plan, letter_of("audit")), std::nullopt);
 }
 
+TEST(TargetOf, IsTheRowsOwnWhateverPostgresqlNames) {
+  const TestPlan plan({"orders", "lines"});
+  DeadLetter letter = letter_of("audit");
+  letter.target = &plan.targets()[1];
+  EXPECT_EQ(target_of(plan, letter), "shop.lines");
+}
+
 TEST(TraceIdOf, IsTheFirstReadableTraceparents) {
   RecordBatch batch(chain(), 0, 64);
   batch.add_record(0, 0, std::nullopt, "v");

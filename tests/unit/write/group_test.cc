@@ -360,5 +360,90 @@ TEST_F(GroupTest, OfBatchesWithoutRowsStillMovesPositions) {
   EXPECT_EQ(group.advances()[0].range.to, 5);
 }
 
+// Records with rows in both tables, of which record 1 removes its row of the first.
+class RecordOrder : public GroupTest {
+ protected:
+  Group group_of(const std::string& rule, bool removes, bool shares = false) {
+    by_key([&](Target& target) { target.shares_table = shares; });
+    std::vector<Target> targets = plan_->targets();
+    targets[1].table.row_rule = rule;
+    targets[1].route = "routes[1] (t1)";
+    targets[1].is_list = true;
+    plan_ = std::make_shared<TestPlan>("p", std::vector<std::string>{"t"}, std::move(targets));
+    auto batch = std::make_unique<RowBatch>();
+    batch->source = std::make_unique<RecordBatch>(chain(0), 0, 64);
+    for (Offset i = 0; i < 2; ++i) batch->source->add_record(i, 0, std::nullopt, "v");
+    for (const std::size_t number : {std::size_t{0}, std::size_t{1}}) {
+      TableRows& table = batch->tables.emplace_back();
+      table.target = &plan_->targets()[number];
+      table.shapes = {{{0}}, {{0}, removes}};
+    }
+    add(batch->tables[0], {{0, 0}, {1, 1}});
+    add(batch->tables[1], {{0, 0}, {0, 0}, {1, 1}});
+    Group group;
+    group.parts.emplace_back(std::move(batch));
+    group.index(columns_);
+    return group;
+  }
+  // Each row is "table record number".
+  static void add(TableRows& table, const std::vector<std::pair<std::uint32_t, int>>& rows) {
+    for (const auto& [record, shape] : rows) {
+      const auto row = static_cast<std::uint32_t>(table.rows.size());
+      table.runs.push_back({row, static_cast<std::uint16_t>(shape)});
+      table.rows.push_back({record, static_cast<std::uint32_t>(table.bytes.size())});
+      const std::string text = std::format("{}{}{} ", table.target->number, record, row);
+      table.bytes.insert(table.bytes.end(), text.begin(), text.end());
+    }
+  }
+};
+
+TEST_F(RecordOrder, GoesTableAfterTableWhereNothingLooksFromOneAtTheOther) {
+  const Group group = group_of("", true);
+  EXPECT_FALSE(group.in_record_order());
+  EXPECT_EQ(text(group.in_order(0, 2)), "000 011 100 101 112 ");
+}
+
+TEST_F(RecordOrder, RemovesChildrenBeforeTheirParentsRecordByRecord) {
+  const Group group = group_of("the foreign key f", true);
+  EXPECT_TRUE(group.in_record_order());
+  EXPECT_FALSE(group.can_copy());
+  EXPECT_EQ(text(group.in_order(0, 2)), "000 100 101 112 011 ");
+  EXPECT_EQ(text(group.in_order(1, 2)), "112 011 ");
+  EXPECT_EQ(text(group.in_order(0, 0)), "");
+}
+
+TEST_F(RecordOrder, WritesParentsBeforeTheirChildrenWhereNothingIsRemoved) {
+  const Group group = group_of("the foreign key f", false);
+  EXPECT_FALSE(group.in_record_order());
+  EXPECT_EQ(text(group.in_order(0, 2)), "000 011 100 101 112 ");
+}
+
+TEST_F(RecordOrder, IsThatOfTwoRoutesToOneTable) {
+  EXPECT_TRUE(group_of("", false, /*shares=*/true).in_record_order());
+}
+
+TEST_F(RecordOrder, RemovesOnceMoreWhereARecordAlsoWritesRowsOfThatTable) {
+  Group group = group_of("the foreign key f", true);
+  TableRows& table = group.parts[0].batch->tables[1];
+  table.runs[1].shape = 1;  // of record 0: a row, and then a removal
+  group.index(columns_);
+  EXPECT_EQ(text(group.in_order(0, 1)), "101 000 100 101 ");
+}
+
+TEST_F(RecordOrder, ARefusalNamesTheRouteAndThePlaceInItsList) {
+  const Group group = group_of("the foreign key f", true);
+  Slice row = group.in_order(0, 1).back();
+  row.first = 1;
+  row.count = 1;
+  postgres::Failure failure;
+  failure.error.message = "no";
+  const Refusal known = refusal_of(0, failure, {&row, 1});
+  EXPECT_EQ(known.message, "routes[1] (t1), index 1: no");
+  EXPECT_EQ(known.target, &plan_->targets()[1]);
+  const Refusal open = refusal_of(0, failure, group.in_order(0, 1));
+  EXPECT_EQ(open.message, "no");
+  EXPECT_EQ(open.target, nullptr);
+}
+
 }  // namespace
 }  // namespace penstock::write
