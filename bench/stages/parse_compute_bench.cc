@@ -24,7 +24,7 @@ void process(benchmark::State& state, const StageWorkload& workload) {
   const compute::Projection projection = workload.compile();
   const formats::FieldTree tree(projection.inputs());
   const Target target{.table = workload.table};
-  compute::BatchProcessor<formats::JsonReader> processor(projection, target,
+  compute::BatchProcessor<formats::JsonReader> processor(projection, {&target, 1},
                                                          formats::JsonReader({}, tree));
   std::unique_ptr<RecordBatch> source = workload.batch();
   for (auto step : state) {
@@ -112,7 +112,7 @@ class Parsed {
 
 void evaluate_alone(benchmark::State& state, const StageWorkload& workload) {
   const Parsed parsed(workload);
-  const std::size_t columns = parsed.projection.columns().size();
+  const std::size_t columns = parsed.projection.columns(0).size();
   Evaluator evaluator(parsed.projection.plan().expressions, &formats::JsonReader::field_names);
   evaluator.start(PartitionId{});
   for (auto step : state) {
@@ -139,7 +139,7 @@ class Evaluated {
       Evaluator& evaluator = *evaluators_.back();
       evaluator.start(PartitionId{});
       if (!parsed_.evaluate(evaluator, i)) std::abort();
-      std::vector<cel::Value>& row = rows.emplace_back(parsed_.projection.columns().size());
+      std::vector<cel::Value>& row = rows.emplace_back(parsed_.projection.columns(0).size());
       for (std::size_t column = 0; column < row.size(); ++column) {
         if (!evaluator.column(column, row[column])) std::abort();
       }
@@ -147,7 +147,8 @@ class Evaluated {
   }
 
   [[nodiscard]] const ColumnDescription& column(std::size_t i) const {
-    return parsed_.projection.table().columns[parsed_.projection.columns()[i]];
+    return parsed_.projection.plan().tables.front().description.columns[parsed_.projection.columns(
+        0)[i]];
   }
 
   std::vector<std::vector<cel::Value>> rows;

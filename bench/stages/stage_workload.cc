@@ -36,7 +36,7 @@ StageWorkload::StageWorkload(const std::string& name) {
     description.type = column_type(column.sql_type);
     description.type_name = column.sql_type;
     table.columns.push_back(std::move(description));
-    options.columns[column.name] = column.cel;
+    options.routes.front().columns[column.name] = column.cel;
   }
   options.where = workload->where_cel;
   std::string buffer;
@@ -55,7 +55,7 @@ std::unique_ptr<RecordBatch> StageWorkload::batch() const {
 }
 
 compute::Projection StageWorkload::compile() const {
-  auto projection = compute::Projection::compile(options, table);
+  auto projection = compute::Projection::compile(options, {&table, 1});
   if (!projection) {
     give_up(projection.error().front().place + ": " + projection.error().front().message);
   }

@@ -1,5 +1,6 @@
 #include "app/launch.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -223,7 +224,10 @@ PipelineSnapshot Launch::snapshot() const {
   PipelineSnapshot snapshot;
   snapshot.name = spec_.name();
   snapshot.group = spec_.source().group();
-  snapshot.tables = {spec_.sink().target().table()};
+  for (const plan::RouteSpec& route : plan::routes_of(spec_)) {
+    const std::string& table = route.target.table();
+    if (!std::ranges::contains(snapshot.tables, table)) snapshot.tables.push_back(table);
+  }
   const MutexLock lock(mutex_);
   snapshot.state = problems_.empty() ? PipelineState::starting : PipelineState::failed;
   snapshot.state_reason = reason_;

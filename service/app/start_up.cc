@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "flow/stage_options.h"
 #include "offsets/migrations.h"
@@ -24,20 +25,24 @@ std::string place_of_property(const v1::PipelineSpec& spec, const std::string& m
 // another name, the values would be left out without a word.
 Result<void> keeps_columns(const v1::PipelineSpec& spec, const plan::CompiledPlan& old,
                            const plan::CompiledPlan& plan) {
-  if (!spec.sink().target().columns().empty()) return {};
-  const TableDescription& before = old.targets().front().table;
-  const TableDescription& table = plan.targets().front().table;
-  for (const std::uint16_t column : old.written_columns()) {
-    const std::string& name = before.columns[column].name;
-    const bool is_written = std::ranges::any_of(plan.written_columns(), [&](std::uint16_t other) {
-      return table.columns[other].name == name;
-    });
-    if (is_written) continue;
-    return fail(ErrorKind::conflict,
-                "the table has changed: column '" + name + "' of " + table.quoted_name() +
-                    " can no longer be written, and the field of that name would be thrown away",
-                "bring the column back, or say in sink.target.columns what is to be written, or "
-                "start the process again if the field is not wanted any more");
+  const std::vector<plan::RouteSpec> routes = plan::routes_of(spec);
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    if (!routes[i].target.columns().empty()) continue;
+    const TableDescription& before = old.targets()[i].table;
+    const TableDescription& table = plan.targets()[i].table;
+    for (const std::uint16_t column : old.written_columns(i)) {
+      const std::string& name = before.columns[column].name;
+      const bool is_written = std::ranges::any_of(
+          plan.written_columns(i),
+          [&](std::uint16_t other) { return table.columns[other].name == name; });
+      if (is_written) continue;
+      return fail(ErrorKind::conflict,
+                  "the table has changed: column '" + name + "' of " + table.quoted_name() +
+                      " can no longer be written, and the field of that name would be thrown away",
+                  "bring the column back, or say in " + routes[i].place +
+                      ".columns what is to be written, or start the process again if the field is "
+                      "not wanted any more");
+    }
   }
   return {};
 }
@@ -89,10 +94,22 @@ std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
   if (const auto granted = offsets::check_grants(database, stop); !granted) {
     return refuse("sink.postgres", granted.error());
   }
-  const auto table = postgres::describe_table(database, spec.sink().target().table(), stop);
-  if (!table) return refuse("sink.target.table", table.error());
+  std::vector<TableDescription> tables;
+  config::Problems problems;
+  for (const plan::RouteSpec& route : plan::routes_of(spec)) {
+    auto table = postgres::describe_table(database, route.target.table(), stop);
+    const std::string place = route.place + ".table";
+    if (!table && is_away(table.error())) return refuse(place, table.error());
+    if (!table) {
+      problems.push_back(
+          plan::problem_at(loaded, index, place, table.error().message, table.error().hint));
+      continue;
+    }
+    tables.push_back(*std::move(table));
+  }
+  if (!problems.empty()) return std::unexpected(Refusal{std::move(problems)});
 
-  auto plan = plan::compile(loaded, index, std::move(*server), *table);
+  auto plan = plan::compile(loaded, index, std::move(*server), tables);
   if (!plan) return std::unexpected(Refusal{std::move(plan.error())});
   return std::move(*plan);
 }
@@ -104,10 +121,13 @@ Result<std::shared_ptr<const plan::CompiledPlan>> make_plan_again(const config::
                                                                   const std::stop_token& stop) {
   // Where it stood, whatever the search_path finds by its name meanwhile: rows would be scattered
   // over two tables without a word.
-  const TableDescription& before = old.targets().front().table;
-  const auto table = postgres::describe_table(database, before.quoted_name(), stop);
-  if (!table) return std::unexpected(table.error());
-  auto plan = plan::compile(loaded, index, old.server(), *table);
+  std::vector<TableDescription> tables;
+  for (const Target& target : old.targets()) {
+    auto table = postgres::describe_table(database, target.table.quoted_name(), stop);
+    if (!table) return std::unexpected(table.error());
+    tables.push_back(*std::move(table));
+  }
+  auto plan = plan::compile(loaded, index, old.server(), tables);
   if (plan) {
     if (auto kept = keeps_columns(loaded.config.pipelines(index), old, **plan); !kept) {
       return std::unexpected(kept.error());
@@ -124,11 +144,8 @@ offsets::Identity identity_of(const v1::PipelineSpec& spec, const plan::Compiled
                              .group = spec.source().group(),
                              .cluster_id = cluster.cluster_id,
                              .topics = plan.topics(),
-                             .tables = {},
+                             .tables = plan.table_names(),
                              .topic_ids = {}};
-  for (const Target& target : plan.targets()) {
-    identity.tables.push_back(target.table.schema + "." + target.table.name);
-  }
   for (const kafka::TopicReport& topic : cluster.topics) {
     identity.topic_ids[topic.name] = topic.topic_id;
   }

@@ -69,7 +69,8 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
   for (const Target& target : (*plan)->targets()) {
     std::cout << std::format("{}: table {}.{}, {} of its {} columns are written\n", spec.name(),
                              target.table.schema, target.table.name,
-                             (*plan)->written_columns().size(), target.table.columns.size());
+                             (*plan)->written_columns(target.number).size(),
+                             target.table.columns.size());
   }
 }
 

@@ -127,8 +127,10 @@ void add_test(CLI::App& app, int& exit_status) {
             rejects:
               - {reason: no_such_field, message: unit_price}
 
-Each record goes the way it goes in penstock serve: it is read, held to the schema, and where, let
-and columns are evaluated. Everything that becomes of the records must be listed, in their order;
+A pipeline with routes has tables: [{table: orders, rows: …}, …] in place of rows.
+
+Each record goes the way it goes in penstock serve: it is read, held to the schema, and where, let,
+routes and columns are evaluated. Everything that becomes of the records must be listed, in their order;
 of a row only the columns that matter. A record may also have a key, headers, a topic, a partition,
 an offset and a timestamp. What only the table can say is not tested: column types, NOT NULL.
 

@@ -49,6 +49,18 @@ Stage stage_of(cel::ErrorCode code) {
   }
 }
 
+// Value::absent() says what is where it should be.
+Value part_of(const Value& whole, Evaluator::Segments segments) {
+  const Value* at = &whole;
+  for (std::uint32_t depth = 0; depth < segments.size(); ++depth) {
+    if (!at->is_map()) return Value::absent(depth, at->kind());
+    const Value* const found = at->as_map().find(segments[depth]);
+    if (found == nullptr) return Value::absent(depth);
+    at = found;
+  }
+  return *at;
+}
+
 // "a, b, c": the first of them, each cut.
 std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 12;
@@ -70,7 +82,8 @@ Evaluator::Evaluator(const ExpressionPlan& plan, FieldNames field_names)
     : plan_(plan),
       field_names_(field_names),
       arena_(kArenaBytes, kArenaKeepBytes),
-      slots_(plan.inputs.size(), Value::absent(0)) {}
+      slots_(plan.inputs.size(), Value::absent(0)),
+      route_(&plan.routes.front()) {}
 
 void Evaluator::start(PartitionId partition) {
   if (plan_.record.topic != kNoSlot) {
@@ -85,6 +98,7 @@ Evaluator::Fate Evaluator::begin(const RecordView& record) {
   arena_.reset();
   record_ = record;
   steps_done_ = 0;
+  list_steps_done_ = row_steps_done_ = is_tombstone_ = in_route_ = false;
   if (record.value) [[likely]] {
     const bool is_large = record.value->size() > RecordBatch::kLargeBytes;
     arena_.set_limit_bytes(is_large ? std::max(plan_.memory_bytes, kArenaBytes) : kArenaBytes);
@@ -98,9 +112,11 @@ Evaluator::Fate Evaluator::begin(const RecordView& record) {
 
 // Its key is all that it has.
 Evaluator::Fate Evaluator::read_tombstone() {
+  is_tombstone_ = true;
   for (const std::uint32_t slot : plan_.fields) slots_[slot] = Value::absent(0);
   if (plan_.record.is_read) fill_record_slots();
-  evaluate_steps(0, plan_.steps.size());
+  evaluate_steps(plan_.steps);
+  steps_done_ = plan_.steps.size();
   return Fate::removal;
 }
 
@@ -110,20 +126,101 @@ Evaluator::Fate Evaluator::evaluate() {
     return reject(Stage::parse, "wrong_type", std::move(mismatch));
   }
   if (plan_.record.is_read) fill_record_slots();
+  const std::span<const ExpressionPlan::Step> steps(plan_.steps);
   if (plan_.where) {
-    evaluate_steps(0, plan_.steps_for_where);
+    evaluate_steps(steps.first(plan_.steps_for_where));
+    steps_done_ = plan_.steps_for_where;
     const auto keeps = evaluate(*plan_.where, "where");
     if (!keeps) return Fate::reject;
     if (!*keeps) return Fate::filtered;
   }
-  evaluate_steps(plan_.steps_for_where, plan_.steps.size());
-  if (plan_.delete_when) {
-    const auto removes = evaluate(*plan_.delete_when, "delete_when");
+  evaluate_steps(steps.subspan(plan_.steps_for_where));
+  steps_done_ = steps.size();
+  return Fate::row;
+}
+
+Evaluator::Fate Evaluator::begin_route(std::size_t route) {
+  route_ = &plan_.routes[route];
+  in_route_ = true;
+  list_steps_done_ = row_steps_done_ = false;
+  rows_ = begun_ = 0;
+  if (route_->when) {
+    const auto takes = evaluate(*route_->when, "when");
+    if (!takes) return Fate::reject;
+    if (!*takes) return Fate::filtered;
+  }
+  if (is_tombstone_) {
+    rows_ = route_->takes_tombstones ? 1 : 0;
+    return Fate::row;
+  }
+  if (!route_->for_each) {
+    rows_ = 1;
+    return Fate::row;
+  }
+  return read_list() ? Fate::row : Fate::reject;
+}
+
+bool Evaluator::read_list() {
+  evaluate_steps(route_->steps_for_list);
+  list_steps_done_ = true;
+  Value list = route_->for_each->evaluate(slots_, arena_, frame_);
+  list_ = {};
+  if (list.is_optional()) {
+    if (list.as_optional() == nullptr) return true;
+    list = *list.as_optional();
+  }
+  if (list.is_list()) [[likely]] {
+    list_ = list.as_list();
+    rows_ = list_.size;
+    return true;
+  }
+  if (list.is_error()) {
+    reject_evaluation("for_each", list);
+  } else if (list.is_absent() && !list.absent_by_shape()) {
+    reject(Stage::compute, "missing_field",
+           "for_each: the list is not in the record (hint: where that means no rows, write it with "
+           "a question mark, such as msg.?items)");
+  } else {
+    const bool is_below = list.is_absent();
+    const cel::Kind found = is_below ? list.absent_found() : list.kind();
+    reject(
+        Stage::compute, "wrong_type",
+        std::format("for_each: {} {}, not {}", is_below ? "what the list should be in is" : "it is",
+                    cel::described(found), is_below ? "an object" : "a list"));
+  }
+  return false;
+}
+
+bool Evaluator::next_row() {
+  if (begun_ == rows_) return false;
+  row_steps_done_ = false;
+  if (route_->for_each && !is_tombstone_) {
+    item_ = list_[begun_];
+    fill_item_slots();
+  }
+  ++begun_;
+  return true;
+}
+
+void Evaluator::fill_item_slots() {
+  for (const std::uint32_t slot : route_->item_slots) {
+    slots_[slot] = part_of(item_, plan_.inputs.paths()[slot].segments);
+  }
+  if (route_->index != kNoSlot) slots_[route_->index] = Value::of_int(begun_);
+}
+
+Evaluator::Fate Evaluator::begin_row() {
+  evaluate_steps(route_->steps);
+  row_steps_done_ = true;
+  if (is_tombstone_) return Fate::removal;
+  if (route_->delete_when) {
+    const auto removes = evaluate(*route_->delete_when, "delete_when");
     if (!removes) return Fate::reject;
     if (*removes) return Fate::removal;
   }
   // Nearly always the first one is there.
-  if (plan_.bare_fields.empty() || !slots_[plan_.bare_fields.front()].is_absent()) [[likely]] {
+  const std::vector<std::uint32_t>& bare_fields = route_->bare_fields;
+  if (bare_fields.empty() || !slots_[bare_fields.front()].is_absent()) [[likely]] {
     return Fate::row;
   }
   return lacks_all_fields() ? reject_lack() : Fate::row;
@@ -178,12 +275,10 @@ Value Evaluator::headers() {
 }
 
 // One that fails leaves its error in its slot: it is the record's failure only if somebody looks.
-void Evaluator::evaluate_steps(std::size_t begin, std::size_t end) {
-  for (std::size_t i = begin; i < end; ++i) {
-    const ExpressionPlan::Step& step = plan_.steps[i];
+void Evaluator::evaluate_steps(std::span<const ExpressionPlan::Step> steps) {
+  for (const ExpressionPlan::Step& step : steps) {
     slots_[step.slot] = step.program.evaluate(slots_, arena_, frame_);
   }
-  steps_done_ = end;
 }
 
 std::optional<bool> Evaluator::evaluate(const cel::Program& condition, std::string_view name) {
@@ -203,23 +298,42 @@ std::optional<bool> Evaluator::evaluate(const cel::Program& condition, std::stri
   return std::nullopt;
 }
 
+std::string Evaluator::row_place() const {
+  if (!in_route_) return {};
+  std::string place = route_->name;
+  if (route_->for_each && begun_ > 0) {
+    place += std::format("{}index {}", place.empty() ? "" : ", ", begun_ - 1);
+  }
+  return place.empty() ? place : place + ": ";
+}
+
+void Evaluator::reject_unrouted() {
+  in_route_ = false;
+  reject(Stage::compute, "no_route",
+         "the `when` of no route is true of it; 'otherwise: drop' leaves such records out");
+}
+
 Evaluator::Fate Evaluator::reject(Stage stage, std::string_view reason, std::string message) {
-  rejection_ = {stage, reason, std::move(message)};
+  rejection_ = {stage, reason, row_place() + message};
   return Fate::reject;
+}
+
+const std::string* Evaluator::place_of(const cel::EvalError& error,
+                                       std::span<const ExpressionPlan::Step> steps) const {
+  const auto found = std::ranges::find_if(steps, [&](const ExpressionPlan::Step& step) {
+    const Value& value = slots_[step.slot];
+    return value.is_error() && &value.as_error() == &error;
+  });
+  return found == steps.end() ? nullptr : &found->place;
 }
 
 Evaluator::Fate Evaluator::reject_evaluation(const std::string& place, const Value& error) {
   const cel::EvalError& what = error.as_error();
-  std::string where = place;
-  for (std::size_t i = 0; i < steps_done_; ++i) {
-    const Value& value = slots_[plan_.steps[i].slot];
-    if (value.is_error() && &value.as_error() == &what) {
-      where = plan_.steps[i].place;
-      break;
-    }
-  }
+  const std::string* where = place_of(what, std::span(plan_.steps).first(steps_done_));
+  if (where == nullptr && list_steps_done_) where = place_of(what, route_->steps_for_list);
+  if (where == nullptr && row_steps_done_) where = place_of(what, route_->steps);
   return reject(stage_of(what.code), cel::to_string(what.code),
-                std::format("{}: {}", where, cel::describe(what)));
+                std::format("{}: {}", where == nullptr ? place : *where, cel::describe(what)));
 }
 
 bool Evaluator::is_missing(const ExpressionPlan::Column& column, const Value& value) {
@@ -237,7 +351,9 @@ bool Evaluator::is_missing(const ExpressionPlan::Column& column, const Value& va
   const bool is_root = value.absent_depth() == 0;
   reject(Stage::parse, is_root ? "not_an_object" : "wrong_type",
          std::format("{}: there is no {}, because {} is {}, not an object", place, path.to_string(),
-                     is_root ? "the document" : above.to_string(),
+                     !is_root              ? above.to_string()
+                     : path.root == "item" ? path.root
+                                           : "the document",
                      cel::described(value.absent_found())));
   return false;
 }
@@ -247,14 +363,14 @@ bool Evaluator::lacks_all_fields() const {
   const auto is_lacking = [this](std::uint32_t slot) {
     return slots_[slot].is_absent() && !slots_[slot].absent_by_shape();
   };
-  return std::ranges::all_of(plan_.bare_fields, is_lacking) &&
-         std::ranges::all_of(plan_.fields, is_lacking);
+  return std::ranges::all_of(route_->bare_fields, is_lacking) &&
+         std::ranges::all_of(route_->fields, is_lacking);
 }
 
 Evaluator::Fate Evaluator::reject_lack() {
   std::vector<std::string> wanted;
   std::vector<Segments> paths;
-  for (const std::uint32_t slot : plan_.fields) {
+  for (const std::uint32_t slot : route_->fields) {
     const cel::InputPath& path = plan_.inputs.paths()[slot];
     std::string name = path.to_string();
     if (std::ranges::contains(wanted, name)) continue;
@@ -263,34 +379,51 @@ Evaluator::Fate Evaluator::reject_lack() {
   }
   return reject(Stage::encode, "missing_field",
                 std::format("the record has none of the fields that are read, {}{}", listed(wanted),
-                            what_is_there(paths)));
+                            what_is_there(route_->for_each ? "item" : "msg", paths)));
 }
 
 std::string Evaluator::missing_field(std::size_t i) const {
-  const std::uint32_t input = plan_.columns[i].input;
+  const std::uint32_t input = route_->columns[i].input;
   if (input == kNoSlot) return "its expression gives it no value";
   const cel::InputPath& path = plan_.inputs.paths()[input];
-  if (path.root != "msg") return std::format("the record has no {}", path.to_string());
+  if (path.root != "msg" && path.root != "item") {
+    return std::format("the record has no {}", path.to_string());
+  }
   if (!record_.value) return "a record without a payload has no msg: take it from record.key";
   const Segments segments(path.segments);
-  return std::format("there is no {}{}", path.to_string(), what_is_there({&segments, 1}));
+  return std::format("there is no {}{}", path.to_string(),
+                     what_is_there(path.root, {&segments, 1}));
 }
 
-std::string Evaluator::what_is_there(std::span<const Segments> wanted) const {
+std::vector<std::string> Evaluator::names_at(std::string_view root, Segments path) const {
+  if (root == "msg") return field_names_(*record_.value, path);
+  std::vector<std::string> names;
+  const Value object = part_of(item_, path);
+  if (!object.is_map()) return names;
+  for (const cel::MapEntry& entry : object.as_map().entries()) {
+    if (entry.key.is_string()) names.emplace_back(entry.key.as_string());
+  }
+  return names;
+}
+
+std::string Evaluator::what_is_there(std::string_view root,
+                                     std::span<const Segments> wanted) const {
   // Where all of them should be, or what is around it.
   Segments holder = wanted.front().first(wanted.front().size() - 1);
   for (const Segments path : wanted) {
     const auto apart = std::ranges::mismatch(holder, path.first(path.size() - 1));
     holder = holder.first(static_cast<std::size_t>(apart.in1 - holder.begin()));
   }
-  std::vector<std::string> names = field_names_(*record_.value, holder);
+  std::vector<std::string> names = names_at(root, holder);
   while (names.empty() && !holder.empty()) {
     holder = holder.first(holder.size() - 1);
-    names = field_names_(*record_.value, holder);
+    names = names_at(root, holder);
   }
   if (names.empty()) return "; it has no fields";
   const std::string place =
-      holder.empty() ? "it" : cel::InputPath{"msg", {holder.begin(), holder.end()}}.to_string();
+      holder.empty() && root == "msg"
+          ? "it"
+          : cel::InputPath{std::string(root), {holder.begin(), holder.end()}}.to_string();
   std::string text = std::format("; {} has {}", place, listed(names));
   const std::vector<std::string_view> candidates(names.begin(), names.end());
   for (const Segments path : wanted) {

@@ -2,7 +2,9 @@
 // values.
 //
 // Place in the flow: RowBuilder encodes what it gives; the tests of a spec compare it. Per record:
-// begin(), then a reader fills slots(), then evaluate(), then column() for each column.
+// begin(), then a reader fills slots(), then evaluate(); then for each route begin_route(), and for
+// each of its rows next_row(), begin_row(), and column() for each column. A plain pipeline's record
+// (ExpressionPlan::is_plain) has one row: begin_row() follows evaluate().
 // A record of another shape is a reject, not a row of NULLs: a document that is no object
 // (not_an_object), a path through a text, number or list (wrong_type), and one that has none of the
 // fields that are wanted (missing_field). Only what is missing or null is DEFAULT or NULL.
@@ -51,13 +53,20 @@ class Evaluator {
   [[nodiscard]] cel::Arena& arena() { return arena_; }
   [[nodiscard]] std::span<cel::Value> slots() { return slots_; }
 
-  // Row: it goes on with the payload; removal: a tombstone, whose key follows; else it is done.
+  // Row: it goes on with the payload; removal: a tombstone, which goes on with its routes; else it
+  // is done.
   [[nodiscard]] Fate begin(const RecordView& record);
-  // Evaluates what comes before the columns. Row or removal: they follow.
+  // Evaluates what comes before the routes. Row: they follow.
   [[nodiscard]] Fate evaluate();
+  // Row: it goes to route number `route`; filtered: it does not.
+  [[nodiscard]] Fate begin_route(std::size_t route);
+  // False: the route has no more rows of the record.
+  [[nodiscard]] bool next_row();
+  // Evaluates what comes before the columns of a row. Row or removal: they follow.
+  [[nodiscard]] Fate begin_row();
   // The value of column number `i`; absent: nothing sets it. False: a reject.
   [[nodiscard]] bool column(std::size_t i, cel::Value& value) {
-    const ExpressionPlan::Column& column = plan_.columns[i];
+    const ExpressionPlan::Column& column = route_->columns[i];
     value = column.input != ExpressionPlan::kNoSlot
                 ? slots_[column.input]
                 : column.program->evaluate(slots_, arena_, frame_);
@@ -70,26 +79,39 @@ class Evaluator {
   }
   // The field that column number `i` is, and that is not there: for a message.
   [[nodiscard]] std::string missing_field(std::size_t i) const;
+  // "routes[1] (shop.items), index 3: ", or less, or nothing: what a message about a row begins
+  // with.
+  [[nodiscard]] std::string row_place() const;
+  // No route takes the record.
+  void reject_unrouted();
 
   // Of the record that was the last reject.
   [[nodiscard]] Rejection& rejection() { return rejection_; }
 
  private:
   void fill_record_slots();
+  void fill_item_slots();
+  // Whether `for_each` gives a list.
+  [[nodiscard]] bool read_list();
   [[nodiscard]] cel::Value timestamp();
   [[nodiscard]] cel::Value headers();
-  void evaluate_steps(std::size_t begin, std::size_t end);
+  void evaluate_steps(std::span<const ExpressionPlan::Step> steps);
   [[nodiscard]] Fate read_tombstone();
   // Whether it holds; nothing: that is a reject.
   [[nodiscard]] std::optional<bool> evaluate(const cel::Program& condition, std::string_view name);
 
   Fate reject(Stage stage, std::string_view reason, std::string message);
   Fate reject_evaluation(const std::string& place, const cel::Value& error);
+  [[nodiscard]] const std::string* place_of(const cel::EvalError& error,
+                                            std::span<const ExpressionPlan::Step> steps) const;
   // False: it is an error, or the record has another shape.
   bool is_missing(const ExpressionPlan::Column& column, const cel::Value& value);
   [[nodiscard]] bool lacks_all_fields() const;
   Fate reject_lack();
-  [[nodiscard]] std::string what_is_there(std::span<const Segments> wanted) const;
+  [[nodiscard]] std::string what_is_there(std::string_view root,
+                                          std::span<const Segments> wanted) const;
+  // Of the object at `path` in the document or the item.
+  [[nodiscard]] std::vector<std::string> names_at(std::string_view root, Segments path) const;
 
   const ExpressionPlan& plan_;
   FieldNames field_names_;
@@ -97,7 +119,17 @@ class Evaluator {
   cel::Frame frame_;
   std::vector<cel::Value> slots_;
   RecordView record_;
-  std::size_t steps_done_ = 0;  // of this record: the slots of the others are older
+  // What is evaluated of this record: the slots of other steps are older.
+  std::size_t steps_done_ = 0;
+  bool list_steps_done_ = false;
+  bool row_steps_done_ = false;
+  bool is_tombstone_ = false;
+  bool in_route_ = false;
+  const ExpressionPlan::Route* route_;  // the first one, until another has begun
+  cel::Value item_;
+  cel::List list_;           // whose elements are rows; without `for_each` one that is none
+  std::uint32_t rows_ = 0;   // of this record in this route,
+  std::uint32_t begun_ = 0;  // of these
   Rejection rejection_;
 };
 

@@ -70,6 +70,14 @@ std::optional<cel::Program> compile_at(std::string_view place, std::string_view 
 Lets::Lets(const ComputeOptions& options, Problems& problems)
     : sources_(options.let),
       environment_(base_environment(parse_schema(options.schema, problems))) {
+  const bool has_list = std::ranges::any_of(
+      options.routes, [](const RouteOptions& route) { return !route.for_each.empty(); });
+  for (const char* const name : {"item", "index"}) {
+    if (!has_list || !sources_.contains(name)) continue;
+    problems.push_back({std::string("compute.let.") + name, 0, 0,
+                        std::format("'{}' is what `for_each` goes through", name),
+                        "choose another name"});
+  }
   find_uses(problems);
   for (const auto& [name, source] : sources_) {
     std::vector<std::string> path;
@@ -140,11 +148,16 @@ std::vector<std::string> Lets::used_by(const cel::Inputs& inputs,
       wanted.insert(uses->second.begin(), uses->second.end());
     }
   }
-  std::vector<std::string> used;
+  for (const std::string& name : done) wanted.erase(name);
+  return in_order(wanted);
+}
+
+std::vector<std::string> Lets::in_order(const std::set<std::string>& names) const {
+  std::vector<std::string> ordered;
   for (const std::string& name : order_) {
-    if (wanted.contains(name) && !done.contains(name)) used.push_back(name);
+    if (names.contains(name)) ordered.push_back(name);
   }
-  return used;
+  return ordered;
 }
 
 }  // namespace penstock::compute

@@ -39,6 +39,8 @@ class Lets {
   // uses. A let in `done` is left out.
   [[nodiscard]] std::vector<std::string> used_by(const cel::Inputs& inputs,
                                                  const std::set<std::string>& done = {}) const;
+  // These, each after what it uses.
+  [[nodiscard]] std::vector<std::string> in_order(const std::set<std::string>& names) const;
 
  private:
   void find_uses(Problems& problems);

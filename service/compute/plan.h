@@ -46,6 +46,26 @@ struct ExpressionPlan {
     std::uint32_t value_text = kNoSlot;  // into a json or jsonb column
   };
 
+  // The way into one table: what is evaluated only of records that go there.
+  struct Route {
+    std::string name;  // in messages; empty: there is but one
+    std::optional<cel::Program> when;
+    bool takes_tombstones = true;
+    // Of a route that goes through a list: what comes before it, and the list.
+    std::vector<Step> steps_for_list;
+    std::optional<cel::Program> for_each;
+    std::vector<std::uint32_t> item_slots;  // parts of `item`
+    std::uint32_t index = kNoSlot;
+    // For each row.
+    std::vector<Step> steps;
+    std::optional<cel::Program> delete_when;
+    std::vector<Column> columns;
+    // Slots of the document, or of `item` where there is a list: those that are a column each, and
+    // all that the route reads.
+    std::vector<std::uint32_t> bare_fields;
+    std::vector<std::uint32_t> fields;
+  };
+
   Tombstones tombstones = Tombstones::reject;
   std::vector<std::string> topics;
   std::size_t memory_bytes = 0;
@@ -54,22 +74,29 @@ struct ExpressionPlan {
   RecordSlots record;
   Conform conform;
   std::optional<cel::Program> where;
-  std::optional<cel::Program> delete_when;
-  std::vector<Step> steps;          // a step comes after those it uses
-  std::size_t steps_for_where = 0;  // the first ones: `where` needs them
-  std::vector<Column> columns;
-  // Slots of the document: those that are a column each, and all.
-  std::vector<std::uint32_t> bare_fields;
-  std::vector<std::uint32_t> fields;
+  std::vector<Step> steps;            // for every record; a step comes after those it uses
+  std::size_t steps_for_where = 0;    // the first ones: `where` needs them
+  std::vector<std::uint32_t> fields;  // slots of the document
+  std::vector<Route> routes;          // at least one
+  bool first_route_only = true;
+  bool drops_unrouted = false;
+
+  // One table, and a row for each record.
+  [[nodiscard]] bool is_plain() const {
+    return routes.size() == 1 && !routes.front().when && !routes.front().for_each;
+  }
 };
 
 struct Projection::Plan {
-  TableDescription table;
+  struct Table {
+    TableDescription description;
+    std::vector<std::uint16_t> column_indexes;  // of each of the route's columns in it; ascending
+  };
   ExpressionPlan expressions;
-  std::vector<std::uint16_t> column_indexes;  // of each column in the table; ascending
+  std::vector<Table> tables;  // by route
 };
 
-// Without a table: `options.columns` in their order.
+// Without tables: the `columns` of each route in their order.
 [[nodiscard]] std::expected<ExpressionPlan, Problems> compile_expressions(
     const ComputeOptions& options);
 

@@ -6,13 +6,14 @@
 // A Reader has `read(payload, arena, slots)` and returns a verdict with ok(), reason and message;
 // and a static `field_names(payload, path)` (Evaluator::FieldNames).
 //
-// Threads: one thread at a time. The Projection must outlive it.
+// Threads: one thread at a time. The Projection and the targets must outlive it.
 // Failure: a record that cannot become a row becomes a reject; an exception from inside a record
 // becomes the reject `internal_error` of that record and does not touch its neighbours. Only
 // running out of memory for the batch itself leaves process().
 #pragma once
 
 #include <exception>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -23,9 +24,9 @@ namespace penstock::compute {
 template <typename Reader>
 class BatchProcessor {
  public:
-  // `target` is what the projection was compiled for.
-  BatchProcessor(const Projection& projection, const Target& target, Reader reader)
-      : builder_(projection, target, &Reader::field_names), reader_(std::move(reader)) {}
+  // `targets` are what the projection was compiled for, one for each route.
+  BatchProcessor(const Projection& projection, std::span<const Target> targets, Reader reader)
+      : builder_(projection, targets, &Reader::field_names), reader_(std::move(reader)) {}
 
   [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) {
     builder_.start(std::move(batch));

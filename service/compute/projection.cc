@@ -2,378 +2,340 @@
 
 #include <algorithm>
 #include <format>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "cel/expression_set.h"
-#include "compute/encode/column_encoder.h"
 #include "compute/expressions.h"
 #include "compute/plan.h"
+#include "compute/route_binding.h"
 #include "text/json_string.h"
-#include "text/nearest_names.h"
 
 namespace penstock::compute {
 namespace {
 
 using cel::TypeKind;
 
-// The column that was probably meant, or all that there are.
-std::string column_hint(std::string_view name, const TableDescription& table) {
-  std::vector<std::string_view> names;
-  for (const ColumnDescription& column : table.columns) names.emplace_back(column.name);
-  if (std::string near = text::did_you_mean(name, names); !near.empty()) return near;
-  std::string all;
-  for (const ColumnDescription& column : table.columns) {
-    all += (all.empty() ? "" : ", ") + column.name;
-  }
-  return std::format("the table has: {}", all);
-}
-
-constexpr const char* kDeleteWhen = "sink.target.delete_when";
-constexpr const char* kDeletedAt = "sink.target.deleted_at";
-
-std::string column_place(std::string_view name) {
-  return std::format("sink.target.columns.{}", name);
-}
-
-// Binds expressions to the table; collects every problem.
-class Compilation {
+// Expressions that are compiled together, in the order in which a record meets them.
+class Parts {
  public:
-  Compilation(const ComputeOptions& options, Problems& problems)
-      : options_(options),
-        problems_(problems),
-        lets_(options, problems),
-        set_({.max_steps = options.max_steps}) {}
+  enum class Kind : std::uint8_t { let, where, when, for_each, delete_when, column };
+  struct Part {
+    Kind kind;
+    std::string name;   // of a let or a column
+    std::string place;  // in the pipeline's spec
+    std::string source;
+  };
 
-  std::unique_ptr<Projection::Plan> bind(const TableDescription& table) {
-    plan_->table = table;
-    compile_conditions();
-    options_.columns.empty() ? match_by_name() : bind_columns();
-    if (!options_.deleted_at.empty()) bind_mark();
-    check_unset();
-    check_defaults();
-    std::ranges::sort(columns_, {}, &BoundColumn::index);
-    for (const BoundColumn& column : columns_) plan_->column_indexes.push_back(column.index);
-    if (!put_together()) return nullptr;
-    return std::move(plan_);
+  Parts(std::uint64_t max_steps, Problems& problems)
+      : problems_(problems), set_({.max_steps = max_steps}) {}
+
+  void add(Part part, const cel::Environment& environment, ExpressionPlan::Route* route) {
+    const auto added = set_.add(part.source, environment);
+    if (!added) return report(part, added.error());
+    parts_.push_back(std::move(part));
+    routes_.push_back(route);
   }
 
-  std::optional<ExpressionPlan> without_table() {
-    compile_conditions();
-    for (const auto& [name, source] : options_.columns) {
-      const std::string place = column_place(name);
-      if (compile_at(place, source, lets_.environment(), column_inputs_, TypeKind::kDyn,
-                     problems_)) {
-        columns_.push_back({static_cast<std::uint16_t>(columns_.size()), name, source, {}});
-      }
+  // Into `plan` and the routes that they were added with; what they have in common, and the lets,
+  // into `steps`. False: there are problems.
+  bool compile(ExpressionPlan& plan, std::vector<ExpressionPlan::Step>& steps) {
+    if (!problems_.empty()) return false;
+    auto compiled = set_.compile(plan.inputs);
+    if (!compiled) {
+      report(parts_[compiled.error().expression], {compiled.error().diagnostic});
+      return false;
     }
-    if (!put_together()) return std::nullopt;
-    return std::move(plan_->expressions);
+    for (cel::ExpressionSet::Step& step : *compiled) place(plan, steps, std::move(step));
+    return true;
   }
 
  private:
-  void compile_conditions() {
-    if (!options_.where.empty()) {
-      std::ignore = compile_at("compute.where", options_.where, lets_.environment(), where_inputs_,
-                               TypeKind::kBool, problems_);
-    }
-    if (!options_.delete_when.empty()) {
-      std::ignore = compile_at(kDeleteWhen, options_.delete_when, lets_.environment(),
-                               column_inputs_, TypeKind::kBool, problems_);
+  // Only for what compiles by itself, but not together with the others.
+  void report(const Part& part, const std::vector<cel::Diagnostic>& diagnostics) {
+    for (const cel::Diagnostic& diagnostic : diagnostics) {
+      problems_.push_back(
+          {part.place, diagnostic.line, diagnostic.column, diagnostic.message, diagnostic.hint});
     }
   }
 
-  // Compiles all expressions once more, now together, in the order in which a record meets them.
-  // False: there are problems.
-  bool put_together() {
-    if (!problems_.empty()) return false;
-    const std::vector<std::string> first = lets_.used_by(where_inputs_);
-    for (const std::string& name : first) add_part({PartKind::let, name, options_.let.at(name)});
-    if (!options_.where.empty()) add_part({PartKind::where, "", options_.where});
-    const std::set<std::string> done(first.begin(), first.end());
-    for (const std::string& name : lets_.used_by(column_inputs_, done)) {
-      add_part({PartKind::let, name, options_.let.at(name)});
+  void place(ExpressionPlan& plan, std::vector<ExpressionPlan::Step>& steps,
+             cel::ExpressionSet::Step step) const {
+    const Part& part = parts_[step.expression];
+    ExpressionPlan::Route* const route = routes_[step.expression];
+    if (step.shared_slot) {
+      steps.push_back({shown(part), *step.shared_slot, std::move(step.program)});
+      return;
     }
-    if (!options_.delete_when.empty()) add_part({PartKind::delete_when, "", options_.delete_when});
-    for (const BoundColumn& column : columns_) {
-      if (!column.text_of) add_part({PartKind::column, column.name, column.source});
+    switch (part.kind) {
+      case Kind::let:
+        steps.push_back({shown(part), plan.inputs.add(part.name, {}), std::move(step.program)});
+        return;
+      case Kind::where:
+        plan.where = std::move(step.program);
+        plan.steps_for_where = steps.size();
+        return;
+      case Kind::when:
+        route->when = std::move(step.program);
+        return;
+      case Kind::for_each:
+        route->for_each = std::move(step.program);
+        return;
+      case Kind::delete_when:
+        route->delete_when = std::move(step.program);
+        return;
+      case Kind::column:
+        ExpressionPlan::Column& column =
+            *std::ranges::find(route->columns, part.name, &ExpressionPlan::Column::name);
+        column.input = step.program.direct_input().value_or(ExpressionPlan::kNoSlot);
+        if (column.input == ExpressionPlan::kNoSlot) column.program = std::move(step.program);
+        return;
     }
+  }
+
+  static std::string shown(const Part& part) {
+    switch (part.kind) {
+      case Kind::let:
+        return std::format("let \"{}\"", part.name);
+      case Kind::where:
+        return "where";
+      case Kind::when:
+        return "when";
+      case Kind::for_each:
+        return "for_each";
+      case Kind::delete_when:
+        return "delete_when";
+      case Kind::column:
+        break;
+    }
+    return std::format("column \"{}\"", part.name);
+  }
+
+  Problems& problems_;
+  cel::ExpressionSet set_;
+  std::vector<Part> parts_;                     // the expressions of set_
+  std::vector<ExpressionPlan::Route*> routes_;  // likewise
+};
+
+void find_record_slots(ExpressionPlan& plan) {
+  ExpressionPlan::RecordSlots& slots = plan.record;
+  const std::span<const cel::InputPath> paths = plan.inputs.paths();
+  for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
+    if (paths[slot].root != "record") continue;
+    slots.is_read = true;
+    // All of `record` is not a value, so that a field is always named.
+    const std::string_view field = paths[slot].segments.front();
+    if (field == "topic") slots.topic = slot;
+    if (field == "partition") slots.partition = slot;
+    if (field == "offset") slots.offset = slot;
+    if (field == "timestamp") slots.timestamp = slot;
+    if (field == "key") slots.key = slot;
+    if (field == "headers") slots.headers = slot;
+    if (field == "value") (paths[slot].as_text ? slots.value_text : slots.value) = slot;
+  }
+}
+
+void add_slots(const cel::Program& program, std::set<std::uint32_t>& slots) {
+  slots.insert(program.slots_read().begin(), program.slots_read().end());
+}
+
+void add_slots(const std::vector<ExpressionPlan::Step>& steps, std::set<std::uint32_t>& slots) {
+  for (const ExpressionPlan::Step& step : steps) add_slots(step.program, slots);
+}
+
+// What is read of a record that goes there.
+std::set<std::uint32_t> slots_read(const ExpressionPlan& plan, const ExpressionPlan::Route& route) {
+  std::set<std::uint32_t> slots;
+  add_slots(plan.steps, slots);
+  add_slots(route.steps_for_list, slots);
+  add_slots(route.steps, slots);
+  for (const auto* const program :
+       {&plan.where, &route.when, &route.for_each, &route.delete_when}) {
+    if (*program) add_slots(**program, slots);
+  }
+  for (const ExpressionPlan::Column& column : route.columns) {
+    if (column.program) add_slots(*column.program, slots);
+    if (column.input != ExpressionPlan::kNoSlot) slots.insert(column.input);
+  }
+  return slots;
+}
+
+void find_fields(ExpressionPlan& plan) {
+  const std::span<const cel::InputPath> paths = plan.inputs.paths();
+  for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
+    // All of the document is there, whatever it is.
+    if (paths[slot].root == "msg") plan.fields.push_back(slot);
+  }
+  for (ExpressionPlan::Route& route : plan.routes) {
+    const std::string_view root = route.for_each ? "item" : "msg";
+    for (const std::uint32_t slot : slots_read(plan, route)) {
+      if (paths[slot].root == root) route.fields.push_back(slot);
+      if (paths[slot].root == "item") route.item_slots.push_back(slot);
+      if (paths[slot].root == "index") route.index = slot;
+    }
+    for (const ExpressionPlan::Column& column : route.columns) {
+      if (column.input != ExpressionPlan::kNoSlot && paths[column.input].root == root &&
+          !paths[column.input].segments.empty()) {
+        route.bare_fields.push_back(column.input);
+      }
+    }
+  }
+}
+
+// Checks expressions, binds them to their tables, and puts them together; collects every problem.
+class Compilation {
+ public:
+  Compilation(const ComputeOptions& options, Problems& problems)
+      : options_(options), problems_(problems), lets_(options, problems) {
+    if (!options.where.empty()) {
+      std::ignore = compile_at("compute.where", options.where, lets_.environment(), where_inputs_,
+                               TypeKind::kBool, problems);
+    }
+    routes_.reserve(options.routes.size());
+    for (const RouteOptions& route : options.routes) routes_.emplace_back(route, lets_, problems);
+  }
+
+  std::unique_ptr<Projection::Plan> bind(std::span<const TableDescription> tables) {
+    auto bound = std::make_unique<Projection::Plan>();
+    for (std::size_t i = 0; i < routes_.size(); ++i) {
+      routes_[i].bind(tables[i]);
+      Projection::Plan::Table& table = bound->tables.emplace_back(tables[i]);
+      for (const RouteBinding::Column& column : routes_[i].columns()) {
+        table.column_indexes.push_back(column.index);
+      }
+    }
+    if (!put_together(bound->expressions)) return nullptr;
+    return bound;
+  }
+
+  std::optional<ExpressionPlan> without_table() {
+    for (RouteBinding& route : routes_) route.bind_without_table();
+    ExpressionPlan plan;
+    if (!put_together(plan)) return std::nullopt;
+    return plan;
+  }
+
+ private:
+  using Kind = Parts::Kind;
+  using Names = std::set<std::string>;
+
+  // Compiles all expressions once more, now together. False: there are problems.
+  bool put_together(ExpressionPlan& plan) {
     if (!problems_.empty()) return false;
-    ExpressionPlan& plan = plan_->expressions;
-    for (const BoundColumn& column : columns_) {
-      plan.columns.push_back({column.name, ExpressionPlan::kNoSlot, std::nullopt});
-      if (!column.text_of) continue;
-      plan.columns.back().input =
-          plan.inputs.add_text(column.text_of->root, column.text_of->segments);
+    for (const RouteBinding& route : routes_) prepare(plan, route);
+    const bool is_plain = routes_.size() == 1 && options_.routes.front().when.empty() &&
+                          options_.routes.front().for_each.empty();
+    const Names early = names(lets_.used_by(where_inputs_));
+    const Names shared = shared_lets(early, is_plain);
+    Parts parts(options_.max_steps, problems_);
+    add_lets(parts, early);
+    if (!options_.where.empty()) {
+      parts.add({Kind::where, "", "compute.where", options_.where}, lets_.environment(), nullptr);
+    }
+    add_lets(parts, shared);
+    for (std::size_t i = 0; i < routes_.size(); ++i) {
+      add(parts, Kind::when, "when", routes_[i].options().when, routes_[i].environment(), plan, i);
+    }
+    if (is_plain) add_row(parts, plan, 0);
+    if (!parts.compile(plan, plan.steps)) return false;
+    Names done = early;
+    done.insert(shared.begin(), shared.end());
+    for (std::size_t i = 0; i < routes_.size() && !is_plain; ++i) {
+      if (!put_together(plan, i, done)) return false;
     }
     plan.tombstones = options_.tombstones;
     plan.topics = options_.topics;
     plan.memory_bytes = options_.memory_bytes;
-    auto steps = set_.compile(plan.inputs);
-    if (!steps) {
-      report(parts_[steps.error().expression], {steps.error().diagnostic});
-      return false;
-    }
-    for (cel::ExpressionSet::Step& step : *steps) place(plan, std::move(step));
+    plan.first_route_only = options_.first_route_only;
+    plan.drops_unrouted = options_.drops_unrouted;
     find_record_slots(plan);
     find_fields(plan);
     plan.conform = Conform(*lets_.environment().find("msg"), plan.inputs);
     return true;
   }
 
-  enum class PartKind : std::uint8_t { let, where, delete_when, column };
-  struct Part {
-    PartKind kind;
-    std::string name;
-    std::string source;
-  };
-
-  void add_part(Part part) {
-    const auto added = set_.add(part.source, lets_.environment());
-    if (!added) return report(part, added.error());
-    parts_.push_back(std::move(part));
+  // What is evaluated of the records only that go to one route.
+  bool put_together(ExpressionPlan& plan, std::size_t i, const Names& done) {
+    const RouteBinding& route = routes_[i];
+    Parts parts(options_.max_steps, problems_);
+    add_lets(parts, names(lets_.used_by(route.inputs(), done)));
+    if (route.options().for_each.empty()) {
+      add_row(parts, plan, i);
+      return parts.compile(plan, plan.routes[i].steps);
+    }
+    add(parts, Kind::for_each, "for_each", route.options().for_each, route.environment(), plan, i);
+    if (!parts.compile(plan, plan.routes[i].steps_for_list)) return false;
+    Parts rows(options_.max_steps, problems_);
+    add_row(rows, plan, i);
+    return rows.compile(plan, plan.routes[i].steps);
   }
 
-  // Only for what compiles by itself, but not together with the others.
-  void report(const Part& part, const std::vector<cel::Diagnostic>& diagnostics) {
-    const std::string place = part.kind == PartKind::let           ? "compute.let." + part.name
-                              : part.kind == PartKind::where       ? "compute.where"
-                              : part.kind == PartKind::delete_when ? kDeleteWhen
-                                                                   : column_place(part.name);
-    for (const cel::Diagnostic& diagnostic : diagnostics) {
-      problems_.push_back(
-          {place, diagnostic.line, diagnostic.column, diagnostic.message, diagnostic.hint});
+  static void prepare(ExpressionPlan& plan, const RouteBinding& binding) {
+    ExpressionPlan::Route& route = plan.routes.emplace_back();
+    route.name = binding.options().name;
+    route.takes_tombstones = binding.options().takes_tombstones;
+    for (const RouteBinding::Column& column : binding.columns()) {
+      route.columns.push_back({column.name, ExpressionPlan::kNoSlot, std::nullopt});
+      if (!column.text_of) continue;
+      route.columns.back().input =
+          plan.inputs.add_text(column.text_of->root, column.text_of->segments);
     }
   }
 
-  void place(ExpressionPlan& plan, cel::ExpressionSet::Step step) {
-    const Part& part = parts_[step.expression];
-    if (step.shared_slot) {
-      plan.steps.push_back({shown(part), *step.shared_slot, std::move(step.program)});
-    } else if (part.kind == PartKind::let) {
-      plan.steps.push_back({shown(part), plan.inputs.add(part.name, {}), std::move(step.program)});
-    } else if (part.kind == PartKind::where) {
-      plan.where = std::move(step.program);
-      plan.steps_for_where = plan.steps.size();
-    } else if (part.kind == PartKind::delete_when) {
-      plan.delete_when = std::move(step.program);
-    } else {
-      ExpressionPlan::Column& column =
-          *std::ranges::find(plan.columns, part.name, &ExpressionPlan::Column::name);
-      column.input = step.program.direct_input().value_or(ExpressionPlan::kNoSlot);
-      if (column.input == ExpressionPlan::kNoSlot) column.program = std::move(step.program);
-    }
-  }
-
-  static std::string shown(const Part& part) {
-    switch (part.kind) {
-      case PartKind::let:
-        return std::format("let \"{}\"", part.name);
-      case PartKind::where:
-        return "where";
-      case PartKind::delete_when:
-        return "delete_when";
-      default:
-        return std::format("column \"{}\"", part.name);
-    }
-  }
-
-  void match_by_name() {
-    for (std::size_t i = 0; i < plan_->table.columns.size(); ++i) {
-      const ColumnDescription& column = plan_->table.columns[i];
-      if (column.is_generated || column.name == options_.deleted_at) continue;
-      add_column(i, "sink.target.columns", field_expression(column.name));
-    }
-    if (columns_.empty() && problems_.empty()) {
-      add_problem("sink.target.table",
-                  std::format("{} has no column that can be written", plan_->table.quoted_name()),
-                  "");
-    }
-  }
-
-  void bind_columns() {
-    for (const auto& [name, source] : options_.columns) {
-      const int index = plan_->table.find_column(name);
-      if (index < 0) {
-        add_problem(column_place(name),
-                    std::format("there is no column '{}' in {}", name, plan_->table.quoted_name()),
-                    column_hint(name, plan_->table));
-        continue;
+  // Lets that every record needs: those of each `when`, and those of several routes. Of a plain
+  // pipeline all that are used.
+  [[nodiscard]] Names shared_lets(const Names& early, bool is_plain) const {
+    Names shared;
+    std::map<std::string, std::size_t> uses;
+    for (const RouteBinding& route : routes_) {
+      for (std::string& name : lets_.used_by(route.inputs_of_when(), early)) {
+        shared.insert(std::move(name));
       }
-      const ColumnDescription& column = plan_->table.columns[static_cast<std::size_t>(index)];
-      if (column.is_generated) {
-        add_problem(column_place(name),
-                    std::format("column '{}' is GENERATED ALWAYS: PostgreSQL computes it", name),
-                    "leave it out");
-      } else {
-        add_column(static_cast<std::size_t>(index), column_place(name), source);
-      }
+      for (const std::string& name : lets_.used_by(route.inputs(), early)) ++uses[name];
+    }
+    for (const auto& [name, count] : uses) {
+      if (is_plain || count > 1) shared.insert(name);
+    }
+    return shared;
+  }
+
+  static Names names(std::vector<std::string> list) { return {list.begin(), list.end()}; }
+
+  void add_lets(Parts& parts, const Names& names) const {
+    for (const std::string& name : lets_.in_order(names)) {
+      parts.add({Kind::let, name, "compute.let." + name, options_.let.at(name)},
+                lets_.environment(), nullptr);
     }
   }
 
-  // The time of the record that deletes a row; evaluated for nothing else.
-  void bind_mark() {
-    const std::string& name = options_.deleted_at;
-    const int index = plan_->table.find_column(name);
-    if (index < 0) {
-      return add_problem(
-          kDeletedAt,
-          std::format("there is no column '{}' in {}", name, plan_->table.quoted_name()),
-          std::format("ALTER TABLE {} ADD COLUMN {} timestamptz", plan_->table.quoted_name(),
-                      quote_identifier(name)));
-    }
-    const ColumnDescription& column = plan_->table.columns[static_cast<std::size_t>(index)];
-    if (column.type != ColumnType::timestamptz || column.is_array || column.not_null ||
-        column.is_generated) {
-      return add_problem(kDeletedAt,
-                         std::format("column '{}' cannot be a mark: it has to be a timestamptz "
-                                     "that may be NULL",
-                                     name),
-                         "name another column");
-    }
-    add_column(static_cast<std::size_t>(index), kDeletedAt, "record.timestamp");
+  void add(Parts& parts, Kind kind, const char* place, const std::string& source,
+           const cel::Environment& environment, ExpressionPlan& plan, std::size_t i) const {
+    if (source.empty()) return;
+    parts.add({kind, "", routes_[i].place(place), source}, environment, &plan.routes[i]);
   }
 
-  void add_column(std::size_t index, const std::string& place, std::string_view source) {
-    const ColumnDescription& column = plan_->table.columns[index];
-    const auto program =
-        compile_at(place, source, lets_.environment(), column_inputs_, TypeKind::kDyn, problems_);
-    if (!program) return;
-    EncodeProblem problem;
-    if (!can_encode(column, program->result_type(), problem)) {
-      problems_.push_back({place, 1, 1,
-                           std::format("column '{}': {}", column.name, problem.message),
-                           problem.hint});
-      return;
+  void add_row(Parts& parts, ExpressionPlan& plan, std::size_t i) const {
+    const RouteBinding& route = routes_[i];
+    add(parts, Kind::delete_when, "delete_when", route.options().delete_when,
+        route.row_environment(), plan, i);
+    for (const RouteBinding::Column& column : route.columns()) {
+      if (column.text_of) continue;
+      const bool is_mark = column.name == route.options().deleted_at;
+      const std::string place =
+          is_mark ? route.place("deleted_at") : route.place("columns.") + column.name;
+      parts.add({Kind::column, column.name, place, column.source}, route.row_environment(),
+                &plan.routes[i]);
     }
-    if (const auto value = program->constant()) check_constant(column, place, *value);
-    if (!column.may_insert) {
-      add_problem(place, std::format("this role may not INSERT into column '{}'", column.name),
-                  std::format("GRANT INSERT ({}) ON {} TO the role of the connection string",
-                              quote_identifier(column.name), plan_->table.quoted_name()));
-    }
-    columns_.push_back({static_cast<std::uint16_t>(index), column.name, std::string(source),
-                        text_wanted(column, *program)});
-  }
-
-  // JSON into JSON, as it is written: nothing has to be read and printed again. A field whose type
-  // is declared is read all the same, to see whether it has it.
-  [[nodiscard]] std::optional<cel::InputPath> text_wanted(const ColumnDescription& column,
-                                                          const cel::Program& program) const {
-    const bool is_json = column.type == ColumnType::json || column.type == ColumnType::jsonb;
-    const auto input = program.direct_input();
-    if (!is_json || column.is_array || !input) return std::nullopt;
-    const cel::InputPath& path = column_inputs_.paths()[*input];
-    const bool is_document =
-        path.root == "msg" && (path.segments.empty() || program.result_type().is_dyn());
-    const bool is_payload = path.root == "record" && path.segments.front() == "value";
-    return is_document || is_payload ? std::optional(path) : std::nullopt;
-  }
-
-  // What every record would be refused for.
-  void check_constant(const ColumnDescription& column, const std::string& place,
-                      const cel::Value& value) {
-    if (value.is_error() || value.is_absent()) return;
-    EncodeProblem problem;
-    FieldBuffer scratch;
-    if (!encode_field(column, value, scratch, problem)) {
-      problems_.push_back({place, 1, 1,
-                           std::format("column '{}': {}", column.name, problem.message),
-                           problem.hint});
-      return;
-    }
-    if (column.labels.empty() || column.is_array || value.kind() != cel::Kind::kString) return;
-    const std::vector<std::string_view> labels(column.labels.begin(), column.labels.end());
-    if (std::ranges::contains(labels, value.as_string())) return;
-    problems_.push_back({place, 1, 1,
-                         std::format("column '{}': {} has no label '{}'", column.name,
-                                     column.type_name, value.as_string()),
-                         text::suggest(value.as_string(), labels)});
-  }
-
-  // A DEFAULT that this role may not take, of a column that has no expression of its own.
-  void check_defaults() {
-    for (const ColumnDescription& column : plan_->table.columns) {
-      if (options_.columns.contains(column.name)) continue;
-      for (const std::string& grant : column.lacking_grants) {
-        add_problem("sink.target.table",
-                    std::format("{} column '{}' needs {}, which this role lacks",
-                                column.is_generated ? "the expression of" : "the default of",
-                                column.name, grant),
-                    std::format("GRANT {} TO the role of the connection string", grant));
-      }
-    }
-  }
-
-  // A column that no row can do without and no expression sets.
-  void check_unset() {
-    if (options_.columns.empty() || !options_.inserts) return;
-    for (const ColumnDescription& column : plan_->table.columns) {
-      if (!column.not_null || column.has_default || column.is_generated) continue;
-      if (options_.columns.contains(column.name)) continue;
-      add_problem(
-          "sink.target.columns",
-          std::format("column '{}' is NOT NULL, has no default, and nothing sets it", column.name),
-          std::format("add '{}: <expression>', or give the column a default", column.name));
-    }
-  }
-
-  static void find_record_slots(ExpressionPlan& plan) {
-    ExpressionPlan::RecordSlots& slots = plan.record;
-    const std::span<const cel::InputPath> paths = plan.inputs.paths();
-    for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
-      if (paths[slot].root != "record") continue;
-      slots.is_read = true;
-      // All of `record` is not a value, so that a field is always named.
-      const std::string_view field = paths[slot].segments.front();
-      if (field == "topic") slots.topic = slot;
-      if (field == "partition") slots.partition = slot;
-      if (field == "offset") slots.offset = slot;
-      if (field == "timestamp") slots.timestamp = slot;
-      if (field == "key") slots.key = slot;
-      if (field == "headers") slots.headers = slot;
-      if (field == "value") (paths[slot].as_text ? slots.value_text : slots.value) = slot;
-    }
-  }
-
-  static void find_fields(ExpressionPlan& plan) {
-    const std::span<const cel::InputPath> paths = plan.inputs.paths();
-    const auto is_field = [&paths](std::uint32_t slot) {
-      return paths[slot].root == "msg" && !paths[slot].segments.empty();
-    };
-    for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
-      // All of the document is there, whatever it is.
-      if (paths[slot].root == "msg") plan.fields.push_back(slot);
-    }
-    for (const ExpressionPlan::Column& column : plan.columns) {
-      if (column.input != ExpressionPlan::kNoSlot && is_field(column.input)) {
-        plan.bare_fields.push_back(column.input);
-      }
-    }
-  }
-
-  void add_problem(std::string place, std::string message, std::string hint) {
-    problems_.push_back({std::move(place), 0, 0, std::move(message), std::move(hint)});
   }
 
   const ComputeOptions& options_;
   Problems& problems_;
-  struct BoundColumn {
-    std::uint16_t index;
-    std::string name;
-    std::string source;
-    std::optional<cel::InputPath> text_of;  // the expression is this input, wanted as text
-  };
-
   Lets lets_;
   cel::Inputs where_inputs_;
-  cel::Inputs column_inputs_;
-  std::vector<BoundColumn> columns_;
-  cel::ExpressionSet set_;
-  std::vector<Part> parts_;  // the expressions of set_
-  std::unique_ptr<Projection::Plan> plan_ = std::make_unique<Projection::Plan>();
+  std::vector<RouteBinding> routes_;
 };
 
 }  // namespace
@@ -397,9 +359,9 @@ std::expected<ExpressionPlan, Problems> compile_expressions(const ComputeOptions
 }
 
 std::expected<Projection, Problems> Projection::compile(const ComputeOptions& options,
-                                                        const TableDescription& table) {
+                                                        std::span<const TableDescription> tables) {
   Problems problems;
-  std::unique_ptr<const Plan> plan = Compilation(options, problems).bind(table);
+  std::unique_ptr<const Plan> plan = Compilation(options, problems).bind(tables);
   if (plan == nullptr) return std::unexpected(std::move(problems));
   return Projection(std::move(plan));
 }
@@ -412,7 +374,8 @@ Projection::~Projection() = default;
 std::span<const cel::InputPath> Projection::inputs() const {
   return plan_->expressions.inputs.paths();
 }
-std::span<const std::uint16_t> Projection::columns() const { return plan_->column_indexes; }
-const TableDescription& Projection::table() const { return plan_->table; }
+std::span<const std::uint16_t> Projection::columns(std::size_t route) const {
+  return plan_->tables[route].column_indexes;
+}
 
 }  // namespace penstock::compute

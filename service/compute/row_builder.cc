@@ -1,10 +1,7 @@
 #include "compute/row_builder.h"
 
-#include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <format>
-#include <limits>
 #include <utility>
 
 #include "compute/encode/field_writer.h"
@@ -15,186 +12,109 @@ namespace penstock::compute {
 namespace {
 
 using cel::Value;
+using Fate = Evaluator::Fate;
 
 }  // namespace
 
-RowBuilder::RowBuilder(const Projection& projection, const Target& target,
+RowBuilder::RowBuilder(const Projection& projection, std::span<const Target> targets,
                        Evaluator::FieldNames field_names)
-    : plan_(projection.plan()), target_(target), evaluator_(plan_.expressions, field_names) {
-  for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
-    const std::uint16_t index = plan_.column_indexes[i];
-    if (target.is_key(index)) key_.push_back(i);
-    if (target.deleted_at == index) mark_ = i;
-    const bool is_version = target.deleted_at && target.newer_by == index;
-    if (target.is_key(index) || target.deleted_at == index || is_version) removal_.push_back(i);
-  }
+    : plan_(projection.plan().expressions),
+      is_plain_(plan_.is_plain()),
+      evaluator_(plan_, field_names) {
+  const std::vector<Projection::Plan::Table>& tables = projection.plan().tables;
+  for (std::size_t i = 0; i < tables.size(); ++i) tables_.emplace_back(tables[i], targets[i]);
 }
 
 void RowBuilder::start(std::unique_ptr<RecordBatch> source) {
   rows_ = std::make_unique<RowBatch>();
-  TableRows& table = rows_->tables.emplace_back();
-  table.target = &target_;
-  // All of them now, so that append_row() cannot fail half way.
-  table.rows.reserve(source->size());
-  table.bytes.reserve(row_bytes_estimate_ * source->size());
-  shapes_.clear();
-  removal_shape_.reset();
+  // Where every record is a row, room for all of them at once.
+  for (TableBuilder& table : tables_) table.start(is_plain_ ? source->size() : 0);
   rows_->source = std::move(source);
 
   evaluator_.start(rows_->source->partition());
 }
 
 std::unique_ptr<RowBatch> RowBuilder::finish() {
-  const TableRows& table = rows_->tables.front();
-  if (table.rows.empty()) {
-    rows_->tables.clear();
-  } else {
-    row_bytes_estimate_ = table.bytes.size() / table.rows.size() * 9 / 8 + 16;
+  for (TableBuilder& table : tables_) {
+    TableRows rows = table.finish();
+    if (!rows.rows.empty()) rows_->tables.push_back(std::move(rows));
   }
   return std::move(rows_);
 }
 
 bool RowBuilder::begin_record(std::uint32_t index, const RecordView& record) {
   index_ = index;
-  return goes_on(evaluator_.begin(record));
+  target_ = nullptr;
+  const Fate fate = evaluator_.begin(record);
+  if (fate == Fate::row) [[likely]]
+    return true;
+  if (fate == Fate::removal) {
+    add_rows();
+    return false;
+  }
+  return goes_on(fate);
 }
 
 void RowBuilder::finish_record() {
-  if (!goes_on(evaluator_.evaluate())) return;
-  if (!key_.empty() && !has_key()) return;
-  begin_row();
-  for (std::size_t i = 0; i < plan_.column_indexes.size(); ++i) {
-    if (!add_column(i)) return;
-  }
-  if (fields_ == defaults_) [[unlikely]] {
-    reject(Stage::encode, "missing_field", "no expression gives a column a value");
-    return;
-  }
-  append_row(shape_of_row());
+  if (goes_on(evaluator_.evaluate())) add_rows();
 }
 
-void RowBuilder::finish_removal() {
-  if (!has_key()) return;
-  begin_row();
-  for (const std::size_t column : removal_) {
-    if (!add_removal_column(column)) return;
-  }
-  append_row(shape_of_removal());
-}
-
-bool RowBuilder::add_removal_column(std::size_t column_number) {
-  const std::uint16_t index = plan_.column_indexes[column_number];
-  Value value;
-  if (!evaluator_.column(column_number, value)) [[unlikely]] {
-    reject_evaluation();
-    return false;
-  }
-  // One without a version would be older than any row, and without a time it would be no mark.
-  if (!target_.is_key(index) && (value.is_absent() || value.is_null())) {
-    reject(Stage::encode, "missing_field",
-           std::format(
-               "column \"{}\" has to say {} the row is deleted, and {}",
-               plan_.table.columns[index].name,
-               target_.newer_by == index ? "at which version" : "when",
-               value.is_null() ? "its value is null" : evaluator_.missing_field(column_number)));
-    return false;
-  }
-  return add_value(index, value);
-}
-
-void RowBuilder::begin_row() {
-  row_.clear();
-  std::ignore = row_.extend(sizeof fields_);
-  fields_ = 0;
-  defaults_ = 0;
-  left_out_.clear();
-}
-
-bool RowBuilder::goes_on(Evaluator::Fate fate) {
-  if (fate == Evaluator::Fate::row) [[likely]]
+bool RowBuilder::goes_on(Fate fate) {
+  if (fate == Fate::row) [[likely]]
     return true;
-  if (fate == Evaluator::Fate::filtered) {
+  if (fate == Fate::filtered) {
     ++rows_->filtered;
-  } else if (fate == Evaluator::Fate::removal) {
-    finish_removal();
   } else {
     reject_evaluation();
   }
   return false;
 }
 
-void RowBuilder::reject(Stage stage, std::string_view reason, std::string message) {
-  rows_->rejects.push_back({index_, stage, std::string(reason), std::move(message), ""});
+void RowBuilder::add_rows() {
+  if (is_plain_) [[likely]] {
+    std::ignore = add_row(tables_.front());
+  } else {
+    add_routes();
+  }
 }
 
-bool RowBuilder::has_key() {
-  for (const std::size_t column_number : key_) {
-    Value value;
-    if (!evaluator_.column(column_number, value)) [[unlikely]] {
-      reject_evaluation();
-      return false;
+void RowBuilder::add_routes() {
+  bool is_routed = false;
+  bool has_rows = false;
+  record_bytes_ = 0;
+  for (std::size_t i = 0; i < tables_.size() && !(is_routed && plan_.first_route_only); ++i) {
+    target_ = &tables_[i].target();
+    const Fate fate = evaluator_.begin_route(i);
+    if (fate == Fate::filtered) continue;
+    if (fate == Fate::reject) return reject_evaluation();
+    is_routed = true;
+    while (evaluator_.next_row()) {
+      if (!add_row(tables_[i])) return;
+      has_rows = true;
     }
-    if (!value.is_absent() && !value.is_null()) [[likely]]
-      continue;
-    reject(Stage::encode, "null_key",
-           std::format(
-               "column \"{}\" is of the key, and {}",
-               plan_.table.columns[plan_.column_indexes[column_number]].name,
-               value.is_null() ? "its value is null" : evaluator_.missing_field(column_number)));
-    return false;
   }
-  return true;
-}
-
-bool RowBuilder::add_column(std::size_t column_number) {
-  const std::uint16_t index = plan_.column_indexes[column_number];
-  const ColumnDescription& description = plan_.table.columns[index];
-  if (mark_ == column_number) [[unlikely]] {  // the row is there, or there again
-    ++defaults_;
-    return add_value(index, Value::null());
-  }
-  Value value;
-  if (!evaluator_.column(column_number, value)) [[unlikely]] {
+  if (has_rows) return;
+  if (is_routed || plan_.drops_unrouted) {
+    ++rows_->filtered;
+  } else {
+    target_ = nullptr;
+    evaluator_.reject_unrouted();
     reject_evaluation();
-    return false;
   }
-  if (value.is_absent() && target_.newer_by == index) value = Value::null();  // older than any
-  if (value.is_absent()) {
-    if (target_.replaces()) {  // a row that is there keeps what it has
-      left_out_.push_back(index);
-      return true;
-    }
-    // What its absence means, if that is known, rather than leaving it out: so the rows stay of one
-    // shape, and go by COPY.
-    if (const std::string& field = description.default_field; !field.empty()) {
-      std::memcpy(row_.extend(field.size()), field.data(), field.size());
-      ++fields_;
-      ++defaults_;
-      return true;
-    }
-    if (description.has_default) {
-      left_out_.push_back(index);
-      return true;
-    }
-    if (description.not_null) [[unlikely]] {
-      reject(Stage::encode, "missing_field",
-             std::format("column \"{}\" is NOT NULL without a default, and {}", description.name,
-                         evaluator_.missing_field(column_number)));
-      return false;
-    }
-    value = Value::null();
-  }
-  return add_value(index, value);
 }
 
-bool RowBuilder::add_value(std::uint16_t index, const Value& value) {
-  const ColumnDescription& description = plan_.table.columns[index];
-  if (!encode_field(description, value, row_, problem_)) [[unlikely]] {
-    reject_encoding(description, value);
-    return false;
-  }
-  ++fields_;
-  return true;
+void RowBuilder::reject(Stage stage, std::string_view reason, std::string message) {
+  for (TableBuilder& table : tables_) table.take_back(index_);
+  rows_->rejects.push_back({.record = index_,
+                            .stage = stage,
+                            .reason = std::string(reason),
+                            .message = std::move(message),
+                            .sqlstate = "",
+                            .target = target_});
+}
+
+void RowBuilder::reject_row(std::string_view reason, const std::string& message) {
+  reject(Stage::encode, reason, evaluator_.row_place() + message);
 }
 
 void RowBuilder::reject_evaluation() {
@@ -206,62 +126,154 @@ void RowBuilder::reject_encoding(const ColumnDescription& column, const Value& v
   std::string message = std::format("column \"{}\": {}; the value is {}", column.name,
                                     problem_.message, shown(value));
   if (!problem_.hint.empty()) message += std::format(" (hint: {})", problem_.hint);
-  reject(Stage::encode, problem_.reason, std::move(message));
+  reject_row(problem_.reason, message);
 }
 
 // ---- The row
 // -----------------------------------------------------------------------------------------
 
-void RowBuilder::append_row(std::size_t shape) {
+bool RowBuilder::add_row(TableBuilder& table) {
+  const Fate fate = evaluator_.begin_row();
+  if (fate == Fate::reject) [[unlikely]] {
+    reject_evaluation();
+    return false;
+  }
+  if (!table.key().empty() && !has_key(table)) return false;
+  row_.clear();
+  std::ignore = row_.extend(sizeof fields_);
+  fields_ = 0;
+  defaults_ = 0;
+  table.begin_row();
+  if (fate == Fate::removal) {
+    for (const std::size_t column : table.removal()) {
+      if (!add_removal_column(table, column)) return false;
+    }
+    return append_row(table, /*removes=*/true);
+  }
+  for (std::size_t i = 0; i < table.columns().size(); ++i) {
+    if (!add_column(table, i)) return false;
+  }
+  if (fields_ == defaults_) [[unlikely]] {
+    reject_row("missing_field", "no expression gives a column a value");
+    return false;
+  }
+  return append_row(table, /*removes=*/false);
+}
+
+bool RowBuilder::append_row(TableBuilder& table, bool removes) {
   store(row_.at(0), fields_);
-  TableRows& table = rows_->tables.front();
-  if (table.bytes.size() + row_.size() > std::numeric_limits<std::uint32_t>::max()) [[unlikely]] {
-    reject(Stage::encode, "too_large", "the batch has no room for this row: 4 GiB of rows");
-    return;
+  const std::string_view tuple = row_.view();
+  if (!is_plain_) {
+    record_bytes_ += tuple.size() + sizeof(TableRows::Row);
+    if (record_bytes_ > plan_.memory_bytes) [[unlikely]] {
+      reject_row("too_large", std::format("the rows of this record take more than the {} bytes of "
+                                          "resources.memory_bytes",
+                                          plan_.memory_bytes));
+      return false;
+    }
   }
-  if (shape > std::numeric_limits<std::uint16_t>::max()) [[unlikely]] {
-    reject(Stage::encode, "too_many_shapes",
-           "the records of this batch leave out columns in more than 65536 ways");
-    return;
+  const TableBuilder::Added added =
+      removes ? table.add_removal(index_, tuple) : table.add_row(index_, tuple);
+  if (added == TableBuilder::Added::added) [[likely]]
+    return true;
+  if (added == TableBuilder::Added::too_large) {
+    reject_row("too_large", "the batch has no room for this row: 4 GiB of rows");
+  } else {
+    reject_row("too_many_shapes",
+               "the records of this batch leave out columns in more than 65536 ways");
   }
-  const auto row = static_cast<std::uint32_t>(table.rows.size());
-  const auto begin = static_cast<std::uint32_t>(table.bytes.size());
-  const bool new_run = table.runs.empty() || table.runs.back().shape != shape;
-  if (new_run && table.runs.size() == table.runs.capacity()) {
-    table.runs.reserve(2 * table.runs.size() + 1);
-  }
-  const std::string_view bytes = row_.view();
-  table.bytes.insert(table.bytes.end(), bytes.begin(), bytes.end());
-  if (new_run) table.runs.push_back({row, static_cast<std::uint16_t>(shape)});
-  assert(table.rows.size() < table.rows.capacity());
-  table.rows.push_back({index_, begin});
+  return false;
 }
 
-std::size_t RowBuilder::shape_of_removal() {
-  std::vector<RowShape>& shapes = rows_->tables.front().shapes;
-  if (!removal_shape_) {
-    removal_shape_ = shapes.size();
-    RowShape& shape = shapes.emplace_back();
-    // Of two versions, one of which says that the row is gone, the newer one wins as ever.
-    shape.removes = !(target_.deleted_at && target_.newer_by);
-    for (const std::size_t column : removal_) shape.columns.push_back(plan_.column_indexes[column]);
+bool RowBuilder::has_key(const TableBuilder& table) {
+  for (const std::size_t column_number : table.key()) {
+    Value value;
+    if (!evaluator_.column(column_number, value)) [[unlikely]] {
+      reject_evaluation();
+      return false;
+    }
+    if (!value.is_absent() && !value.is_null()) [[likely]]
+      continue;
+    reject_row("null_key",
+               std::format("column \"{}\" is of the key, and {}",
+                           table.description().columns[table.columns()[column_number]].name,
+                           value.is_null() ? "its value is null"
+                                           : evaluator_.missing_field(column_number)));
+    return false;
   }
-  return *removal_shape_;
+  return true;
 }
 
-std::size_t RowBuilder::shape_of_row() {
-  if (!shapes_.empty() && left_out_ == last_left_out_) [[likely]]
-    return last_shape_;
-  std::vector<RowShape>& shapes = rows_->tables.front().shapes;
-  const auto [known, is_new] = shapes_.try_emplace(left_out_, shapes.size());
-  if (is_new) {
-    RowShape shape;
-    std::ranges::set_difference(plan_.column_indexes, left_out_, std::back_inserter(shape.columns));
-    shapes.push_back(std::move(shape));
+bool RowBuilder::add_column(TableBuilder& table, std::size_t column_number) {
+  const std::uint16_t index = table.columns()[column_number];
+  const ColumnDescription& description = table.description().columns[index];
+  const Target& target = table.target();
+  if (table.mark() == column_number) [[unlikely]] {  // the row is there, or there again
+    ++defaults_;
+    return add_value(description, Value::null());
   }
-  last_left_out_ = left_out_;
-  last_shape_ = known->second;
-  return last_shape_;
+  Value value;
+  if (!evaluator_.column(column_number, value)) [[unlikely]] {
+    reject_evaluation();
+    return false;
+  }
+  if (value.is_absent() && target.newer_by == index) value = Value::null();  // older than any
+  if (value.is_absent()) {
+    if (target.replaces()) {  // a row that is there keeps what it has
+      table.leave_out(index);
+      return true;
+    }
+    // What its absence means, if that is known, rather than leaving it out: so the rows stay of one
+    // shape, and go by COPY.
+    if (const std::string& field = description.default_field; !field.empty()) {
+      std::memcpy(row_.extend(field.size()), field.data(), field.size());
+      ++fields_;
+      ++defaults_;
+      return true;
+    }
+    if (description.has_default) {
+      table.leave_out(index);
+      return true;
+    }
+    if (description.not_null) [[unlikely]] {
+      reject_row("missing_field",
+                 std::format("column \"{}\" is NOT NULL without a default, and {}",
+                             description.name, evaluator_.missing_field(column_number)));
+      return false;
+    }
+    value = Value::null();
+  }
+  return add_value(description, value);
+}
+
+bool RowBuilder::add_removal_column(const TableBuilder& table, std::size_t column_number) {
+  const std::uint16_t index = table.columns()[column_number];
+  const ColumnDescription& description = table.description().columns[index];
+  const Target& target = table.target();
+  Value value;
+  if (!evaluator_.column(column_number, value)) [[unlikely]] {
+    reject_evaluation();
+    return false;
+  }
+  // One without a version would be older than any row, and without a time it would be no mark.
+  if (!target.is_key(index) && (value.is_absent() || value.is_null())) [[unlikely]] {
+    reject_row("missing_field",
+               std::format("column \"{}\" has to say {} the row is deleted, and {}",
+                           description.name, target.newer_by == index ? "at which version" : "when",
+                           value.is_null() ? "its value is null"
+                                           : evaluator_.missing_field(column_number)));
+    return false;
+  }
+  return add_value(description, value);
+}
+
+bool RowBuilder::add_value(const ColumnDescription& column, const Value& value) {
+  if (!encode_field(column, value, row_, problem_)) [[unlikely]] {
+    reject_encoding(column, value);
+    return false;
+  }
+  ++fields_;
+  return true;
 }
 
 }  // namespace penstock::compute

@@ -1,18 +1,17 @@
 // Records of one batch → encoded rows and rejects: what is common to all payload formats.
 //
 // Place in the flow: BatchProcessor (process_batch.h) drives it, record by record, together with a
-// reader of the payload's format. Every record ends as exactly one of row, reject, filtered.
+// reader of the payload's format. Every record ends as exactly one of these: it has rows, is a
+// reject, or is filtered. One that fails in one row is a reject, and has no row in any table.
 //
-// Threads: one thread at a time; one per worker. The Projection must outlive it.
+// Threads: one thread at a time; one per worker. The Projection and the targets must outlive it.
 // Memory: the evaluator's memory and the row buffer are kept from record to record; a good record
 // allocates nothing but the growth of its batch.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +22,7 @@
 #include "compute/encode/column_encoder.h"
 #include "compute/evaluator.h"
 #include "compute/projection.h"
+#include "compute/table_builder.h"
 #include "core/plan.h"
 #include "core/row_batch.h"
 
@@ -30,7 +30,9 @@ namespace penstock::compute {
 
 class RowBuilder {
  public:
-  RowBuilder(const Projection& projection, const Target& target, Evaluator::FieldNames field_names);
+  // `targets`: one for each route of the projection.
+  RowBuilder(const Projection& projection, std::span<const Target> targets,
+             Evaluator::FieldNames field_names);
 
   // Begins a batch; finish() gives what became of it.
   void start(std::unique_ptr<RecordBatch> source);
@@ -43,52 +45,44 @@ class RowBuilder {
 
   // Begins record number `index`. False: it is done (a tombstone).
   [[nodiscard]] bool begin_record(std::uint32_t index, const RecordView& record);
-  // Ends it: evaluates `where`, lets and columns over the slots, and appends the row.
+  // Ends it: evaluates `where`, lets, routes and columns over the slots, and appends its rows.
   void finish_record();
-  // Ends it: a dead letter, with nothing left of a row half made.
+  // Ends it: a dead letter, with nothing left of its rows.
   void reject(Stage stage, std::string_view reason, std::string message);
 
  private:
-  // False: the record is done, as filtered, as a removal or as a reject.
+  // False: the record is done, as filtered or as a reject.
   [[nodiscard]] bool goes_on(Evaluator::Fate fate);
-  // False: a reject.
-  [[nodiscard]] bool add_removal_column(std::size_t column);
-  // False: a reject, because a row without a whole key is nobody's.
-  [[nodiscard]] bool has_key();
-  [[nodiscard]] bool add_column(std::size_t column);
-  [[nodiscard]] bool add_value(std::uint16_t index, const cel::Value& value);
-  void begin_row();
-  void append_row(std::size_t shape);
-  [[nodiscard]] std::size_t shape_of_row();
-  void finish_removal();
-  [[nodiscard]] std::size_t shape_of_removal();
+  void add_rows();
+  void add_routes();
+  // False: a reject. So are all that follow.
+  [[nodiscard]] bool add_row(TableBuilder& table);
+  // Because a row without a whole key is nobody's.
+  [[nodiscard]] bool has_key(const TableBuilder& table);
+  [[nodiscard]] bool add_column(TableBuilder& table, std::size_t column);
+  [[nodiscard]] bool add_removal_column(const TableBuilder& table, std::size_t column);
+  [[nodiscard]] bool add_value(const ColumnDescription& column, const cel::Value& value);
+  [[nodiscard]] bool append_row(TableBuilder& table, bool removes);
 
+  // What is wrong with the row under way.
+  void reject_row(std::string_view reason, const std::string& message);
   void reject_evaluation();
   void reject_encoding(const ColumnDescription& column, const cel::Value& value);
 
-  const Projection::Plan& plan_;
-  const Target& target_;
-  // By their number among the columns that are written: those of the key, and those that say that
-  // the row is to go.
-  std::vector<std::size_t> key_;
-  std::vector<std::size_t> removal_;
-  std::optional<std::size_t> mark_;  // Target::deleted_at, likewise
+  const ExpressionPlan& plan_;
+  const bool is_plain_;
+  std::vector<TableBuilder> tables_;  // by route
   Evaluator evaluator_;
   FieldBuffer row_;
   EncodeProblem problem_;
 
   std::unique_ptr<RowBatch> rows_;
-  std::size_t row_bytes_estimate_ = 128;  // from the batch before
 
   std::uint32_t index_ = 0;
-  std::uint16_t fields_ = 0;             // in the row so far,
-  std::uint16_t defaults_ = 0;           // of these that are the constant DEFAULT
-  std::vector<std::uint16_t> left_out_;  // columns of this row that take their DEFAULT
-  // The shapes of this batch, by what they leave out.
-  std::map<std::vector<std::uint16_t>, std::size_t> shapes_;
-  std::optional<std::size_t> removal_shape_;
-  std::vector<std::uint16_t> last_left_out_;
-  std::size_t last_shape_ = 0;
+  const Target* target_ = nullptr;  // of the row under way, where there are several
+  std::size_t record_bytes_ = 0;    // of the record's rows so far
+  std::uint16_t fields_ = 0;        // in the row so far,
+  std::uint16_t defaults_ = 0;      // of these that are the constant DEFAULT
 };
 
 }  // namespace penstock::compute

@@ -14,6 +14,22 @@ void fill(Message& message, Value current, void (Message::*set)(Value), Value va
   if (current == Value{}) (message.*set)(value);
 }
 
+void fill_sink(penstock::v1::SinkSpec& sink) {
+  using namespace penstock::v1;
+  // The mode that needs nothing of the table.
+  const auto fill_target = [](TargetSpec& target) {
+    if (target.mode() == TargetSpec::MODE_UNSPECIFIED) target.set_mode(TargetSpec::APPEND);
+  };
+  if (sink.routes().empty()) return fill_target(*sink.mutable_target());
+  for (TargetSpec& route : *sink.mutable_routes()) fill_target(route);
+  // As a switch does, and check finds what is never reached.
+  if (sink.match() == SinkSpec::MATCH_UNSPECIFIED) sink.set_match(SinkSpec::FIRST);
+  // A record that nobody has thought of is not lost without a word.
+  if (sink.otherwise() == SinkSpec::OTHERWISE_UNSPECIFIED) {
+    sink.set_otherwise(SinkSpec::DEAD_LETTER);
+  }
+}
+
 }  // namespace
 
 penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
@@ -42,9 +58,7 @@ penstock::v1::PipelineSpec with_defaults(penstock::v1::PipelineSpec spec) {
   fill(*spec.mutable_compute(), spec.compute().max_steps(), &ComputeSpec::set_max_steps,
        std::uint64_t{5'000'000});
 
-  // The mode that needs nothing of the table.
-  TargetSpec& target = *spec.mutable_sink()->mutable_target();
-  if (target.mode() == TargetSpec::MODE_UNSPECIFIED) target.set_mode(TargetSpec::APPEND);
+  fill_sink(*spec.mutable_sink());
 
   // A few bad records are records; a quarter of them is a producer, a table or a pipeline.
   DeadLetterSpec& dead_letters = *spec.mutable_dead_letters();

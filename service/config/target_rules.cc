@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -18,10 +19,13 @@ namespace v1 = penstock::v1;
 
 class TargetRules {
  public:
-  TargetRules(const v1::PipelineSpec& spec, const std::string& path, std::vector<Violation>& found)
+  // `place`: of the target below the pipeline's path.
+  TargetRules(const v1::PipelineSpec& spec, const v1::TargetSpec& target, const std::string& path,
+              const std::string& place, std::vector<Violation>& found)
       : spec_(spec),
-        target_(spec.sink().target()),
-        path_(path + ".sink.target"),
+        target_(target),
+        place_(place),
+        path_(path + "." + place),
         tombstones_(path + ".parse.tombstones"),
         found_(found) {}
 
@@ -30,6 +34,7 @@ class TargetRules {
       fail(path_ + ".table", "'table' is required", "\"table\" or \"schema.table\"");
     }
     check_columns();
+    check_list();
     check_key();
     check_deletes();
     check_mark();
@@ -54,13 +59,18 @@ class TargetRules {
     }
   }
 
+  void check_list() {
+    if (target_.for_each().empty() || !target_.columns().empty()) return;
+    fail(path_ + ".for_each", "'columns' is required where a record has several rows",
+         "say what each of them has, such as " + place_ +
+             ".columns: {order_id: msg.id, sku: "
+             "item.sku}",
+         true);
+  }
+
   [[nodiscard]] bool appends() const {
     return target_.mode() == v1::TargetSpec::APPEND ||
            target_.mode() == v1::TargetSpec::MODE_UNSPECIFIED;
-  }
-
-  [[nodiscard]] bool deletes_by_tombstones() const {
-    return spec_.parse().tombstones() == v1::ParseSpec::DELETE;
   }
 
   [[nodiscard]] bool replaces() const {
@@ -83,22 +93,21 @@ class TargetRules {
         fail(place, "'" + column + "' is in the list already");
       } else if (!target_.columns().empty() && !target_.columns().contains(column)) {
         fail(place, "the key column '" + column + "' has no expression",
-             "add it to sink.target.columns");
+             "add it to " + place_ + ".columns");
       }
     }
   }
 
   void check_deletes() {
-    const bool by_tombstones = deletes_by_tombstones();
-    if (target_.mode() != v1::TargetSpec::UPSERT) {
-      constexpr const char* kWhy = "only a pipeline with `mode: upsert` deletes rows";
-      constexpr const char* kHint = "say so in sink.target, or leave it out";
-      if (by_tombstones) fail(tombstones_, kWhy, kHint);
-      if (!target_.delete_when().empty()) fail(path_ + ".delete_when", kWhy, kHint);
+    const bool by_tombstones = takes_tombstones(spec_, target_);
+    if (target_.mode() != v1::TargetSpec::UPSERT && !target_.delete_when().empty()) {
+      fail(path_ + ".delete_when", "only a pipeline with `mode: upsert` deletes rows",
+           "say so in " + place_ + ", or leave it out");
     } else if (by_tombstones && target_.columns().empty()) {
       fail(tombstones_, "a record without a payload has no fields to take its key from",
-           "say in sink.target.columns how record.key gives it, such as id: "
-           "int(string(record.key))");
+           "say in " + place_ +
+               ".columns how record.key gives it, such as id: "
+               "int(string(record.key))");
     }
   }
 
@@ -106,7 +115,7 @@ class TargetRules {
     const std::string& column = target_.deleted_at();
     if (column.empty()) return;
     const std::string path = path_ + ".deleted_at";
-    if (target_.delete_when().empty() && !deletes_by_tombstones()) {
+    if (target_.delete_when().empty() && !takes_tombstones(spec_, target_)) {
       fail(path, "no record deletes a row that could be marked",
            "say which do, by delete_when or by parse.tombstones: delete, or leave it out");
     }
@@ -127,16 +136,16 @@ class TargetRules {
     const std::string path = path_ + ".newer_by";
     if (!replaces()) {
       fail(path, "only a pipeline with `mode: upsert` or `update` replaces rows",
-           "say so in sink.target, or leave it out");
+           "say so in " + place_ + ", or leave it out");
     } else if (target_.deleted_at().empty() &&
-               (!target_.delete_when().empty() || deletes_by_tombstones())) {
+               (!target_.delete_when().empty() || takes_tombstones(spec_, target_))) {
       fail(path,
            "a row that is deleted leaves no version behind, and an older record that comes "
            "later would bring it back",
            "have rows marked rather than deleted: deleted_at: <a column of a time>");
     } else if (!target_.columns().empty() && !target_.columns().contains(target_.newer_by())) {
       fail(path, "column '" + target_.newer_by() + "' has no expression",
-           "add it to sink.target.columns");
+           "add it to " + place_ + ".columns");
     }
   }
 
@@ -149,13 +158,13 @@ class TargetRules {
       if (!replaces()) {
         return fail(path_ + ".merge",
                     "only with `mode: upsert` or `update` does a value come to another",
-                    "say so in sink.target, or leave it out", true);
+                    "say so in " + place_ + ", or leave it out", true);
       }
       if (std::ranges::find(words, word) == words.end()) {
         fail(path, "'" + word + "' is no way to put two values together",
              text::suggest(word, words));
       } else if (!target_.columns().empty() && !target_.columns().contains(column)) {
-        fail(path, "column '" + column + "' has no expression", "add it to sink.target.columns",
+        fail(path, "column '" + column + "' has no expression", "add it to " + place_ + ".columns",
              true);
       }
     }
@@ -163,16 +172,111 @@ class TargetRules {
 
   const v1::PipelineSpec& spec_;
   const v1::TargetSpec& target_;
+  const std::string place_;
   const std::string path_;
   const std::string tombstones_;
   std::vector<Violation>& found_;
 };
 
+class RouteRules {
+ public:
+  RouteRules(const v1::PipelineSpec& spec, const std::string& path, std::vector<Violation>& found)
+      : spec_(spec), sink_(spec.sink()), path_(path), found_(found) {}
+
+  void check() {
+    check_tombstones();
+    if (sink_.routes().empty()) {
+      check_one();
+    } else {
+      check_several();
+    }
+  }
+
+ private:
+  void fail(std::string path, std::string message, std::string hint, bool at_key = false) {
+    found_.push_back({std::move(path), at_key, std::move(message), std::move(hint)});
+  }
+
+  [[nodiscard]] std::vector<const v1::TargetSpec*> targets() const {
+    if (sink_.routes().empty()) return {&sink_.target()};
+    std::vector<const v1::TargetSpec*> targets;
+    for (const v1::TargetSpec& route : sink_.routes()) targets.push_back(&route);
+    return targets;
+  }
+
+  void check_tombstones() {
+    if (spec_.parse().tombstones() != v1::ParseSpec::DELETE) return;
+    bool has_keys = false;
+    for (const v1::TargetSpec* const target : targets()) {
+      if (takes_tombstones(spec_, *target)) return;
+      has_keys = has_keys || target->mode() == v1::TargetSpec::UPSERT;
+    }
+    fail(path_ + ".parse.tombstones",
+         has_keys ? "a record without a payload has no list to go through with `for_each`"
+                  : "only a pipeline with `mode: upsert` deletes rows",
+         sink_.routes().empty() ? "say so in sink.target, or leave it out"
+                                : "say so in one of sink.routes, or leave it out");
+  }
+
+  void check_one() {
+    TargetRules(spec_, sink_.target(), path_, "sink.target", found_).check();
+    if (!sink_.target().when().empty()) {
+      fail(path_ + ".sink.target.when", "'when' says which of several tables a record goes to",
+           "compute.where says which records are left out", true);
+    }
+    constexpr const char* kHint = "list the tables under sink.routes, or leave it out";
+    if (sink_.match() != v1::SinkSpec::MATCH_UNSPECIFIED) {
+      fail(path_ + ".sink.match", "there are no routes to choose from", kHint, true);
+    }
+    if (sink_.otherwise() != v1::SinkSpec::OTHERWISE_UNSPECIFIED) {
+      fail(path_ + ".sink.otherwise", "there are no routes to choose from", kHint, true);
+    }
+  }
+
+  void check_several() {
+    if (sink_.has_target()) {
+      fail(path_ + ".sink.routes", "there is 'target', too",
+           "a pipeline has one table under 'target', or several under 'routes'", true);
+    }
+    if (sink_.routes_size() > kMostRoutes) {
+      fail(path_ + ".sink.routes",
+           std::to_string(sink_.routes_size()) + " routes, at most " + std::to_string(kMostRoutes),
+           "make a second pipeline of some");
+    }
+    std::optional<std::string> catches_all;
+    for (int i = 0; i < sink_.routes_size(); ++i) {
+      const std::string place = item_path("sink.routes", static_cast<std::size_t>(i));
+      TargetRules(spec_, sink_.routes(i), path_, place, found_).check();
+      if (sink_.match() == v1::SinkSpec::ALL) continue;
+      if (catches_all) {
+        fail(path_ + "." + place,
+             "no record comes here: " + *catches_all + " has no 'when' and takes them all",
+             "say `match: all` in sink, and a record goes to every route that takes it");
+        return;
+      }
+      if (sink_.routes(i).when().empty()) catches_all = place;
+    }
+  }
+
+  // Each of them is a part of every transaction.
+  static constexpr int kMostRoutes = 64;
+
+  const v1::PipelineSpec& spec_;
+  const v1::SinkSpec& sink_;
+  const std::string& path_;
+  std::vector<Violation>& found_;
+};
+
 }  // namespace
 
-void check_target(const v1::PipelineSpec& spec, const std::string& path,
-                  std::vector<Violation>& found) {
-  TargetRules(spec, path, found).check();
+bool takes_tombstones(const v1::PipelineSpec& spec, const v1::TargetSpec& target) {
+  return spec.parse().tombstones() == v1::ParseSpec::DELETE &&
+         target.mode() == v1::TargetSpec::UPSERT && target.for_each().empty();
+}
+
+void check_targets(const v1::PipelineSpec& spec, const std::string& path,
+                   std::vector<Violation>& found) {
+  RouteRules(spec, path, found).check();
 }
 
 }  // namespace penstock::config

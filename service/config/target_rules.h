@@ -1,4 +1,4 @@
-// The rules of validate.h for `sink.target`, and for what deletes its rows.
+// The rules of validate.h for `sink.target` and `sink.routes`, and for what deletes their rows.
 //
 // Place in the flow: validate() calls it. What the table has to say is plan/'s to ask. Threads: a
 // pure function.
@@ -11,8 +11,12 @@
 
 namespace penstock::config {
 
+// A record without a payload deletes a row there.
+[[nodiscard]] bool takes_tombstones(const penstock::v1::PipelineSpec& spec,
+                                    const penstock::v1::TargetSpec& target);
+
 // Adds what is wrong to `found`; `path` is the pipeline's.
-void check_target(const penstock::v1::PipelineSpec& spec, const std::string& path,
-                  std::vector<Violation>& found);
+void check_targets(const penstock::v1::PipelineSpec& spec, const std::string& path,
+                   std::vector<Violation>& found);
 
 }  // namespace penstock::config

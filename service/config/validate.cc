@@ -84,7 +84,7 @@ class Rules {
     check_parse(spec.parse(), path + ".parse");
     check_compute(spec.compute(), path + ".compute");
     check_sink(spec.sink(), path + ".sink");
-    check_target(spec, path, found_);
+    check_targets(spec, path, found_);
     check_batch(spec.batch(), path + ".batch");
     check_dead_letters(spec.dead_letters(), path + ".dead_letters");
     check_resources(spec.resources(), path + ".resources");

@@ -13,10 +13,6 @@
 namespace penstock::plan {
 namespace {
 
-constexpr const char* kMode = "sink.target.mode";
-constexpr const char* kKey = "sink.target.key";
-constexpr const char* kNewerBy = "sink.target.newer_by";
-
 std::string list_of(std::span<const std::string> names) {
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
@@ -25,9 +21,17 @@ std::string list_of(std::span<const std::string> names) {
 
 class Binding {
  public:
-  Binding(const v1::TargetSpec& spec, bool deletes, const TableDescription& table,
-          std::span<const std::uint16_t> written)
-      : spec_(spec), deletes_(deletes), table_(table), written_(written) {}
+  Binding(const v1::TargetSpec& spec, const std::string& place, bool deletes,
+          const TableDescription& table, std::span<const std::uint16_t> written)
+      : spec_(spec),
+        place_(place),
+        mode_place_(place + ".mode"),
+        key_place_(place + ".key"),
+        newer_by_place_(place + ".newer_by"),
+        columns_hint_("add it to " + place + ".columns"),
+        deletes_(deletes),
+        table_(table),
+        written_(written) {}
 
   std::expected<Target, compute::Problems> run() {
     Target target{.number = 0, .table = table_};
@@ -58,7 +62,7 @@ class Binding {
   void check_rights(const Target& target) {
     const std::string name = table_.quoted_name();
     if (table_.has_update_rule) {
-      fail(kMode,
+      fail(mode_place_,
            std::format("{} has an ON UPDATE rule, which ON CONFLICT does not work with", name),
            "use a trigger instead of the rule");
     }
@@ -67,11 +71,12 @@ class Binding {
     if (target.replaces() && !table_.may_update) lacked.emplace_back("UPDATE");
     if (deletes_ && spec_.deleted_at().empty() && !table_.may_delete) lacked.emplace_back("DELETE");
     if (const std::string lacking = list_of(lacked); !lacking.empty()) {
-      fail(kMode, std::format("{} needs {} on {}, which this role lacks", mode(), lacking, name),
+      fail(mode_place_,
+           std::format("{} needs {} on {}, which this role lacks", mode(), lacking, name),
            std::format("GRANT {} ON {} TO the role of the connection string", lacking, name));
     }
     if (!table_.may_make_temporary) {
-      fail(kMode,
+      fail(mode_place_,
            std::format("{} needs a temporary table for large transactions, and this role may not "
                        "make one",
                        mode()),
@@ -99,7 +104,7 @@ class Binding {
     const bool is_default = wanted.empty();
     if (is_default) wanted = table_.primary_key;
     if (wanted.empty()) {
-      fail(kMode,
+      fail(mode_place_,
            std::format("{} needs a key, and {} has no primary key", mode(), table_.quoted_name()),
            choices());
       return nullptr;
@@ -108,7 +113,7 @@ class Binding {
       if (table_.find_column(column) >= 0) continue;
       std::vector<std::string_view> names;
       for (const ColumnDescription& known : table_.columns) names.emplace_back(known.name);
-      fail(kKey, std::format("there is no column '{}' in {}", column, table_.quoted_name()),
+      fail(key_place_, std::format("there is no column '{}' in {}", column, table_.quoted_name()),
            text::suggest(column, names));
       return nullptr;
     }
@@ -121,7 +126,7 @@ class Binding {
       if (index.unfit.empty()) return &index;
       unfit = &index;
     }
-    const char* const place = is_default ? kMode : kKey;
+    const std::string& place = is_default ? mode_place_ : key_place_;
     if (unfit != nullptr) {
       fail(place,
            std::format("the unique index {} {}, so that ON CONFLICT cannot tell by it whether a "
@@ -142,9 +147,8 @@ class Binding {
       const auto column = static_cast<std::uint16_t>(table_.find_column(name));
       target.key.push_back(column);
       if (std::ranges::contains(written_, column)) continue;
-      fail(spec_.key().empty() ? kMode : kKey,
-           std::format("the key column '{}' has no expression", name),
-           "add it to sink.target.columns");
+      fail(spec_.key().empty() ? mode_place_ : key_place_,
+           std::format("the key column '{}' has no expression", name), columns_hint_);
     }
     target.in_order_for = table_.row_rule;
     for (const UniqueIndex& other : table_.unique_indexes) {
@@ -160,22 +164,21 @@ class Binding {
     if (index < 0) {
       std::vector<std::string_view> names;
       for (const ColumnDescription& known : table_.columns) names.emplace_back(known.name);
-      return fail(kNewerBy,
+      return fail(newer_by_place_,
                   std::format("there is no column '{}' in {}", name, table_.quoted_name()),
                   text::suggest(name, names));
     }
     const auto column = static_cast<std::uint16_t>(index);
     const ColumnDescription& description = table_.columns[column];
     if (target.is_key(column)) {
-      fail(kNewerBy,
+      fail(newer_by_place_,
            std::format("'{}' is of the key, so that versions of a row never differ in it", name),
            "name a column that grows from version to version");
     } else if (!std::ranges::contains(written_, column)) {
-      fail(kNewerBy, std::format("column '{}' has no expression", name),
-           "add it to sink.target.columns");
+      fail(newer_by_place_, std::format("column '{}' has no expression", name), columns_hint_);
     } else if (!description.has_order) {
       fail(
-          kNewerBy,
+          newer_by_place_,
           std::format("column '{}' is of type {}, which has no order", name, description.type_name),
           "name a number or a time");
     }
@@ -185,7 +188,7 @@ class Binding {
   void bind_merges(Target& target) {
     for (const auto& [name, word] :
          std::map<std::string, std::string>(spec_.merge().begin(), spec_.merge().end())) {
-      const std::string place = std::format("sink.target.merge.{}", name);
+      const std::string place = std::format("{}.merge.{}", place_, name);
       const int index = table_.find_column(name);
       const auto* const merge = std::ranges::find(
           kColumnMerges, word, [](ColumnMerge known) { return to_string(known); });
@@ -221,7 +224,7 @@ class Binding {
           target.newer_by == index) {
         continue;
       }
-      fail("sink.target.deleted_at",
+      fail(place_ + ".deleted_at",
            std::format("column '{}' is NOT NULL without a default, so that a delete that comes "
                        "before its row could leave no mark",
                        column.name),
@@ -250,6 +253,11 @@ class Binding {
   }
 
   const v1::TargetSpec& spec_;
+  const std::string& place_;
+  const std::string mode_place_;
+  const std::string key_place_;
+  const std::string newer_by_place_;
+  const std::string columns_hint_;
   const bool deletes_;
   const TableDescription& table_;
   const std::span<const std::uint16_t> written_;
@@ -258,10 +266,11 @@ class Binding {
 
 }  // namespace
 
-std::expected<Target, compute::Problems> bind_target(const v1::TargetSpec& spec, bool deletes,
+std::expected<Target, compute::Problems> bind_target(const v1::TargetSpec& spec,
+                                                     const std::string& place, bool deletes,
                                                      const TableDescription& table,
                                                      std::span<const std::uint16_t> written) {
-  return Binding(spec, deletes, table, written).run();
+  return Binding(spec, place, deletes, table, written).run();
 }
 
 }  // namespace penstock::plan

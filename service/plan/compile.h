@@ -1,4 +1,4 @@
-// Makes a pipeline's plan: its spec, bound to the table that the catalog describes.
+// Makes a pipeline's plan: its spec, bound to the tables that the catalog describes.
 //
 // Pure: whoever asks the servers (app/start_up.h) hands in what they answered.
 // Threads: free functions, called before the pipeline's threads start.
@@ -7,6 +7,7 @@
 
 #include <expected>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,13 @@
 
 namespace penstock::plan {
 
+// The ways into tables: `sink.target`, or `sink.routes`.
+struct RouteSpec {
+  const v1::TargetSpec& target;
+  std::string place;  // "sink.target", "sink.routes[1]"
+};
+[[nodiscard]] std::vector<RouteSpec> routes_of(const v1::PipelineSpec& spec);
+
 // The spec's parts that compute/ and the reader need.
 [[nodiscard]] compute::ComputeOptions compute_options(const v1::PipelineSpec& spec);
 [[nodiscard]] formats::JsonOptions json_options(const v1::PipelineSpec& spec);
@@ -27,10 +35,10 @@ namespace penstock::plan {
 // What can be said of the expressions of pipeline number `index` without a database: syntax, names,
 // types, cycles.
 [[nodiscard]] config::Problems check_expressions(const config::Loaded& loaded, int index);
-// The plan of pipeline number `index`, for a table as the catalog describes it.
+// The plan of pipeline number `index`, for the tables of its routes as the catalog describes them.
 [[nodiscard]] std::expected<std::shared_ptr<const CompiledPlan>, config::Problems> compile(
     const config::Loaded& loaded, int index, postgres::ServerDescription server,
-    const TableDescription& table);
+    std::span<const TableDescription> tables);
 
 // A problem at `path` below pipeline number `index`, such as "sink.target.table".
 [[nodiscard]] config::Problem problem_at(const config::Loaded& loaded, int index,

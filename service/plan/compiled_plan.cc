@@ -11,8 +11,8 @@ namespace {
 template <typename Reader>
 class ProcessorOf final : public Processor {
  public:
-  ProcessorOf(const compute::Projection& projection, const Target& target, Reader reader)
-      : batches_(projection, target, std::move(reader)) {}
+  ProcessorOf(const compute::Projection& projection, std::span<const Target> targets, Reader reader)
+      : batches_(projection, targets, std::move(reader)) {}
 
   std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) override {
     return batches_.process(std::move(batch));
@@ -25,16 +25,16 @@ class ProcessorOf final : public Processor {
 }  // namespace
 
 CompiledPlan::CompiledPlan(std::string pipeline, std::vector<std::string> topics,
-                           postgres::ServerDescription server, Target target,
+                           postgres::ServerDescription server, std::vector<Target> targets,
                            compute::Projection projection, formats::JsonOptions format)
-    : Plan(std::move(pipeline), std::move(topics), {std::move(target)}),
+    : Plan(std::move(pipeline), std::move(topics), std::move(targets)),
       server_(std::move(server)),
       projection_(std::move(projection)),
       format_(format),
       fields_(projection_.inputs()) {}
 
 std::unique_ptr<Processor> CompiledPlan::make_processor() const {
-  return std::make_unique<ProcessorOf<formats::JsonReader>>(projection_, targets().front(),
+  return std::make_unique<ProcessorOf<formats::JsonReader>>(projection_, targets(),
                                                             formats::JsonReader(format_, fields_));
 }
 

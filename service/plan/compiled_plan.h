@@ -4,6 +4,7 @@
 // Threads: immutable. Ownership: processors refer to it and must not outlive it; chains keep it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -21,15 +22,15 @@ namespace penstock::plan {
 class CompiledPlan final : public Plan {
  public:
   CompiledPlan(std::string pipeline, std::vector<std::string> topics,
-               postgres::ServerDescription server, Target target, compute::Projection projection,
-               formats::JsonOptions format);
+               postgres::ServerDescription server, std::vector<Target> targets,
+               compute::Projection projection, formats::JsonOptions format);
 
   // Where its rows go.
   [[nodiscard]] const postgres::ServerDescription& server() const { return server_; }
 
-  // Indexes into its target's columns.
-  [[nodiscard]] std::span<const std::uint16_t> written_columns() const {
-    return projection_.columns();
+  // Indexes into the columns of target number `target`.
+  [[nodiscard]] std::span<const std::uint16_t> written_columns(std::size_t target) const {
+    return projection_.columns(target);
   }
 
   [[nodiscard]] std::unique_ptr<Processor> make_processor() const override;

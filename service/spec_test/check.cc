@@ -3,8 +3,11 @@
 #include <format>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cel/library/time.h"
 #include "penstock/v1/pipeline.pb.h"
@@ -76,12 +79,16 @@ class Check {
   }
 
   void check_expectation(const v1::TestExpectation& expect, const std::string& path) {
-    std::vector<std::string_view> columns;
-    for (const auto& [column, expression] : spec_.sink().target().columns())
-      columns.push_back(column);
-    std::ranges::sort(columns);
-    check_rows(expect.rows(), columns, path + ".rows");
-    check_rows(expect.deletes(), columns, path + ".deletes");
+    if (spec_.sink().routes().empty()) {
+      const v1::TargetSpec& target = spec_.sink().target();
+      check_rows(expect.rows(), {&target}, path + ".rows");
+      check_rows(expect.deletes(), {&target}, path + ".deletes");
+      if (!expect.tables().empty()) {
+        fail(path + ".tables", "the pipeline has one table", "say rows and deletes");
+      }
+    } else {
+      check_tables(expect, path);
+    }
     for (int i = 0; i < expect.rejects_size(); ++i) {
       if (!expect.rejects(i).reason().empty()) continue;
       fail(config::item_path(path + ".rejects", static_cast<std::size_t>(i)) + ".reason",
@@ -89,17 +96,54 @@ class Check {
     }
   }
 
+  void check_tables(const v1::TestExpectation& expect, const std::string& path) {
+    constexpr const char* kHint = "tables: [{table: …, rows: […]}]";
+    if (!expect.rows().empty()) fail(path + ".rows", "the pipeline has several tables", kHint);
+    if (!expect.deletes().empty()) {
+      fail(path + ".deletes", "the pipeline has several tables", kHint);
+    }
+    std::vector<std::string_view> names;
+    for (const v1::TargetSpec& route : spec_.sink().routes()) names.push_back(route.table());
+    std::set<std::string_view> seen;
+    for (int i = 0; i < expect.tables_size(); ++i) {
+      const v1::TestTable& table = expect.tables(i);
+      const std::string place = config::item_path(path + ".tables", static_cast<std::size_t>(i));
+      if (!std::ranges::contains(names, table.table())) {
+        fail(place + ".table", std::format("no route has the table '{}'", table.table()),
+             text::suggest(table.table(), names));
+        continue;
+      }
+      if (!seen.insert(table.table()).second) {
+        fail(place + ".table", std::format("'{}' is in the list already", table.table()));
+      }
+      std::vector<const v1::TargetSpec*> targets;
+      for (const v1::TargetSpec& route : spec_.sink().routes()) {
+        if (route.table() == table.table()) targets.push_back(&route);
+      }
+      check_rows(table.rows(), targets, place + ".rows");
+      check_rows(table.deletes(), targets, place + ".deletes");
+    }
+  }
+
+  // `targets`: all that have the table. Any field may be meant where one has no columns.
   void check_rows(const google::protobuf::RepeatedPtrField<v1::TestRow>& rows,
-                  const std::vector<std::string_view>& columns, const std::string& path) {
-    for (int i = 0; i < rows.size() && !columns.empty(); ++i) {
+                  const std::vector<const v1::TargetSpec*>& targets, const std::string& path) {
+    std::vector<std::string_view> columns;
+    for (const v1::TargetSpec* const target : targets) {
+      if (target->columns().empty()) return;
+      for (const auto& [column, expression] : target->columns()) columns.push_back(column);
+    }
+    std::ranges::sort(columns);
+    for (int i = 0; i < rows.size(); ++i) {
       const std::string row = config::item_path(path, static_cast<std::size_t>(i));
       for (const auto& [column, value] : rows[i].columns()) {
         if (std::ranges::binary_search(columns, column)) continue;
         const std::string child = config::child_path(row, column);
-        problems_.push_back(
-            loaded_.places.problem(loaded_.places.key_place(child), child,
-                                   std::format("'{}' is not among sink.target.columns", column),
-                                   text::suggest(column, columns)));
+        const std::string place =
+            spec_.sink().routes().empty() ? "sink.target.columns" : "the table's columns";
+        problems_.push_back(loaded_.places.problem(
+            loaded_.places.key_place(child), child,
+            std::format("'{}' is not among {}", column, place), text::suggest(column, columns)));
       }
     }
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace penstock::spec_test {
 namespace {
@@ -23,36 +24,67 @@ std::optional<std::string_view> view(const std::optional<std::string>& bytes) {
 
 RecordRun::RecordRun(const kafka::Record& record, const compute::ExpressionPlan& plan,
                      const formats::FieldTree& tree, formats::JsonOptions options)
-    : batch_(chain_of(record, plan), record.offset, record.value ? record.value->size() : 0),
+    : plan_(plan),
+      batch_(chain_of(record, plan), record.offset, record.value ? record.value->size() : 0),
       reader_(options, tree),
       evaluator_(plan, &formats::JsonReader::field_names) {
   batch_.add_record(record.offset, record.timestamp_ms, view(record.key), view(record.value));
   for (const auto& [name, value] : record.headers) batch_.add_header(name, view(value));
-  fate_ = evaluate(plan.columns.size());
+  fate_ = evaluate();
+  if (fate_ == Fate::reject && rejection_.reason.empty()) rejection_ = evaluator_.rejection();
 }
 
-RecordRun::Fate RecordRun::evaluate(std::size_t columns) {
+RecordRun::Fate RecordRun::evaluate() {
   evaluator_.start(batch_.partition());
   const RecordView record = batch_.record(0);
-  Fate fate = evaluator_.begin(record);
-  if (fate == Fate::row) {
-    const auto verdict = reader_.read(*record.value, evaluator_.arena(), evaluator_.slots());
-    if (!verdict.ok()) {
-      rejection_ = {Stage::parse, verdict.reason, verdict.message};
-      return Fate::reject;
+  const Fate fate = evaluator_.begin(record);
+  if (fate == Fate::removal) return evaluate_routes();
+  if (fate != Fate::row) return fate;
+  const auto verdict = reader_.read(*record.value, evaluator_.arena(), evaluator_.slots());
+  if (!verdict.ok()) {
+    rejection_ = {Stage::parse, verdict.reason, verdict.message};
+    return Fate::reject;
+  }
+  was_read_ = true;
+  const Fate shared = evaluator_.evaluate();
+  return shared == Fate::row ? evaluate_routes() : shared;
+}
+
+RecordRun::Fate RecordRun::evaluate_routes() {
+  met_routes_ = true;
+  for (std::size_t i = 0; i < plan_.routes.size(); ++i) {
+    const Fate fate = evaluator_.begin_route(i);
+    if (fate == Fate::reject) return fate;
+    if (fate == Fate::filtered) continue;
+    was_routed_ = true;
+    while (evaluator_.next_row()) {
+      if (add_row(i) == Fate::reject) return Fate::reject;
     }
-    was_read_ = true;
-    fate = evaluator_.evaluate();
+    if (plan_.first_route_only) break;
   }
-  for (std::size_t i = 0; fate == Fate::row && i < columns; ++i) {
-    if (!evaluator_.column(i, values_.emplace_back())) fate = Fate::reject;
+  if (rows_.empty()) {
+    if (was_routed_ || plan_.drops_unrouted) return Fate::filtered;
+    evaluator_.reject_unrouted();
+    return Fate::reject;
   }
-  // Of a removal only the key counts: a column that cannot be had is none of it.
-  for (std::size_t i = 0; fate == Fate::removal && i < columns; ++i) {
-    cel::Value& value = values_.emplace_back();
-    if (!evaluator_.column(i, value)) value = cel::Value::absent(0);
+  return std::ranges::all_of(rows_, &Row::is_removed) ? Fate::removal : Fate::row;
+}
+
+RecordRun::Fate RecordRun::add_row(std::size_t route) {
+  const Fate fate = evaluator_.begin_row();
+  if (fate == Fate::reject) return fate;
+  Row row{.route = route, .index = {}, .is_removed = fate == Fate::removal, .values = {}};
+  if (plan_.routes[route].for_each) {
+    row.index = std::ranges::count(rows_, route, &Row::route);
   }
-  if (fate == Fate::reject) rejection_ = evaluator_.rejection();
+  for (std::size_t i = 0; i < plan_.routes[route].columns.size(); ++i) {
+    cel::Value& value = row.values.emplace_back();
+    if (evaluator_.column(i, value)) continue;
+    // Of a removal only the key counts: a column that cannot be had is none of it.
+    if (!row.is_removed) return Fate::reject;
+    value = cel::Value::absent(0);
+  }
+  rows_.push_back(std::move(row));
   return fate;
 }
 

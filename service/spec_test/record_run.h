@@ -1,10 +1,12 @@
 // One record on its way through a pipeline's expressions, without Kafka and PostgreSQL.
 //
 // Place in the flow: tests of a spec and dry runs make one per record. It goes the way that it goes
-// in `penstock serve`: the reader, the schema, `where`, lets, columns.
+// in `penstock serve`: the reader, the schema, `where`, lets, routes, columns.
 // Threads: one. Ownership: it keeps what its values point to; `plan` and `tree` outlive it.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,29 +24,45 @@ class RecordRun {
   using Fate = compute::Evaluator::Fate;
   using Rejection = compute::Evaluator::Rejection;
 
+  struct Row {
+    std::size_t route;
+    std::optional<std::size_t> index;  // in the list that the route goes through
+    bool is_removed;                   // the row of this key is to go
+    std::vector<cel::Value> values;    // by column of the route; of a removal only the key counts
+  };
+
   // The record's topic is one of the plan's.
   RecordRun(const kafka::Record& record, const compute::ExpressionPlan& plan,
             const formats::FieldTree& tree, formats::JsonOptions options);
   RecordRun(const RecordRun&) = delete;
   RecordRun& operator=(const RecordRun&) = delete;
 
+  // Removal: it only removes rows.
   [[nodiscard]] Fate fate() const { return fate_; }
   // False: expressions did not see it (a tombstone, no JSON).
   [[nodiscard]] bool was_read() const { return was_read_; }
-  // Its columns, as far as it came: all of a row or a removal.
-  [[nodiscard]] const std::vector<cel::Value>& values() const { return values_; }
+  // What it becomes; of a reject, as far as it came.
+  [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
+  // It came as far as the routes, and some route takes it.
+  [[nodiscard]] bool met_routes() const { return met_routes_; }
+  [[nodiscard]] bool was_routed() const { return was_routed_; }
   // Of a reject.
   [[nodiscard]] const Rejection& rejection() const { return rejection_; }
 
  private:
-  Fate evaluate(std::size_t columns);
+  Fate evaluate();
+  Fate evaluate_routes();
+  Fate add_row(std::size_t route);
 
+  const compute::ExpressionPlan& plan_;
   RecordBatch batch_;
   formats::JsonReader reader_;
   compute::Evaluator evaluator_;
   Fate fate_ = Fate::row;
   bool was_read_ = false;
-  std::vector<cel::Value> values_;
+  bool met_routes_ = false;
+  bool was_routed_ = false;
+  std::vector<Row> rows_;
   Rejection rejection_;
 };
 

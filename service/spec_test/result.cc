@@ -45,28 +45,32 @@ class Renderer {
     out_ += std::format(" {}: {}", result_.pipeline, passed ? result_.name : bold(result_.name));
     out_ += dim(std::format("  {}:{}", result_.file, result_.line)) + "\n";
     if (passed) return std::move(out_);
-    show(result_.rows, "row");
-    show(result_.deletes, "delete");
-    show(result_.rejects, "reject");
+    for (const TableResult& table : result_.tables) {
+      const std::string of = table.table.empty() ? "" : " of " + table.table;
+      show(table.rows, "row", of);
+      show(table.deletes, "delete", of);
+    }
+    show(result_.rejects, "reject", "");
     show_filtered();
     return std::move(out_);
   }
 
  private:
-  void show(const std::vector<RecordResult>& results, std::string_view what) {
+  void show(const std::vector<RecordResult>& results, std::string_view what,
+            const std::string& of) {
     std::size_t number = 0;
     for (const RecordResult& result : results) {
       if (result.found != Found::unexpected) ++number;
       if (result.found == Found::same) continue;
       switch (result.found) {
         case Found::missing:
-          title(std::format("{} {} is missing", what, number), result);
+          title(std::format("{} {}{} is missing", what, number, of), result);
           break;
         case Found::unexpected:
-          title(std::format("unexpected {}", what), result);
+          title(std::format("unexpected {}{}", what, of), result);
           break;
         default:
-          title(std::format("{} {}", what, number), result);
+          title(std::format("{} {}{}", what, number, of), result);
       }
       std::size_t widest = 0;
       for (const ColumnResult& column : result.columns) {
@@ -131,8 +135,11 @@ class Renderer {
 
 bool TestResult::passed() const {
   const auto is_same = [](const RecordResult& result) { return result.found == Found::same; };
-  return std::ranges::all_of(rows, is_same) && std::ranges::all_of(deletes, is_same) &&
-         std::ranges::all_of(rejects, is_same) && filtered.size() == expected_filtered;
+  const auto is_all_same = [&](const TableResult& table) {
+    return std::ranges::all_of(table.rows, is_same) && std::ranges::all_of(table.deletes, is_same);
+  };
+  return std::ranges::all_of(tables, is_all_same) && std::ranges::all_of(rejects, is_same) &&
+         filtered.size() == expected_filtered;
 }
 
 std::string render(const TestResult& result, bool with_colour) {

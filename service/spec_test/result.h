@@ -33,14 +33,20 @@ struct RecordResult {
   std::vector<ColumnResult> columns;  // of a reject: its reason and its message
 };
 
+// What became of one table.
+struct TableResult {
+  std::string table;  // empty: the pipeline has but one
+  std::vector<RecordResult> rows;
+  std::vector<RecordResult> deletes;
+};
+
 struct TestResult {
   std::string pipeline;
   std::string name;
   std::string file;
   std::uint32_t line = 0;
   std::vector<std::string> records;  // their payloads
-  std::vector<RecordResult> rows;
-  std::vector<RecordResult> deletes;
+  std::vector<TableResult> tables;
   std::vector<RecordResult> rejects;
   std::size_t expected_filtered = 0;
   std::vector<std::size_t> filtered;  // which records

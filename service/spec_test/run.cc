@@ -28,21 +28,41 @@ std::string test_path(int pipeline, int test) {
       static_cast<std::size_t>(test));
 }
 
-// The columns that tests may name; without sink.target.columns those that they do name.
-std::map<std::string, std::string> columns_of(const v1::PipelineSpec& spec) {
-  std::map<std::string, std::string> columns(spec.sink().target().columns().begin(),
-                                             spec.sink().target().columns().end());
+// The columns of a route that tests may name; without `columns` those that they do name.
+std::map<std::string, std::string> columns_of(const v1::PipelineSpec& spec,
+                                              const v1::TargetSpec& target) {
+  std::map<std::string, std::string> columns(target.columns().begin(), target.columns().end());
   if (!columns.empty()) return columns;
-  for (const v1::TestSpec& test : spec.tests()) {
-    for (const auto* const rows : {&test.expect().rows(), &test.expect().deletes()}) {
-      for (const v1::TestRow& row : *rows) {
-        for (const auto& [column, value] : row.columns()) {
-          columns.emplace(column, compute::field_expression(column));
-        }
+  const auto add = [&columns](const auto& rows) {
+    for (const v1::TestRow& row : rows) {
+      for (const auto& [column, value] : row.columns()) {
+        columns.emplace(column, compute::field_expression(column));
       }
+    }
+  };
+  for (const v1::TestSpec& test : spec.tests()) {
+    add(test.expect().rows());
+    add(test.expect().deletes());
+    for (const v1::TestTable& table : test.expect().tables()) {
+      if (table.table() != target.table()) continue;
+      add(table.rows());
+      add(table.deletes());
     }
   }
   return columns;
+}
+
+v1::PipelineSpec with_columns(v1::PipelineSpec spec) {
+  const v1::PipelineSpec whole = spec;
+  v1::SinkSpec& sink = *spec.mutable_sink();
+  const auto fill = [&whole](v1::TargetSpec& target) {
+    for (const auto& [column, expression] : columns_of(whole, target)) {
+      (*target.mutable_columns())[column] = expression;
+    }
+  };
+  if (sink.routes().empty()) fill(*sink.mutable_target());
+  for (v1::TargetSpec& route : *sink.mutable_routes()) fill(route);
+  return spec;
 }
 
 // `number` is its offset if it says none.
@@ -73,6 +93,7 @@ class Test {
       : loaded_(loaded),
         path_(test_path(pipeline, test)),
         spec_(loaded.config.pipelines(pipeline).tests(test)),
+        routes_(loaded.config.pipelines(pipeline).sink().routes()),
         plan_(plan) {
     const v1::PipelineSpec& whole = loaded.config.pipelines(pipeline);
     result_.pipeline = whole.name();
@@ -85,24 +106,36 @@ class Test {
       result_.records.push_back(record.has_value() ? record.value() : "(no payload)");
       const RecordRun& run = runs_.emplace_back(record_of(whole, record, number), plan, tree,
                                                 plan::json_options(whole));
-      if (run.fate() == Evaluator::Fate::row) rows_.push_back(number);
-      if (run.fate() == Evaluator::Fate::removal) deletes_.push_back(number);
       if (run.fate() == Evaluator::Fate::reject) rejects_.push_back(number);
       if (run.fate() == Evaluator::Fate::filtered) result_.filtered.push_back(number);
     }
   }
 
   TestResult run() {
-    const auto size = [](const auto& list) { return static_cast<std::size_t>(list.size()); };
-    compare_rows("rows", spec_.expect().rows(), rows_, result_.rows);
-    compare_rows("deletes", spec_.expect().deletes(), deletes_, result_.deletes);
-    const auto& rejects = spec_.expect().rejects();
+    const v1::TestExpectation& expect = spec_.expect();
+    if (routes_.empty()) {
+      compare_table("", path_ + ".expect", expect.rows(), expect.deletes());
+    }
+    std::vector<std::string> seen;
+    for (const v1::TargetSpec& route : routes_) {
+      if (std::ranges::contains(seen, route.table())) continue;
+      seen.push_back(route.table());
+      const auto& tables = expect.tables();
+      const auto expected = std::ranges::find(tables, route.table(), &v1::TestTable::table);
+      const auto number = static_cast<std::size_t>(expected - tables.begin());
+      const v1::TestTable nothing;
+      const v1::TestTable& table = expected == tables.end() ? nothing : *expected;
+      compare_table(route.table(), config::item_path(path_ + ".expect.tables", number),
+                    table.rows(), table.deletes());
+    }
+    const auto& rejects = expect.rejects();
     for (const Pair& pair :
-         align(size(rejects), rejects_.size(), [&](std::size_t i, std::size_t j) {
-           return is_same(compare_reject(&rejects[static_cast<int>(i)], &runs_[rejects_[j]]));
-         })) {
+         align(static_cast<std::size_t>(rejects.size()), rejects_.size(),
+               [&](std::size_t i, std::size_t j) {
+                 return is_same(compare_reject(&rejects[static_cast<int>(i)], &runs_[rejects_[j]]));
+               })) {
       result_.rejects.push_back(record_result(
-          "rejects", pair, rejects_,
+          path_ + ".expect.rejects", pair, rejects_,
           compare_reject(pair.expected ? &rejects[static_cast<int>(*pair.expected)] : nullptr,
                          pair.actual ? &runs_[rejects_[*pair.actual]] : nullptr)));
     }
@@ -111,18 +144,39 @@ class Test {
 
  private:
   using Columns = std::vector<ColumnResult>;
+  using Rows = google::protobuf::RepeatedPtrField<v1::TestRow>;
 
-  void compare_rows(std::string_view list,
-                    const google::protobuf::RepeatedPtrField<v1::TestRow>& expected_rows,
-                    const std::vector<std::size_t>& records, std::vector<RecordResult>& results) {
+  // `table`: empty where there is but one.
+  void compare_table(const std::string& table, const std::string& path, const Rows& rows,
+                     const Rows& deletes) {
+    TableResult& result = result_.tables.emplace_back();
+    result.table = table;
+    compare_rows(path + ".rows", rows, table, /*removed=*/false, result.rows);
+    compare_rows(path + ".deletes", deletes, table, /*removed=*/true, result.deletes);
+  }
+
+  void compare_rows(const std::string& path, const Rows& expected_rows, const std::string& table,
+                    bool removed, std::vector<RecordResult>& results) {
+    std::vector<const RecordRun::Row*> rows;
+    std::vector<std::size_t> records;  // of each
+    for (std::size_t record = 0; record < runs_.size(); ++record) {
+      if (runs_[record].fate() == Evaluator::Fate::reject) continue;
+      for (const RecordRun::Row& row : runs_[record].rows()) {
+        const bool is_of_table =
+            table.empty() || routes_[static_cast<int>(row.route)].table() == table;
+        if (!is_of_table || row.is_removed != removed) continue;
+        rows.push_back(&row);
+        records.push_back(record);
+      }
+    }
     const auto size = static_cast<std::size_t>(expected_rows.size());
-    for (const Pair& pair : align(size, records.size(), [&](std::size_t i, std::size_t j) {
-           return is_same(compare_row(expected_rows[static_cast<int>(i)], runs_[records[j]]));
+    for (const Pair& pair : align(size, rows.size(), [&](std::size_t i, std::size_t j) {
+           return is_same(compare_row(expected_rows[static_cast<int>(i)], *rows[j]));
          })) {
       const v1::TestRow* expected =
           pair.expected ? &expected_rows[static_cast<int>(*pair.expected)] : nullptr;
-      const RecordRun* actual = pair.actual ? &runs_[records[*pair.actual]] : nullptr;
-      results.push_back(record_result(list, pair, records,
+      const RecordRun::Row* actual = pair.actual ? rows[*pair.actual] : nullptr;
+      results.push_back(record_result(path, pair, records,
                                       expected != nullptr && actual != nullptr
                                           ? compare_row(*expected, *actual)
                                       : expected != nullptr ? missing_row(*expected)
@@ -134,15 +188,12 @@ class Test {
     return std::ranges::all_of(columns, &ColumnResult::is_same);
   }
 
-  RecordResult record_result(std::string_view list, const Pair& pair,
+  RecordResult record_result(const std::string& list, const Pair& pair,
                              const std::vector<std::size_t>& records, Columns columns) const {
     RecordResult result;
     if (pair.actual) result.record = records[*pair.actual];
     if (pair.expected) {
-      result.line =
-          loaded_.places
-              .key_place(config::item_path(path_ + ".expect." + std::string(list), *pair.expected))
-              .line;
+      result.line = loaded_.places.key_place(config::item_path(list, *pair.expected)).line;
     }
     result.found = !pair.expected     ? Found::unexpected
                    : !pair.actual     ? Found::missing
@@ -152,12 +203,14 @@ class Test {
     return result;
   }
 
-  [[nodiscard]] Columns compare_row(const v1::TestRow& expected, const RecordRun& actual) const {
+  [[nodiscard]] Columns compare_row(const v1::TestRow& expected,
+                                    const RecordRun::Row& actual) const {
     Columns columns;
-    for (std::size_t i = 0; i < plan_.columns.size(); ++i) {
-      const auto wanted = expected.columns().find(plan_.columns[i].name);
+    const auto& names = plan_.routes[actual.route].columns;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto wanted = expected.columns().find(names[i].name);
       if (wanted == expected.columns().end()) continue;
-      const cel::Value& value = actual.values()[i];
+      const cel::Value& value = actual.values[i];
       columns.push_back({wanted->first, shown_expected(wanted->second, value), shown(value),
                          matches(wanted->second, value)});
     }
@@ -173,10 +226,11 @@ class Test {
     return columns;
   }
 
-  [[nodiscard]] Columns unexpected_row(const RecordRun& actual) const {
+  [[nodiscard]] Columns unexpected_row(const RecordRun::Row& actual) const {
     Columns columns;
-    for (std::size_t i = 0; i < plan_.columns.size(); ++i) {
-      columns.push_back({plan_.columns[i].name, "", shown(actual.values()[i]), false});
+    const auto& names = plan_.routes[actual.route].columns;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      columns.push_back({names[i].name, "", shown(actual.values[i]), false});
     }
     return columns;
   }
@@ -202,10 +256,9 @@ class Test {
   const config::Loaded& loaded_;
   const std::string path_;
   const v1::TestSpec& spec_;
+  const google::protobuf::RepeatedPtrField<v1::TargetSpec>& routes_;  // none: there is one table
   const compute::ExpressionPlan& plan_;
   std::deque<RecordRun> runs_;
-  std::vector<std::size_t> rows_;
-  std::vector<std::size_t> deletes_;
   std::vector<std::size_t> rejects_;
   TestResult result_;
 };
@@ -219,11 +272,7 @@ std::expected<std::vector<TestResult>, config::Problems> run_tests(const config:
     return std::unexpected(std::move(problems));
   }
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
-  v1::PipelineSpec with_columns = spec;
-  for (const auto& [column, expression] : columns_of(spec)) {
-    (*with_columns.mutable_sink()->mutable_target()->mutable_columns())[column] = expression;
-  }
-  const auto plan = compute::compile_expressions(plan::compute_options(with_columns));
+  const auto plan = compute::compile_expressions(plan::compute_options(with_columns(spec)));
   if (!plan) return std::unexpected(plan::check_expressions(loaded, index));
   const formats::FieldTree tree(plan->inputs.paths());
   std::vector<TestResult> results;

@@ -130,10 +130,11 @@ const Metric<Pipeline> kPipelineMetrics[] = {
      "Bytes of keys, payloads and headers taken from Kafka.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.bytes_polled); }},
     {"penstock_records_filtered_total", kCounter, "",
-     "Records that `where` left out, and tombstones that were skipped.",
+     "Records that have no rows: `where` or the routes left them out, or they are tombstones that "
+     "were skipped.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.records_filtered); }},
     {"penstock_rows_committed_total", kCounter, "",
-     "Rows committed to the target table, as PostgreSQL counts them.",
+     "Rows committed to the target tables, as PostgreSQL counts them.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.rows_committed); }},
     {"penstock_rows_unchanged_total", kCounter, "",
      "Rows written by key that left the table as it was: it said so already, or a later "

@@ -206,12 +206,12 @@ const compute::Projection& projection() {
     compute::ComputeOptions options;
     options.topics = {"orders"};
     options.tombstones = compute::Tombstones::skip;
-    options.columns = {{"headers", "record.headers"},
-                       {"key", "record.?key"},
-                       {"one", "record.headers[?'traceparent']"},
-                       {"count", "size(record.headers)"},
-                       {"at", "record.?timestamp"}};
-    auto compiled = compute::Projection::compile(options, table);
+    options.routes.front().columns = {{"headers", "record.headers"},
+                                      {"key", "record.?key"},
+                                      {"one", "record.headers[?'traceparent']"},
+                                      {"count", "size(record.headers)"},
+                                      {"at", "record.?timestamp"}};
+    auto compiled = compute::Projection::compile(options, {&table, 1});
     if (!compiled) finding("the projection does not compile", compiled.error().front().message);
     return std::move(*compiled);
   }();
@@ -221,7 +221,7 @@ const compute::Projection& projection() {
 void check_expressions(const std::vector<Record>& records) {
   const formats::FieldTree tree(projection().inputs());
   const Target target{.table = projection().table()};
-  compute::BatchProcessor<formats::JsonReader> processor(projection(), target,
+  compute::BatchProcessor<formats::JsonReader> processor(projection(), {&target, 1},
                                                          formats::JsonReader({}, tree));
   const std::unique_ptr<RowBatch> rows = processor.process(pack(records));
   if (rows->row_count() + rows->rejects.size() + rows->filtered != records.size())

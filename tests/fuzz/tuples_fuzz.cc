@@ -260,13 +260,14 @@ const compute::Projection& projection(bool with_expressions) {
       options.schema = {{"id", "int"}, {"place.zip", "int"}, {"tags", "list(string)"}};
       options.where = "!has(msg.drop) || msg.drop != true";
       options.let = {{"tag", "msg.tags[0]"}};
-      options.columns = {{"id", "msg.id + 1"},
-                         {"a", "tag + string(msg.place.zip)"},
-                         {"doc", "msg"},
-                         {"amount", "msg.?amount"},
-                         {"tags", "msg.tags.map(t, t + '!')"}};
+      options.routes.front().columns = {{"id", "msg.id + 1"},
+                                        {"a", "tag + string(msg.place.zip)"},
+                                        {"doc", "msg"},
+                                        {"amount", "msg.?amount"},
+                                        {"tags", "msg.tags.map(t, t + '!')"}};
     }
-    auto compiled = compute::Projection::compile(options, orders_table());
+    const TableDescription table = orders_table();
+    auto compiled = compute::Projection::compile(options, {&table, 1});
     if (!compiled) finding("the projection does not compile", compiled.error().front().message);
     return std::move(*compiled);
   };
@@ -281,7 +282,7 @@ void process_documents(FuzzBytes& bytes, bool with_expressions) {
   const formats::FieldTree tree(plan.inputs());
   const auto around = std::make_shared<FuzzPlan>("p", std::vector<std::string>{"orders"},
                                                  std::vector<Target>{{.table = plan.table()}});
-  compute::BatchProcessor<formats::JsonReader> processor(plan, around->targets().front(),
+  compute::BatchProcessor<formats::JsonReader> processor(plan, around->targets(),
                                                          formats::JsonReader({}, tree));
   auto batch = std::make_unique<RecordBatch>(
       std::make_shared<Chain>(PartitionId{}, Epoch{1}, 0, around), Offset{0}, std::size_t{64});

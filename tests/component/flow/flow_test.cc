@@ -74,14 +74,15 @@ class FlowTest : public testing::Test {
                     kafka, columns, drain_timeout, more),
         "f.yaml", [](std::string_view) { return std::nullopt; });
     if (!loaded_) throw std::runtime_error(config::render(loaded_.error()));
-    auto plan = plan::compile(*loaded_, 0, {}, table());
+    const TableDescription described = table();
+    auto plan = plan::compile(*loaded_, 0, {}, {&described, 1});
     if (!plan) throw std::runtime_error(config::render(plan.error()));
     Destination destination = database_.destination();
     destination.make_plan = [this](const plan::CompiledPlan& old, const std::stop_token&) {
       const MutexLock lock(mutex_);
       ++plans_asked_;
       if (misfit_) return Result<PlanPtr>(std::unexpected(*misfit_));
-      return Result<PlanPtr>(*plan::compile(*loaded_, 0, old.server(), table_));
+      return Result<PlanPtr>(*plan::compile(*loaded_, 0, old.server(), {&table_, 1}));
     };
     return std::make_unique<Flow>(loaded_->config.pipelines(0), std::move(*plan), engine_, *tracer_,
                                   std::move(destination));

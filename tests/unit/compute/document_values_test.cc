@@ -27,7 +27,7 @@ using Row = std::vector<std::string>;
 TEST_F(DocumentValues, PutsADocumentIntoJsonAsItWasWritten) {
   add("doc", ColumnType::json, "json");
   add("part", ColumnType::jsonb, "jsonb");
-  options.columns = {{"doc", "msg"}, {"part", "msg.a"}};
+  options.routes.front().columns = {{"doc", "msg"}, {"part", "msg.a"}};
   record(R"({ "a" : {"n": 1.10, "n":1E400} ,"b":"\u0061\ud800" })");
   EXPECT_EQ(row(), (Row{R"({ "a" : {"n": 1.10, "n":1E400} ,"b":"\u0061\ud800" })",
                         "\x01{\"n\": 1.10, \"n\":1E400}"}));
@@ -39,7 +39,7 @@ TEST_F(DocumentValues, PutsADocumentIntoJsonAsItWasWritten) {
 
 TEST_F(DocumentValues, ReadsADeclaredFieldAlsoOnItsWayIntoJson) {
   add("doc", ColumnType::jsonb, "jsonb");
-  options.columns = {{"doc", "msg.a"}};
+  options.routes.front().columns = {{"doc", "msg.a"}};
   options.schema = {{"a", "double"}};
   record(R"({"a":1.10})");
   EXPECT_EQ(row(), (Row{"\x01"
@@ -51,14 +51,14 @@ TEST_F(DocumentValues, ReadsADeclaredFieldAlsoOnItsWayIntoJson) {
 TEST_F(DocumentValues, KeepsTheTextOfANumberThatIsOnlyMoved) {
   add("doc", ColumnType::json, "json");
   record(R"({"a":1.10,"b":[1.0,2],"wei":327267367867168100000,"n":null})");
-  options.columns = {
+  options.routes.front().columns = {
       {"doc", "{'x': msg.a, 'y': msg.n == null ? msg.b : [], 'z': msg.?wei, 'w': [msg.a * 2.0]}"}};
   EXPECT_EQ(row(), (Row{R"({"x":1.10,"y":[1.0,2],"z":327267367867168100000,"w":[2.2]})"}));
 }
 
 TEST_F(DocumentValues, PutsANumbersDigitsIntoTextByJsonEncode) {
   add("v", ColumnType::text, "text");
-  options.columns = {{"v", "json.encode(msg.v)"}};
+  options.routes.front().columns = {{"v", "json.encode(msg.v)"}};
   for (const std::string text : {"9007199254740993.0", "327267367867168100000", "1e400", "1.10",
                                  R"({"a":1.10,"b":[null,"x"]})", "true", "null"}) {
     record("{\"v\":" + text + "}");
@@ -71,7 +71,8 @@ TEST_F(DocumentValues, PutsANumbersDigitsIntoTextByJsonEncode) {
 TEST_F(DocumentValues, LetsANumberThatNoTypeHoldsHarmOnlyWhoReadsIt) {
   add("id", ColumnType::int8, "bigint");
   add("wei", ColumnType::text, "text");
-  options.columns = {{"id", "msg.id"}, {"wei", "msg.kind == 'x' ? string(msg.wei + 1) : 'none'"}};
+  options.routes.front().columns = {{"id", "msg.id"},
+                                    {"wei", "msg.kind == 'x' ? string(msg.wei + 1) : 'none'"}};
   record(R"({"id":1,"kind":"y","wei":327267367867168100000,"unread":1e999})");
   EXPECT_EQ(row(), (Row{int8(1), "none"}));
   record(R"({"id":1,"kind":"x","wei":327267367867168100000})");
@@ -84,10 +85,10 @@ TEST_F(DocumentValues, LetsANumberThatNoTypeHoldsHarmOnlyWhoReadsIt) {
 TEST_F(DocumentValues, LetsHalfASurrogatePairHarmOnlyWhoReadsIt) {
   add("id", ColumnType::int8, "bigint");
   record(R"({"id":1,"bio":"cut \ud83d","\ud800":2})");
-  options.columns = {{"id", "msg.id"}};
+  options.routes.front().columns = {{"id", "msg.id"}};
   EXPECT_EQ(row(), (Row{int8(1)}));
   record(R"({"id":1,"bio":"cut \ud83d","\ud800":2})");
-  options.columns = {{"id", "msg.bio.size()"}};
+  options.routes.front().columns = {{"id", "msg.bio.size()"}};
   EXPECT_EQ(row()[0], "lone_surrogate");
 }
 
@@ -95,7 +96,8 @@ TEST_F(DocumentValues, GivesThePayloadAsItCame) {
   add("raw", ColumnType::bytea, "bytea");
   add("note", ColumnType::text, "text");
   add("doc", ColumnType::json, "json");
-  options.columns = {{"raw", "record.value"}, {"note", "record.value"}, {"doc", "record.value"}};
+  options.routes.front().columns = {
+      {"raw", "record.value"}, {"note", "record.value"}, {"doc", "record.value"}};
   record("\xEF\xBB\xBF{\"a\" : 1.10}\n");
   EXPECT_EQ(row(), (Row{"\xEF\xBB\xBF{\"a\" : 1.10}\n", "\xEF\xBB\xBF{\"a\" : 1.10}\n",
                         "{\"a\" : 1.10}\n"}));
@@ -108,14 +110,14 @@ TEST_F(DocumentValues, GivesThePayloadAsItCame) {
 TEST_F(DocumentValues, RefusesATimestampOfKafkasThatNoCalendarHasWhereItIsRead) {
   add("id", ColumnType::int8, "bigint");
   record(R"({"id":1})", {}, 1'700'000'000'000'000);
-  options.columns = {{"id", "record.timestamp.getFullYear()"}};
+  options.routes.front().columns = {{"id", "record.timestamp.getFullYear()"}};
   EXPECT_EQ(row()[0], "out_of_range");
   record(R"({"id":1})", {}, INT64_MAX);
-  options.columns = {{"id", "msg.id"}};
+  options.routes.front().columns = {{"id", "msg.id"}};
   EXPECT_EQ(row(), (Row{int8(1)}));
   add("at", ColumnType::timestamptz, "timestamptz");
   record(R"({"id":1})", {}, INT64_MAX);
-  options.columns = {{"id", "msg.id"}, {"at", "record.timestamp"}};
+  options.routes.front().columns = {{"id", "msg.id"}, {"at", "record.timestamp"}};
   EXPECT_EQ(row(), (Row{"out_of_range",
                         "column \"at\": record.timestamp is 9223372036854775807 ms, which is not "
                         "between the years 1 and 9999"}));

@@ -9,7 +9,8 @@ class KeyedRows : public Processing {
   KeyedRows() {
     target.mode = WriteMode::upsert;
     target.key = {0};
-    options.columns = {{"id", "msg.id"}, {"name", "msg.name"}, {"state", "msg.state"}};
+    options.routes.front().columns = {
+        {"id", "msg.id"}, {"name", "msg.name"}, {"state", "msg.state"}};
   }
 
   // The columns of the shape of each row, with "-" before those that are removals.
@@ -56,8 +57,8 @@ TEST_F(KeyedRows, AreRejectedWithoutTheirKey) {
 }
 
 TEST_F(KeyedRows, AreRemovedByAConditionOrATombstone) {
-  options.columns["id"] = "coalesce(msg.id, int(string(record.key)))";
-  options.delete_when = "msg.?op.orValue('c') == 'd'";
+  options.routes.front().columns["id"] = "coalesce(msg.id, int(string(record.key)))";
+  options.routes.front().delete_when = "msg.?op.orValue('c') == 'd'";
   options.tombstones = Tombstones::remove;
   options.where = "msg.?id.orValue(0) != 9";
   record(R"({"id":1,"op":"c","name":"a"})");
@@ -88,7 +89,7 @@ TEST_F(KeyedRows, OfATombstoneNeedAKeyFromTheRecord) {
 }
 
 TEST_F(KeyedRows, WhoseConditionIsNoTruthAreRejected) {
-  options.delete_when = "msg.gone";
+  options.routes.front().delete_when = "msg.gone";
   record(R"({"id":1,"gone":"yes"})");
   record(R"({"id":1})");
   const auto rows = process();
@@ -111,11 +112,13 @@ class MarkedRows : public KeyedRows {
   MarkedRows() {
     add("gone", ColumnType::timestamptz, "timestamp with time zone");
     target.deleted_at = 3;
-    options.deleted_at = "gone";
-    options.delete_when = "msg.?op.orValue('c') == 'd'";
+    route().deleted_at = "gone";
+    route().delete_when = "msg.?op.orValue('c') == 'd'";
     options.tombstones = Tombstones::remove;
-    options.columns["id"] = "coalesce(msg.id, int(string(record.key)))";
+    route().columns["id"] = "coalesce(msg.id, int(string(record.key)))";
   }
+
+  RouteOptions& route() { return options.routes.front(); }
 };
 
 TEST_F(MarkedRows, HaveTheTimeOfTheRecordThatDeletesThem) {
@@ -149,7 +152,7 @@ TEST_F(MarkedRows, SayAtWhichVersionTheyAreGone) {
 }
 
 TEST_F(MarkedRows, AreNotOfAFieldOfTheSameName) {
-  options.columns.clear();
+  route().columns.clear();
   options.tombstones = Tombstones::skip;
   record(R"({"id":1,"name":"a","state":"s","gone":"2024-01-01T00:00:00Z"})");
   const auto rows = process();
@@ -158,18 +161,18 @@ TEST_F(MarkedRows, AreNotOfAFieldOfTheSameName) {
 
 TEST_F(MarkedRows, NeedAColumnOfATimeThatMayBeNull) {
   const auto problem = [&] {
-    const auto projection = Projection::compile(options, table);
+    const auto projection = Projection::compile(options, {&table, 1});
     return projection ? std::string()
                       : projection.error()[0].place + ": " + projection.error()[0].message;
   };
-  options.deleted_at = "lost";
+  route().deleted_at = "lost";
   EXPECT_EQ(problem(), "sink.target.deleted_at: there is no column 'lost' in \"public\".\"t\"");
   for (const char* const name : {"name", "state"}) {
-    options.columns.erase(name);
-    options.deleted_at = name;
+    route().columns.erase(name);
+    route().deleted_at = name;
     EXPECT_TRUE(problem().contains("cannot be a mark")) << problem();
   }
-  options.deleted_at = "gone";
+  route().deleted_at = "gone";
   table.columns[3].not_null = true;
   EXPECT_TRUE(problem().contains("cannot be a mark")) << problem();
 }

@@ -180,11 +180,11 @@ struct ThrowingReader {
 };
 
 TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {
-  options.columns = {{"id", "record.offset"}};
-  const auto projection = Projection::compile(options, table);
+  options.routes.front().columns = {{"id", "record.offset"}};
+  const auto projection = Projection::compile(options, {&table, 1});
   ASSERT_TRUE(projection);
   const Target target{.table = table};
-  BatchProcessor<ThrowingReader> processor(*projection, target, ThrowingReader{});
+  BatchProcessor<ThrowingReader> processor(*projection, {&target, 1}, ThrowingReader{});
   record("a");
   record("throw");
   record("b");
@@ -197,11 +197,12 @@ TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {
 }
 
 TEST_F(BatchProcessorTest, ProcessesOneBatchAfterTheOther) {
-  const auto projection = Projection::compile(options, table);
+  const auto projection = Projection::compile(options, {&table, 1});
   ASSERT_TRUE(projection);
   const formats::FieldTree tree(projection->inputs());
   const Target target{.table = table};
-  BatchProcessor<formats::JsonReader> processor(*projection, target, formats::JsonReader({}, tree));
+  BatchProcessor<formats::JsonReader> processor(*projection, {&target, 1},
+                                                formats::JsonReader({}, tree));
   for (int round = 0; round < 3; ++round) {
     auto next = std::make_unique<RecordBatch>(test::chain(), Offset{0}, std::size_t{64});
     for (int i = 0; i < 50; ++i) next->add_record(i, -1, {}, R"({"id":1,"name":"x","state":"y"})");

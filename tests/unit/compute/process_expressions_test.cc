@@ -27,11 +27,12 @@ TEST_F(Expressions, RejectsWhereThatFailsOrIsNoBool) {
 TEST_F(Expressions, ComputesOnceWhatWhereLetsAndColumnsHaveInCommon) {
   options.where = "msg.name.lowerAscii() != 'skip'";
   options.let = {{"label", "msg.name.lowerAscii() + '!'"}};
-  options.columns = {{"id", "msg.id"}, {"name", "label"}, {"state", "msg.name.lowerAscii()"}};
+  options.routes.front().columns = {
+      {"id", "msg.id"}, {"name", "label"}, {"state", "msg.name.lowerAscii()"}};
   record(R"({"id":1,"name":"ADA"})");
   record(R"({"id":2,"name":"Skip"})");
   record(R"({"id":3,"name":5})");
-  const auto projection = Projection::compile(options, table);
+  const auto projection = Projection::compile(options, {&table, 1});
   ASSERT_TRUE(projection.has_value());
   EXPECT_EQ(projection->plan().expressions.steps_for_where, 1U);
   EXPECT_EQ(projection->plan().expressions.steps.size(), 2U);  // what is shared, and the let
@@ -64,7 +65,7 @@ TEST_F(Expressions, RejectsWhatIsNotAsDeclaredBeforeAnythingIsEvaluated) {
 TEST_F(Expressions, RejectsARecordWhoseEvaluationTakesTooManySteps) {
   options.max_steps = 1'000;
   options.let = {{"n", "msg.l.map(a, msg.l.map(b, a * b).size()).size()"}};
-  options.columns = {{"id", "n"}};
+  options.routes.front().columns = {{"id", "n"}};
   std::string many = "[1";
   for (int i = 0; i < 100; ++i) many += ",1";
   record(R"({"l":[1,2,3]})");
@@ -89,7 +90,7 @@ std::string copied(std::size_t bytes, int copies) {
 TEST_F(Expressions, AreBoundInMemoryByTheKindOfRecord) {
   constexpr std::size_t kMiB = std::size_t{1} << 20;
   options.memory_bytes = 60 * kMiB;
-  options.columns = {{"id", "msg.l.map(i, msg.t + string(i)).size()"}};
+  options.routes.front().columns = {{"id", "msg.l.map(i, msg.t + string(i)).size()"}};
   record(copied(kMiB / 2, 40));      // 20 MiB
   record(copied(kMiB / 2, 80));      // 40 MiB: too much beside the other workers' records
   record(copied(kMiB * 5 / 4, 32));  // 40 MiB of a large one
@@ -107,7 +108,7 @@ TEST_F(Expressions, AreBoundInMemoryByTheKindOfRecord) {
 // Whatever a broker takes by default can be read, at the side of other records: these take most.
 TEST_F(Expressions, HaveRoomForEveryRecordOfAMegabyte) {
   constexpr std::size_t kBytes = std::size_t{1} << 20;
-  options.columns = {{"id", "msg.a.size()"}};
+  options.routes.front().columns = {{"id", "msg.a.size()"}};
   for (const std::string_view item : {R"({"a":1},)", "[],", "{},", "1,", R"("",)", "[[]],"}) {
     std::string document = R"({"a":[)";
     while (document.size() + item.size() + 10 < kBytes) document += item;
@@ -121,7 +122,7 @@ TEST_F(Expressions, HaveRoomForEveryRecordOfAMegabyte) {
 
 TEST_F(Expressions, EvaluatesLetsAndNamesTheOneThatFails) {
   options.let = {{"half", "100 / int(msg.d)"}, {"label", "'n' + string(half)"}};
-  options.columns = {{"id", "half"}, {"name", "label"}};
+  options.routes.front().columns = {{"id", "half"}, {"name", "label"}};
   record(R"({"d":4})");
   record(R"({"d":0})");
   record(R"({})");
@@ -138,7 +139,7 @@ TEST_F(Expressions, EvaluatesLetsAndNamesTheOneThatFails) {
 
 TEST_F(Expressions, DoesNotFailForALetThatNobodyLooksAt) {
   options.let = {{"half", "100 / int(msg.d)"}};
-  options.columns = {{"id", "msg.d == 0 ? 0 : half"}};
+  options.routes.front().columns = {{"id", "msg.d == 0 ? 0 : half"}};
   record(R"({"d":0})");
   record(R"({"d":2})");
   const auto rows = process();
@@ -148,7 +149,7 @@ TEST_F(Expressions, DoesNotFailForALetThatNobodyLooksAt) {
 
 TEST_F(Expressions, PassesAMissingFieldThroughALetToTheColumnsDefault) {
   options.let = {{"s", "msg.state"}};
-  options.columns = {{"id", "msg.id"}, {"state", "s"}};
+  options.routes.front().columns = {{"id", "msg.id"}, {"state", "s"}};
   record(R"({"id":1})");
   const auto rows = process();
   ASSERT_EQ(rows->row_count(), 1U);
@@ -161,12 +162,13 @@ TEST_F(Expressions, ShowsTheRecordToExpressions) {
   add("at", ColumnType::timestamptz, "timestamptz");
   add("source", ColumnType::text, "text");
   add("partition", ColumnType::int4, "integer");
-  options.columns = {{"id", "record.offset"},
-                     {"topic", "record.topic"},
-                     {"key", "record.key"},
-                     {"at", "record.timestamp"},
-                     {"source", "'source' in record.headers ? string(record.headers.source) : ''"},
-                     {"partition", "record.partition"}};
+  options.routes.front().columns = {
+      {"id", "record.offset"},
+      {"topic", "record.topic"},
+      {"key", "record.key"},
+      {"at", "record.timestamp"},
+      {"source", "'source' in record.headers ? string(record.headers.source) : ''"},
+      {"partition", "record.partition"}};
   record("{}", "k\0y"sv, 946'684'800'123);
   batch->add_header("other", std::nullopt);
   batch->add_header("source", "first");
@@ -190,8 +192,8 @@ TEST_F(Expressions, ShowsTheRecordToExpressions) {
 
 TEST_F(Expressions, AHeaderWhoseNameIsNoTextHarmsOnlyWhoReadsHeaders) {
   add("source", ColumnType::text, "text");
-  options.columns = {{"id", "msg.id"},
-                     {"source", "msg.id == 1 ? string(record.headers.source) : 'none'"}};
+  options.routes.front().columns = {
+      {"id", "msg.id"}, {"source", "msg.id == 1 ? string(record.headers.source) : 'none'"}};
   for (const std::string_view payload : {R"({"id":1})", R"({"id":2})"}) {
     record(payload);
     batch->add_header("source", "shop");
@@ -210,7 +212,7 @@ TEST_F(Expressions, AHeaderWhoseNameIsNoTextHarmsOnlyWhoReadsHeaders) {
 
 TEST_F(Expressions, ShowsTheWholeMessageBesideItsFields) {
   add("all", ColumnType::json, "json");
-  options.columns = {{"id", "msg.id"}, {"all", "{'h': record.headers, 'm': msg}"}};
+  options.routes.front().columns = {{"id", "msg.id"}, {"all", "{'h': record.headers, 'm': msg}"}};
   record(R"({"id":1,"x":[1,"é"]})", "key");
   batch->add_header("n", std::nullopt);
   const auto rows = process();

@@ -51,7 +51,7 @@ class Processing : public testing::Test {
   }
 
   std::unique_ptr<RowBatch> process() {
-    auto projection = Projection::compile(options, table);
+    auto projection = Projection::compile(options, {&table, 1});
     if (!projection) {
       for (const Problem& problem : projection.error()) {
         ADD_FAILURE() << problem.place << ": " << problem.message;
@@ -60,7 +60,7 @@ class Processing : public testing::Test {
     }
     const formats::FieldTree tree(projection->inputs());
     target.table = table;
-    BatchProcessor<formats::JsonReader> processor(*projection, target,
+    BatchProcessor<formats::JsonReader> processor(*projection, {&target, 1},
                                                   formats::JsonReader({}, tree));
     return processor.process(std::move(batch));
   }

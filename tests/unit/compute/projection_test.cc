@@ -40,13 +40,13 @@ struct Spec {
     ComputeOptions made;
     made.where = where;
     made.let = let;
-    made.columns = columns;
+    made.routes.front().columns = columns;
     return made;
   }
 };
 
 Problems problems_of(const Spec& spec, const TableDescription& table = orders_table()) {
-  const auto projection = Projection::compile(spec.options(), table);
+  const auto projection = Projection::compile(spec.options(), {&table, 1});
   return projection ? Problems{} : projection.error();
 }
 
@@ -71,22 +71,25 @@ TEST(Projection, ReadsOnlyWhatItsExpressionsUse) {
   ComputeOptions options;
   options.where = "msg.amount > 0";
   options.let = {{"total", "double(msg.quantity) * msg.unit_price"}, {"unused", "msg.never"}};
-  options.columns = {{"id", "msg.id"}, {"total", "total"}, {"customer", "msg.customer.name"}};
-  const auto projection = Projection::compile(options, orders_table());
+  options.routes.front().columns = {
+      {"id", "msg.id"}, {"total", "total"}, {"customer", "msg.customer.name"}};
+  const TableDescription table = orders_table();
+  const auto projection = Projection::compile(options, {&table, 1});
   ASSERT_TRUE(projection);
   EXPECT_EQ(paths(*projection),
             (std::vector<std::string>{"msg.amount", "msg.customer.name", "msg.id", "msg.quantity",
                                       "msg.unit_price", "total"}));
-  EXPECT_TRUE(std::ranges::equal(projection->columns(), std::vector<std::uint16_t>{0, 1, 2}));
+  EXPECT_TRUE(std::ranges::equal(projection->columns(0), std::vector<std::uint16_t>{0, 1, 2}));
 }
 
 TEST(Projection, MatchesFieldsToColumnsByNameWhenNoneAreGiven) {
   TableDescription table = orders_table();
   table.columns[1].name = "odd \"name\\";
-  const auto projection = Projection::compile({}, table);
+  const auto projection = Projection::compile({}, {&table, 1});
   ASSERT_TRUE(projection);
   // The generated column is left alone.
-  EXPECT_TRUE(std::ranges::equal(projection->columns(), std::vector<std::uint16_t>{0, 1, 2, 3, 4}));
+  EXPECT_TRUE(
+      std::ranges::equal(projection->columns(0), std::vector<std::uint16_t>{0, 1, 2, 3, 4}));
   EXPECT_EQ(projection->inputs()[1].segments[0], "odd \"name\\");
 }
 
@@ -110,9 +113,9 @@ TEST(Projection, TakesAColumnOfATypeThatIsWrittenByItsText) {
   table.columns[1].type = ColumnType::by_text;
   table.columns[1].type_name = "point";
   ComputeOptions options;
-  EXPECT_TRUE(Projection::compile(options, table).has_value());
-  options.columns = {{"id", "msg.id"}, {"customer", "msg.c"}};
-  EXPECT_TRUE(Projection::compile(options, table).has_value());
+  EXPECT_TRUE(Projection::compile(options, {&table, 1}).has_value());
+  options.routes.front().columns = {{"id", "msg.id"}, {"customer", "msg.c"}};
+  EXPECT_TRUE(Projection::compile(options, {&table, 1}).has_value());
   const Problem given = problem_of({.columns = {{"id", "msg.id"}, {"customer", "1"}}}, table);
   EXPECT_EQ(given.place, "sink.target.columns.customer");
   EXPECT_TRUE(given.message.contains("of type int, the column is point")) << given.message;

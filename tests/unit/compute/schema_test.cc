@@ -94,9 +94,9 @@ TEST(Schema, RefusesAFieldThatIsDeclaredTwice) {
 TEST(Schema, TypesTheExpressionsOfAPipeline) {
   ComputeOptions options;
   options.schema = {{"name", "string"}, {"customer.age", "int"}};
-  options.columns = {{"a", "msg.customer.age + 1"}, {"b", "msg.undeclared + 1"}};
+  options.routes.front().columns = {{"a", "msg.customer.age + 1"}, {"b", "msg.undeclared + 1"}};
   EXPECT_TRUE(check_expressions(options).empty());
-  options.columns = {{"a", "msg.name + 1"}};
+  options.routes.front().columns = {{"a", "msg.name + 1"}};
   const Problems problems = check_expressions(options);
   ASSERT_EQ(problems.size(), 1U);
   EXPECT_EQ(problems[0].place, "sink.target.columns.a");
@@ -114,7 +114,7 @@ TEST(Schema, FindsFieldsThatAreNearlyThoseThatAreDeclared) {
                                                           {"has(msg.idd)", "id"},
                                                           {"msg['idd']", "id"}};
   for (const auto& [expression, meant] : mistakes) {
-    options.columns = {{"a", expression}};
+    options.routes.front().columns = {{"a", expression}};
     const Problems problems = check_expressions(options);
     ASSERT_EQ(problems.size(), 1U) << expression;
     EXPECT_TRUE(problems[0].message.contains("is not declared of 'msg")) << problems[0].message;
@@ -123,11 +123,11 @@ TEST(Schema, FindsFieldsThatAreNearlyThoseThatAreDeclared) {
     EXPECT_TRUE(problems[0].hint.contains(": dyn")) << problems[0].hint;
   }
   for (const char* other : {"msg.quantity", "msg.line2", "msg.customer.age", "msg.other.idd"}) {
-    options.columns = {{"a", other}};
+    options.routes.front().columns = {{"a", other}};
     EXPECT_TRUE(check_expressions(options).empty()) << other;
   }
   options.schema["idd"] = "dyn";
-  options.columns = {{"a", "msg.idd"}};
+  options.routes.front().columns = {{"a", "msg.idd"}};
   EXPECT_TRUE(check_expressions(options).empty());
 }
 
@@ -135,7 +135,7 @@ TEST(Schema, TypesTheLetsThatUseIt) {
   ComputeOptions options;
   options.schema = {{"price", "double"}};
   options.let = {{"total", "msg.price * 2.0"}};
-  options.columns = {{"a", "total + 1"}};
+  options.routes.front().columns = {{"a", "total + 1"}};
   const Problems problems = check_expressions(options);
   ASSERT_EQ(problems.size(), 1U);
   EXPECT_EQ(problems[0].message, "'+' does not take (double, int)");

@@ -37,7 +37,7 @@ TEST_F(Shapes, RejectsADocumentThatIsNoObject) {
       {{"id", "msg.?id"}, {"v", "msg.?v.orValue('')"}},
       {{"v", "has(msg.v) ? 'a' : 'b'"}}};
   for (const auto& columns : ways) {
-    options.columns = columns;
+    options.routes.front().columns = columns;
     for (const char* schema : {"", "int"}) {
       if (*schema != 0) options.schema = {{"id", schema}};
       for (const std::string_view document :
@@ -51,17 +51,17 @@ TEST_F(Shapes, RejectsADocumentThatIsNoObject) {
 
 TEST_F(Shapes, TakesAnyDocumentWhereItIsReadWholeOrNotAtAll) {
   add("doc", ColumnType::jsonb, "jsonb");
-  options.columns = {{"doc", "msg"}};
+  options.routes.front().columns = {{"doc", "msg"}};
   EXPECT_EQ(became("[1]"), "row");
-  options.columns = {{"id", "record.offset"}};
+  options.routes.front().columns = {{"id", "record.offset"}};
   EXPECT_EQ(became("5"), "row");
   EXPECT_EQ(became("{}"), "row");
-  options.columns = {{"doc", "record.value"}, {"id", "msg.id"}};
+  options.routes.front().columns = {{"doc", "record.value"}, {"id", "msg.id"}};
   EXPECT_EQ(became("[1]"), "not_an_object");
 }
 
 TEST_F(Shapes, RejectsAPathThroughWhatIsNeitherAnObjectNorNull) {
-  options.columns = {{"id", "msg.id"}, {"v", "msg.customer.name"}};
+  options.routes.front().columns = {{"id", "msg.id"}, {"v", "msg.customer.name"}};
   for (const std::string_view customer : {"\"bob\"", "[]", "7", "true", R"([{"name":"x"}])"}) {
     EXPECT_EQ(became("{\"id\":8,\"customer\":" + std::string(customer) + "}"), "wrong_type")
         << customer;
@@ -74,7 +74,7 @@ TEST_F(Shapes, RejectsAPathThroughWhatIsNeitherAnObjectNorNull) {
   EXPECT_EQ(became(R"({"id":8})"), "row");
   EXPECT_EQ(became(R"({"id":8,"customer":{}})"), "row");
   EXPECT_EQ(became(R"({"id":8,"customer":{"name":null}})"), "row");
-  options.columns = {{"id", "msg.id"}, {"v", "msg.customer.name + '!'"}};
+  options.routes.front().columns = {{"id", "msg.id"}, {"v", "msg.customer.name + '!'"}};
   EXPECT_EQ(became(R"({"id":8,"customer":"bob"})"), "wrong_type");
   EXPECT_EQ(message,
             "column \"v\": no such field: msg.customer.name, because msg.customer is a "
@@ -98,7 +98,7 @@ TEST_F(Shapes, RejectsARecordWithNoneOfTheFieldsAndNamesThoseItHas) {
   options.schema = {{"id", "int"}};
   EXPECT_EQ(became(R"({"after":{"id":1}})"), "missing_field");
   options.schema = {};
-  options.columns = {{"id", "msg.payload.id"}};
+  options.routes.front().columns = {{"id", "msg.payload.id"}};
   EXPECT_EQ(became(R"({"payload":null})"), "missing_field");
   EXPECT_EQ(became(R"({"payload":{"id":1}})"), "row");
   EXPECT_EQ(became(R"({"payload":"text"})"), "wrong_type");
@@ -106,13 +106,13 @@ TEST_F(Shapes, RejectsARecordWithNoneOfTheFieldsAndNamesThoseItHas) {
 }
 
 TEST_F(Shapes, LetsExpressionsSayThatFieldsMayBeMissing) {
-  options.columns = {{"id", "record.offset"}, {"v", "msg.?v"}};
+  options.routes.front().columns = {{"id", "record.offset"}, {"v", "msg.?v"}};
   EXPECT_EQ(became("{}"), "row");
-  options.columns = {{"id", "msg.?id.orValue(0)"}, {"v", "msg.?v.orValue('none')"}};
+  options.routes.front().columns = {{"id", "msg.?id.orValue(0)"}, {"v", "msg.?v.orValue('none')"}};
   EXPECT_EQ(became(R"({"other":1})"), "row");
   options.where = "!has(msg.deleted)";
   EXPECT_EQ(became(R"({"other":1})"), "row");
-  options.columns = {{"id", "msg.id"}};
+  options.routes.front().columns = {{"id", "msg.id"}};
   EXPECT_EQ(became(R"({"other":1})"), "missing_field");
   options.where = "msg.kind == 'a'";
   EXPECT_EQ(became(R"({"kind":"a"})"), "row") << "one of the fields that are read is there";
@@ -128,7 +128,7 @@ TEST_F(Shapes, NamesWhatIsThereWhenANotNullColumnsFieldIsNot) {
 
 TEST_F(Shapes, NamesTheFieldsOfTheObjectThatLacksOne) {
   table.columns[1].not_null = true;
-  options.columns = {{"id", "msg.id"}, {"v", "msg.customer.name"}};
+  options.routes.front().columns = {{"id", "msg.id"}, {"v", "msg.customer.name"}};
   EXPECT_EQ(became(R"({"id":1,"customer":{"nme":"a","city":"b"}})"), "missing_field");
   EXPECT_EQ(message,
             "column \"v\" is NOT NULL without a default, and there is no msg.customer.name; "
@@ -137,31 +137,32 @@ TEST_F(Shapes, NamesTheFieldsOfTheObjectThatLacksOne) {
   EXPECT_EQ(message,
             "column \"v\" is NOT NULL without a default, and there is no msg.customer.name; it has "
             "id, custmer (hint: for customer, did you mean 'custmer'? Capitals count)");
-  options.columns = {{"id", "msg.customer.id"}, {"v", "msg.customer.name"}};
+  options.routes.front().columns = {{"id", "msg.customer.id"}, {"v", "msg.customer.name"}};
   EXPECT_EQ(became(R"({"customer":{"nme":"a"}})"), "missing_field");
   EXPECT_TRUE(message.contains("; msg.customer has nme (hint: for name, ")) << message;
 }
 
 TEST_F(Shapes, LetsOptionalPathsGetPastNull) {
-  options.columns = {{"v", "msg.?customer.?address.?city.orValue('unknown')"}};
+  options.routes.front().columns = {{"v", "msg.?customer.?address.?city.orValue('unknown')"}};
   for (const std::string_view document :
        {"{}", R"({"customer":null})", R"({"customer":{"address":null}})",
         R"({"customer":{"address":{}}})"}) {
     EXPECT_EQ(became(document), "row") << document << message;
   }
   EXPECT_EQ(became(R"({"customer":"bob"})"), "no_such_overload");
-  options.columns = {{"v", "coalesce(msg.customer.address.city, 'unknown')"}};
+  options.routes.front().columns = {{"v", "coalesce(msg.customer.address.city, 'unknown')"}};
   for (const std::string_view document :
        {"{}", R"({"customer":null})", R"({"customer":{"address":null}})",
         R"({"customer":{"address":{"city":null}}})"}) {
     EXPECT_EQ(became(document), "row") << document << message;
   }
   options.schema = {{"v", "nullable(string)"}, {"id", "nullable(int)"}};
-  options.columns = {{"v", "coalesce(msg.v, 'none')"}, {"id", "coalesce(msg.id, 7) + 1"}};
+  options.routes.front().columns = {{"v", "coalesce(msg.v, 'none')"},
+                                    {"id", "coalesce(msg.id, 7) + 1"}};
   EXPECT_EQ(became(R"({"v":null,"id":null})"), "row") << message;
   EXPECT_EQ(became("{}"), "row") << message;
   options.schema = {};
-  options.columns = {{"v", "msg.customer.?name.orValue('unknown')"}};
+  options.routes.front().columns = {{"v", "msg.customer.?name.orValue('unknown')"}};
   EXPECT_EQ(became(R"({"customer":null})"), "row");
   EXPECT_EQ(became(R"({"customer":5})"), "wrong_type");
 }
@@ -172,7 +173,7 @@ TEST_F(Shapes, TakeTheDefaultForNullInTheWayThatTheDeadLetterNames) {
   EXPECT_EQ(became(R"({"id":null,"v":"a"})"), "not_null");
   EXPECT_TRUE(message.contains("(hint: coalesce(..., optional.none()) takes the DEFAULT then)"))
       << message;
-  options.columns = {{"id", "coalesce(msg.id, optional.none())"}, {"v", "msg.v"}};
+  options.routes.front().columns = {{"id", "coalesce(msg.id, optional.none())"}, {"v", "msg.v"}};
   for (const char* document : {R"({"id":null,"v":"a"})", R"({"v":"a"})", R"({"id":1,"v":"a"})"}) {
     EXPECT_EQ(became(document), "row") << document << message;
   }
@@ -181,7 +182,7 @@ TEST_F(Shapes, TakeTheDefaultForNullInTheWayThatTheDeadLetterNames) {
 TEST_F(Shapes, BlamesTheExpressionThatFailedForThisRecord) {
   options.where = "msg.amount > 0";
   options.let = {{"total", "msg.quantity * msg.unit_price"}};
-  options.columns = {{"id", "total"}};
+  options.routes.front().columns = {{"id", "total"}};
   record(R"({"id":1,"amount":1,"quantity":1.5,"unit_price":2})");
   record(R"({"id":2,"quantity":1,"unit_price":2})");
   record(R"({"id":3,"amount":"x"})");
@@ -215,7 +216,8 @@ TEST_F(Shapes, RejectsARecordThatGivesNoColumnAValueThoughDefaultsAreKnown) {
   ColumnDescription& column = add("state", ColumnType::text, "text");
   column.has_default = true;
   column.default_field = "\0\0\0\3new"sv;
-  options.columns = {{"state", "msg.state == 'old' ? optional.of('new') : optional.none()"}};
+  options.routes.front().columns = {
+      {"state", "msg.state == 'old' ? optional.of('new') : optional.none()"}};
   EXPECT_EQ(became(R"({"state":"old"})"), "row");
   EXPECT_EQ(became(R"({"state":"gone"})"), "missing_field");
 }

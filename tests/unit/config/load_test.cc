@@ -143,8 +143,10 @@ TEST(Load, SaysWhereAKeyBelongsThatStandsInTheWrongPlace) {
 }
 
 TEST(Load, DoesNotTakeAKeyForOneOfATestOrOfADuration) {
-  EXPECT_EQ(problem_of(good_text("      offset: 5\n")).hint, "one of: postgres, target");
-  EXPECT_EQ(problem_of(good_text("      seconds: 5\n")).hint, "one of: postgres, target");
+  EXPECT_EQ(problem_of(good_text("      offset: 5\n")).hint,
+            "one of: postgres, target, routes, match, otherwise");
+  EXPECT_EQ(problem_of(good_text("      seconds: 5\n")).hint,
+            "one of: postgres, target, routes, match, otherwise");
 }
 
 TEST(Load, DoesNotComplainTwiceAboutAMistypedRequiredField) {

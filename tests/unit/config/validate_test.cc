@@ -110,6 +110,87 @@ TEST(Validate, TakesAKeyOnlyWhereRowsAreWrittenByIt) {
             target + "key[0]: the key column 'id' has no expression\n");
 }
 
+TEST(Validate, TakesRoutesThatCanBeReached) {
+  const auto found = [](auto change) {
+    return found_after([&](auto&, v1::PipelineSpec& spec) {
+      v1::SinkSpec& sink = *spec.mutable_sink();
+      sink.clear_target();
+      for (const char* const table : {"orders", "items"}) sink.add_routes()->set_table(table);
+      sink.mutable_routes(0)->set_when("msg.kind == 'order'");
+      change(spec, sink);
+    });
+  };
+  const std::string sink = "pipelines[0].sink.";
+  EXPECT_EQ(found([](auto&, auto&) {}), "");
+  EXPECT_EQ(found([](auto&, auto& sink) { sink.mutable_routes(0)->clear_when(); }),
+            sink +
+                "routes[1]: no record comes here: sink.routes[0] has no 'when' and takes them "
+                "all\n");
+  EXPECT_EQ(found([](auto&, auto& sink) {
+              sink.mutable_routes(0)->clear_when();
+              sink.set_match(v1::SinkSpec::ALL);
+            }),
+            "");
+  EXPECT_EQ(found([](auto&, auto& sink) { sink.mutable_target()->set_table("t"); }),
+            sink + "routes: there is 'target', too\n");
+  EXPECT_EQ(found([](auto&, auto& sink) {
+              sink.mutable_routes(0)->clear_table();
+              sink.mutable_routes(1)->add_key("id");
+            }),
+            sink + "routes[0].table: 'table' is required\n" + sink +
+                "routes[1].key: a key has no meaning where every record is a new row\n");
+  EXPECT_EQ(found([](auto&, auto& sink) { sink.mutable_routes(1)->set_for_each("msg.items"); }),
+            sink + "routes[1].for_each: 'columns' is required where a record has several rows\n");
+  EXPECT_EQ(found([](auto&, auto& sink) {
+              sink.mutable_routes(1)->set_mode(v1::TargetSpec::UPSERT);
+              sink.mutable_routes(1)->set_deleted_at("gone_since");
+            }),
+            sink + "routes[1].deleted_at: no record deletes a row that could be marked\n");
+  EXPECT_EQ(found([](auto&, auto& sink) {
+              sink.set_match(v1::SinkSpec::ALL);
+              for (int i = 0; i < 63; ++i) sink.add_routes()->set_table("t");
+            }),
+            sink + "routes: 65 routes, at most 64\n");
+}
+
+TEST(Validate, TakesWhatChoosesRoutesOnlyBesideRoutes) {
+  const std::string sink = "pipelines[0].sink.";
+  EXPECT_EQ(found_after([](auto&, v1::PipelineSpec& spec) {
+              v1::SinkSpec& changed = *spec.mutable_sink();
+              changed.set_match(v1::SinkSpec::ALL);
+              changed.set_otherwise(v1::SinkSpec::DROP);
+              changed.mutable_target()->set_when("true");
+            }),
+            sink + "target.when: 'when' says which of several tables a record goes to\n" + sink +
+                "match: there are no routes to choose from\n" + sink +
+                "otherwise: there are no routes to choose from\n");
+}
+
+TEST(Validate, LetsATombstoneDeleteWhereARouteHasAKeyForIt) {
+  const auto found = [](auto change) {
+    return found_after([&](auto&, v1::PipelineSpec& spec) {
+      v1::SinkSpec& sink = *spec.mutable_sink();
+      sink.clear_target();
+      sink.set_match(v1::SinkSpec::ALL);
+      for (const char* const table : {"orders", "items"}) {
+        v1::TargetSpec& route = *sink.add_routes();
+        route.set_table(table);
+        (*route.mutable_columns())["id"] = "msg.id";
+      }
+      sink.mutable_routes(1)->set_for_each("msg.items");
+      spec.mutable_parse()->set_tombstones(v1::ParseSpec::DELETE);
+      change(sink);
+    });
+  };
+  EXPECT_EQ(found([](auto& sink) { sink.mutable_routes(0)->set_mode(v1::TargetSpec::UPSERT); }),
+            "");
+  EXPECT_EQ(found([](auto& sink) { sink.mutable_routes(1)->set_mode(v1::TargetSpec::UPSERT); }),
+            "pipelines[0].parse.tombstones: a record without a payload has no list to go through "
+            "with `for_each`\n");
+  EXPECT_EQ(found([](auto&) {}),
+            "pipelines[0].parse.tombstones: only a pipeline with `mode: upsert` deletes rows\n");
+}
+
 TEST(Validate, TakesDeletesAndVersionsOnlyWhereTheyHaveAMeaning) {
   const auto found = [](auto change) {
     return found_after([&](auto&, v1::PipelineSpec& spec) {

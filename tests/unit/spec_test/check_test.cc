@@ -80,5 +80,27 @@ TEST(CheckTests, WantsAReasonOfAReject) {
             "missing_field)\n");
 }
 
+TEST(CheckTests, WantsTheRowsOfSeveralTablesTableByTable) {
+  const config::Loaded loaded = pipeline_with_routes(
+      "      - name: sells\n"
+      "        records: [{value: '{}'}]\n"
+      "        expect:\n"
+      "          rows: [{id: 1}]\n"
+      "          tables:\n"
+      "            - {table: ordrs, rows: []}\n"
+      "            - {table: items, rows: [{skuu: a}]}\n"
+      "            - {table: items}\n");
+  std::string text;
+  for (const config::Problem& problem : check_tests(loaded, 0)) {
+    text += problem.path + ": " + problem.message + "\n";
+  }
+  EXPECT_EQ(text,
+            "pipelines[0].tests[0].expect.rows: the pipeline has several tables\n"
+            "pipelines[0].tests[0].expect.tables[0].table: no route has the table 'ordrs'\n"
+            "pipelines[0].tests[0].expect.tables[1].rows[0].skuu: 'skuu' is not among the table's "
+            "columns\n"
+            "pipelines[0].tests[0].expect.tables[2].table: 'items' is in the list already\n");
+}
+
 }  // namespace
 }  // namespace penstock::spec_test

@@ -114,5 +114,33 @@ TEST(DryRun, SaysWhatIsWrongWithAnExpressionAndWhere) {
   EXPECT_EQ(broken.error().front().path, "pipelines[0].sink.target.columns.id");
 }
 
+TEST(DryRun, ShowsTheRowsOfEachRoute) {
+  config::Loaded loaded = pipeline_with_routes("      []\n");
+  kafka::Record record = record_with(R"({"id": 7, "items": [{"sku": "a"}, {"op": "d"}]})");
+  record.topic = "orders";
+  const auto run = dry_run(loaded, 0, record);
+  EXPECT_EQ(shown(run),
+            (Lines{"routes[0] (orders) when: true", "routes[1] (items) when: true",
+                   R"(routes[1] (items) for_each: [{"sku":"a"},{"op":"d"}])",
+                   "routes[0] (orders), id: 7", "routes[1] (items), index 0, order_id: 7",
+                   "routes[1] (items), index 0, line: 0", "routes[1] (items), index 0, sku: \"a\"",
+                   "routes[1] (items), index 1, deleted order_id: 7",
+                   "routes[1] (items), index 1, deleted line: 1",
+                   "routes[1] (items), index 1, deleted sku: DEFAULT (nothing sets the column)",
+                   "1 row in orders, 1 row in items, 1 deletion in items, if the tables take "
+                   "them"}));
+  record.value = R"({"id": 500, "items": [5]})";
+  EXPECT_EQ(shown(dry_run(loaded, 0, record)).back(), "1 row in orders, if the tables take them");
+  loaded.config.mutable_pipelines(0)->mutable_sink()->mutable_routes(1)->set_deleted_at("gone");
+  record.value = R"({"id": 7, "items": [{"op": "d"}]})";
+  EXPECT_EQ(shown(dry_run(loaded, 0, record)).back(),
+            "1 row in orders, 1 deletion mark in items, if the tables take them");
+  record.value = R"({"id": 5, "items": [5]})";
+  EXPECT_EQ(shown(dry_run(loaded, 0, record)).back(),
+            "a dead letter: parse: not_an_object: routes[1] (items), index 0: delete_when: no such "
+            "field: "
+            "item.op, because item is a number (at 1:5)");
+}
+
 }  // namespace
 }  // namespace penstock::spec_test

@@ -195,5 +195,45 @@ TEST(RunTests, RefusesTestsAndExpressionsWithMistakes) {
   EXPECT_EQ(bad_expression.error().front().path, "pipelines[0].sink.target.columns.id");
 }
 
+TEST(RunTests, ComparesTableByTableWhereThereAreRoutes) {
+  const std::string record =
+      R"({"id": 7, "items": [{"sku": "a"}, {"sku": "b", "op": "d"}, {"sku": "c"}]})";
+  const std::string expected =
+      "      - name: sells\n"
+      "        records:\n"
+      "          - value: '" +
+      record +
+      "'\n"
+      "          - value: '{\"id\": 8, \"items\": []}'\n"
+      "          - value: '{\"id\": 9, \"items\": [5]}'\n"
+      "        expect:\n"
+      "          rejects: [{reason: not_an_object, message: \"routes[1] (items), index 0\"}]\n"
+      "          tables:\n";
+  EXPECT_EQ(
+      run(pipeline_with_routes(
+          expected + "            - {table: orders, rows: [{id: 7}, {id: 8}]}\n"
+                     "            - table: items\n"
+                     "              rows: [{order_id: 7, sku: a, line: 0}, {sku: c, line: 2}]\n"
+                     "              deletes: [{order_id: 7, line: 1}]\n")),
+      "✓ orders: sells  f.yaml:21\n");
+  EXPECT_EQ(
+      run(pipeline_with_routes(expected + "            - table: items\n"
+                                          "              rows: [{sku: a}, {sku: x}]\n"
+                                          "              deletes: [{line: 1}]\n")),
+      "✗ orders: sells  f.yaml:21\n"
+      "  ✗ unexpected row of orders\n"
+      "    record 1: {\"id\": 7, \"items\": [{\"sku\": \"a\"}, {\"sku\": \"b\", \"op\": \"d\"}, "
+      "{\"sku\": \"c\"}]…\n"
+      "      id  7\n"
+      "  ✗ unexpected row of orders\n"
+      "    record 2: {\"id\": 8, \"items\": []}\n"
+      "      id  8\n"
+      "  ✗ row 2 of items  line 30\n"
+      "    record 1: {\"id\": 7, \"items\": [{\"sku\": \"a\"}, {\"sku\": \"b\", \"op\": \"d\"}, "
+      "{\"sku\": \"c\"}]…\n"
+      "    ✗ sku  expected \"x\"\n"
+      "           actual   \"c\"\n");
+}
+
 }  // namespace
 }  // namespace penstock::spec_test
