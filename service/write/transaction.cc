@@ -240,6 +240,8 @@ Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& r
 
 Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRules& rules,
                            std::span<const Slice> slices, CommitStats& stats) {
+  // Each row once, though its order may have it sent twice.
+  const std::uint64_t sent = group.rows() - row_count(group.cut(0, group.left_out.size()));
   if (auto prepared = prepare_rows(session, slices); !prepared) {
     return outcome(Outcome::Kind::failed, std::move(prepared.error()));
   }
@@ -251,7 +253,7 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
     script.add(Step::constraints, statement::kImmediate);
     if (auto done = script.run(); !done) return from_step(session, group, done.error());
     stats.rows = script.rows_written();
-    count_unchanged(group, row_count(slices), stats);
+    count_unchanged(group, sent, stats);
     return finish(session, group, group.left_out, rules, stats);
   }
   if (!group.left_out.empty() && group.probes) {
@@ -268,10 +270,10 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
   stats.rows = script.rows_written();
   if (!done) {
     // The answers may have been lost with COMMIT's: what was sent has to do.
-    if (done.error().commit_unknown) stats.rows = row_count(slices);
+    if (done.error().commit_unknown) stats.rows = sent;
     return from_step(session, group, done.error());
   }
-  count_unchanged(group, row_count(slices), stats);
+  count_unchanged(group, sent, stats);
   stats.fence = script.fence_time();
   return {};
 }

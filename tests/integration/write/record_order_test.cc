@@ -33,7 +33,7 @@ class RecordOrderTest : public WriteTest {
   static Change no_child(int id, int n) { return {1, {int8(id), int8(n)}, true}; }
 
   // In one transaction.
-  void write(const std::vector<std::vector<Change>>& records) {
+  CommitStats write(const std::vector<std::vector<Change>>& records) {
     Record record;
     TestLane lane(chosen_, record, in_flight_);
     BatchBuilder batch = builder(0, 1, position(0));
@@ -42,6 +42,7 @@ class RecordOrderTest : public WriteTest {
     lane.start();
     EXPECT_TRUE(lane.close(in_seconds(60)));
     EXPECT_EQ(record.commits().size(), 1U);
+    return record.commits().empty() ? CommitStats{} : record.commits().front();
   }
   // "1 a: 1=5 2=6, 2 b:".
   std::string tables() {
@@ -79,6 +80,15 @@ TEST_F(RecordOrderTest, ElementsOfOneRecordHaveTheirOrder) {
   write({{parent(1, "a"), child(1, 1, 5), no_child(1, 1), no_child(1, 2), child(1, 2, 6)},
          {parent(2, "b"), child(2, 1, 7), child(2, 1, 8)}});
   EXPECT_EQ(tables(), "1 a: 2=6, 2 b: 1=8");
+}
+
+TEST_F(RecordOrderTest, ARemovalThatIsSentTwiceIsCountedOnce) {
+  claim(0);
+  write({{parent(1, "a"), child(1, 1, 5)}});
+  const CommitStats stats = write({{parent(2, "b"), no_child(1, 1), child(2, 1, 6)}});
+  EXPECT_EQ(tables(), "1 a:, 2 b: 1=6");
+  EXPECT_EQ(stats.rows, 3U);
+  EXPECT_EQ(stats.unchanged_rows, 0U);
 }
 
 // What is left when one record follows on the other.
