@@ -262,6 +262,8 @@ TEST_F(FailureTest, NothingIsWrittenIntoATableThatHasChangedSinceItWasRead) {
       "ALTER TABLE t ALTER amount TYPE float8",
   };
   for (const bool copy : {true, false}) {
+    // VACUUM takes away what a rule has left behind, which is a change, too.
+    database_.execute("ALTER TABLE t SET (autovacuum_enabled = off)");
     for (const std::string& change : changes) {
       begin_anew();
       Record record;
