@@ -20,7 +20,10 @@ run_layer() {
       [ -x "${servers[0]}" ] || die "${servers[0]} is missing: it starts the servers"
       ;;
   esac
-  [ "$layer" = faults ] && jobs=1 # each has servers of its own to kill
+  case $layer in
+    integration | regress) jobs=$((2 * jobs)) ;; # they wait more than they compute
+    faults) jobs=1 ;;                            # each has servers of its own to kill
+  esac
   mkdir -p "${results%/*}"
   rm -f "$results"
   "${servers[@]}" ctest --test-dir "$folder" --label-regex "^$label\$" ${filter:+--tests-regex "$filter"} \

@@ -91,7 +91,11 @@ class Documents : public testing::Test {
 
 class DocumentsWithTopic : public Documents {
  protected:
-  DocumentsWithTopic() { must(harness::create_topic(shared_brokers(), "orders", 1)); }
+  // Another test may have it just now: the documents name it.
+  DocumentsWithTopic() {
+    EXPECT_TRUE(wait_until(
+        [] { return harness::create_topic(shared_brokers(), "orders", 1).has_value(); }, 60s));
+  }
   ~DocumentsWithTopic() override {
     std::ignore = harness::delete_topic(shared_brokers(), "orders");
   }
