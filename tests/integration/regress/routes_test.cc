@@ -241,6 +241,37 @@ TEST_F(Routes, TwoRoutesToOneTableKeepTheOrderOfTheirRecords) {
   EXPECT_TRUE(service.dead_letters().empty());
 }
 
+TEST_F(Routes, AKeyThatChangesTakesItsRowAlong) {
+  service.database().execute("ALTER TABLE orders ADD UNIQUE (customer), ADD CHECK (id <> 13)");
+  service.serve_while_waiting(
+      config("      match: all\n"
+             "      routes:\n"
+             "        - table: orders\n"
+             "          mode: upsert\n"
+             "          when: msg.?was.hasValue() && msg.was != msg.id\n"
+             "          delete_when: 'true'\n"
+             "          columns: {id: msg.was}\n"
+             "        - table: orders\n"
+             "          mode: upsert\n"
+             "          columns: {id: msg.id, customer: msg.customer}\n"));
+  Records records;
+  for (int id = 0; id < 1000; ++id) {
+    records.emplace_back(std::format(R"({{"id":{},"customer":"c{}"}})", id + 100, id));
+    // The customer is unique: the old row has to be gone before.
+    for (const int was : {100, 1100, 2100}) {
+      records.emplace_back(
+          std::format(R"({{"was":{},"id":{},"customer":"c{}"}})", id + was, id + was + 1000, id));
+    }
+  }
+  records.emplace_back(R"({"was":3100,"id":13,"customer":"c0"})");
+  feed(records);
+  EXPECT_EQ(service.database().value("SELECT concat_ws(' ', count(*), min(id), max(id), sum(id - "
+                                     "substr(customer, 2)::int)) FROM orders"),
+            "1000 3100 4099 3100000")
+      << "what is refused leaves the row where it was";
+  EXPECT_EQ(service.dead_letters().size(), 1U);
+}
+
 TEST_F(Routes, ADeadLetterIsRedrivenIntoAllTables) {
   auto& serve = service.serve_while_waiting(config(orders_and_items("append")));
   feed({order(1, {"a"}), order(2, {"b", "bad"}), R"({"id":3,"items":[{"sku":7}]})"});
