@@ -38,10 +38,11 @@ MAY_INCLUDE = {
     "plan": VOCABULARY | {"postgres", "formats", "cel", "compute"},
     "flow": BELOW_FLOW,
     "dead_letters": VOCABULARY | {"postgres", "write"},
+    "verify": VOCABULARY | {"postgres", "kafka", "write"},
     "control": VOCABULARY | {"telemetry"},  # it calls app through an interface of its own
     "app": BELOW_APP,
     "spec_test": BELOW_APP | {"app"},
-    "cli": BELOW_APP | {"app", "spec_test", "dead_letters"},
+    "cli": BELOW_APP | {"app", "spec_test", "dead_letters", "verify"},
     "": {"cli", "core"},  # main.cc
 }
 

@@ -31,6 +31,7 @@ constexpr const char* kFooter = R"(Begin here:
   penstock serve --config orders.yaml            run, until SIGTERM
   penstock offsets list --config orders.yaml     where every pipeline stands
   penstock dead-letters list -c orders.yaml      the records that could not become rows
+  penstock verify orders --config orders.yaml    whether its tables hold what its records say
   penstock ctl list                              what a running process does; pause, resume, drain
   penstock eval 'msg.a + 1' --msg '{"a": 1}'     try an expression
 
@@ -151,6 +152,7 @@ int run(int argc, const char* const* argv) {
   add_migrate(app, exit_status);
   add_offsets(app, exit_status);
   add_dead_letters(app, exit_status);
+  add_verify(app, exit_status);
   add_eval(app, exit_status);
   add_functions(app, exit_status);
   add_version(app, exit_status);

@@ -38,6 +38,7 @@ void add_test(CLI::App& app, int& exit_status);
 void add_migrate(CLI::App& app, int& exit_status);
 void add_offsets(CLI::App& app, int& exit_status);
 void add_dead_letters(CLI::App& app, int& exit_status);
+void add_verify(CLI::App& app, int& exit_status);
 void add_eval(CLI::App& app, int& exit_status);
 void add_functions(CLI::App& app, int& exit_status);
 void add_version(CLI::App& app, int& exit_status);

@@ -1,0 +1,561 @@
+#include "verify/comparison.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdlib>
+#include <deque>
+#include <format>
+#include <string_view>
+#include <utility>
+
+#include "postgres/binary_array.h"
+#include "text/nearest_names.h"
+#include "write/copy_writer.h"
+#include "write/values_writer.h"
+
+namespace penstock::verify {
+namespace {
+
+using postgres::Connection;
+using postgres::Failure;
+using postgres::Try;
+using namespace std::string_view_literals;
+
+// PostgreSQL documentation, COPY, "Binary Format": signature, flags, length of the extension.
+constexpr std::string_view kHeader = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"sv;
+constexpr std::string_view kTrailer = "\377\377"sv;
+constexpr std::size_t kGather = std::size_t{64} << 10;
+constexpr std::uint32_t kBool = 16;
+
+// So many rows in a chunk, of which a few differ: looking at those is cheap.
+constexpr std::uint64_t kRowsOfAChunk = 512;
+constexpr std::uint64_t kMostChunks = 65'536;
+// Of a value that is shown.
+constexpr int kShownCharacters = 1000;
+
+// What is the same for its type's equality is the same to the last bit.
+bool is_exact(const ColumnDescription& column) {
+  using enum ColumnType;
+  if (column.is_array) return false;
+  constexpr std::array kExact{boolean, int2, int4, int8, bytea, uuid, date, timestamp, timestamptz};
+  return std::ranges::contains(kExact, column.type);
+}
+
+// Whether its type has a hash that goes with its equality.
+bool has_hash(const ColumnDescription& column) {
+  using enum ColumnType;
+  if (column.is_array) return false;
+  constexpr std::array kHashed{float4,   float8, numeric, ColumnType::text, time,     timetz,
+                               interval, inet,   cidr,    macaddr,          macaddr8, jsonb};
+  return is_exact(column) || std::ranges::contains(kHashed, column.type);
+}
+
+void append(std::string& out, auto value) {
+  const auto network = postgres::big_endian(value);
+  out.append(reinterpret_cast<const char*>(&network), sizeof network);
+}
+
+std::uint64_t integer(const postgres::Reply& rows, int row, int column) {
+  return std::strtoull(rows.string(row, column).c_str(), nullptr, 10);
+}
+
+std::string list(std::span<const std::string> parts, std::string_view between = ", ") {
+  std::string all;
+  for (const std::string& part : parts) all.append(all.empty() ? "" : between).append(part);
+  return all;
+}
+
+Try<void> execute(Connection& connection, const std::string& sql) {
+  if (auto done = connection.execute(sql); !done) return std::unexpected(std::move(done.error()));
+  return {};
+}
+
+Error no_rows_follow(const Target& target, const std::string& why, std::string hint = {}) {
+  return {ErrorKind::invalid_argument,
+          std::format("{} cannot be verified: {}", target.table.quoted_name(), why),
+          std::move(hint), ""};
+}
+
+}  // namespace
+
+Result<Comparison> Comparison::of(const Target& target, std::span<const std::uint16_t> columns,
+                                  const std::vector<std::string>& key) {
+  const TableDescription& table = target.table;
+  if (target.mode == WriteMode::update) {
+    return std::unexpected(no_rows_follow(
+        target,
+        "mode: update changes rows of others, so that what they hold does not follow from "
+        "the records alone"));
+  }
+  if (target.deleted_at) {
+    return std::unexpected(no_rows_follow(
+        target, "deleted_at marks rows, and what else is in those follows from earlier records"));
+  }
+  if (target.shares_table) {
+    return std::unexpected(
+        no_rows_follow(target, "several routes write it, and each would find the others' rows"));
+  }
+  std::string lacking;
+  if (!table.may_select) lacking = "SELECT ON " + table.quoted_name();
+  if (!table.may_make_temporary) lacking = "TEMPORARY ON DATABASE …";
+  if (!lacking.empty()) {
+    return fail(
+        ErrorKind::permission_denied,
+        std::format("to verify {} takes {}, which this role lacks", table.quoted_name(), lacking),
+        std::format("GRANT {} TO the role of the connection string", lacking));
+  }
+  if (target.is_keyed() && !key.empty()) {
+    return fail(ErrorKind::invalid_argument,
+                "--key is for mode: append; the rows of " + table.quoted_name() + " have a key",
+                "leave it out");
+  }
+  std::vector<std::string> names = key;
+  if (target.is_keyed()) {
+    for (const std::uint16_t column : target.key) names.push_back(table.columns[column].name);
+  } else if (key.empty() && std::ranges::all_of(table.primary_key, [&](const std::string& column) {
+               return std::ranges::contains(columns, table.find_column(column));
+             })) {
+    names = table.primary_key;
+  }
+  Comparison made(target);
+  made.has_key_ = !names.empty();
+  for (const std::uint16_t index : columns) {
+    const ColumnDescription& described = table.columns[index];
+    Column column{.index = index, .is_key = std::erase(names, described.name) > 0, .left_out = {}};
+    if (const auto merge = target.merges.find(index); merge != target.merges.end()) {
+      column.left_out =
+          std::format("merge: {} makes it of all of its records", to_string(merge->second));
+    }
+    made.has_text_ = made.has_text_ || described.type == ColumnType::by_text;
+    made.columns_.push_back(std::move(column));
+  }
+  if (!names.empty()) {
+    std::vector<std::string_view> written;
+    for (const Column& column : made.columns_) written.push_back(made.description(column).name);
+    return fail(ErrorKind::invalid_argument,
+                std::format("--key: the pipeline writes no column '{}' of {}", names.front(),
+                            table.quoted_name()),
+                text::suggest(names.front(), written));
+  }
+  return made;
+}
+
+bool Comparison::needs_first_records() const {
+  return target_->mode == WriteMode::ignore || target_->newer_by.has_value();
+}
+
+// ---- The rows of the records
+// -----------------------------------------------------------------------------------------
+
+std::string Comparison::name(std::string_view of) const {
+  return std::format("penstock_{}_{}", of, target_->number);
+}
+
+Try<void> Comparison::begin(Connection& connection) const {
+  // Neither constraints nor defaults, so that a type alone can refuse a row.
+  std::string columns;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    columns += std::format("t.{} AS c{}, ", quote_identifier(description(columns_[i]).name), i);
+  }
+  return execute(connection,
+                 std::format("CREATE TEMPORARY TABLE {} AS SELECT {}0::int4 AS p, 0::int8 AS o, "
+                             "0::int4 AS i, false AS x FROM {} t WITH NO DATA",
+                             name("records"), columns, target_->table.quoted_name()));
+}
+
+void Comparison::see(const RowShape& shape) {
+  if (shape.removes) return;
+  auto present = shape.columns.begin();
+  for (Column& column : columns_) {
+    while (present != shape.columns.end() && *present < column.index) ++present;
+    const bool is_there = present != shape.columns.end() && *present == column.index;
+    if (is_there || !column.left_out.empty()) continue;
+    column.left_out = target_->replaces() ? "some records leave it as it is"
+                                          : "some records leave it to its DEFAULT";
+  }
+}
+
+// The fields of a tuple by column; null for those that the shape does not have.
+void Comparison::read_fields(std::string_view tuple, const RowShape& shape) {
+  fields_.clear();
+  const char* at = tuple.data() + sizeof(std::int16_t);
+  auto present = shape.columns.begin();
+  for (const Column& column : columns_) {
+    postgres::Param& field = fields_.emplace_back();
+    field.is_text = description(column).type == ColumnType::by_text;
+    if (present == shape.columns.end() || *present != column.index) continue;
+    ++present;
+    const auto length = postgres::read_big_endian<std::int32_t>(at);
+    at += sizeof length;
+    if (length < 0) continue;
+    field.data = at;
+    field.size = length;
+    at += length;
+  }
+}
+
+void Comparison::append_row(std::string& out, const TableRows& rows, std::size_t row,
+                            const RowShape& shape, std::int32_t source, Offset offset,
+                            std::int32_t item) {
+  const std::string_view tuple = rows.tuple(row);
+  append(out, static_cast<std::int16_t>(columns_.size() + 4));
+  if (shape.columns.size() == columns_.size()) {
+    out += tuple.substr(sizeof(std::int16_t));
+  } else {
+    read_fields(tuple, shape);
+    for (const postgres::Param& field : fields_) {
+      append(out, static_cast<std::int32_t>(field.data != nullptr ? field.size : -1));
+      if (field.data != nullptr) out.append(field.data, static_cast<std::size_t>(field.size));
+    }
+  }
+  append(out, std::int32_t{sizeof source});
+  append(out, source);
+  append(out, std::int32_t{sizeof offset});
+  append(out, offset);
+  append(out, std::int32_t{sizeof item});
+  append(out, item);
+  append(out, std::int32_t{1});
+  out += shape.removes ? '\1' : '\0';
+}
+
+std::expected<std::optional<Comparison::Refusal>, Failure> Comparison::put(
+    Connection& connection, const RowBatch& batch, const TableRows& rows, const Source& source,
+    std::int32_t number, const std::set<std::uint32_t>& refused) {
+  for (const RowShape& shape : rows.shapes) see(shape);
+  // Calls `take` for each row with its shape, its offset and its place among those of its record.
+  std::vector<std::uint32_t> records;  // of the rows that are taken
+  const auto for_each = [&](auto take) {
+    std::size_t run = 0;
+    std::int32_t item = 0;
+    for (std::size_t row = 0; row < rows.rows.size(); ++row) {
+      while (run + 1 < rows.runs.size() && rows.runs[run + 1].first_row <= row) ++run;
+      const std::uint32_t record = rows.rows[row].record;
+      item = row > 0 && rows.rows[row - 1].record == record ? item + 1 : 0;
+      const Offset offset = batch.source->record(record).offset;
+      if (refused.contains(record) || (offset >= source.range.to && !needs_later_records()))
+        continue;
+      records.push_back(record);
+      take(row, rows.shapes[rows.runs[run].shape], offset, item);
+    }
+  };
+  const auto refusal =
+      [&](Failure failure,
+          std::optional<std::uint32_t> record) -> std::expected<std::optional<Refusal>, Failure> {
+    const bool is_a_rows =
+        failure.failure == postgres::FailureClass::row ||
+        (postgres::is_of_text(failure) &&
+         postgres::classify_of_text(failure.error.sqlstate) == postgres::FailureClass::row);
+    if (!record || !is_a_rows) return std::unexpected(std::move(failure));
+    return Refusal{.failure = std::move(failure), .record = *record};
+  };
+
+  if (has_text_) {
+    struct Place {
+      std::int32_t source;
+      std::int64_t offset;
+      std::int32_t item;
+      char removes;
+    };
+    std::deque<Place> places;  // which do not move
+    std::vector<std::uint32_t> types;
+    for (const Column& column : columns_) types.push_back(description(column).type_oid);
+    types.insert(types.end(),
+                 {postgres::oid::kInt4, postgres::oid::kInt8, postgres::oid::kInt4, kBool});
+    write::ValuesWriter values(connection, "INSERT INTO pg_temp." + name("records"),
+                               std::move(types));
+    for_each([&](std::size_t row, const RowShape& shape, Offset offset, std::int32_t item) {
+      read_fields(rows.tuple(row), shape);
+      const Place& place =
+          places.emplace_back(postgres::big_endian(number), postgres::big_endian(offset),
+                              postgres::big_endian(item), static_cast<char>(shape.removes));
+      fields_.push_back({reinterpret_cast<const char*>(&place.source), sizeof place.source});
+      fields_.push_back({reinterpret_cast<const char*>(&place.offset), sizeof place.offset});
+      fields_.push_back({reinterpret_cast<const char*>(&place.item), sizeof place.item});
+      fields_.push_back({&place.removes, 1});
+      values.add(fields_, {.part = 0, .record = rows.rows[row].record});
+    });
+    auto done = values.finish();
+    if (done) {
+      rows_put_ += records.size();
+      return std::nullopt;
+    }
+    const auto place = done.error().record;
+    return refusal(std::move(done.error().failure),
+                   place ? std::optional(place->record) : std::nullopt);
+  }
+
+  const auto named = [&](Failure failure) {
+    const auto line = write::named_line(failure.context, name("records"));
+    const bool is_known = line && *line <= records.size();
+    return refusal(std::move(failure), is_known ? std::optional(records[*line - 1]) : std::nullopt);
+  };
+  auto begun =
+      connection.begin_copy("COPY pg_temp." + name("records") + " FROM STDIN (FORMAT binary)");
+  if (!begun) return std::unexpected(std::move(begun.error()));
+  std::string gathered(kHeader);
+  Try<void> sent;
+  for_each([&](std::size_t row, const RowShape& shape, Offset offset, std::int32_t item) {
+    if (!sent) return;
+    append_row(gathered, rows, row, shape, number, offset, item);
+    if (gathered.size() < kGather) return;
+    sent = connection.put_copy(gathered);
+    gathered.clear();
+  });
+  gathered += kTrailer;
+  if (sent) sent = connection.put_copy(gathered);
+  if (!sent) return named(std::move(sent.error()));
+  auto ended = connection.end_copy();
+  if (!ended) return named(std::move(ended.error()));
+  rows_put_ += *ended;
+  return std::nullopt;
+}
+
+// ---- The comparison
+// -----------------------------------------------------------------------------------------
+//
+// "e" is what records make, "a" what the table has. Columns go by number, so that no name of the
+// table's meets one of ours.
+
+// Of equal keys the same, as their types take them; without a key, of equal rows.
+std::string Comparison::key_hash(std::string_view alias) const {
+  if (!has_key_) return std::format("hash_record_extended({}, 0)", row(alias));
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (!columns_[i].is_key) continue;
+    parts.push_back(
+        std::format("{}.c{}{}", alias, i, has_hash(description(columns_[i])) ? "" : "::text"));
+  }
+  return std::format("hash_record_extended(ROW({}), 0)", list(parts));
+}
+
+// What is compared, so that it is the same only to the last bit.
+std::string Comparison::row(std::string_view alias) const {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const Column& column = columns_[i];
+    // A row keeps the key that it came with, of those that are equal.
+    if (!column.left_out.empty() || (column.is_key && target_->is_keyed())) continue;
+    parts.push_back(is_exact(description(column))
+                        ? std::format("{}.c{}", alias, i)
+                        : std::format("{}.c{}::text COLLATE \"C\"", alias, i));
+  }
+  if (parts.empty()) parts.emplace_back("true");
+  return "ROW(" + list(parts) + ")";
+}
+
+// Of the columns that are shown, as text.
+std::string Comparison::values(std::string_view alias, std::string_view as) const {
+  std::string all;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    all += std::format(", left({}.c{}::text, {}) AS {}{}", alias, i, kShownCharacters, as, i);
+  }
+  return all;
+}
+
+// Rows that records make.
+std::string Comparison::expected(std::string_view more) const {
+  return std::format("(SELECT e.*, {} AS kh{} FROM pg_temp.{} e WHERE NOT e.x)", key_hash("e"),
+                     more, name(target_->is_keyed() ? "rows" : "records"));
+}
+
+// The table's rows, or those whose key a record of the range has.
+std::string Comparison::actual(bool is_whole, std::string_view more) const {
+  std::string columns;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    columns += std::format("{}t.{} AS c{}", i == 0 ? "" : ", ",
+                           quote_identifier(description(columns_[i]).name), i);
+  }
+  std::string rows = std::format("(SELECT a.*, {} AS kh{} FROM (SELECT {} FROM {} t) a",
+                                 key_hash("a"), more, columns, target_->table.quoted_name());
+  if (!is_whole) {
+    rows += std::format(" WHERE {} IN (SELECT {} FROM pg_temp.{} k)", key_hash("a"), key_hash("k"),
+                        name(target_->is_keyed() ? "rows" : "records"));
+  }
+  return rows + ")";
+}
+
+// What is left of the records of a key.
+std::string Comparison::reduce(std::span<const Source> sources) const {
+  std::vector<std::string> key;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (columns_[i].is_key) key.push_back(std::format("r.c{}", i));
+  }
+  std::string order = "r.o DESC, r.i DESC";
+  if (target_->mode == WriteMode::ignore) order = "r.o, r.i";
+  if (target_->newer_by) {
+    const auto column = std::ranges::find(columns_, *target_->newer_by, &Column::index);
+    order = std::format("r.c{} DESC NULLS LAST, r.o, r.i", column - columns_.begin());
+  }
+  std::string within;
+  if (std::ranges::any_of(sources, [](const Source& s) { return s.read_to > s.range.to; })) {
+    within = " WHERE d.o < CASE d.p";
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      within += std::format(" WHEN {} THEN {}", i, sources[i].range.to);
+    }
+    within += " END";
+  }
+  return std::format(
+      "CREATE TEMPORARY TABLE {0} AS SELECT d.* FROM (SELECT DISTINCT ON ({1}) r.* FROM "
+      "pg_temp.{2} "
+      "r ORDER BY {1}, {3}) d{4}; ANALYZE pg_temp.{0}",
+      name("rows"), list(key), name("records"), order, within);
+}
+
+std::string Comparison::chunks(bool is_whole) const {
+  const std::uint64_t count =
+      std::clamp<std::uint64_t>(std::bit_ceil(rows_put_ / kRowsOfAChunk), 64, kMostChunks);
+  const auto sums = [&](const std::string& rows) {
+    return std::format("(SELECT q.kh & {} AS b, count(*) AS n, sum(q.h) AS s FROM {} q GROUP BY 1)",
+                       count - 1, rows);
+  };
+  const auto hash = [&](std::string_view alias) {
+    return std::format(", hash_record_extended({}, 1) AS h", row(alias));
+  };
+  return std::format(
+      "CREATE TEMPORARY TABLE {} AS SELECT coalesce(e.b, a.b) AS b, coalesce(e.n, 0) AS expected, "
+      "coalesce(a.n, 0) AS actual, e.n IS DISTINCT FROM a.n OR e.s IS DISTINCT FROM a.s AS "
+      "differs, "
+      "{}::int8 AS mask FROM {} e FULL JOIN {} a ON e.b = a.b",
+      name("chunks"), count - 1, sums(expected(hash("e"))), sums(actual(is_whole, hash("a"))));
+}
+
+// Equal rows of both sides go in pairs; what is left of a key on both sides is different.
+std::string Comparison::findings(bool is_whole) const {
+  const auto side = [&](const std::string& rows) {
+    return std::format(
+        "(SELECT q.*, row_number() OVER (PARTITION BY q.kh, q.r) AS copy FROM {} q WHERE q.kh & "
+        "(SELECT max(c.mask) FROM pg_temp.{} c) IN (SELECT c.b FROM pg_temp.{} c WHERE c.differs))",
+        rows, name("chunks"), name("chunks"));
+  };
+  const auto text = [&](std::string_view alias) {
+    return std::format(", {}::text COLLATE \"C\" AS r{}", row(alias), values(alias, "v"));
+  };
+  const auto left = [](std::string_view one, std::string_view other) {
+    return std::format(
+        "(SELECT {0}.*, row_number() OVER (PARTITION BY {0}.kh ORDER BY {0}.r) AS m FROM {0} WHERE "
+        "NOT EXISTS (SELECT FROM {1} WHERE {1}.kh = {0}.kh AND {1}.r = {0}.r AND {1}.copy = "
+        "{0}.copy))",
+        one, other);
+  };
+  std::string columns;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    columns += std::format(", e.v{0} AS e{0}, a.v{0} AS a{0}", i);
+  }
+  return std::format(
+      "CREATE TEMPORARY TABLE {} AS WITH es AS MATERIALIZED {}, ac AS MATERIALIZED {} SELECT CASE "
+      "WHEN a.kh IS NULL THEN {} WHEN e.kh IS NULL THEN {} ELSE {} END AS difference, "
+      "coalesce(e.kh, a.kh) AS kh, e.p, e.o, e.i{} FROM {} e FULL JOIN {} a ON e.kh = a.kh AND e.m "
+      "= "
+      "a.m",
+      name("findings"), side(expected(text("e"))), side(actual(is_whole, text("a"))),
+      static_cast<int>(Difference::missing), static_cast<int>(Difference::extra),
+      static_cast<int>(Difference::different), columns, left("es", "ac"), left("ac", "es"));
+}
+
+Try<TableReport> Comparison::compare(Connection& connection, std::span<const Source> sources,
+                                     bool is_whole, std::uint64_t limit) {
+  TableReport report;
+  report.table = target_->table.schema + "." + target_->table.name;
+  bool has_values = false;
+  for (const Column& column : columns_) {
+    const std::string& column_name = description(column).name;
+    if (column.is_key) report.key.push_back(column_name);
+    has_values = has_values || column.left_out.empty();
+    if (column.left_out.empty()) continue;
+    if (column.is_key) {
+      const Error error = no_rows_follow(
+          *target_,
+          std::format("column '{}' tells its rows apart, and {}", column_name, column.left_out),
+          "--key names columns that every record has, such as its partition and offset");
+      return postgres::failed(postgres::FailureClass::configuration, error.kind, error.message,
+                              error.hint);
+    }
+    report.left_out.push_back({.column = column_name, .reason = column.left_out});
+  }
+  if (!has_values) {
+    return postgres::failed(postgres::FailureClass::configuration, ErrorKind::invalid_argument,
+                            no_rows_follow(*target_, "no column can be compared").message);
+  }
+
+  std::string prepare = std::format(
+      "DELETE FROM pg_temp.{0} r USING pg_temp.penstock_no_rows n WHERE r.p = n.p AND r.o = n.o; "
+      "ANALYZE pg_temp.{0}; ",
+      name("records"));
+  if (target_->is_keyed()) prepare += reduce(sources) + "; ";
+  if (auto done = execute(connection, prepare + chunks(is_whole)); !done) {
+    return std::unexpected(std::move(done.error()));
+  }
+  auto sums = connection.execute(std::format(
+      "SELECT coalesce(sum(c.expected), 0), coalesce(sum(c.actual), 0), count(*) FILTER (WHERE "
+      "c.differs) FROM pg_temp.{} c",
+      name("chunks")));
+  if (!sums) return std::unexpected(std::move(sums.error()));
+  report.expected_rows = integer(*sums, 0, 0);
+  report.actual_rows = integer(*sums, 0, 1);
+  if (integer(*sums, 0, 2) == 0) return report;
+  if (auto found = execute(connection, findings(is_whole)); !found) {
+    return std::unexpected(std::move(found.error()));
+  }
+  // Of which nobody knows the last record.
+  if (target_->is_keyed() && !target_->newer_by && sources.size() > 1) {
+    const std::string undecided = std::format(
+        "UPDATE pg_temp.{0} f SET difference = {1} WHERE f.kh IN (SELECT r.kh FROM (SELECT {2} AS "
+        "kh, r.p FROM pg_temp.{3} r) r WHERE r.kh IN (SELECT f.kh FROM pg_temp.{0} f) GROUP BY "
+        "r.kh "
+        "HAVING min(r.p) <> max(r.p))",
+        name("findings"), static_cast<int>(Difference::undecided), key_hash("r"), name("records"));
+    if (auto done = execute(connection, undecided); !done) {
+      return std::unexpected(std::move(done.error()));
+    }
+  }
+  if (auto read = read_findings(connection, sources, limit, report); !read) {
+    return std::unexpected(std::move(read.error()));
+  }
+  return report;
+}
+
+Try<void> Comparison::read_findings(Connection& connection, std::span<const Source> sources,
+                                    std::uint64_t limit, TableReport& report) const {
+  auto counts = connection.execute(
+      std::format("SELECT f.difference, count(*) FROM pg_temp.{} f GROUP BY 1", name("findings")));
+  if (!counts) return std::unexpected(std::move(counts.error()));
+  for (int row = 0; row < counts->rows(); ++row) {
+    const std::array all{&report.missing, &report.extra, &report.different, &report.undecided};
+    *all[integer(*counts, row, 0)] = integer(*counts, row, 1);
+  }
+  std::string columns;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    columns += std::format(", f.e{0}, f.a{0}", i);
+  }
+  auto found = connection.execute(
+      std::format("SELECT f.difference, f.p, f.o{} FROM pg_temp.{} f ORDER BY f.difference, f.p, "
+                  "f.o, f.i, f.kh LIMIT {}",
+                  columns, name("findings"), limit));
+  if (!found) return std::unexpected(std::move(found.error()));
+  const auto value = [&](int row, int column) -> std::optional<std::string> {
+    if (found->is_null(row, column)) return std::nullopt;
+    return found->string(row, column);
+  };
+  for (int row = 0; row < found->rows(); ++row) {
+    Finding& finding = report.findings.emplace_back();
+    finding.difference = static_cast<Difference>(integer(*found, row, 0));
+    if (!found->is_null(row, 1)) {
+      const Source& source = sources[integer(*found, row, 1)];
+      finding.topic = source.topic;
+      finding.partition = source.partition.partition;
+      finding.offset = static_cast<Offset>(integer(*found, row, 2));
+    }
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      if (!columns_[i].left_out.empty()) continue;
+      const int at = static_cast<int>(3 + 2 * i);
+      finding.values.push_back({.column = description(columns_[i]).name,
+                                .is_key = columns_[i].is_key,
+                                .expected = value(row, at),
+                                .actual = value(row, at + 1)});
+    }
+  }
+  return {};
+}
+
+}  // namespace penstock::verify

@@ -1,0 +1,468 @@
+#include "verify/verification.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <format>
+#include <utility>
+
+#include "core/clock.h"
+#include "core/record_batch.h"
+#include "kafka/probe.h"
+#include "kafka/range_reader.h"
+
+namespace penstock::verify {
+namespace {
+
+using postgres::Connection;
+using postgres::Failure;
+
+constexpr std::chrono::seconds kKafkaPatience(30);
+constexpr std::chrono::seconds kConnectTimeout(10);
+constexpr std::size_t kPrefetchBytes = std::size_t{32} << 20;
+// Each takes a try of its batch.
+constexpr std::size_t kMostRefused = 1000;
+
+Error error_of(const Failure& failure) {
+  Error error = failure.error;
+  const std::string& state = error.sqlstate;
+  if (state == "3F000" || state == "42P01" || state == "42703" || state == "42883") {
+    error.hint = "has the table or the schema \"penstock\" changed meanwhile? Run it again";
+  } else if (state == "42501" && error.hint.empty()) {
+    error.hint = "docs/reference/grants.md has what `penstock verify` needs";
+  }
+  return error;
+}
+
+Result<void> execute(Connection& connection, const std::string& sql) {
+  if (auto done = connection.execute(sql); !done) return std::unexpected(error_of(done.error()));
+  return {};
+}
+
+std::int64_t integer(const postgres::Reply& rows, int row, int column) {
+  return std::strtoll(rows.string(row, column).c_str(), nullptr, 10);
+}
+
+// The text of an array of what needs no quotes: numbers, and names of topics in them.
+class ArrayText {
+ public:
+  void add(std::string_view value) {
+    text_.append(text_.size() == 1 ? "\"" : ",\"").append(value).append("\"");
+  }
+  void add(std::int64_t value) { add(std::string_view(std::to_string(value))); }
+  [[nodiscard]] std::string text() const { return text_ + "}"; }
+
+ private:
+  std::string text_ = "{";
+};
+
+}  // namespace
+
+Verification::Verification(std::shared_ptr<const Plan> plan, Options options)
+    : plan_(std::move(plan)), options_(std::move(options)), wakeup_(system_clock()) {}
+
+Result<Report> Verification::run(const std::function<void(const Progress&)>& progress) {
+  progress_ = progress;
+  report_.pipeline = plan_->pipeline();
+  processor_ = plan_->make_processor();
+  const auto step = [](const Result<void>& done) { return done.has_value(); };
+  Result<void> done = make_comparisons();
+  if (step(done)) done = connect();
+  if (!done) return std::unexpected(done.error());
+  // Most of the records first, without a transaction.
+  const auto before = positions();
+  if (!before) return std::unexpected(before.error());
+  done = ask_kafka(*before);
+  if (step(done)) done = move_to(*before);
+  if (step(done)) done = check_scope();
+  if (step(done)) done = read(/*in_transaction=*/false);
+  // Then what came meanwhile, up to where the tables are.
+  if (step(done)) {
+    done = execute(*connection_, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE");
+  }
+  if (!done) return std::unexpected(done.error());
+  const auto now = positions();
+  if (!now) return std::unexpected(now.error());
+  done = move_to(*now);
+  if (step(done)) done = check_scope();
+  if (step(done)) done = read(/*in_transaction=*/true);
+  if (step(done)) done = exclude_dead_letters();
+  if (!done) return std::unexpected(done.error());
+  so_far_.compares = true;
+  progress_(so_far_);
+  for (Comparison& comparison : comparisons_) {
+    auto compared = comparison.compare(*connection_, sources_, report_.is_whole, options_.limit);
+    if (!compared) return std::unexpected(error_of(compared.error()));
+    report_.tables.push_back(*std::move(compared));
+  }
+  for (const Source& source : sources_) {
+    report_.ranges.push_back(
+        {.topic = source.topic, .partition = source.partition.partition, .range = source.range});
+  }
+  return std::move(report_);
+}
+
+Result<void> Verification::make_comparisons() {
+  for (const Target& target : plan_->targets()) {
+    auto made = Comparison::of(target, options_.columns[target.number], options_.key);
+    if (!made) return std::unexpected(made.error());
+    comparisons_.push_back(*std::move(made));
+  }
+  return {};
+}
+
+Result<void> Verification::connect() {
+  const std::array overrides{Connection::Setting{"application_name", "penstock/verify"}};
+  auto opened = Connection::open(options_.conninfo, {}, overrides, kConnectTimeout, wakeup_);
+  if (!opened) return std::unexpected(error_of(opened.error()));
+  connection_ = *std::move(opened);
+  connection_->set_deadline(SteadyTime::max());
+  // What somebody made in a schema of the role's takes no part in our statements. Rows that a
+  // policy hides are an error rather than missing. Sums of many rows take their time.
+  auto done = execute(
+      *connection_,
+      "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET lock_timeout = 0; "
+      "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; "
+      "SET default_transaction_read_only = off; SET row_security = off; SET work_mem = '64MB'; "
+      "SET temp_buffers = '64MB'; "
+      "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"
+      " EXCEPTION WHEN OTHERS THEN NULL; END $$; "
+      "DO $$ BEGIN PERFORM set_config('transaction_timeout', '0', false);"
+      " EXCEPTION WHEN OTHERS THEN NULL; END $$; "  // PostgreSQL 17 and later
+      "CREATE TEMPORARY TABLE penstock_no_rows (p int4, o int8)");
+  for (const Comparison& comparison : comparisons_) {
+    if (!done) break;
+    if (auto begun = comparison.begin(*connection_); !begun) {
+      return std::unexpected(error_of(begun.error()));
+    }
+  }
+  return done;
+}
+
+Result<std::map<PartitionId, Verification::Position>> Verification::positions() {
+  auto rows = connection_->execute(
+      "SELECT o.topic, o.partition, o.next_offset, o.topic_id, o.cluster_id FROM penstock.offsets "
+      "o "
+      "WHERE o.pipeline = $1 ORDER BY o.topic, o.partition",
+      {plan_->pipeline()});
+  if (!rows) return std::unexpected(error_of(rows.error()));
+  std::map<PartitionId, Position> found;
+  for (int row = 0; row < rows->rows(); ++row) {
+    const auto topic = std::ranges::find(plan_->topics(), rows->string(row, 0));
+    if (topic == plan_->topics().end()) continue;  // it is not read any more
+    const PartitionId partition{.topic = static_cast<TopicIndex>(topic - plan_->topics().begin()),
+                                .partition = static_cast<std::int32_t>(integer(*rows, row, 1))};
+    if (options_.partition && partition.partition != *options_.partition) continue;
+    found[partition] = {.next = integer(*rows, row, 2),
+                        .topic_id = rows->string(row, 3),
+                        .cluster_id = rows->string(row, 4)};
+  }
+  if (!found.empty()) return found;
+  return fail(
+      ErrorKind::not_found,
+      std::format("pipeline '{}' has no position{} in this database", plan_->pipeline(),
+                  options_.partition ? std::format(" of partition {}", *options_.partition) : ""),
+      "`penstock offsets list` shows those that there are");
+}
+
+std::string Verification::place(PartitionId partition) const {
+  return std::format("{}/{}", plan_->topic(partition.topic), partition.partition);
+}
+
+// ---- Which records
+// -----------------------------------------------------------------------------------------
+
+Result<void> Verification::ask_kafka(const std::map<PartitionId, Position>& stored) {
+  const auto cluster = kafka::probe(options_.kafka, plan_->topics(), kKafkaPatience);
+  if (!cluster) return std::unexpected(cluster.error());
+  for (const kafka::TopicReport& topic : cluster->topics) {
+    const auto index = static_cast<TopicIndex>(std::ranges::find(plan_->topics(), topic.name) -
+                                               plan_->topics().begin());
+    const auto logs =
+        kafka::probe_logs(options_.kafka, topic.name, topic.partitions, kKafkaPatience);
+    if (!logs) return std::unexpected(logs.error());
+    for (std::int32_t i = 0; i < topic.partitions; ++i) {
+      const kafka::LogRange& log = (*logs)[static_cast<std::size_t>(i)];
+      logs_[{.topic = index, .partition = i}] = {
+          .begin = log.begin, .end = log.end, .from = {}, .to = {}};
+    }
+    for (const auto& [partition, position] : stored) {
+      if (partition.topic != index) continue;
+      const bool is_another = (!position.topic_id.empty() && !topic.topic_id.empty() &&
+                               position.topic_id != topic.topic_id) ||
+                              (!position.cluster_id.empty() && !cluster->cluster_id.empty() &&
+                               position.cluster_id != cluster->cluster_id);
+      if (!is_another) continue;
+      return fail(
+          ErrorKind::conflict,
+          std::format("the position of {} is of another topic '{}'", place(partition), topic.name),
+          "it was deleted and made again, or this is another cluster: its records are not "
+          "those that made the rows");
+    }
+    if (auto found = find_places(index); !found) return found;
+  }
+  return {};
+}
+
+Result<void> Verification::find_places(TopicIndex topic) {
+  std::vector<kafka::TopicPartition> partitions;
+  std::vector<Log*> logs;
+  for (auto& [partition, log] : logs_) {
+    if (partition.topic != topic) continue;
+    partitions.push_back({plan_->topic(topic), partition.partition});
+    logs.push_back(&log);
+  }
+  const auto find = [&](const std::optional<Place>& wanted,
+                        std::optional<Offset> Log::* member) -> Result<void> {
+    if (!wanted) return {};
+    if (wanted->offset) {
+      for (Log* log : logs) log->*member = wanted->offset;
+      return {};
+    }
+    const auto time = connection_->execute(
+        "SELECT (extract(epoch FROM $1::timestamptz) * 1000)::int8", {wanted->time});
+    if (!time) return std::unexpected(error_of(time.error()));
+    const auto offsets =
+        kafka::offsets_at(options_.kafka, partitions, integer(*time, 0, 0), kKafkaPatience);
+    if (!offsets) return std::unexpected(offsets.error());
+    for (std::size_t i = 0; i < logs.size(); ++i) {
+      logs[i]->*member = (*offsets)[i] < 0 ? logs[i]->end : (*offsets)[i];
+    }
+    return {};
+  };
+  if (auto found = find(options_.from, &Log::from); !found) return found;
+  return find(options_.to, &Log::to);
+}
+
+Result<void> Verification::add_source(PartitionId partition) {
+  const auto log = logs_.find(partition);
+  if (log == logs_.end()) {
+    return fail(ErrorKind::conflict,
+                std::format("{} has a position, and Kafka has no such partition", place(partition)),
+                "a partition that was added just now is there when this is run again");
+  }
+  const Offset from = log->second.from.value_or(log->second.begin);
+  if (options_.from && options_.from->offset && from < log->second.begin) {
+    return fail(ErrorKind::invalid_argument,
+                std::format("--from {}: the log of {} begins at {}", from, place(partition),
+                            log->second.begin),
+                "retention has removed what was before");
+  }
+  numbers_[partition] = static_cast<std::int32_t>(sources_.size());
+  sources_.push_back({.topic = plan_->topic(partition.topic),
+                      .partition = partition,
+                      .range = {.from = from, .to = from},
+                      .read_to = from,
+                      .position = 0});
+  read_.push_back(from);
+  return {};
+}
+
+Result<void> Verification::move_to(const std::map<PartitionId, Position>& stored) {
+  for (const Source& source : sources_) {
+    if (stored.contains(source.partition)) continue;
+    return fail(ErrorKind::conflict,
+                std::format("the position of {} is gone meanwhile", place(source.partition)),
+                "run it again");
+  }
+  Offset most = 0;
+  const bool needs_later = std::ranges::any_of(comparisons_, &Comparison::needs_later_records);
+  for (const auto& [partition, position] : stored) {
+    if (!numbers_.contains(partition)) {
+      if (auto added = add_source(partition); !added) return added;
+    }
+    Source& source = sources_[static_cast<std::size_t>(numbers_[partition])];
+    const std::optional<Offset> to = logs_[partition].to;
+    most = std::max(most, position.next);
+    const Offset end = std::min(to.value_or(position.next), position.next);
+    const Offset read_to = needs_later ? position.next : end;
+    if (position.next < source.position) {
+      return fail(ErrorKind::conflict,
+                  std::format("the position of {} went back from {} to {} meanwhile",
+                              place(partition), source.position, position.next),
+                  "after a failover or `penstock offsets reset`, run it again when the pipeline "
+                  "has caught up");
+    }
+    source.position = position.next;
+    source.range.to = std::max(source.range.from, end);
+    source.read_to = std::max(source.range.from, read_to);
+  }
+  if (options_.to && options_.to->offset > most) {
+    return fail(ErrorKind::invalid_argument,
+                std::format("--to {}: the pipeline stands at {}", *options_.to->offset, most),
+                "leave it out: all that is applied is compared");
+  }
+  return {};
+}
+
+Result<void> Verification::check_scope() {
+  std::string& why = report_.why_not_whole;
+  bool lacks_first = false;
+  for (const auto& [partition, number] : numbers_) {
+    const Source& source = sources_[static_cast<std::size_t>(number)];
+    if (source.range.from == 0) continue;
+    lacks_first = true;
+    why = std::format("records of {} before offset {} are {}", source.topic, source.range.from,
+                      options_.from ? "not read" : "no longer in the log");
+  }
+  if (options_.to) why = "records behind --to are not read";
+  if (options_.partition) why = "other partitions are not read";
+  if (!options_.starts_at_beginning && !options_.from) {
+    return fail(ErrorKind::invalid_argument,
+                "source.start_at: where the pipeline began is not kept, and what was before has no "
+                "rows",
+                "say with --from which records are to be compared: an offset, or a time such as "
+                "that of first_seen_at in penstock.pipelines");
+  }
+  report_.is_whole = why.empty();
+  for (const Comparison& comparison : comparisons_) {
+    const std::string table = comparison.target().table.quoted_name();
+    if (comparison.needs_first_records() && (lacks_first || options_.partition)) {
+      return fail(
+          ErrorKind::invalid_argument,
+          std::format("{} cannot be verified: {} looks at all records of a row, and {}", table,
+                      comparison.target().newer_by ? "newer_by" : "mode: ignore", why));
+    }
+    if (comparison.is_multiset() && !report_.is_whole) {
+      return fail(ErrorKind::invalid_argument,
+                  std::format("{} has no key, so that only all of its rows can be compared with "
+                              "all records, and {}",
+                              table, why),
+                  "--key names columns that tell its rows apart, such as partition,offset");
+    }
+  }
+  return {};
+}
+
+// ---- Their rows
+// -----------------------------------------------------------------------------------------
+
+Result<void> Verification::read(bool in_transaction) {
+  std::vector<kafka::RangeReader::Range> ranges;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    const Source& source = sources_[i];
+    if (read_[i] >= source.read_to) continue;
+    so_far_.all += static_cast<std::uint64_t>(source.read_to - read_[i]);
+    if (const Log& log = logs_[source.partition]; !in_transaction && source.read_to > log.end) {
+      return fail(ErrorKind::conflict,
+                  std::format("the pipeline stands at {} of {}, and its log ends at {}",
+                              source.read_to, place(source.partition), log.end),
+                  "the broker has lost records that are rows: an unclean leader election?");
+    }
+    ranges.push_back(
+        {.topic = source.topic,
+         .chain = std::make_shared<Chain>(source.partition, Epoch::none, read_[i], plan_),
+         .from = read_[i],
+         .to = source.read_to});
+    read_[i] = source.read_to;
+  }
+  if (ranges.empty()) return {};
+  auto reader =
+      kafka::RangeReader::open(options_.kafka, std::move(ranges), kPrefetchBytes, kKafkaPatience);
+  if (!reader) return std::unexpected(reader.error());
+  const std::uint64_t before = so_far_.done;
+  std::map<PartitionId, Offset> at;
+  for (;;) {
+    auto batch = (*reader)->next();
+    if (!batch) return std::unexpected(batch.error());
+    if (*batch == nullptr) break;
+    report_.records += (*batch)->size();
+    so_far_.done += static_cast<std::uint64_t>((*batch)->range().to - (*batch)->range().from);
+    if (auto done = put(*processor_->process(std::move(*batch)), in_transaction); !done) {
+      return done;
+    }
+    progress_(so_far_);
+  }
+  so_far_.done = std::max(so_far_.done, before);
+  return {};
+}
+
+Result<void> Verification::put(const RowBatch& batch, bool in_transaction) {
+  const std::int32_t number = numbers_.at(batch.partition());
+  const Source& source = sources_[static_cast<std::size_t>(number)];
+  for (const Reject& reject : batch.rejects) {
+    const Offset offset = batch.source->record(reject.record).offset;
+    if (offset < source.range.to) ++report_.rejects;
+  }
+  std::set<std::uint32_t> refused;
+  for (const TableRows& rows : batch.tables) {
+    for (;;) {
+      const auto done = try_put(batch, rows, number, refused, in_transaction);
+      if (!done) return std::unexpected(done.error());
+      if (*done) break;
+    }
+  }
+  // A record is all of its rows, in other tables, too.
+  for (const std::uint32_t record : refused) {
+    refused_.emplace_back(number, batch.source->record(record).offset);
+  }
+  report_.refused += refused.size();
+  return {};
+}
+
+// False: PostgreSQL's types refuse a record, which `refused` has now.
+Result<bool> Verification::try_put(const RowBatch& batch, const TableRows& rows,
+                                   std::int32_t number, std::set<std::uint32_t>& refused,
+                                   bool in_transaction) {
+  if (in_transaction) {
+    if (auto done = execute(*connection_, "SAVEPOINT penstock_batch"); !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  const Source& source = sources_[static_cast<std::size_t>(number)];
+  auto failed =
+      comparisons_[rows.target->number].put(*connection_, batch, rows, source, number, refused);
+  if (!failed) return std::unexpected(error_of(failed.error()));
+  if (in_transaction) {
+    const auto done =
+        execute(*connection_, *failed ? "ROLLBACK TO SAVEPOINT penstock_batch; RELEASE SAVEPOINT "
+                                        "penstock_batch"
+                                      : "RELEASE SAVEPOINT penstock_batch");
+    if (!done) return std::unexpected(done.error());
+  }
+  if (!*failed) return true;
+  refused.insert((*failed)->record);
+  if (refused_.size() + refused.size() <= kMostRefused) return false;
+  Error error = error_of((*failed)->failure);
+  error.message = std::format(
+      "more than {} records make rows that {} does not take, such as {}: {}", kMostRefused,
+      rows.target->table.quoted_name(), place(batch.partition()), error.message);
+  return std::unexpected(std::move(error));
+}
+
+Result<void> Verification::exclude_dead_letters() {
+  ArrayText numbers;
+  ArrayText offsets;
+  for (const auto& [number, offset] : refused_) {
+    numbers.add(number);
+    offsets.add(offset);
+  }
+  auto done = connection_->execute(
+      "INSERT INTO pg_temp.penstock_no_rows SELECT * FROM unnest($1::int4[], $2::int8[])",
+      {numbers.text(), offsets.text()});
+  if (!done) return std::unexpected(error_of(done.error()));
+  ArrayText topics;
+  ArrayText partitions;
+  ArrayText froms;
+  ArrayText tos;
+  for (const Source& source : sources_) {
+    topics.add(source.topic);
+    partitions.add(source.partition.partition);
+    froms.add(source.range.from);
+    tos.add(source.read_to);
+  }
+  done = connection_->execute(
+      "INSERT INTO pg_temp.penstock_no_rows SELECT DISTINCT s.number::int4 - 1, d.\"offset\" FROM "
+      "ROWS FROM (unnest($2::text[]), unnest($3::int4[]), unnest($4::int8[]), unnest($5::int8[])) "
+      "WITH ORDINALITY AS s(topic, partition, begins, ends, number) JOIN penstock.dead_letters d "
+      "ON "
+      "d.topic = s.topic AND d.partition = s.partition AND d.\"offset\" >= s.begins AND "
+      "d.\"offset\" < s.ends WHERE d.pipeline = $1",
+      {plan_->pipeline(), topics.text(), partitions.text(), froms.text(), tos.text()});
+  if (!done) return std::unexpected(error_of(done.error()));
+  report_.dead_letters = done->rows_written();
+  return {};
+}
+
+}  // namespace penstock::verify

@@ -1,0 +1,111 @@
+// Verification: whether a pipeline's tables hold what its records say, by content.
+//
+// Place: `penstock verify` makes one from the pipeline's plan. It reads the records again, without
+// the consumer group, makes rows of them as the pipeline does, and compares these with the tables
+// (comparison.h). The pipeline may run meanwhile: tables, positions and dead letters are read in
+// one snapshot, and the records up to just these positions. The snapshot is taken only when most
+// records have been read: one that is held for long keeps VACUUM from its work. Threads: the
+// caller's only, which run() blocks. Failure: run() ends with it; nothing was changed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/plan.h"
+#include "postgres/connection.h"
+#include "postgres/wakeup.h"
+#include "verify/comparison.h"
+#include "verify/report.h"
+
+namespace penstock::verify {
+
+// Where a range begins or ends, in every partition: an offset, or the first record of a time or
+// later.
+struct Place {
+  std::optional<Offset> offset;
+  std::string time = {};  // RFC 3339
+};
+
+struct Options {
+  std::string conninfo;                      // never logged
+  std::map<std::string, std::string> kafka;  // librdkafka's properties
+  // Of each target, the columns that its rows may carry.
+  std::vector<std::vector<std::uint16_t>> columns;
+  // The pipeline reads from the beginnings of logs, and not from where it first started.
+  bool starts_at_beginning = true;
+  std::optional<std::int32_t> partition;  // of every topic; nothing: all
+  std::optional<Place> from;              // nothing: the beginning of the log
+  std::optional<Place> to;                // nothing: where the pipeline stands
+  std::vector<std::string> key;           // see Comparison::of
+  std::uint64_t limit = 20;               // of findings, for each table
+};
+
+struct Progress {
+  std::uint64_t done = 0;  // offsets
+  std::uint64_t all = 0;
+  bool compares = false;  // everything is read
+};
+
+class Verification {
+ public:
+  Verification(std::shared_ptr<const Plan> plan, Options options);
+
+  [[nodiscard]] Result<Report> run(const std::function<void(const Progress&)>& progress);
+
+ private:
+  struct Log {
+    Offset begin = 0;
+    Offset end = 0;
+    std::optional<Offset> from;  // what options_.from leads to
+    std::optional<Offset> to;
+  };
+  struct Position {
+    Offset next = 0;
+    std::string topic_id;
+    std::string cluster_id;
+  };
+
+  [[nodiscard]] Result<void> make_comparisons();
+  [[nodiscard]] Result<void> connect();
+  [[nodiscard]] Result<std::map<PartitionId, Position>> positions();
+  // Begins and ends of all logs, and whether they are those of the positions.
+  [[nodiscard]] Result<void> ask_kafka(const std::map<PartitionId, Position>& stored);
+  [[nodiscard]] Result<void> find_places(TopicIndex topic);
+  // Brings sources_ up to these positions.
+  [[nodiscard]] Result<void> move_to(const std::map<PartitionId, Position>& stored);
+  [[nodiscard]] Result<void> add_source(PartitionId partition);
+  [[nodiscard]] Result<void> check_scope();
+  // Reads what of the sources has not been read yet.
+  [[nodiscard]] Result<void> read(bool in_transaction);
+  [[nodiscard]] Result<void> put(const RowBatch& batch, bool in_transaction);
+  [[nodiscard]] Result<bool> try_put(const RowBatch& batch, const TableRows& rows,
+                                     std::int32_t number, std::set<std::uint32_t>& refused,
+                                     bool in_transaction);
+  [[nodiscard]] Result<void> exclude_dead_letters();
+  [[nodiscard]] std::string place(PartitionId partition) const;
+
+  const std::shared_ptr<const Plan> plan_;
+  const Options options_;
+  postgres::Wakeup wakeup_;
+  std::unique_ptr<postgres::Connection> connection_;
+  std::unique_ptr<Processor> processor_;
+  std::vector<Comparison> comparisons_;  // by target
+  std::map<PartitionId, Log> logs_;
+  std::vector<Source> sources_;
+  std::map<PartitionId, std::int32_t> numbers_;  // of sources
+  std::vector<Offset> read_;                     // of each, up to where
+  std::vector<std::pair<std::int32_t, Offset>> refused_;
+  std::function<void(const Progress&)> progress_;
+  Progress so_far_;
+  Report report_;
+};
+
+}  // namespace penstock::verify
