@@ -153,10 +153,23 @@ std::string Comparison::name(std::string_view of) const {
 }
 
 Try<void> Comparison::begin(Connection& connection) const {
-  // Neither constraints nor defaults, so that a type alone can refuse a row.
+  // Neither constraints nor defaults nor domains, so that a type alone can refuse a row, and those
+  // of deletes may lack columns.
+  constexpr const char* kBaseType =
+      "WITH RECURSIVE base(type, modifier, kind) AS (SELECT t.oid, -1, t.typtype FROM pg_type t "
+      "WHERE t.oid = $1::oid UNION ALL SELECT t.oid, d.typtypmod, t.typtype FROM base b JOIN "
+      "pg_type d ON d.oid = b.type JOIN pg_type t ON t.oid = d.typbasetype WHERE b.kind = 'd') "
+      "SELECT format_type(b.type, b.modifier) FROM base b WHERE b.kind <> 'd'";
   std::string columns;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    columns += std::format("t.{} AS c{}, ", quote_identifier(description(columns_[i]).name), i);
+    const ColumnDescription& column = description(columns_[i]);
+    std::string type;
+    if (column.declared_oid != column.type_oid) {
+      auto base = connection.execute(kBaseType, {std::to_string(column.declared_oid)});
+      if (!base) return std::unexpected(std::move(base.error()));
+      if (base->rows() > 0) type = "::" + base->string(0, 0);
+    }
+    columns += std::format("t.{}{} AS c{}, ", quote_identifier(column.name), type, i);
   }
   return execute(connection,
                  std::format("CREATE TEMPORARY TABLE {} AS SELECT {}0::int4 AS p, 0::int8 AS o, "

@@ -1,61 +1,14 @@
 // Tables held against the records that made them.
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <format>
-#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "integration/end_to_end/service.h"
+#include "integration/verify/verify_fixture.h"
 
 namespace penstock::test {
 namespace {
 
 using namespace std::chrono_literals;
-using Json = nlohmann::json;
-using Records = std::vector<std::optional<std::string>>;
-
-class Verify : public testing::Test {
- protected:
-  explicit Verify(ServiceOptions options = {}) : service(std::move(options)) {}
-
-  // `penstock verify p WORDS…`, which ends with this status.
-  std::string run(std::vector<std::string> words = {}, int status = 0) {
-    return run_with(service.config(), std::move(words), status);
-  }
-  std::string run_with(const std::string& config, std::vector<std::string> words, int status) {
-    words.insert(words.begin(), {"verify", "p"});
-    const auto output = service.run_with_config(std::move(words), config);
-    EXPECT_EQ(output.status.code, status) << output.text;
-    return output.text;
-  }
-  // What it says of the first table.
-  Json verify(std::vector<std::string> words = {}, int status = 0) {
-    words.emplace_back("--json");
-    const std::string text = run(std::move(words), status);
-    const Json json = Json::parse(text.substr(0, text.find('\n')), nullptr, false);
-    EXPECT_TRUE(json.is_object()) << text;
-    if (!json.is_object() || json["tables"].empty()) return Json::object();
-    last = json;
-    return json["tables"][0];
-  }
-  void expect(const Json& table, int missing, int extra, int different) {
-    EXPECT_EQ(table["missing"], missing) << table;
-    EXPECT_EQ(table["extra"], extra) << table;
-    EXPECT_EQ(table["different"], different) << table;
-  }
-  // Records {"n": …, "s": "value n"} of from … to.
-  static Records records(int from, int to) {
-    Records all;
-    for (int n = from; n <= to; ++n)
-      all.push_back(std::format(R"({{"n":{0},"s":"value {0}"}})", n));
-    return all;
-  }
-  void execute(const std::string& statements) { service.database().execute(statements); }
-
-  Service service;
-  Json last;  // all that it said
-};
 
 class VerifyByKey : public Verify {
  protected:
@@ -112,6 +65,25 @@ TEST_F(VerifyByKey, FindsNothingWhileThePipelineWrites) {
   stop = true;
   producer.join();
   EXPECT_GT(most, 100U) << "nothing was written meanwhile";
+}
+
+// It is held when it knows the positions and has not looked at the table.
+TEST_F(VerifyByKey, ReadsTheTableAsItWasAtThePositionsThatItHasRead) {
+  service.feed(records(1, 100));
+  execute("BEGIN; LOCK TABLE penstock.dead_letters IN ACCESS EXCLUSIVE MODE");
+  auto process = start();
+  ASSERT_TRUE(wait_until([&] {
+    return service.database().number(
+               "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+               "'penstock.dead_letters'::regclass") == 1;
+  })) << output();
+  service.feed(records(101, 200));
+  execute("UPDATE t SET s = 'other' WHERE n = 50");
+  execute("COMMIT");
+  const auto status = process.wait_for(60s);
+  EXPECT_TRUE(status && status->success()) << output();
+  EXPECT_TRUE(output().contains("100 rows of these records, 100 rows in the table")) << output();
+  expect(verify({}, 1), 0, 0, 1);
 }
 
 TEST_F(VerifyByKey, TakesNoDeadLetterForARow) {
@@ -216,6 +188,29 @@ TEST_F(Verify, SteersNoTerminal) {
   const std::string text = run({}, 1);
   EXPECT_FALSE(text.contains('\x1b')) << text;
   EXPECT_FALSE(text.contains("\nforged")) << text;
+}
+
+TEST_F(VerifyByKey, SaysWhatItMayNotRead) {
+  service.feed(records(1, 3));
+  const std::string role = unique_name("verify");
+  execute(
+      std::format("CREATE ROLE {0} LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA penstock TO {0};"
+                  "GRANT SELECT ON penstock.schema_migrations TO {0};"
+                  "GRANT SELECT, INSERT, UPDATE ON penstock.offsets, penstock.pipelines TO {0};"
+                  "GRANT INSERT ON penstock.dead_letters, t TO {0};",
+                  role));
+  const std::string as_role = service.database().conninfo() + " user=" + role + " password=secret";
+  const std::string config = replaced(service.config(), service.database().conninfo(), as_role);
+  EXPECT_TRUE(
+      run_with(config, {}, 1).contains("SELECT ON \"public\".\"t\", which this role lacks"));
+  execute("GRANT SELECT ON t TO " + role);
+  EXPECT_TRUE(run_with(config, {}, 1).contains("penstock verify` needs"));
+  execute("GRANT SELECT ON penstock.dead_letters TO " + role);
+  EXPECT_TRUE(run_with(config, {}, 0).contains("no difference"));
+  // Rows that a policy hides are not missing.
+  execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY");
+  EXPECT_TRUE(run_with(config, {}, 2).contains("row-level security"));
+  execute(std::format("DROP OWNED BY {0}; DROP ROLE {0}", role));
 }
 
 }  // namespace
