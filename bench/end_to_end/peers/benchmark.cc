@@ -21,6 +21,7 @@ namespace {
 constexpr std::int64_t kCrashRecords = 2'000'000;  // some seconds for the fastest
 constexpr std::array<std::int64_t, 2> kPaces = {10'000, 50'000};
 constexpr std::chrono::seconds kWarmUpTurn{20};
+constexpr std::int64_t kMergedRecords = 2'000'000;
 // One lane and worker, more of each alone, more of both.
 constexpr std::array<PenstockThreads, 6> kThreads = {{{.lanes = 1, .workers = 1},
                                                       {.lanes = 2, .workers = 1},
@@ -55,7 +56,9 @@ std::map<std::string, std::string> postgresql_settings(harness::Sql& sql) {
 
 std::vector<std::string> workload_names() {
   std::vector<std::string> all;
-  for (const Workload& workload : workloads()) all.push_back(workload.name);
+  for (const Workload& workload : workloads()) {
+    if (workload.name != kUpsertAll) all.push_back(workload.name);
+  }
   for (const std::string_view name : {kScaling, kCrash, kLatency}) all.emplace_back(name);
   return all;
 }
@@ -101,8 +104,9 @@ Benchmark::Benchmark(const BenchmarkOptions& options,
 void Benchmark::run() {
   // Those with the same records one after the other: they are produced once.
   for (const Workload& workload : workloads()) {
-    if (wanted(workload.name)) {
+    if (wanted(workload.name == kUpsertAll ? kUpsert : workload.name)) {
       std::vector<Turn> all = turns();
+      if (workload.upserts) all.push_back({.program = nullptr, .name = std::string(kMerge)});
       if (workload.name == "orders" && names(options_.programs, kPenstock)) {
         all.push_back({.program = programs_.front().get(), .name = std::string(kControl)});
       }
@@ -159,8 +163,9 @@ void Benchmark::keep(const std::string& workload, const WorkloadResults& results
 
 void Benchmark::run_throughput(const std::string& name, const std::string& summary,
                                const Workload& workload, const std::vector<Turn>& turns) {
-  const std::int64_t records =
+  std::int64_t records =
       options_.records > 0 ? options_.records : records_for(workload, options_.interval);
+  if (workload.upserts) records = std::min(records, workload.upserts->most_records());
   stage_.fill_topic(workload, records);
   WorkloadResults results = results_of(summary, records);
   const auto job_of = [&](const Turn& turn) {
@@ -168,7 +173,7 @@ void Benchmark::run_throughput(const std::string& name, const std::string& summa
   };
   std::vector<Turn> able;
   for (const Turn& turn : turns) {
-    const std::string why = turn.program->excuse(job_of(turn));
+    const std::string why = turn.program ? turn.program->excuse(job_of(turn)) : "";
     if (why.empty()) {
       able.push_back(turn);
     } else {
@@ -176,14 +181,17 @@ void Benchmark::run_throughput(const std::string& name, const std::string& summa
       results.left_out[turn.name] = why;
     }
   }
-  if (able.empty()) return;
+  if (able.empty() || able.front().program == nullptr) return;
   if (!std::exchange(servers_are_warm_, true)) {
     // New servers are slow: the broker's code is not compiled.
     (void)measure_throughput(stage_, *able.front().program, job_of(able.front()),
                              std::min(options_.interval, kWarmUpTurn));
   }
   take_turns(results, able, options_.rounds, [&](const Turn& turn) {
-    Round figures = measure_throughput(stage_, *turn.program, job_of(turn), options_.interval);
+    Round figures =
+        turn.program == nullptr
+            ? measure_merge(stage_, workload, std::min(records, kMergedRecords))
+            : measure_throughput(stage_, *turn.program, job_of(turn), options_.interval);
     say(name, turn.name,
         std::format("{:.0f} records/s over {:.1f} s", figures.at("records_per_second"),
                     figures.at("seconds")));

@@ -21,9 +21,12 @@ namespace penstock::bench {
 // The A/A control: Penstock once more in every round, as if it were another program.
 inline constexpr std::string_view kControl = "penstock again";
 inline constexpr std::string_view kBare = "bare consumer";
+inline constexpr std::string_view kMerge = "merge";  // PostgreSQL's own
 inline constexpr std::string_view kCrash = "crash";
 inline constexpr std::string_view kLatency = "latency";
 inline constexpr std::string_view kScaling = "scaling";
+inline constexpr std::string_view kUpsert = "upsert";  // names both
+inline constexpr std::string_view kUpsertAll = "upsert-all";
 
 struct BenchmarkOptions {
   int rounds = 3;
@@ -55,7 +58,7 @@ class Benchmark {
   void run();
 
  private:
-  // A program under a name; none: the bare consumer.
+  // A program under a name; none: the bare consumer, or PostgreSQL's own merge.
   struct Turn {
     const Program* program = nullptr;
     std::string name;

@@ -29,13 +29,14 @@ std::string configuration(const Job& job, PenstockThreads threads) {
       postgres: "{4}"
       target:
         table: bench
-        columns:
+{7}        columns:
 {5}server: {{grpc: "127.0.0.1:0", http: "127.0.0.1:0"{6}}}
 log: {{format: json}}
 )",
                      job.name, job.topic, job.brokers,
                      where.empty() ? "" : std::format("    compute: {{where: '{}'}}\n", where),
-                     conninfo_of(job.database), columns, fixed);
+                     conninfo_of(job.database), columns, fixed,
+                     job.workload->upserts ? "        mode: upsert\n" : "");
 }
 
 class Penstock : public Program {

@@ -123,9 +123,13 @@ Job Stage::make_job(const Program& program, const Workload& workload, const std:
   return job;
 }
 
-void Stage::make_table(const Program& program, const Job& job) {
-  need(sql_->execute("DROP TABLE IF EXISTS bench; " + create_table(*job.workload, job.has_key) +
-                     program.adapt_table(*job.workload) + "; CHECKPOINT"));
+void Stage::make_table(const Workload& workload, bool has_key, const std::string& adaptation) {
+  need(
+      sql_->execute("DROP TABLE IF EXISTS bench; " + create_table(workload, has_key) + adaptation));
+  need(sql_->execute("VACUUM ANALYZE bench"));
+  need(sql_->execute("CHECKPOINT"));
+  pages_at_first_ = need(
+      sql_->number("SELECT pg_relation_size('bench') / current_setting('block_size')::bigint"));
 }
 
 std::map<std::string, std::string> Stage::configuration(const fs::path& peers_kit) const {
@@ -156,7 +160,9 @@ void Stage::must_live(const Program& program, const Job& job, harness::ChildProc
 }
 
 bool Stage::has_rows() {
-  return need(sql_->number("SELECT count(*) FROM (SELECT 1 FROM bench LIMIT 1) t")) > 0;
+  return need(sql_->number(std::format(
+             "SELECT count(*) FROM (SELECT 1 FROM bench WHERE ctid >= '({},0)' LIMIT 1) t",
+             pages_at_first_))) > 0;
 }
 
 std::int64_t Stage::count(const std::string& what) {

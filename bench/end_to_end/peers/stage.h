@@ -55,7 +55,11 @@ class Stage {
   [[nodiscard]] Job make_job(const Program& program, const Workload& workload,
                              const std::string& topic, std::int64_t records);
   // Before each start: a new table, and a checkpoint so that nobody pays for another one's writes.
-  void make_table(const Program& program, const Job& job);
+  // `adaptation` is SQL that goes with it.
+  void make_table(const Workload& workload, bool has_key, const std::string& adaptation = "");
+  void make_table(const Program& program, const Job& job) {
+    make_table(*job.workload, job.has_key, program.adapt_table(*job.workload));
+  }
   // The files that the program of the last job was started with, by the ending of their names.
   // What is of this run alone is hidden: the password, the directory, and the peers' kit.
   [[nodiscard]] std::map<std::string, std::string> configuration(
@@ -66,7 +70,7 @@ class Stage {
   // Ends the benchmark if the program has ended.
   static void must_live(const Program& program, const Job& job, harness::ChildProcess& process);
 
-  // True when the table has a row.
+  // True when the table has a row that was not in it at first.
   [[nodiscard]] bool has_rows();
   [[nodiscard]] std::int64_t count(const std::string& what);
   [[nodiscard]] harness::Sql& sql() { return *sql_; }
@@ -84,6 +88,7 @@ class Stage {
   std::string filled_topic_;
   std::int64_t filled_ = 0;
   int jobs_ = 0;
+  std::int64_t pages_at_first_ = 0;  // of the table
   std::string last_job_;
 };
 

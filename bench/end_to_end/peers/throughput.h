@@ -23,4 +23,8 @@ void wait_for_first_row(Stage& stage, const Program& program, const Job& job,
 [[nodiscard]] Round measure_throughput(Stage& stage, const Program& program, const Job& job,
                                        std::chrono::seconds interval);
 
+// PostgreSQL's own merge, one INSERT … SELECT … ON CONFLICT, of as many records of the workload
+// that are staged in a table before it begins.
+[[nodiscard]] Round measure_merge(Stage& stage, const Workload& workload, std::int64_t records);
+
 }  // namespace penstock::bench

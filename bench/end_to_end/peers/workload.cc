@@ -92,6 +92,36 @@ Workload orders() {
           .partition_of = round_robin};
 }
 
+// ---- by key -----------------------------------------------------------------------------------
+
+constexpr std::int64_t kKeyStep = 2'654'435'761;  // odd: each key of a power of two comes once
+constexpr Upserts kSomeUpdates{.rows = 1 << 20, .one_update_in = 10};
+constexpr Upserts kAllUpdates{.rows = 1 << 23, .one_update_in = 1};
+
+template <const Upserts& kUpserts>
+std::string_view upsert_payload(std::int64_t index, std::string& buffer) {
+  return order_payload(kUpserts.key(index), buffer);
+}
+
+template <const Upserts& kUpserts>
+Workload upserts(const char* name, const char* summary) {
+  Workload workload = orders();
+  workload.name = workload.records = name;
+  workload.summary = summary;
+  workload.has_ceiling = false;
+  workload.upserts = kUpserts;
+  workload.payload = upsert_payload<kUpserts>;
+  return workload;
+}
+
+// Rows of orders with these keys, `key` of the number `i`.
+std::string rows_sql(const std::string& key, std::int64_t rows, int total) {
+  return std::format(
+      "SELECT id, 'customer-' || id % 1000000, {}, '2026-03-04' FROM (SELECT {} AS id FROM "
+      "generate_series(0::bigint, {}) AS i) AS keys",
+      total, key, rows - 1);
+}
+
 // ---- wide -------------------------------------------------------------------------------------
 
 constexpr std::string_view kTerms =
@@ -202,6 +232,15 @@ Workload filter() {
 
 }  // namespace
 
+std::int64_t Upserts::key(std::int64_t index) const {
+  return index % one_update_in == 0 ? index / one_update_in * kKeyStep % rows : rows + index;
+}
+
+std::string Upserts::key_sql() const {
+  return std::format("CASE WHEN i % {0} = 0 THEN i / {0} * {1} % {2} ELSE {2} + i END",
+                     one_update_in, kKeyStep, rows);
+}
+
 const std::vector<Workload>& workloads() {
   static const std::vector<Workload> all = [] {
     Workload slow = orders();
@@ -213,7 +252,14 @@ const std::vector<Workload>& workloads() {
     skew.records = "skewed-orders";
     skew.summary = "orders, 80 % of them in one partition of 8";
     skew.partition_of = skewed;
-    return std::vector<Workload>{orders(), slow, wide(), filter(), skew};
+    return std::vector<Workload>{
+        orders(),
+        slow,
+        wide(),
+        filter(),
+        skew,
+        upserts<kSomeUpdates>("upsert", "orders by key, 10 % of them updates of a million rows"),
+        upserts<kAllUpdates>("upsert-all", "orders by key, all of them updates of 8 million rows")};
   }();
   return all;
 }
@@ -243,8 +289,31 @@ std::string create_table(const Workload& workload, bool with_key) {
     if (!columns.empty()) columns += ", ";
     columns += column.name + " " + column.sql_type;
   }
-  if (with_key) columns += ", PRIMARY KEY (" + workload.columns.front().name + ")";
-  return "CREATE TABLE bench (" + columns + ")";
+  const std::string key = " PRIMARY KEY (" + workload.columns.front().name + ")";
+  if (with_key && !workload.upserts) columns += "," + key;
+  std::string sql = "CREATE TABLE bench (" + columns + ")";
+  if (workload.upserts) {
+    sql += "; INSERT INTO bench " + rows_sql("i", workload.upserts->rows, 0) +
+           "; ALTER TABLE bench ADD" + key;
+  }
+  return sql;
+}
+
+std::string create_staged(const Workload& workload, std::int64_t records) {
+  return "DROP TABLE IF EXISTS staged; CREATE UNLOGGED TABLE staged (LIKE bench); INSERT INTO "
+         "staged " +
+         rows_sql(workload.upserts->key_sql(), records, 1);
+}
+
+std::string merge_staged(const Workload& workload) {
+  const std::string& key = workload.columns.front().name;
+  std::string set;
+  for (const Column& column : workload.columns) {
+    if (column.name == key) continue;
+    set += std::format("{}{} = excluded.{}", set.empty() ? "" : ", ", column.name, column.name);
+  }
+  return std::format("INSERT INTO bench SELECT * FROM staged ON CONFLICT ({}) DO UPDATE SET {}",
+                     key, set);
 }
 
 }  // namespace penstock::bench

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,19 @@ struct Column {
   std::string connect_type;
 };
 
+// Records that are written by key into a table with rows in it. Every key comes once, so that each
+// record is the one version of its row; those of rows that are there come from all over the table.
+struct Upserts {
+  std::int64_t rows = 0;  // that are there before, with the keys 0, 1, …; a power of two
+  int one_update_in = 1;  // one in so many records has the key of such a row
+
+  // Of a record, by its index.
+  [[nodiscard]] std::int64_t key(std::int64_t index) const;
+  // The same in SQL, of `i`.
+  [[nodiscard]] std::string key_sql() const;
+  [[nodiscard]] std::int64_t most_records() const { return rows * one_update_in; }
+};
+
 struct Workload {
   std::string name;
   std::string records;  // workloads with the same records share a topic
@@ -48,13 +62,14 @@ struct Workload {
   std::chrono::microseconds round_trip{0};
   // Whether the ceiling program, which knows nothing but orders, can do it.
   bool has_ceiling = false;
+  std::optional<Upserts> upserts = std::nullopt;  // else rows are new
 
   // The record's bytes, in a buffer that the next one uses again.
   std::string_view (*payload)(std::int64_t index, std::string& buffer) = nullptr;
   std::int32_t (*partition_of)(std::int64_t index) = nullptr;
 };
 
-// orders, wide, filter, skew, slow-database.
+// orders, wide, filter, skew, slow-database, upsert, upsert-all.
 [[nodiscard]] const std::vector<Workload>& workloads();
 // Orders with the time at which they were sent in the column `sent_us`. Its payloads have ids that
 // harness::OrderProducer does not give.
@@ -64,7 +79,12 @@ struct Workload {
 // zone of all times is UTC.
 [[nodiscard]] std::string flink_type(const std::string& sql_type);
 
-// CREATE TABLE bench …; without a key, so that a record written twice is there twice.
+// CREATE TABLE bench …; without a key, so that a record written twice is there twice. With rows, if
+// it is to have some.
 [[nodiscard]] std::string create_table(const Workload& workload, bool with_key);
+// CREATE TABLE staged …, with what the first records become.
+[[nodiscard]] std::string create_staged(const Workload& workload, std::int64_t records);
+// Writes all that is staged into the table by key.
+[[nodiscard]] std::string merge_staged(const Workload& workload);
 
 }  // namespace penstock::bench

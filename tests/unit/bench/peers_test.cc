@@ -9,8 +9,10 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <format>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +46,25 @@ TEST(PeersWorkload, WideRecordsHaveAboutAKilobyteAndAHalf) {
   EXPECT_GT(payload.size(), 1'350U);
   EXPECT_LT(payload.size(), 1'650U);
   EXPECT_EQ(workload("wide").columns.size(), 20U);
+}
+
+TEST(PeersWorkload, UpsertsHaveEveryKeyOnceAndSoManyOfRowsThatAreThere) {
+  for (const auto& [name, updates] : {std::pair{"upsert", 10'000}, {"upsert-all", 100'000}}) {
+    const Upserts& upserts = *workload(name).upserts;
+    std::set<std::int64_t> keys;
+    int there = 0;
+    for (std::int64_t index = 0; index < 100'000; ++index) {
+      const std::int64_t key = upserts.key(index);
+      keys.insert(key);
+      if (key < upserts.rows) ++there;
+    }
+    EXPECT_EQ(keys.size(), 100'000U) << name;
+    EXPECT_EQ(there, updates) << name;
+    std::string buffer;
+    EXPECT_TRUE(
+        workload(name).payload(70, buffer).contains(std::format(R"("id":{},)", upserts.key(70))))
+        << buffer;
+  }
 }
 
 TEST(PeersWorkload, EveryPartitionOfFilterKeepsTwoPercent) {

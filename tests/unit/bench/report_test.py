@@ -76,12 +76,22 @@ class Summary(unittest.TestCase):
             "wide": {"vs_best_peer": 5.56},
             "filter": {"lines_per_second": None},
             "slow_database": {"vs_best_peer": None},
+            "upsert": {"rows_per_second": None, "vs_best_peer": None, "vs_merge": None},
+            "upsert_all": {"rows_per_second": None, "vs_best_peer": None, "vs_merge": None},
             "latency_10k": {"p99_ms": 10, "bare_p99_ms": 8, "vs_best_peer": 2.5},
             "latency_50k": {"p99_ms": None, "bare_p99_ms": None, "vs_best_peer": None},
             "cpu_vs_best_peer": 20.0,
             "peak_rss_mb": 120,
             "aa_spread": 0.1,
         })  # fmt: skip
+
+    def test_upserts_stand_beside_the_best_peer_and_postgresqls_own_merge(self):
+        programs = {"penstock": rates(200), "merge": rates(160), "flink-sql": rates(40, peer=True)}
+        results = {"upsert": workload(programs), "upsert-all": workload({**programs, "merge": rates(100)})}
+        summary = figures.summary(results)
+        self.assertEqual(summary["upsert"], {"rows_per_second": 200, "vs_best_peer": 5.0, "vs_merge": 1.25})
+        self.assertEqual(summary["upsert_all"], {"rows_per_second": 200, "vs_best_peer": 5.0, "vs_merge": 2.0})
+        self.assertIn("upsert-all", judgement.goals_table(results))
 
     def test_what_was_not_measured_is_null(self):
         self.assertEqual(figures.summary({})["orders"], {"rows_per_second": None, "vs_best_peer": None, "vs_ceiling": None})

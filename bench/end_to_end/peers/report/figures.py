@@ -13,13 +13,14 @@ THROUGHPUT = ("records_per_second", "seconds", "program_cpu", "servers_cpu", "pe
 LATENCY = ("p50_ms", "p99_ms", "p999_ms", "max_ms")
 CRASH = ("records", "duplicates", "lost")
 
-RATES = ("orders", "wide", "filter", "slow-database", "skew")
+RATES = ("orders", "wide", "filter", "slow-database", "skew", "upsert", "upsert-all")
 PACES = {"latency-10000": 10_000, "latency-50000": 50_000}
 WORKLOADS = (*RATES, "scaling", *PACES, "crash")
 
 PENSTOCK, CONTROL, CEILING, BARE = "penstock", "penstock again", "ceiling", "bare consumer"
+MERGE = "merge"  # PostgreSQL's own, of what is staged before it begins
 FORMER = "redpanda-connect"  # measured once, and no longer
-PROGRAMS = (PENSTOCK, CONTROL, CEILING, BARE, "flink-sql", "kafka-connect", FORMER)
+PROGRAMS = (PENSTOCK, CONTROL, CEILING, MERGE, BARE, "flink-sql", "kafka-connect", FORMER)
 
 
 class BadResults(Exception):
@@ -131,6 +132,10 @@ def rate_vs_ceiling(workloads, workload):
     return ratio(rate(workloads, workload), rate(workloads, workload, CEILING))
 
 
+def rate_vs_merge(workloads, workload):
+    return ratio(rate(workloads, workload), rate(workloads, workload, MERGE))
+
+
 def latency_vs_best_peer(workloads, workload):
     best = best_peer(workloads, workload, "p99_ms", min)
     return ratio(best, median(workloads, workload, PENSTOCK, "p99_ms"))
@@ -165,6 +170,13 @@ def summary(workloads):
             "vs_best_peer": rounded(latency_vs_best_peer(workloads, workload), 2),
         }
 
+    def upsert(workload):
+        return {
+            "rows_per_second": rounded(rate(workloads, workload), 0),
+            "vs_best_peer": rounded(rate_vs_best_peer(workloads, workload), 2),
+            "vs_merge": rounded(rate_vs_merge(workloads, workload), 2),
+        }
+
     return {
         "orders": {
             "rows_per_second": rounded(orders, 0),
@@ -174,6 +186,8 @@ def summary(workloads):
         "wide": {"vs_best_peer": rounded(rate_vs_best_peer(workloads, "wide"), 2)},
         "filter": {"lines_per_second": rounded(rate(workloads, "filter"), 0)},
         "slow_database": {"vs_best_peer": rounded(rate_vs_best_peer(workloads, "slow-database"), 2)},
+        "upsert": upsert("upsert"),
+        "upsert_all": upsert("upsert-all"),
         "latency_10k": latency("latency-10000"),
         "latency_50k": latency("latency-50000"),
         "cpu_vs_best_peer": rounded(cpu_vs_best_peer(workloads), 2),

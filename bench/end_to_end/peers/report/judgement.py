@@ -98,6 +98,10 @@ def goals(workloads):
         RATE_TIMES["slow-database"],
         summary["slow_database"]["vs_best_peer"],
     )
+    for workload, key, times in (("upsert", "upsert", 5), ("upsert-all", "upsert_all", 2.5)):
+        values = summary[key]
+        yield from at_least(f"{workload}, rows a second against the best peer", times, values["vs_best_peer"])
+        yield from at_least(f"{workload}, rows a second against PostgreSQL's own merge", 0.85, values["vs_merge"])
     for workload, key in (("latency-10000", "latency_10k"), ("latency-50000", "latency_50k")):
         yield from p99(title_of(workload), summary[key], *LATENCY_GOALS[workload])
     yield from at_least("CPU of the program against the best peer", 8, summary["cpu_vs_best_peer"])
