@@ -34,21 +34,62 @@ constexpr std::uint64_t kMostChunks = 65'536;
 // Of a value that is shown.
 constexpr int kShownCharacters = 1000;
 
-// What is the same for its type's equality is the same to the last bit.
-bool is_exact(const ColumnDescription& column) {
-  using enum ColumnType;
-  if (column.is_array) return false;
-  constexpr std::array kExact{boolean, int2, int4, int8, bytea, uuid, date, timestamp, timestamptz};
-  return std::ranges::contains(kExact, column.type);
+// The hash function of a type, by itself a third of the time of a record's; null: there is none, or
+// it cannot be called. NULL has none, either.
+const char* hash_function(const ColumnDescription& column) {
+  if (column.is_array) return nullptr;
+  switch (column.type) {
+    case ColumnType::int2:
+      return "hashint2extended";
+    case ColumnType::int4:
+      return "hashint4extended";
+    case ColumnType::int8:
+      return "hashint8extended";
+    case ColumnType::float4:
+      return "hashfloat4extended";
+    case ColumnType::float8:
+      return "hashfloat8extended";
+    case ColumnType::uuid:
+      return "uuid_hash_extended";
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return "timestamp_hash_extended";
+    default:
+      return nullptr;
+  }
 }
 
-// Whether its type has a hash that goes with its equality.
+// Whether its type has an equality with a hash.
 bool has_hash(const ColumnDescription& column) {
   using enum ColumnType;
-  if (column.is_array) return false;
-  constexpr std::array kHashed{float4,   float8, numeric, ColumnType::text, time,     timetz,
-                               interval, inet,   cidr,    macaddr,          macaddr8, jsonb};
-  return is_exact(column) || std::ranges::contains(kHashed, column.type);
+  constexpr std::array kNone{json, bit, varbit, xml, ColumnType::composite, by_text};
+  return !column.is_array && !std::ranges::contains(kNone, column.type);
+}
+
+// Of equal values the same, as their type takes them.
+std::string equal_hash(const ColumnDescription& column, const std::string& value,
+                       std::size_t seed) {
+  if (const char* const function = hash_function(column); function != nullptr) {
+    // That of timestamptz has another name before PostgreSQL 18. The session's zone is UTC.
+    const char* const cast = column.type == ColumnType::timestamptz ? "::timestamp" : "";
+    return std::format("coalesce({}({}{}, {}), {})", function, value, cast, seed, seed);
+  }
+  return std::format("hash_record_extended(ROW({}{}), {})", value, has_hash(column) ? "" : "::text",
+                     seed);
+}
+
+// A value so that it is the same text only if it is the same value, to the last digit of a numeric;
+// but for the sign of a zero.
+std::string exact_text(const ColumnDescription& column, const std::string& value) {
+  const bool is_float = column.type == ColumnType::float4 || column.type == ColumnType::float8;
+  return is_float && !column.is_array ? std::format("({} + 0)::text", value) : value + "::text";
+}
+
+std::string exact_hash(const ColumnDescription& column, const std::string& value,
+                       std::size_t seed) {
+  if (hash_function(column) != nullptr) return equal_hash(column, value, seed);
+  return std::format("coalesce(hashtextextended({} COLLATE \"C\", {}), {})",
+                     exact_text(column, value), seed, seed);
 }
 
 void append(std::string& out, auto value) {
@@ -330,31 +371,42 @@ std::expected<std::optional<Comparison::Refusal>, Failure> Comparison::put(
 // "e" is what records make, "a" what the table has. Columns go by number, so that no name of the
 // table's meets one of ours.
 
+// Whether values of the column are compared: of those that are equal, a row keeps the key that it
+// came with.
+bool Comparison::is_compared(const Column& column) const {
+  return column.left_out.empty() && !(column.is_key && target_->is_keyed());
+}
+
 // Of equal keys the same, as their types take them; without a key, of equal rows.
 std::string Comparison::key_hash(std::string_view alias) const {
-  if (!has_key_) return std::format("hash_record_extended({}, 0)", row(alias));
+  if (!has_key_) return row_hash(alias);
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (!columns_[i].is_key) continue;
-    parts.push_back(
-        std::format("{}.c{}{}", alias, i, has_hash(description(columns_[i])) ? "" : "::text"));
+    parts.push_back(equal_hash(description(columns_[i]), std::format("{}.c{}", alias, i), i));
   }
-  return std::format("hash_record_extended(ROW({}), 0)", list(parts));
+  return "(" + list(parts, " # ") + ")";
 }
 
-// What is compared, so that it is the same only to the last bit.
-std::string Comparison::row(std::string_view alias) const {
+std::string Comparison::row_hash(std::string_view alias) const {
+  std::vector<std::string> parts{"1::int8"};
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (!is_compared(columns_[i])) continue;
+    // By another seed than in the key's: else it would not count where there is nothing else.
+    parts.push_back(
+        exact_hash(description(columns_[i]), std::format("{}.c{}", alias, i), i + columns_.size()));
+  }
+  return "(" + list(parts, " # ") + ")";
+}
+
+// What is compared, as text.
+std::string Comparison::row_text(std::string_view alias) const {
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    const Column& column = columns_[i];
-    // A row keeps the key that it came with, of those that are equal.
-    if (!column.left_out.empty() || (column.is_key && target_->is_keyed())) continue;
-    parts.push_back(is_exact(description(column))
-                        ? std::format("{}.c{}", alias, i)
-                        : std::format("{}.c{}::text COLLATE \"C\"", alias, i));
+    if (!is_compared(columns_[i])) continue;
+    parts.push_back(exact_text(description(columns_[i]), std::format("{}.c{}", alias, i)));
   }
-  if (parts.empty()) parts.emplace_back("true");
-  return "ROW(" + list(parts) + ")";
+  return "ROW(" + list(parts) + ")::text COLLATE \"C\"";
 }
 
 // Of the columns that are shown, as text.
@@ -418,12 +470,17 @@ std::string Comparison::reduce(std::span<const Source> sources) const {
 std::string Comparison::chunks(bool is_whole) const {
   const std::uint64_t count =
       std::clamp<std::uint64_t>(std::bit_ceil(rows_put_ / kRowsOfAChunk), 64, kMostChunks);
+  // Where rows have no key, the hash by which they go into chunks is that of all of them; OFFSET 0
+  // has it computed once.
   const auto sums = [&](const std::string& rows) {
-    return std::format("(SELECT q.kh & {} AS b, count(*) AS n, sum(q.h) AS s FROM {} q GROUP BY 1)",
-                       count - 1, rows);
+    return std::format(
+        "(SELECT q.kh & {} AS b, count(*) AS n, sum({}) AS s FROM (SELECT * FROM {} q{}) q GROUP "
+        "BY "
+        "1)",
+        count - 1, has_key_ ? "q.h" : "q.kh", rows, has_key_ ? "" : " OFFSET 0");
   };
   const auto hash = [&](std::string_view alias) {
-    return std::format(", hash_record_extended({}, 1) AS h", row(alias));
+    return has_key_ ? std::format(", {} AS h", row_hash(alias)) : std::string();
   };
   return std::format(
       "CREATE TEMPORARY TABLE {} AS SELECT coalesce(e.b, a.b) AS b, coalesce(e.n, 0) AS expected, "
@@ -442,7 +499,7 @@ std::string Comparison::findings(bool is_whole) const {
         rows, name("chunks"), name("chunks"));
   };
   const auto text = [&](std::string_view alias) {
-    return std::format(", {}::text COLLATE \"C\" AS r{}", row(alias), values(alias, "v"));
+    return std::format(", {} AS r{}", row_text(alias), values(alias, "v"));
   };
   const auto left = [](std::string_view one, std::string_view other) {
     return std::format(

@@ -77,8 +77,10 @@ class Comparison {
     return target_->table.columns[column.index];
   }
   [[nodiscard]] std::string name(std::string_view of) const;
+  [[nodiscard]] bool is_compared(const Column& column) const;
   [[nodiscard]] std::string key_hash(std::string_view alias) const;
-  [[nodiscard]] std::string row(std::string_view alias) const;
+  [[nodiscard]] std::string row_hash(std::string_view alias) const;
+  [[nodiscard]] std::string row_text(std::string_view alias) const;
   [[nodiscard]] std::string values(std::string_view alias, std::string_view as) const;
   [[nodiscard]] std::string expected(std::string_view more) const;
   [[nodiscard]] std::string actual(bool is_whole, std::string_view more) const;

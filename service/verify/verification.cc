@@ -125,7 +125,7 @@ Result<void> Verification::connect() {
       "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET lock_timeout = 0; "
       "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; "
       "SET default_transaction_read_only = off; SET row_security = off; SET work_mem = '64MB'; "
-      "SET temp_buffers = '64MB'; "
+      "SET temp_buffers = '64MB'; SET timezone = 'UTC'; "
       "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"
       " EXCEPTION WHEN OTHERS THEN NULL; END $$; "
       "DO $$ BEGIN PERFORM set_config('transaction_timeout', '0', false);"

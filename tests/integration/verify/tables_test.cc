@@ -46,7 +46,7 @@ TEST_F(VerifyTypes, LeavesToPostgresqlWhatIsEqual) {
   for (const char* change :
        {"v = 1.51", "d = 'other'", "j = '{\"z\":1,\"a\":2}'", "b = '{}'", "a = '{1,2,3}'",
         "f = 0.30000000000000004 - 0.2", "p = '(1,3)'", "c = 'green'", "x = 'y'", "m = m + '1 s'",
-        "a = '[0:1]={1,2}'", "c = NULL"}) {
+        "a = '[0:1]={1,2}'", "c = NULL", "v = NULL", "f = 'NaN'"}) {
     SCOPED_TRACE(change);
     execute("BEGIN; CREATE TABLE kept AS TABLE t; UPDATE t SET " + std::string(change) +
             " WHERE k = 'two'; COMMIT");
