@@ -25,7 +25,7 @@ MAY_INCLUDE = {
     "text": set(),
     "concurrency": {"core"},
     "cel": {"text"},
-    "config": {"core", "text", "concurrency", "cel", "kafka"},
+    "config": {"core", "text", "concurrency", "cel", "kafka", "postgres"},
     "postgres": {"core", "text", "concurrency"},
     "kafka": {"core", "text"},
     **{stage: VOCABULARY for stage in STAGES},

@@ -85,7 +85,8 @@ class Reference:
 
     def type_of(self, field):
         if self.is_map(field):
-            return "mapping of text"
+            value = self.messages[field.type_name].field[1]
+            return f"mapping of {self.type_of(value)}"
         if field.type == Field.TYPE_MESSAGE:
             kind = "duration" if field.type_name == ".google.protobuf.Duration" else "mapping"
             if self.is_only_map(field):

@@ -62,6 +62,7 @@ class NoEvents final : public ChainEvents {
   void committed(std::span<const std::unique_ptr<RowBatch>>, const CommitStats&) override {}
   void fenced(const std::shared_ptr<Chain>&, const FoundPosition&) override {}
   void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
+  void put_off(const std::shared_ptr<Chain>&) override {}
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>&) override {}
 };

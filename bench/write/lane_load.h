@@ -121,6 +121,7 @@ class Waiter final : public ChainEvents {
   }
   void fenced(const std::shared_ptr<Chain>&, const FoundPosition&) override { die("fenced"); }
   void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
+  void put_off(const std::shared_ptr<Chain>&) override {}
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t, const std::optional<Stall>& stall) override {
     if (stall) die(stall->error.to_string());

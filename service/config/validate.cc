@@ -15,6 +15,7 @@
 #include "config/source_map.h"
 #include "config/target_rules.h"
 #include "kafka/reserved_properties.h"
+#include "postgres/failure_class.h"
 #include "text/nearest_names.h"
 
 namespace penstock::config {
@@ -36,6 +37,7 @@ constexpr std::uint64_t kLargestRecord = 1024 * kMiB;
 constexpr std::uint32_t kMostRows = 10'000'000;
 constexpr std::uint64_t kLargestTransaction = 1024 * kMiB;
 constexpr nanoseconds kLongestDrain = 1h;  // longer than any orchestrator waits
+constexpr nanoseconds kLongestRetry = 1h;  // of a partition that stands still meanwhile
 constexpr nanoseconds kLongestWait = 60s;  // beyond, a revoke could not drain in time
 
 bool is_letter_or_digit(char c) {
@@ -346,9 +348,40 @@ class Rules {
 
   void check_dead_letters(const v1::DeadLetterSpec& dead_letters, const std::string& path) {
     const double share = dead_letters.stop_at_share();
-    if (share >= 0 && share <= 1) return;  // which nan is not
-    fail(path + ".stop_at_share", "is not between 0 and 1",
-         "a share of the records, such as 0.25; 1 never stops");
+    if (!(share >= 0 && share <= 1)) {  // nor nan
+      fail(path + ".stop_at_share", "is not between 0 and 1",
+           "a share of the records, such as 0.25; 1 never stops");
+    }
+    std::map<std::string, nanoseconds> sorted;
+    for (const auto& [code, time] : dead_letters.retry_for()) sorted[code] = to_chrono(time);
+    for (const auto& [code, time] : sorted) {
+      const std::string child = child_path(path + ".retry_for", code);
+      check_retry_code(code, child);
+      check_duration(child, time, kLongestRetry);
+      if (time == 0ns) fail(child, "is 0", "leave it out: a record is then not tried again");
+    }
+  }
+
+  // Only what blames a record makes a dead letter, and only that can be waited out.
+  void check_retry_code(const std::string& code, const std::string& path) {
+    const bool is_code =
+        (code.size() == 2 || code.size() == 5) && std::ranges::all_of(code, [](char c) {
+          return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        });
+    if (!is_code) {
+      fail(path, "'" + code + "' is no SQLSTATE",
+           "five digits or capital letters, such as 23503, or the first two of a class, such as 23",
+           true);
+      return;
+    }
+    using postgres::FailureClass;
+    const FailureClass blame = postgres::classify(code);
+    if (blame == FailureClass::row || blame == FailureClass::unclear) return;
+    fail(path, "PostgreSQL does not blame a record with " + code + ": no dead letter comes of it",
+         blame == FailureClass::configuration
+             ? "leave it out: the pipeline waits, whatever is set, until somebody has put it right"
+             : "leave it out: it is tried again, whatever is set, until it passes",
+         true);
   }
 
   void check_resources(const v1::ResourceSpec& resources, const std::string& path) {

@@ -27,6 +27,17 @@ void Chain::set_committed(Offset next) {
   committed_.store(next, std::memory_order_release);
 }
 
+void Chain::set_waiting(std::string why) {
+  waits_.store(!why.empty(), std::memory_order_release);
+  const MutexLock lock(waiting_mutex_);
+  waiting_reason_ = std::move(why);
+}
+
+std::string Chain::waiting_reason() const {
+  const MutexLock lock(waiting_mutex_);
+  return waiting_reason_;
+}
+
 std::optional<SteadyTime> Chain::in_flight_since() const {
   if (batches_in_flight() == 0) return std::nullopt;
   return SteadyTime(SteadyTime::duration(in_flight_since_.load(std::memory_order_acquire)));

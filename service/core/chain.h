@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/batch_trace.h"
 #include "core/clock.h"
@@ -41,6 +42,7 @@ enum class ChainEnd : std::uint8_t {
   broken,    // a batch of it is gone, by a failure of ours: it is claimed and read again
   rejected,  // too many of its records are rejected: somebody has to decide
   outdated,  // its table has changed: it is claimed again under another plan
+  put_off,   // a record of it waits, and somebody waits for us: it is claimed and read again
   stopped,   // we are leaving
 };
 
@@ -92,6 +94,13 @@ class Chain {
     return accept_asked_.exchange(false, std::memory_order_acq_rel);
   }
 
+  // ---- What it waits for
+  // Why its next record is tried again until it passes or its time is over; empty: it does not
+  // wait. Its lane's thread sets it.
+  void set_waiting(std::string why);
+  [[nodiscard]] std::string waiting_reason() const;
+  [[nodiscard]] bool waits() const { return waits_.load(std::memory_order_acquire); }
+
   // ---- What is in flight: counted by Charge
   [[nodiscard]] std::int64_t batches_in_flight() const {
     return batches_.load(std::memory_order_acquire);
@@ -135,6 +144,9 @@ class Chain {
   std::atomic<std::int64_t> batches_{0};
   std::atomic<std::int64_t> records_{0};
   std::atomic<SteadyTime::rep> in_flight_since_{0};
+  std::atomic<bool> waits_{false};
+  mutable Mutex waiting_mutex_;
+  std::string waiting_reason_ GUARDED_BY(waiting_mutex_);
   mutable Mutex span_mutex_;
   TraceLink last_span_ GUARDED_BY(span_mutex_){};
 };

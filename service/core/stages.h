@@ -102,6 +102,9 @@ class ChainEvents {
   // The lane's thread: the chain has ended, because with its next record too many would be dead
   // letters; what comes before that is committed.
   virtual void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) = 0;
+  // The lane's thread: the chain has ended, because a record of it waits to be tried again and
+  // somebody waits for what is in flight. It is claimed and read again; nothing of it is lost.
+  virtual void put_off(const std::shared_ptr<Chain>& chain) = 0;
   // The lane's thread: the tables of this plan may not be any more what they were when it was made.
   // If so, nothing of it can be committed.
   virtual void doubted(const std::shared_ptr<const Plan>& plan) = 0;

@@ -206,6 +206,11 @@ void Flow::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& er
   consumer_->block_for_rejects(chain, error);
 }
 
+void Flow::put_off(const std::shared_ptr<Chain>& chain) {
+  sequencer_->drop_waiting(*chain);
+  consumer_->reclaim(chain, /*foreign_owner=*/false);
+}
+
 void Flow::doubted(const std::shared_ptr<const Plan>& plan) {
   const PlanPtr current = this->plan();
   if (plan == current) replanner_->ask(current);  // else another one is on its way

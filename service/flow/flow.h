@@ -86,6 +86,7 @@ class Flow final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) override;
   void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
+  void put_off(const std::shared_ptr<Chain>& chain) override;
   void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
   // a job's thread
@@ -101,6 +102,8 @@ class Flow final : public ChainEvents {
   void fill_partitions(std::span<const ingest::AssignedPartition> assigned,
                        PipelineSnapshot& snapshot) const;
   void explain_missing_topics(PipelineSnapshot& snapshot) const;
+  static void explain_waiting_records(std::span<const ingest::AssignedPartition> assigned,
+                                      PipelineSnapshot& snapshot);
   static void explain_standstills(std::span<const ingest::AssignedPartition> assigned,
                                   SteadyTime now, PipelineSnapshot& snapshot);
 

@@ -65,6 +65,7 @@ PipelineSnapshot Flow::snapshot() const {
   if (snapshot.state == PipelineState::running) {
     explain_standstills(assigned, now, snapshot);
     explain_missing_topics(snapshot);
+    explain_waiting_records(assigned, snapshot);
   }
   return snapshot;
 }
@@ -84,6 +85,7 @@ void Flow::fill_partitions(std::span<const ingest::AssignedPartition> assigned,
       status.in_flight_records = chain->records_in_flight();
       if (status.waiting_reason.empty() && status.blocked_reason.empty()) {
         status.waiting_reason = health_.stall_reason(chain->lane);
+        if (status.waiting_reason.empty()) status.waiting_reason = chain->waiting_reason();
       }
     }
     if (status.committed_offset >= 0 && status.high_watermark >= 0) {
@@ -102,6 +104,20 @@ void Flow::explain_missing_topics(PipelineSnapshot& snapshot) const {
   std::string& reason = snapshot.state_reason;
   reason += (reason.empty() ? "" : "; ") + kafka::no_such_topics(missing).to_string() +
             "; it is read, within about a minute, when it is there";
+}
+
+void Flow::explain_waiting_records(std::span<const ingest::AssignedPartition> assigned,
+                                   PipelineSnapshot& snapshot) {
+  std::size_t count = 0;
+  std::string first;
+  for (const ingest::AssignedPartition& partition : assigned) {
+    if (!partition.chain || !partition.chain->waits()) continue;
+    if (count++ == 0) first = partition.chain->waiting_reason();
+  }
+  if (count == 0) return;
+  snapshot.state_reason += std::format("{}{} of {} partitions {} for a record: {}",
+                                       snapshot.state_reason.empty() ? "" : "; ", count,
+                                       assigned.size(), count == 1 ? "waits" : "wait", first);
 }
 
 void Flow::explain_standstills(std::span<const ingest::AssignedPartition> assigned, SteadyTime now,

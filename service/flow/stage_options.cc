@@ -73,6 +73,7 @@ ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec) {
   options.start_at = start_at(spec.source().start_at());
   options.prefetch_bytes = memory_shares(spec).prefetch_bytes;
   options.drain_timeout = drain_timeout(spec);
+  options.records_may_wait = !spec.dead_letters().retry_for().empty();
   return options;
 }
 
@@ -98,6 +99,9 @@ write::WriterOptions writer_options(const v1::PipelineSpec& spec) {
   options.max_bytes = spec.batch().max_bytes();
   options.max_wait = to_milliseconds(spec.batch().max_wait());
   options.reject_limit = reject_limit(spec.dead_letters().stop_at_share());
+  for (const auto& [sqlstate, limit] : spec.dead_letters().retry_for()) {
+    options.retry_for.push_back({.sqlstate = sqlstate, .limit = to_milliseconds(limit)});
+  }
   return options;
 }
 

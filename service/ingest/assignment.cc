@@ -16,6 +16,8 @@ namespace {
 constexpr std::chrono::milliseconds kRevocationWait(5);
 // Whether what is in flight of a topic that was made again has been committed.
 constexpr std::chrono::milliseconds kLookAgain(1000);
+// Of a record that waits, whether it still does.
+constexpr std::chrono::milliseconds kLookAtWaiting(100);
 
 }  // namespace
 
@@ -366,6 +368,9 @@ SteadyTime Assignment::look_after(SteadyTime now) {
       const bool claim = is_to_be_claimed(*partition) && !claiming_;
       if (partition->asks_again && !claim) next_due_ = std::min(next_due_, now + kLookAgain);
       if (!claim && partition->phase != Phase::seeking) continue;
+      if (!claim && partition->chain->waits()) {  // what stands behind can wait in Kafka
+        partition->not_before = now + kLookAtWaiting;
+      }
       if (partition->not_before > now) {
         next_due_ = std::min(next_due_, partition->not_before);
       } else {

@@ -78,6 +78,9 @@ class Assignment {
   // The same, for a batch there that cannot be read; after some tries it stops, and tries again
   // from time to time. Nothing said: why has been told before.
   void seek_unreadable(Partition& partition, const std::string& kafka_says);
+  // Stops reading those of which a record waits to be tried again, until it does not: what is
+  // behind it would only fill the memory of the others.
+  void stand_back(SteadyTime now);
   // What to say when nothing comes of a partition whose leader answers and whose log goes on.
   [[nodiscard]] std::string silent_reason(const Partition& partition, Offset log_end) const;
   // Gives the open batch, if there is one, to the next stage.

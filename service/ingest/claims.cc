@@ -322,6 +322,19 @@ void Assignment::seek_again(Partition& partition) {
   touch(partition);
 }
 
+void Assignment::stand_back(SteadyTime now) {
+  for (const auto& [id, partition] : partitions_) {
+    if (partition->phase != Phase::reading || !partition->chain->waits()) continue;
+    emit(*partition);
+    partition->phase = Phase::seeking;
+    partition->waiting_reason = partition->chain->waiting_reason();
+    partition->not_before = now;
+    next_due_ = {};
+    touch(*partition);
+    pause({partition.get()});
+  }
+}
+
 void Assignment::seek_unreadable(Partition& partition, const std::string& kafka_says) {
   const Offset at = partition.builder->next();
   if (std::exchange(partition.unreadable_at, at) != at) partition.unreadable_tries = 0;

@@ -63,6 +63,8 @@ struct ConsumerOptions {
   // How long a revoked partition may wait for what is in flight; not at all while the breaker holds
   // intake back, since nothing is committed then.
   std::chrono::milliseconds drain_timeout{10'000};
+  // Some refused records wait: a partition that stands still for one is not read on for ever.
+  bool records_may_wait = false;
   bool capture_trace_links = false;  // read `traceparent` headers into BatchTrace::links
   const Clock* clock = &system_clock();
 };

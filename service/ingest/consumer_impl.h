@@ -58,6 +58,7 @@ struct Consumer::Impl : Polled {
   void count_gap(Partition& partition, Offset gap, std::int32_t leader_epoch);
   [[nodiscard]] Partition* partition_of(const rd_kafka_message_s& message);
   [[nodiscard]] bool held_back();
+  [[nodiscard]] bool is_filling() const;
   // Stops what is read of topics that were made again.
   void notice_new_topics();
   SteadyTime follow_gaps(SteadyTime now);

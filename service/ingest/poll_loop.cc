@@ -53,6 +53,7 @@ milliseconds Consumer::Impl::work(SteadyTime now) {
   }
   assignment.set_hopeless(membership.aside() ||
                           (pauses & static_cast<std::uint32_t>(PauseReason::breaker)) != 0);
+  if (options.records_may_wait && is_filling()) assignment.stand_back(now);
   due = std::min(due, assignment.look_after(now));
   if (const auto next = mirror.send(now, client, assignment)) due = std::min(due, *next);
   const bool held = held_back();
@@ -150,6 +151,13 @@ void Consumer::Impl::serve_group() {
     last_error.reset();
     said.clear();
   }
+}
+
+// What waits of a partition that stands still must leave room for the others.
+bool Consumer::Impl::is_filling() const {
+  const ByteBudget& read = around.in_flight.read;
+  const ByteBudget& write = around.in_flight.write;
+  return read.used() >= read.limit() / 4 || write.used() >= write.limit() / 4;
 }
 
 bool Consumer::Impl::held_back() {

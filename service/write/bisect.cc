@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "write/copy_writer.h"
+#include "write/patience.h"
 #include "write/script.h"
 
 namespace penstock::write {
@@ -32,8 +33,23 @@ bool Bisection::is_refusal(const postgres::Failure& failure) const {
 void Bisection::refuse(std::size_t record, postgres::Failure failure,
                        const std::optional<Slice>& row) {
   const std::size_t all = group_.records();
-  refusals_.push_back(
-      refusal_of(record, failure, row ? std::vector<Slice>{*row} : group_.cut(record, record + 1)));
+  Refusal refusal =
+      refusal_of(record, failure, row ? std::vector<Slice>{*row} : group_.cut(record, record + 1));
+  if (group_.patience != nullptr) {
+    const RecordPlace place = group_.place(record);
+    const RecordBatch& source = *group_.parts[place.part].batch->source;
+    const Offset offset = source.record(place.record).offset;
+    const Patience::Tried tried = group_.patience->tried(*source.chain(), offset, group_.tried_at);
+    refusal.tries = tried.tries;
+    refusal.since_first = tried.since_first;
+    // It is held against nobody yet.
+    if (const auto until = group_.patience->waits(*source.chain(), offset, failure.error.sqlstate,
+                                                  group_.tried_at)) {
+      waiting_.push_back({std::move(refusal), *until});
+      return;
+    }
+  }
+  refusals_.push_back(std::move(refusal));
   const std::size_t count = ++causes_[{failure.error.sqlstate, failure.constraint}];
   const bool are_many = all >= kTableFaultFrom && count * 4 > all;
   const bool are_all = passed_ == 0 && refusals_.size() >= kTableFaultFrom && is_doubtful(failure);
@@ -73,9 +89,9 @@ postgres::Try<Bisection::Findings> Bisection::run() {
     suspect.reset();
     if (end - at <= kOneByOne || !by_copy) {
       const std::size_t stop = std::min(end, at + 4 * kOneByOne);
-      const std::size_t before = refusals_.size();
+      const std::size_t before = refused_so_far();
       if (auto done = one_by_one(at, stop); !done) return std::unexpected(std::move(done.error()));
-      if ((refusals_.size() - before) * 16 <= stop - at) piece = 8 * kOneByOne;
+      if ((refused_so_far() - before) * 16 <= stop - at) piece = 8 * kOneByOne;
       at = stop;
       continue;
     }
@@ -91,6 +107,10 @@ postgres::Try<Bisection::Findings> Bisection::run() {
     }
   }
   Findings findings;
+  if (!table_fault_ && !waiting_.empty()) {
+    findings.waiting = std::move(waiting_);
+    return findings;
+  }
   if (!table_fault_ && !doubtful_.empty()) {
     auto still = are_still_refused();
     if (!still) return std::unexpected(std::move(still.error()));

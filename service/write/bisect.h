@@ -27,12 +27,20 @@ inline constexpr std::size_t kTableFaultFrom = 20;
 // Why rows are refused: SQLSTATE and constraint.
 using RefusalCause = std::pair<std::string, std::string>;
 
+// A record that is refused and waits to be tried again (patience.h).
+struct WaitingRecord {
+  Refusal why;
+  SteadyTime until{};
+};
+
 class Bisection {
  public:
   struct Findings {
     std::uint64_t rows = 0;                 // that PostgreSQL says it wrote
     std::vector<Refusal> refusals;          // ascending
     std::optional<postgres::Failure> last;  // of them
+    // Nothing may be committed: these wait, ascending.
+    std::vector<WaitingRecord> waiting;
     // What refused all records there are, if one cause did.
     std::optional<RefusalCause> all_by;
     // Nothing may be committed: what refused some of them does not any more, so that somebody has
@@ -69,6 +77,7 @@ class Bisection {
   }
   // `row`: the one of them that was, if that is known.
   void refuse(std::size_t record, postgres::Failure failure, const std::optional<Slice>& row);
+  [[nodiscard]] std::size_t refused_so_far() const { return refusals_.size() + waiting_.size(); }
   // Whether all that may have passed by itself meanwhile is still refused.
   [[nodiscard]] postgres::Try<bool> are_still_refused();
   // Whether any of what no neighbour speaks against would be written now.
@@ -92,6 +101,7 @@ class Bisection {
   std::uint64_t rows_ = 0;
   std::size_t passed_ = 0;  // records
   std::vector<Refusal> refusals_;
+  std::vector<WaitingRecord> waiting_;
   std::optional<postgres::Failure> last_;
   std::map<RefusalCause, std::size_t> causes_;
   std::vector<std::pair<std::size_t, postgres::Failure>> doubtful_;

@@ -35,15 +35,6 @@ void walk(const Group& group, std::span<const DeadLetter> letters, Window window
   }
 }
 
-bool is_next(const Group& group, RecordPlace place) {
-  const Part& part = group.parts[place.part];
-  if (place.record != part.first) return false;
-  for (std::uint32_t i = 0; i < place.part; ++i) {
-    if (group.parts[i].batch->chain() == part.batch->chain()) return false;
-  }
-  return true;
-}
-
 Error error_of(const DeadLetter& letter, const RejectWindow& window, std::size_t limit) {
   const RecordBatch& source = *letter.source;
   const Chain& chain = *source.chain();
@@ -83,7 +74,7 @@ std::optional<TooMany> find_too_many(const Group& group, std::span<const Refusal
       [&](const DeadLetter& letter, const RejectWindow& window) {
         if (!window.is_too_many(limit)) return true;
         found = TooMany{.place = letter.place,
-                        .is_next = is_next(group, letter.place),
+                        .is_next = group.begins_chain(letter.place),
                         .error = error_of(letter, window, limit)};
         return false;
       });

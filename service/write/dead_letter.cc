@@ -20,7 +20,7 @@ constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-0
 constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
 constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
 
-// The fourteen parameters of statement::kDeadLetters.
+// The sixteen parameters of statement::kDeadLetters.
 class Columns {
  public:
   explicit Columns(const Plan& plan) : plan_(plan) { begin(); }
@@ -47,6 +47,8 @@ class Columns {
     message_.add(stored_message(letter.message));
     add_optional(target_, target_of(plan_, letter));
     add_optional(trace_id_, trace_id_of(record.headers()));
+    attempts_.add_integer(static_cast<std::int32_t>(letter.tries));
+    since_first_.add(std::to_string(letter.since_first.count()) + " microseconds");
   }
   [[nodiscard]] bool empty() const { return topic_.count() == 0; }
   [[nodiscard]] bool full() const {
@@ -68,7 +70,9 @@ class Columns {
         sqlstate_.finish(),
         message_.finish(),
         target_.finish(),
-        trace_id_.finish()};
+        trace_id_.finish(),
+        attempts_.finish(),
+        since_first_.finish()};
     script.add(Step::dead_letters, statement::kDeadLetters, parameters);
     begin();
   }
@@ -79,11 +83,12 @@ class Columns {
   }
   void begin() {
     for (postgres::BinaryArray* array :
-         {&topic_, &stage_, &reason_, &sqlstate_, &message_, &target_, &trace_id_}) {
+         {&topic_, &stage_, &reason_, &sqlstate_, &message_, &target_, &trace_id_, &since_first_}) {
       array->begin(postgres::oid::kText);
     }
     for (postgres::BinaryArray* array : {&key_, &value_}) array->begin(postgres::oid::kBytea);
     partition_.begin(postgres::oid::kInt4);
+    attempts_.begin(postgres::oid::kInt4);
     offset_.begin(postgres::oid::kInt8);
     timestamp_.begin(postgres::oid::kTimestamptz);
     headers_.begin(postgres::oid::kJsonb);
@@ -91,7 +96,7 @@ class Columns {
 
   const Plan& plan_;
   postgres::BinaryArray topic_, partition_, offset_, timestamp_, key_, value_, headers_, stage_,
-      reason_, sqlstate_, message_, target_, trace_id_;
+      reason_, sqlstate_, message_, target_, trace_id_, attempts_, since_first_;
 };
 
 }  // namespace

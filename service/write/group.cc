@@ -327,6 +327,15 @@ std::size_t Group::number(RecordPlace place) const {
   return static_cast<std::size_t>(std::ranges::lower_bound(places(), place) - places().begin());
 }
 
+bool Group::begins_chain(RecordPlace place) const {
+  const Part& part = parts[place.part];
+  if (place.record != part.first) return false;
+  for (std::uint32_t i = 0; i < place.part; ++i) {
+    if (parts[i].batch->chain() == part.batch->chain()) return false;
+  }
+  return true;
+}
+
 std::vector<Slice> Group::cut(std::size_t from, std::size_t to) const {
   std::vector<Slice> result;
   if (from >= to) return result;
@@ -385,7 +394,8 @@ std::vector<DeadLetter> dead_letters_of(const Group& group, std::span<const Refu
       const RecordPlace place = group.place(refusal->record);
       if (place.part != i) break;
       letters.push_back({batch.source.get(), place, Stage::write, refusal->reason, refusal->message,
-                         refusal->sqlstate, refusal->table, refusal->target});
+                         refusal->sqlstate, refusal->table, refusal->target, refusal->tries,
+                         refusal->since_first});
     }
     std::stable_sort(
         letters.begin() + begin, letters.end(),

@@ -7,6 +7,7 @@
 // Threads: the lane's only.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,12 +19,15 @@
 #include <vector>
 
 #include "core/chain.h"
+#include "core/clock.h"
 #include "core/plan.h"
 #include "core/row_batch.h"
 #include "postgres/failure_class.h"
 #include "write/statement_columns.h"
 
 namespace penstock::write {
+
+class Patience;
 
 // A batch, or the run of its records that a transaction covers.
 struct Part {
@@ -98,6 +102,8 @@ struct Refusal {
   std::string constraint;
   std::string_view reason = "refused_by_postgresql";  // lives for ever
   const Target* target = nullptr;                     // whose row it was, if that is known
+  std::uint32_t tries = 1;                            // of the record, this one included,
+  std::chrono::microseconds since_first{0};           // and how long ago the first one was
 };
 // `rows`: the one that was refused, if that is known; else any.
 [[nodiscard]] Refusal refusal_of(std::size_t record, const postgres::Failure& failure,
@@ -129,6 +135,10 @@ struct Group {
   std::vector<Refusal> left_out;
   bool probes = false;
   std::uint32_t tries = 0;
+  // Who knows which refused records wait; null: none does. And when this try began.
+  const Patience* patience = nullptr;
+  SteadyTime tried_at{};
+  bool is_retry = false;  // of records that wait, and of nothing else
 
   // Whether the part may join: the plan is the same, and its chain is not here yet or this follows.
   [[nodiscard]] bool accepts(const Part& part) const;
@@ -161,6 +171,8 @@ struct Group {
   [[nodiscard]] std::size_t records() const { return places().size(); }
   [[nodiscard]] RecordPlace place(std::size_t record) const { return places()[record]; }
   [[nodiscard]] std::size_t number(RecordPlace place) const;
+  // Whether nothing of its chain stands before this record.
+  [[nodiscard]] bool begins_chain(RecordPlace place) const;
   // The slices of records [from, to), table after table.
   [[nodiscard]] std::vector<Slice> cut(std::size_t from, std::size_t to) const;
   // The same, in the order in which they are written one by one: of a record first what it removes,
@@ -191,6 +203,8 @@ struct DeadLetter {
   std::string_view sqlstate;
   std::string_view table;          // that PostgreSQL named, if it did
   const Target* target = nullptr;  // whose row it was, if that is known
+  std::uint32_t tries = 1;         // as in Refusal
+  std::chrono::microseconds since_first{0};
 };
 // Of the rejects of the group's parts and of `refusals` (ascending by record), in the order of
 // their places.

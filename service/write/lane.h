@@ -3,7 +3,7 @@
 //
 // Place: Lanes and Writer are the outside of a LaneSet. lane.cc is what other threads call and the
 // loop, lane_try.cc what it does for a writer, lane_failure.cc what it does when that went wrong,
-// lane_spoiled.cc where a record may be what its sessions end of, lane_silence.cc what it does
+// lane_waits.cc where a record may pass a little later, lane_spoiled.cc where a record may be what its sessions end of, lane_silence.cc what it does
 // while a statement has no answer.
 // Turns: each writer has a `pass`, which grows by the time it took divided by its weight; the
 // lowest that has something to do and is not backing off comes next.
@@ -101,6 +101,10 @@ class Lane final : private postgres::SilenceWatch {
   void tell_all(const Stall& stall, bool opened);
   [[nodiscard]] std::string lock_holder(const std::string& tables);
   [[nodiscard]] bool serves_others(const WriterQueue& queue) const;
+
+  // lane_waits.cc
+  void wait(WriterQueue& queue, std::span<const WaitingRecord> waiting);
+  void put_off(WriterQueue& queue);
 
   // lane_spoiled.cc
   [[nodiscard]] bool spoiled(WriterQueue& queue, const postgres::Failure& failure);

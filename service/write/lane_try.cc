@@ -72,7 +72,10 @@ void Lane::serve(WriterQueue& queue) {
   if (queue.unknown) return resolve(queue);
   if (queue.verified_session != session_number_) return verify(queue);
   if (queue.spoiled_by) judge_spoiled(queue);
-  if (!queue.group) queue.take_group();
+  if (!queue.group) {
+    put_off(queue);
+    queue.take_group(now());
+  }
   const bool has_work = queue.group.has_value();
   if (has_work) attempt(queue);
   const bool is_done = !queue.group && !queue.unknown && !lost_by_ && session_ != nullptr;
@@ -136,12 +139,14 @@ void Lane::attempt(WriterQueue& queue) {
   std::optional<RefusalCause> all_by;
   const SteadyTime begin = now();
   queue.last_begin = begin;
+  group.tried_at = begin;
   Outcome outcome = commit_group(*session_, group, rules, stats, all_by);
   stats.begin = begin;
   stats.end = now();
   WriterCounters& counters = queue.writer->counters;
   if (outcome.kind != Outcome::Kind::committed && outcome.kind != Outcome::Kind::unknown &&
-      outcome.kind != Outcome::Kind::passed && outcome.kind != Outcome::Kind::too_many) {
+      outcome.kind != Outcome::Kind::passed && outcome.kind != Outcome::Kind::too_many &&
+      outcome.kind != Outcome::Kind::waits) {
     counters.transactions_failed.add();
   }
   switch (outcome.kind) {
@@ -193,6 +198,10 @@ void Lane::attempt(WriterQueue& queue) {
       if (outcome.failure.connection_lost) lose_session();
       too_many(queue, *outcome.too_many);
       break;
+    case Outcome::Kind::waits:
+      if (outcome.failure.connection_lost) lose_session();
+      wait(queue, outcome.waiting);
+      break;
     case Outcome::Kind::unknown:
       counters.commits_unknown.add();
       queue.unknown = stats;
@@ -218,6 +227,7 @@ void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refu
   WriterCounters& counters = queue.writer->counters;
   for (const Advance& advance : queue.group->advances()) {
     advance.chain->set_committed(advance.range.to);
+    queue.advanced(*advance.chain, advance.range.to);
   }
   for (const Refusal& refusal : refusals) {
     RowBatch& batch = *queue.group->parts[queue.group->place(refusal.record).part].batch;

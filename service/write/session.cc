@@ -129,10 +129,15 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       plain(
           statement::kDeadLetters,
           "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
-          "\"timestamp\", key, value, headers, stage, reason, sqlstate, message, target, trace_id) "
-          "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+          "\"timestamp\", key, value, headers, stage, reason, sqlstate, message, target, trace_id, "
+          "attempts, first_seen_at) "
+          "SELECT $1, u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h, u.i, u.j, u.k, u.l, u.m, u.n, "
+          "pg_catalog.now() OPERATOR(pg_catalog.-) u.o::pg_catalog.interval "
+          "FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
+          "AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)",
           {kText, kTextArray, kInt4Array, kInt8Array, kTimestamptzArray, kByteaArray, kByteaArray,
-           kJsonbArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray}),
+           kJsonbArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray,
+           kInt4Array, kTextArray}),
   };
   std::vector<bool> there;
   auto prepared = run_prepare({}, fixed, there);

@@ -314,6 +314,12 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
   if (!found) {  // what no row's SQLSTATE has: perhaps another record raises it
     return failed_at_rows(session, std::move(found.error()), /*deferred=*/group.immediate);
   }
+  if (!found->waiting.empty()) {
+    Outcome made = outcome(Outcome::Kind::waits, {});
+    roll_back(session, made.failure);
+    made.waiting = std::move(found->waiting);
+    return made;
+  }
   if (!found->not_theirs && !group.blames_records && found->all_by == rules.refused_by &&
       rules.refused_before + group.records() >= kTableFaultFrom) {
     found->not_theirs = found->last;

@@ -29,6 +29,7 @@ struct Outcome {
     refused,     // nothing is written: the group has been marked for another try
     not_theirs,  // nothing is written: too many records are refused for `failure`
     too_many,    // nothing is written: a partition has too many dead letters with `too_many`
+    waits,       // nothing is written: some records wait
     passed,      // nothing is written: it was a probe, or its ending does not commit
     failed,      // nothing is written: `failure` says what to do
     unknown,     // COMMIT was sent, its answer did not come
@@ -38,7 +39,8 @@ struct Outcome {
   std::vector<Fenced> fenced;
   std::optional<std::size_t> example;  // of kind `not_theirs`: a record
   std::optional<TooMany> too_many;
-  std::vector<Refusal> refusals;  // of kind `committed`, `unknown` or `not_theirs`, ascending
+  std::vector<WaitingRecord> waiting;  // of kind `waits`, ascending
+  std::vector<Refusal> refusals;       // of kind `committed`, `unknown` or `not_theirs`, ascending
   // Of kind `failed`: a record may be what raised it, by a statement of its own or at COMMIT.
   bool by_a_record = false;
   bool deferred = false;

@@ -37,6 +37,12 @@ namespace penstock::write {
 // of 0.5 ms from about 700.
 inline constexpr std::size_t kCopyFromRows = 500;
 
+// What PostgreSQL refuses for this may pass a little later: it is tried again for so long.
+struct RetryRule {
+  std::string sqlstate;  // or a class: its first two characters; the longer one counts
+  std::chrono::milliseconds limit{0};
+};
+
 struct WriterOptions {
   std::string pipeline;    // for logs
   std::string owner = {};  // whom the claims of its chains name
@@ -54,6 +60,8 @@ struct WriterOptions {
   std::size_t copy_from_rows = kCopyFromRows;
   // A partition stops before so many of its last records have become dead letters.
   std::size_t reject_limit = RejectWindow::kRecords / 4;
+  // Which refusals are waited out before they are dead letters. Empty: none.
+  std::vector<RetryRule> retry_for = {};
 };
 
 class LaneSet;

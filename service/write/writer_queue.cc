@@ -33,6 +33,7 @@ bool is_running(const Part& part) { return part.batch->chain()->running(); }
 
 WriterQueue::WriterQueue(std::shared_ptr<WriterShared> shared, const LanesOptions& lanes)
     : writer(std::move(shared)),
+      patience(writer->options.retry_for),
       breaker({.backoff_min = lanes.backoff_min,
                .backoff_max = lanes.backoff_max,
                .configuration_max = lanes.configuration_backoff_max,
@@ -87,10 +88,13 @@ void WriterQueue::ask_retry() {
 
 void WriterQueue::close() {
   std::deque<Waiting> dropped;
+  std::map<std::shared_ptr<Chain>, std::deque<Waiting>> aside;
   std::vector<std::shared_ptr<Chain>> chains;
   const MutexLock lock(mutex_);
   closed_ = true;
   dropped.swap(waiting_);
+  aside.swap(aside_);
+  for (const auto& [chain, batches] : aside) count_dropped(batches.size());
   chains.swap(chains_);
   rows_ = 0;
   bytes_ = 0;
@@ -118,6 +122,12 @@ void WriterQueue::drop_ended() {
         dropped.push_back(std::move(waiting.part));
       }
       waiting_ = std::move(kept);
+      std::erase_if(aside_, [&dropped](auto& held) {
+        if (held.first->running()) return false;
+        for (Waiting& waiting : held.second) dropped.push_back(std::move(waiting.part));
+        return true;
+      });
+      patience.forget_ended();
     }
   }
   // An unknown COMMIT must be resolved for all of its batches first.
@@ -140,12 +150,20 @@ void WriterQueue::drop_ended() {
 
 bool WriterQueue::take_retry() {
   const MutexLock lock(mutex_);
-  return std::exchange(retry_asked_, false);
+  const bool asked = std::exchange(retry_asked_, false);
+  if (asked) patience.retry_now();
+  return asked;
 }
 
 std::optional<SteadyTime> WriterQueue::ready_at() {
   const MutexLock lock(mutex_);
-  if (waiting_.empty()) return std::nullopt;
+  std::optional<SteadyTime> due;  // of what is held
+  for (const auto& [chain, batches] : aside_) {
+    const Patience::Hold* const hold = patience.held(*chain);
+    const SteadyTime at = hold == nullptr || chain->hurried() ? SteadyTime{} : hold->retry_at;
+    due = std::min(due.value_or(at), at);
+  }
+  if (waiting_.empty()) return due;
   if (is_full()) return SteadyTime{};
   const bool hurried = std::ranges::any_of(
       waiting_, [](const Waiting& waiting) { return waiting.part.batch->chain()->hurried(); });
@@ -153,21 +171,27 @@ std::optional<SteadyTime> WriterQueue::ready_at() {
   const std::chrono::microseconds floor =
       std::max(std::min(writer->options.commit_floor, commit_cost_ * kFloorPerCost),
                std::min<std::chrono::microseconds>(kMaxFloor, fence_cost_ * kFloorPerFence));
-  return std::max(last_begin + floor, waiting_.front().arrived + writer->options.max_wait);
+  const SteadyTime ready =
+      std::max(last_begin + floor, waiting_.front().arrived + writer->options.max_wait);
+  return std::min(due.value_or(ready), ready);
 }
 
 bool WriterQueue::has_work() {
   if (group) return true;
   const MutexLock lock(mutex_);
-  return !waiting_.empty();
+  return !waiting_.empty() || !aside_.empty();
 }
 
 void WriterQueue::push_front(Part part) {
   const std::size_t rows = part.rows();
   const std::size_t bytes = transaction_bytes(*part.batch);
-  rows_ += rows;
-  bytes_ += bytes;
-  waiting_.push_front({std::move(part), SteadyTime{}, rows, bytes});
+  push_front(Waiting{std::move(part), SteadyTime{}, rows, bytes});
+}
+
+void WriterQueue::push_front(Waiting waiting) {
+  rows_ += waiting.rows;
+  bytes_ += waiting.bytes;
+  waiting_.push_front(std::move(waiting));
 }
 
 WriterQueue::Waiting WriterQueue::pop_front() {

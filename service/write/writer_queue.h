@@ -7,7 +7,10 @@
 // 1. A batch waits or is in `group`. One of which a part is committed waits first.
 // 2. While `unknown` is set, `group` does not change and nothing else of this writer is written on
 //    this lane.
-// 3. After close() nothing waits and nothing is taken any more.
+// 3. Batches of a chain that `patience` holds stand aside until its time; they come before what
+// else
+//    waits of it.
+// 4. After close() nothing waits and nothing is taken any more.
 #pragma once
 
 #include <chrono>
@@ -23,6 +26,7 @@
 #include "core/mutex.h"
 #include "write/breaker.h"
 #include "write/group.h"
+#include "write/patience.h"
 #include "write/session.h"
 #include "write/statement_columns.h"
 #include "write/suspects.h"
@@ -68,8 +72,17 @@ class WriterQueue {
   // Whether anything waits or is under way.
   [[nodiscard]] bool has_work() EXCLUDES(mutex_);
   // Takes what waits, up to the bounds: at least one batch, but a part of it where transactions
-  // have been too large.
-  void take_group() EXCLUDES(mutex_);
+  // have been too large; of a chain that is held nothing before its time, and then the record at
+  // which it is held alone, unless that is tried for the last time.
+  void take_group(SteadyTime now) EXCLUDES(mutex_);
+  // A record of the chain waits until then at most: nothing of it is taken for a moment. Returns
+  // whether that is new.
+  bool hold(const std::shared_ptr<Chain>& chain, Offset at, SteadyTime until, SteadyTime now)
+      EXCLUDES(mutex_);
+  // The chain stands at `next`, and is held no longer if that is behind the record.
+  void advanced(Chain& chain, Offset next) EXCLUDES(mutex_);
+  // Those that are held although somebody waits for what is in flight of them.
+  [[nodiscard]] std::vector<std::shared_ptr<Chain>> held_up() EXCLUDES(mutex_);
   // No transaction goes on beyond this record of the group that begins before it.
   void stop_before(RecordPlace place);
   // Gives the group back, to be taken anew.
@@ -91,6 +104,7 @@ class WriterQueue {
   void note_cost(std::chrono::microseconds all, std::chrono::microseconds fence) EXCLUDES(mutex_);
   void drop_group();
 
+  Patience patience;
   std::optional<Group> group;
   std::optional<CommitStats> unknown;         // of the COMMIT whose answer was lost,
   std::vector<Refusal> unknown_refusals;      // without these,
@@ -152,6 +166,17 @@ class WriterQueue {
   // comes before.
   [[nodiscard]] bool cut(Part& part, const Group& taken);
   void push_front(Part part) REQUIRES(mutex_);
+  void push_front(Waiting waiting) REQUIRES(mutex_);
+  // What stands aside of held chains whose time has come waits again.
+  void bring_back(SteadyTime now) REQUIRES(mutex_);
+  void bring_back(std::deque<Waiting> aside) REQUIRES(mutex_);
+  enum class Place : std::uint8_t {
+    here,   // in this transaction, as far as it may go
+    aside,  // it stands there now
+    later,  // in another transaction
+  };
+  // Of the first that waits, where some chains are held.
+  [[nodiscard]] Place place_of_next(Group& taken, SteadyTime now) REQUIRES(mutex_);
   [[nodiscard]] Waiting pop_front() REQUIRES(mutex_);
   [[nodiscard]] bool is_full() const REQUIRES(mutex_) {
     return rows_ >= limit_ || bytes_ >= writer->options.max_bytes;
@@ -165,6 +190,8 @@ class WriterQueue {
   const std::size_t max_rows_;
   mutable Mutex mutex_;
   std::deque<Waiting> waiting_ GUARDED_BY(mutex_);
+  // Of held chains, each in offset order: rows_ and bytes_ do not count them.
+  std::map<std::shared_ptr<Chain>, std::deque<Waiting>> aside_ GUARDED_BY(mutex_);
   std::size_t rows_ GUARDED_BY(mutex_) = 0;
   std::size_t bytes_ GUARDED_BY(mutex_) = 0;
   std::size_t limit_ GUARDED_BY(mutex_);

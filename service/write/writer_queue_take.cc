@@ -22,11 +22,82 @@ WriterQueue::Turns WriterQueue::sort_by_turn() {
   return turns;
 }
 
-void WriterQueue::take_group() {
+// ---- What is held
+
+bool WriterQueue::hold(const std::shared_ptr<Chain>& chain, Offset at, SteadyTime until,
+                       SteadyTime now) {
+  const MutexLock lock(mutex_);
+  return patience.hold(chain, at, until, now);
+}
+
+void WriterQueue::advanced(Chain& chain, Offset next) {
+  if (!patience.advanced(chain, next)) return;
+  chain.set_waiting({});
+  const MutexLock lock(mutex_);
+  const auto held = std::ranges::find_if(
+      aside_, [&chain](const auto& entry) { return entry.first.get() == &chain; });
+  if (held == aside_.end()) return;
+  bring_back(std::move(held->second));
+  aside_.erase(held);
+}
+
+std::vector<std::shared_ptr<Chain>> WriterQueue::held_up() {
+  std::vector<std::shared_ptr<Chain>> found;
+  const MutexLock lock(mutex_);
+  for (const auto& [chain, batches] : aside_) {
+    if (chain->hurried() && chain->running()) found.push_back(chain);
+  }
+  return found;
+}
+
+void WriterQueue::bring_back(std::deque<Waiting> aside) {
+  for (; !aside.empty(); aside.pop_back()) push_front(std::move(aside.back()));
+}
+
+void WriterQueue::bring_back(SteadyTime now) {
+  if (aside_.empty() || !left_out.empty()) return;  // they stand in front
+  for (auto held = aside_.begin(); held != aside_.end();) {
+    const Patience::Hold* const hold = patience.held(*held->first);
+    if (hold != nullptr && now < hold->retry_at) {
+      ++held;
+      continue;
+    }
+    bring_back(std::move(held->second));
+    held = aside_.erase(held);
+  }
+}
+
+// Records that are tried again have a transaction of their own, so that they cost the others none.
+WriterQueue::Place WriterQueue::place_of_next(Group& taken, SteadyTime now) {
+  Part& part = waiting_.front().part;
+  const std::shared_ptr<Chain>& chain = part.batch->chain();
+  const Patience::Hold* const hold = patience.held(*chain);
+  const bool is_retry = hold != nullptr && now < hold->until;
+  if (!is_retry) return taken.is_retry ? Place::later : Place::here;
+  const bool has_begun = std::ranges::any_of(
+      taken.parts, [&chain](const Part& other) { return other.batch->chain() == chain; });
+  if (now < hold->retry_at || has_begun) {
+    // A part that was put back is older than what stands there.
+    std::deque<Waiting>& aside = aside_[chain];
+    const Offset begin = part.range().from;
+    const auto behind = std::ranges::find_if(
+        aside, [begin](const Waiting& other) { return other.part.range().from > begin; });
+    part.end = static_cast<std::uint32_t>(part.batch->source->size());
+    aside.insert(behind, pop_front());
+    return Place::aside;
+  }
+  if (!taken.parts.empty() && !taken.is_retry) return Place::later;
+  taken.is_retry = true;
+  part.end = part.first + 1;
+  return Place::here;
+}
+
+void WriterQueue::take_group(SteadyTime now) {
   std::vector<Waiting> dropped;
   Group taken;
   {
     const MutexLock lock(mutex_);
+    bring_back(now);
     const Turns turns = sort_by_turn();
     const std::size_t limit = left_out.empty()   ? limit_
                               : neighbour_passed ? 1
@@ -39,6 +110,11 @@ void WriterQueue::take_group() {
       if (!next.part.batch->chain()->running()) {
         dropped.push_back(pop_front());
         continue;
+      }
+      if (patience.is_on()) {
+        const Place place = place_of_next(taken, now);
+        if (place == Place::aside) continue;
+        if (place == Place::later) break;
       }
       if (!turns.empty() && !taken.parts.empty() &&
           turns.at(next.part.batch->chain().get()) !=
@@ -73,6 +149,8 @@ void WriterQueue::take_group() {
   if (taken.parts.empty()) return;
   taken.others_pass =
       writer->suspects.turn_of(*taken.parts.front().batch->chain()) == Suspects::Turn::guilty;
+  if (patience.is_on()) taken.patience = &patience;
+  taken.careful = taken.is_retry;  // most of them will be refused once more
   taken.index(columns_);
   leave_out_of(taken);
   group = std::move(taken);

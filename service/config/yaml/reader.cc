@@ -240,7 +240,14 @@ void Reader::read_map(const YamlNode& value, pb::Message& message, const pb::Fie
     note_place(child, member.key->byte, *member.value);
     pb::Message* entry = message.GetReflection()->AddMessage(&message, &field);
     entry->GetReflection()->SetString(entry, &key_field, member.key->text);
-    if (value_field.message_type() != nullptr) {
+    if (is_duration(value_field)) {
+      if (member.value->kind == Kind::null) {
+        complain(member.key->byte, child, "there is no duration", "write it like 250ms, 30s or 5m");
+        continue;
+      }
+      read_duration(*member.value, *entry->GetReflection()->MutableMessage(entry, &value_field),
+                    child);
+    } else if (value_field.message_type() != nullptr) {
       read_message(*member.value, *entry->GetReflection()->MutableMessage(entry, &value_field),
                    child);
     } else if (is_word_null(*member.value) && field.name() == "kafka") {

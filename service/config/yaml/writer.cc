@@ -86,10 +86,14 @@ class Writer {
       return;
     }
     const pb::Message& child = reflection.GetMessage(message, &field);
-    if (const auto* duration = dynamic_cast<const pb::Duration*>(&child)) {
+    write_message(child);
+  }
+
+  void write_message(const pb::Message& message) {
+    if (const auto* duration = dynamic_cast<const pb::Duration*>(&message)) {
       out_ << format_duration(to_chrono(*duration));
     } else {
-      write(child);
+      write(message);
     }
   }
 
@@ -106,7 +110,7 @@ class Writer {
     for (const auto& [name, entry] : sorted) {
       write_key(name);
       if (value.message_type() != nullptr) {
-        write(entry->GetReflection()->GetMessage(*entry, &value));
+        write_message(entry->GetReflection()->GetMessage(*entry, &value));
       } else if (field.name() == "kafka" && is_secret_property(name)) {
         out_ << std::string(kMask);
       } else {

@@ -218,6 +218,11 @@ void Process::fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& f
   reclaim(chain, found.epoch && *found.epoch > chain->epoch);
 }
 
+void Process::put_off(const std::shared_ptr<Chain>& chain) {
+  sequencer_.drop_waiting(*chain);
+  reclaim(chain, /*foreign=*/false);
+}
+
 // It is tried again, and then somebody accepts it.
 void Process::too_many_rejects(const std::shared_ptr<Chain>& chain, const Error&) {
   if (chain->ended() != ChainEnd::rejected) {

@@ -312,6 +312,8 @@ void FakePipeline::ended(const std::shared_ptr<Chain>& chain) {
       return note("rejected");
     case ChainEnd::outdated:
       return note("outdated");
+    case ChainEnd::put_off:
+      return note("put off");
     case ChainEnd::stopped:
       return note("stopped");
   }

@@ -172,6 +172,7 @@ class FakePipeline : public RecordSink, public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) override;
   void too_many_rejects(const std::shared_ptr<Chain>&, const Error&) override {}
+  void put_off(const std::shared_ptr<Chain>&) override {}
   void doubted(const std::shared_ptr<const Plan>&) override {}
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
 

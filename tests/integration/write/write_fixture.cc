@@ -158,6 +158,17 @@ std::vector<std::pair<PartitionId, Error>> Record::too_many() const {
   return too_many_;
 }
 
+void Record::put_off(const std::shared_ptr<Chain>& chain) {
+  const std::lock_guard lock(mutex_);
+  EXPECT_EQ(chain->ended(), ChainEnd::put_off);
+  put_off_.push_back(chain->partition);
+}
+
+std::vector<PartitionId> Record::put_off() const {
+  const std::lock_guard lock(mutex_);
+  return put_off_;
+}
+
 void Record::doubted(const std::shared_ptr<const Plan>& plan) {
   const std::lock_guard lock(mutex_);
   doubted_ = plan;

@@ -93,6 +93,7 @@ class Record final : public ChainEvents {
                  const CommitStats& stats) override;
   void fenced(const std::shared_ptr<Chain>& chain, const FoundPosition& found) override;
   void too_many_rejects(const std::shared_ptr<Chain>& chain, const Error& error) override;
+  void put_off(const std::shared_ptr<Chain>& chain) override;
   void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
 
@@ -111,6 +112,8 @@ class Record final : public ChainEvents {
   [[nodiscard]] std::optional<Stall> stall() const;
   // Partitions that have stopped, and why.
   [[nodiscard]] std::vector<std::pair<PartitionId, Error>> too_many() const;
+  // Partitions that are to be claimed and read again, because somebody waits.
+  [[nodiscard]] std::vector<PartitionId> put_off() const;
   // The plan that was doubted last.
   [[nodiscard]] std::shared_ptr<const Plan> doubted_plan() const;
 
@@ -122,6 +125,7 @@ class Record final : public ChainEvents {
   std::vector<FencedCall> fenced_;
   std::vector<std::optional<Stall>> stalls_;
   std::vector<std::pair<PartitionId, Error>> too_many_;
+  std::vector<PartitionId> put_off_;
   std::shared_ptr<const Plan> doubted_;
 };
 

@@ -221,6 +221,18 @@ TEST(Load, AsksForTheUnitOfADuration) {
   EXPECT_EQ(problem.hint, "give the unit: 30s or 30ms");
 }
 
+TEST(Load, ReadsAMappingOfDurations) {
+  const std::string retry = "    dead_letters: {retry_for: {23503: 30s, '23514': ";
+  const v1::Config config = loaded(good_text(retry + "1m30s}}\n")).config;
+  const auto& times = config.pipelines(0).dead_letters().retry_for();
+  ASSERT_EQ(times.size(), 2U);
+  EXPECT_EQ(to_chrono(times.at("23503")), 30s);
+  EXPECT_EQ(to_chrono(times.at("23514")), 90s);
+  const Problem no_unit = problem_of(good_text(retry + "10}}\n"));
+  EXPECT_EQ(no_unit.hint, "give the unit: 10s or 10ms");
+  EXPECT_EQ(problem_of(good_text(retry + "}}\n")).message, "there is no duration");
+}
+
 TEST(Load, SuggestsEnumValues) {
   std::string text = good_text();
   text.insert(text.find("    sink:"), "      start_at: earlist\n");

@@ -383,6 +383,29 @@ TEST(Validate, BoundsNumbers) {
       "pipelines[0].drain_timeout: is negative\n");
 }
 
+std::string found_for_retry(const std::string& code, std::chrono::nanoseconds time) {
+  return found_after([&](auto&, auto& spec) {
+    set_duration((*spec.mutable_dead_letters()->mutable_retry_for())[code], time);
+  });
+}
+
+TEST(Validate, RetriesWhatBlamesARecordForATime) {
+  for (const char* const code : {"23", "23503", "23514", "P0001", "22", "MY001"}) {
+    EXPECT_EQ(found_for_retry(code, 30s), "") << code;
+  }
+  for (const char* const code : {"2350", "235033", "23x03", "foreign_key_violation", ""}) {
+    EXPECT_TRUE(found_for_retry(code, 30s).contains("is no SQLSTATE")) << code;
+  }
+  for (const char* const code : {"40001", "57014", "08", "55P03", "53", "42P01", "28", "2200H"}) {
+    EXPECT_TRUE(found_for_retry(code, 30s).contains("PostgreSQL does not blame a record with " +
+                                                    std::string(code)))
+        << found_for_retry(code, 30s);
+  }
+  EXPECT_TRUE(found_for_retry("23503", 0s).contains("is 0")) << found_for_retry("23503", 0s);
+  EXPECT_TRUE(found_for_retry("23503", -1s).contains("is negative"));
+  EXPECT_TRUE(found_for_retry("23503", 61min).contains("is 1h1m, at most 1h"));
+}
+
 TEST(Validate, WantsFewerMinWorkersThanMaxWorkers) {
   EXPECT_EQ(found_after([](auto& config, auto&) {
               config.mutable_server()->set_min_workers(3);
