@@ -9,6 +9,7 @@
 #include "postgres/connect_failure.h"
 #include "postgres/connection.h"
 #include "postgres/conninfo.h"
+#include "postgres/password_file.h"
 
 namespace penstock::postgres {
 namespace {
@@ -37,6 +38,18 @@ Conninfo resolved(Keywords keywords) {
   PQconninfoFree(options);
   PQfinish(connection);
   return conninfo;
+}
+
+// libpq looks for no password where nothing can be, and does not complain on stderr of a file that
+// we have read.
+constexpr const char* kNoFile = "/dev/null/none";
+
+// The file that somebody has named for the password.
+std::string password_file(const Conninfo& said) {
+  std::string path(said.value("passfile"));
+  const char* const named = std::getenv("PGPASSFILE");
+  if (path.empty() && named != nullptr) path = named;
+  return path;
 }
 
 std::chrono::milliseconds address_timeout(const Conninfo& conninfo,
@@ -69,7 +82,21 @@ Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
   keywords.add("client_encoding", "UTF8");
   keywords.add("target_session_attrs", "read-write");  // after a failover, find the new primary
 
-  const Conninfo options = resolved(keywords);
+  std::string file = password_file(*readable);
+  Keywords without_file = keywords;
+  if (!file.empty()) without_file.add("passfile", kNoFile);
+  const Conninfo options = resolved(std::move(without_file));
+  if (!options.value("password").empty()) file.clear();
+  std::optional<std::string> password;
+  if (!file.empty()) {
+    auto read = read_password_file(file);
+    if (!read) return std::unexpected(std::move(read.error()));
+    password = *std::move(read);
+  }
+  if (password) {
+    keywords.add("password", password->c_str());
+    keywords.add("passfile", kNoFile);
+  }
   const bool sslmode_is_said =
       !readable->value("sslmode").empty() || std::getenv("PGSSLMODE") != nullptr;
   auto addresses = options.addresses();
@@ -103,6 +130,10 @@ Try<std::unique_ptr<Connection>> Connection::open(const std::string& conninfo,
     }
     if (failure->failure != FailureClass::retry) break;
   }
+  if (!file.empty() && failure->error.sqlstate == "28P01") {
+    failure->error.hint =
+        "check the user, and the password in " + file + ", which is read again at the next try";
+  }
   return std::unexpected(std::move(*failure));
 }
 
@@ -115,7 +146,16 @@ Try<std::unique_ptr<Connection>> Connection::open_one(const std::vector<const ch
   }
   std::unique_ptr<Connection> connection(new Connection(raw, wakeup));
   PQsetErrorVerbosity(raw, PQERRORS_VERBOSE);
-  PQsetNoticeReceiver(raw, [](void*, const PGresult*) {}, nullptr);
+  PQsetNoticeReceiver(
+      raw,
+      [](void* receiver, const PGresult* notice) {
+        const char* const state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+        // What ends a session that is idle comes as a notice.
+        if (state != nullptr && limit_of(state) == "idle_session_timeout") {
+          static_cast<Connection*>(receiver)->ended_for_idleness_ = true;
+        }
+      },
+      connection.get());
   if (auto connected = connection->finish_connecting(deadline); !connected) {
     return std::unexpected(std::move(connected.error()));
   }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace penstock::postgres {
@@ -26,6 +27,7 @@ Connection::~Connection() { PQfinish(connection_); }
 
 pg_conn* Connection::release(std::unique_ptr<Connection> connection) {
   PQsetnonblocking(connection->connection_, 0);
+  PQsetNoticeReceiver(connection->connection_, [](void*, const PGresult*) {}, nullptr);
   return std::exchange(connection->connection_, nullptr);
 }
 
@@ -48,7 +50,9 @@ void Connection::cancel() {
 }
 
 bool Connection::found_dead() {
-  return PQconsumeInput(connection_) == 0 || PQstatus(connection_) == CONNECTION_BAD;
+  const bool is_open = PQconsumeInput(connection_) == 1;
+  std::ignore = PQisBusy(connection_);  // it has the server's last words read
+  return !is_open || PQstatus(connection_) == CONNECTION_BAD;
 }
 
 std::uint64_t Connection::traffic() const {
@@ -56,6 +60,11 @@ std::uint64_t Connection::traffic() const {
   socklen_t size = sizeof info;
   if (getsockopt(socket(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
   return info.tcpi_bytes_acked + info.tcpi_bytes_received;
+}
+
+bool Connection::found_read_only() const {
+  return refused_a_write_ || parameter("in_hot_standby") == "on" ||
+         parameter("default_transaction_read_only") == "on";
 }
 
 bool Connection::idle() const { return PQtransactionStatus(connection_) == PQTRANS_IDLE; }
@@ -136,7 +145,11 @@ Try<pg_result*> Connection::take() {
       return std::unexpected(std::move(waited.error()));
     }
   }
-  return PQgetResult(connection_);
+  pg_result* const result = PQgetResult(connection_);
+  const char* const state =
+      result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (state != nullptr && std::string_view(state) == "25006") refused_a_write_ = true;
+  return result;
 }
 
 // ---- One statement after another

@@ -86,7 +86,8 @@ class Connection {
   // can be written to, whatever the string says of target_session_attrs. `timeout` is for each
   // address; the string's own connect_timeout goes before it. `defaults` give way to what the
   // string says, `overrides` do not. Beyond this machine the server has to encrypt, and it gets no
-  // password in clear, if nobody has said otherwise (conninfo.h). UTF8, and keepalives that find a
+  // password in clear, if nobody has said otherwise (conninfo.h). A file that holds the password
+  // is read each time (password_file.h). UTF8, and keepalives that find a
   // vanished server within about 25 s, are there anyway. Failure: a wrong password or database ends
   // the search, as what the servers have in common. Of several hosts the first one's failure says
   // what it is, and all of them are told.
@@ -139,9 +140,14 @@ class Connection {
 
   // Whether the server has closed this connection while nothing was going on.
   [[nodiscard]] bool found_dead();
+  // Whether that was because of `idle_session_timeout`.
+  [[nodiscard]] bool ended_for_idleness() const { return ended_for_idleness_; }
   // What the other side of the connection has acknowledged and sent so far, in bytes: while either
   // grows the link is slow, not dead. 0 where the system does not say (a Unix socket).
   [[nodiscard]] std::uint64_t traffic() const;
+  // Whether the server has said that it takes no writes any more, as one that is a standby now:
+  // another one is to be asked.
+  [[nodiscard]] bool found_read_only() const;
   // Connected, nothing is running and no transaction is open.
   [[nodiscard]] bool idle() const;
   [[nodiscard]] int socket() const;
@@ -178,6 +184,8 @@ class Connection {
   Wakeup& wakeup_;
   std::chrono::milliseconds reply_timeout_{0};
   SteadyTime deadline_ = SteadyTime::max();
+  bool refused_a_write_ = false;
+  bool ended_for_idleness_ = false;
   SilenceWatch* silence_watch_ = nullptr;
   std::chrono::milliseconds silence_after_{0};
   std::vector<const char*> values_;  // scratch of send_prepared

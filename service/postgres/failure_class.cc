@@ -195,6 +195,22 @@ std::string inner_context(const Failure& failure) {
 
 bool waits_for_lock(std::string_view sqlstate) { return sqlstate == "55P03"; }
 
+std::string_view limit_of(std::string_view sqlstate) {
+  if (sqlstate == "57014") return "statement_timeout";
+  if (sqlstate == "25P04") return "transaction_timeout";
+  if (sqlstate == "55P03") return "lock_timeout";
+  if (sqlstate == "25P03") return "idle_in_transaction_session_timeout";
+  if (sqlstate == "57P05") return "idle_session_timeout";
+  return {};
+}
+
+std::string limit_hint(std::string_view sqlstate) {
+  const std::string name(limit_of(sqlstate));
+  if (name.empty()) return {};
+  return "the limit is " + name + ": Penstock's own, or a smaller one of the role or the database" +
+         (sqlstate == "57014" ? ", if nobody has cancelled the statement" : "");
+}
+
 ErrorKind kind_of(FailureClass failure, std::string_view sqlstate) {
   switch (failure) {
     case FailureClass::retry:

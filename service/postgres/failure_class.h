@@ -37,6 +37,12 @@ enum class FailureClass : std::uint8_t {
 // Whether a statement gave up on a lock that somebody else holds.
 [[nodiscard]] bool waits_for_lock(std::string_view sqlstate);
 
+// Which of PostgreSQL's limits ended the statement or the session: "statement_timeout", …; empty:
+// none did.
+[[nodiscard]] std::string_view limit_of(std::string_view sqlstate);
+// What to say of it.
+[[nodiscard]] std::string limit_hint(std::string_view sqlstate);
+
 // The kind that people and other modules see.
 [[nodiscard]] ErrorKind kind_of(FailureClass failure, std::string_view sqlstate);
 

@@ -48,7 +48,8 @@ Try<Pool::Lease> Pool::lease(const std::stop_token& stop, SteadyTime deadline) {
   auto pooled = wait_for_turn(stop, deadline);
   if (!pooled) return std::unexpected(std::move(pooled.error()));
   (*pooled)->on_stop.emplace(stop, [wakeup = &(*pooled)->wakeup] { wakeup->stop(); });
-  if ((*pooled)->connection != nullptr && (*pooled)->connection->found_dead()) {
+  if ((*pooled)->connection != nullptr &&
+      ((*pooled)->connection->found_dead() || (*pooled)->connection->found_read_only())) {
     (*pooled)->connection.reset();
   }
   (*pooled)->reused = (*pooled)->connection != nullptr;
@@ -125,8 +126,8 @@ void Pool::tell_reach(const Failure& failure, SteadyTime begin) const {
 
 void Pool::give_back(std::unique_ptr<Pooled> pooled) {
   pooled->on_stop.reset();
-  const bool good =
-      pooled->connection != nullptr && pooled->connection->idle() && !pooled->wakeup.stopped();
+  const bool good = pooled->connection != nullptr && pooled->connection->idle() &&
+                    !pooled->connection->found_read_only() && !pooled->wakeup.stopped();
   if (!good) {
     pooled.reset();  // closed before anybody else may open one
   } else {

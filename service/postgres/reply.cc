@@ -81,6 +81,9 @@ Failure Reply::failure() const {
   failure.failure = is_of_text(failure) ? classify_of_text(failure.error.sqlstate)
                                         : classify(failure.error.sqlstate);
   failure.error.kind = kind_of(failure.failure, failure.error.sqlstate);
+  if (!failure.raised && failure.error.hint.empty()) {
+    failure.error.hint = limit_hint(failure.error.sqlstate);
+  }
   return failure;
 }
 

@@ -146,6 +146,10 @@ void Lane::take_turn() {
   }
   if (!session_) {
     if (now() < resume_at_) return wait_until(resume_at_);
+    if (!rests_) return connect();
+    const auto [queue, when] = next_writer();
+    if (!queue) return wait_until(when);
+    rests_ = false;
     return connect();
   }
   auto [queue, when] = next_writer();
@@ -209,8 +213,11 @@ void Lane::idle(SteadyTime until) {
   const int socket = session_->connection().socket();
   const short ready = wakeup()->wait(socket, POLLIN, until);
   if (ready == 0 || !session_->connection().found_dead()) return;
-  log(LogLevel::warning, "lane_connection_lost", {{"lane", number_}});
-  // Nothing was under way: connect again at once.
+  // Nothing was under way: connect again at once; or, if a session may not be idle for so long,
+  // when there is something to do.
+  rests_ = session_->connection().ended_for_idleness();
+  log(rests_ ? LogLevel::info : LogLevel::warning, "lane_connection_lost",
+      {{"lane", number_}, {"limit", rests_ ? "idle_session_timeout" : ""}});
   close_session();
 }
 

@@ -3,8 +3,8 @@
 //
 // Place: Lanes and Writer are the outside of a LaneSet. lane.cc is what other threads call and the
 // loop, lane_try.cc what it does for a writer, lane_failure.cc what it does when that went wrong,
-// lane_waits.cc where a record may pass a little later, lane_spoiled.cc where a record may be what its sessions end of, lane_silence.cc what it does
-// while a statement has no answer.
+// lane_waits.cc where a record may pass a little later, lane_spoiled.cc where a record may be what
+// its sessions end of, lane_silence.cc what it does while a statement has no answer.
 // Turns: each writer has a `pass`, which grows by the time it took divided by its weight; the
 // lowest that has something to do and is not backing off comes next.
 // Threads: only the lane's thread touches what is not guarded by `mutex_` (but for atomics).
@@ -145,7 +145,8 @@ class Lane final : private postgres::SilenceWatch {
   Breaker breaker_;                           // of the connection
   std::optional<postgres::Failure> lost_by_;  // a writer's failure that took the connection
   SteadyTime resume_at_{};
-  double turn_ = 0;  // the pass of who was served last
+  bool rests_ = false;  // without a session, because it may not be idle for long
+  double turn_ = 0;     // the pass of who was served last
   std::shared_ptr<WriterQueue> served_now_;
   // A wait without an answer: what was asked about it.
   struct Silent {

@@ -79,11 +79,15 @@ postgres::Try<std::unique_ptr<Session>> Session::open(const LanesOptions& option
 postgres::Try<void> Session::configure(const LanesOptions& options) {
   // client_connection_check_interval ends a backend that waits for a lock after its client died; it
   // is not there on every platform, hence the block that forgives.
+  // Of its own limits and those of the role or the database the smaller one holds. What is not
+  // named here, such as transaction_timeout and idle_session_timeout, is the role's alone.
   auto reply = connection_->execute(
-      "SET statement_timeout = " + ms(options.statement_timeout) +
-      "; SET lock_timeout = " + ms(options.lock_timeout) +
-      "; SET idle_in_transaction_session_timeout = " + ms(options.idle_in_transaction_timeout) +
-      "; SET idle_session_timeout = 0"  // a lane waits for records, however long none come
+      "SELECT pg_catalog.set_config(s.name, ours.ms::text, false) FROM (VALUES "
+      "('statement_timeout', " +
+      ms(options.statement_timeout) + "), ('lock_timeout', " + ms(options.lock_timeout) +
+      "), ('idle_in_transaction_session_timeout', " + ms(options.idle_in_transaction_timeout) +
+      ")) AS ours(name, ms) JOIN pg_catalog.pg_settings s USING (name)"
+      " WHERE s.setting::int = 0 OR (ours.ms > 0 AND ours.ms < s.setting::int)"
       "; SET default_transaction_deferrable = off"
       "; SET log_parameter_max_length_on_error = 0"  // see postgres::parameter_number()
       "; DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"

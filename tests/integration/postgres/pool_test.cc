@@ -34,6 +34,29 @@ class PoolTest : public testing::Test {
   const std::string& conninfo = database.conninfo();
 };
 
+// A standby behind an address that was the primary's, as after a switch that cuts no connection.
+TEST_F(PoolTest, AServerThatTakesNoWritesAnyMoreIsLeft) {
+  for (const bool says_so : {true, false}) {
+    Pool pool({.conninfo = conninfo});
+    {
+      auto lease = pool.lease({}, in(60s));
+      ASSERT_TRUE(lease.has_value());
+      // What it says of itself, and what only a statement meets.
+      auto refused = says_so ? (*lease)->execute("SET default_transaction_read_only = on")
+                             : (*lease)->execute("BEGIN READ ONLY; CREATE TABLE public.t ()");
+      EXPECT_EQ(refused.has_value(), says_so);
+      if (!says_so) EXPECT_EQ(refused.error().error.sqlstate, "25006");
+      ASSERT_TRUE((*lease)->execute("ROLLBACK").has_value());
+      EXPECT_TRUE((*lease)->found_read_only());
+    }
+    auto next = pool.lease({}, in(60s));
+    ASSERT_TRUE(next.has_value());
+    EXPECT_FALSE(next->reused());
+    EXPECT_EQ(pool.counters().connects, 2U);
+    EXPECT_TRUE((*next)->execute("BEGIN; CREATE TABLE public.t (); ROLLBACK").has_value());
+  }
+}
+
 TEST_F(PoolTest, NeverOpensMoreThanItMayHoweverManyAsk) {
   Pool pool({.conninfo = conninfo});
   std::atomic<int> failures{0};
