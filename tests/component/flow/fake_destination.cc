@@ -221,6 +221,18 @@ bool FakeDatabase::acceptance_asked(std::int32_t partition) {
   return found != chains_.end() && found->second->take_acceptance();
 }
 
+void FakeDatabase::make_wait(std::int32_t partition, const std::string& why) {
+  const MutexLock lock(mutex_);
+  chains_.at(partition)->set_waiting(why);
+}
+
+void FakeDatabase::put_off(std::int32_t partition) {
+  const MutexLock lock(mutex_);
+  const std::shared_ptr<Chain> chain = chains_.at(partition);
+  if (!chain->end(ChainEnd::put_off)) return;
+  for (ChainEvents* const events : events_) events->put_off(chain);
+}
+
 void FakeDatabase::doubt() {
   const MutexLock lock(mutex_);
   for (ChainEvents* const events : events_) events->doubted(claimed_plan_);

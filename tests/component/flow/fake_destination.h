@@ -41,6 +41,10 @@ class FakeDatabase {
   void stall(const std::optional<Stall>& stall);
   // The lane finds too many rejects in whatever comes of this partition.
   void reject(std::int32_t partition, bool rejects);
+  // A record of the partition waits, and so does what comes after it; empty: it has passed.
+  void make_wait(std::int32_t partition, const std::string& why);
+  // The lane gives up what waits of the partition, because somebody waits for it.
+  void put_off(std::int32_t partition);
   // The lane doubts what was claimed last.
   void doubt();
 

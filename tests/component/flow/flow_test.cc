@@ -111,6 +111,28 @@ class FlowTest : public testing::Test {
   std::atomic<int> plans_asked_{0};
 };
 
+TEST_F(FlowTest, SaysWhatARecordWaitsForAndReadsAgainWhatIsPutOff) {
+  auto flow = make("    dead_letters: {retry_for: {'23503': 30s}}\n");
+  ASSERT_TRUE(flow->start());
+  produce(10);
+  ASSERT_TRUE(eventually([&] { return database_.records() == 10; }));
+  ASSERT_TRUE(eventually([&] { return state(*flow) == PipelineState::running; }));
+  database_.make_wait(1, "offset 5 of t[1] is refused");
+  const PipelineSnapshot waits = flow->snapshot();
+  EXPECT_EQ(waits.state, PipelineState::running);
+  EXPECT_EQ(waits.state_reason,
+            "1 of 2 partitions waits for a record: offset 5 of t[1] is refused");
+  EXPECT_EQ(waits.partitions[1].waiting_reason, "offset 5 of t[1] is refused");
+  EXPECT_EQ(waits.partitions[0].waiting_reason, "");
+  const int claims = database_.claims();
+  database_.put_off(1);
+  ASSERT_TRUE(eventually([&] { return database_.claims() > claims; }));
+  produce(10);
+  ASSERT_TRUE(eventually([&] { return database_.records() == 20; }));
+  EXPECT_EQ(database_.committed(1), offsets(0, 10));
+  EXPECT_EQ(flow->snapshot().state_reason, "");
+}
+
 TEST_F(FlowTest, CommitsEveryRecordOfEveryPartitionInOrder) {
   produce(200);
   const auto flow = make();

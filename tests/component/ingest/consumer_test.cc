@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -267,6 +268,35 @@ TEST_F(ConsumerTest, StopsTakingInWhenTheBudgetIsSpentAndGoesOnWhenItIsFree) {
   pipeline.hold(false);
   ASSERT_TRUE(eventually([&] { return store.row_count() == 40'000; }));
   store.expect_in_order();
+}
+
+TEST_F(ConsumerTest, APartitionThatStandsStillForARecordLeavesRoomForTheOthers) {
+  cluster.create_topic("orders", 2);
+  ConsumerOptions chosen = options();
+  chosen.batch_records = 100;
+  chosen.records_may_wait = true;
+  FakePipeline pipeline(store, chosen, /*budget_bytes=*/512 << 10);
+  pipeline.hold(true);
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return pipeline.partitions_reading() == 2; }));
+  const std::shared_ptr<Chain> chain = pipeline.chain_of(kFirst);
+  chain->set_waiting("a record waits");
+  cluster.produce_many("orders", 0, 0, 40'000);
+  ASSERT_TRUE(eventually([&] { return pipeline.waiting_reason(kFirst) == "a record waits"; }));
+  EXPECT_FALSE(pipeline.read_budget().over());
+  const auto rows_of = [&](std::int32_t partition) {
+    return std::ranges::count_if(store.rows(), [partition](const FakeStore::Row& row) {
+      return row.partition.partition == partition;
+    });
+  };
+  cluster.produce_many("orders", 1, 0, 500);
+  pipeline.hold(false);
+  ASSERT_TRUE(eventually([&] { return rows_of(1) == 500; }));
+  EXPECT_LT(rows_of(0), 40'000);
+  chain->set_waiting({});
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 40'500; }));
+  store.expect_in_order();
+  EXPECT_EQ(pipeline.consumer().stats().gap_offsets_same_leader.value(), 0U);
 }
 
 TEST_F(ConsumerTest, HoldsBackWhileAnyReasonToPauseIsSet) {
