@@ -103,21 +103,28 @@ TEST_F(LimitsTest, AShorterLockTimeoutIsObeyedAndNamed) {
   EXPECT_EQ(position(0), 1);
 }
 
-TEST_F(LimitsTest, ALongerOneIsNotTaken) {
+TEST_F(LimitsTest, OfTheRolesAndItsOwnTheSmallerOneHolds) {
+  before_each_row(
+      "NEW.name = concat_ws(' ', current_setting('statement_timeout'), "
+      "current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'));");
+  const auto seen = [&] {
+    begin_anew();
+    Record record;
+    TestLane lane(limited(), record, in_flight_);
+    lane.push(rows(0, 0, 1));
+    lane.start();
+    EXPECT_TRUE(lane.close(in_seconds(20)));
+    return database_.value("SELECT name FROM t");
+  };
+  EXPECT_EQ(seen(), "1min 2s 30s");
   limit("SET statement_timeout = '1h'");
   limit("SET lock_timeout = 0");
-  before_each_row(
-      "PERFORM set_config('penstock.seen', current_setting('statement_timeout') || ' ' "
-      "|| current_setting('lock_timeout') || ' ' || "
-      "current_setting('idle_in_transaction_session_timeout'), false); "
-      "NEW.name = current_setting('penstock.seen');");
-  claim(0);
-  Options chosen = limited();
-  TestLane lane(chosen, record_, in_flight_);
-  lane.push(rows(0, 0, 1));
-  lane.start();
-  ASSERT_TRUE(lane.close(in_seconds(20)));
-  EXPECT_EQ(database_.value("SELECT name FROM t"), "1min 2s 30s");
+  limit("SET idle_in_transaction_session_timeout = '31s'");
+  EXPECT_EQ(seen(), "1min 2s 30s");
+  limit("SET statement_timeout = '59s'");
+  limit("SET lock_timeout = '100ms'");
+  limit("SET idle_in_transaction_session_timeout = '5s'");
+  EXPECT_EQ(seen(), "59s 100ms 5s");
 }
 
 TEST_F(LimitsTest, AnIdleSessionThatIsCutComesBackWithTheNextRecord) {
