@@ -37,6 +37,8 @@ struct Options {
   std::vector<std::string> key;
   std::uint64_t limit = 20;
   bool json = false;
+  bool repair = false;
+  bool deletes = false;
 };
 
 // Nothing: `none`, which is where the range ends anyway.
@@ -91,7 +93,9 @@ int verify_tables(const Options& options) {
                          .from = *from,
                          .to = *to,
                          .key = options.key,
-                         .limit = options.limit};
+                         .limit = options.limit,
+                         .repair = options.repair,
+                         .deletes_extra = options.deletes};
   const auto start_at = spec.source().start_at();
   wanted.starts_at_beginning =
       start_at != v1::SourceSpec::LATEST && start_at != v1::SourceSpec::GROUP;
@@ -116,7 +120,7 @@ int verify_tables(const Options& options) {
   } else {
     print_verified(*found);
   }
-  return found->differences() > 0 ? kFailed : kOk;
+  return found->left() > 0 ? kFailed : kOk;
 }
 
 }  // namespace
@@ -153,11 +157,16 @@ void add_verify(CLI::App& app, int& exit_status) {
       ->type_name("N")
       ->capture_default_str();
   verify->add_flag("--json", options->json, "Print an object instead");
+  CLI::Option* repair = verify->add_flag(
+      "--repair", options->repair,
+      "Write the rows that are missing or different; the pipeline commits nothing meanwhile");
+  verify->add_flag("--yes-delete-extra", options->deletes, "A repair deletes extra rows, too")
+      ->needs(repair);
   verify->footer(
       R"(The records go through today's pipeline, and their rows into a temporary table of the database,
 which compares. The pipeline may run meanwhile: tables, positions and dead letters are read in one
-snapshot. Dead letters are no rows. Nothing is changed, and no offset is committed. Rows that no
-record makes are looked for only when all of the log is read.
+snapshot. Dead letters are no rows. Without --repair nothing is changed. Rows that no record makes
+are looked for only when all of the log is read.
 
 missing: a record makes this row, and the table does not have it. extra: the table has it, and no
 record makes it. different: the table has other values.
@@ -167,7 +176,7 @@ Examples:
   penstock verify orders --from 2h --config orders.yaml
   penstock verify orders --key partition,offset --config orders.yaml
 
-Exit status: 0 no difference; 1 there are some, or it failed; 2 the command line or the
+Exit status: 0 no difference, or none any more; 1 there are some, or it failed; 2 the command line or the
 configuration is wrong, or the tables cannot be verified.)");
   verify->callback([options, &exit_status] { exit_status = verify_tables(*options); });
 }

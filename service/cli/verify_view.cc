@@ -135,7 +135,16 @@ void print_verified(const Report& report) {
     std::cout << std::format("rows that no record makes were not looked for: {}\n",
                              printable(report.why_not_whole));
   }
-  for (const TableReport& table : report.tables) print(table);
+  for (const TableReport& table : report.tables) {
+    print(table);
+    if (!report.is_repaired) continue;
+    std::cout << std::format("  repaired: {} inserted, {} updated, {} deleted\n",
+                             grouped(table.inserted), grouped(table.updated),
+                             grouped(table.deleted));
+    if (table.extra > table.deleted) {
+      std::cout << "  extra rows are still there: --yes-delete-extra deletes them\n";
+    }
+  }
 }
 
 std::string json_of(const Report& report) {
@@ -161,6 +170,9 @@ std::string json_of(const Report& report) {
                       {"extra", table.extra},
                       {"different", table.different},
                       {"undecided", table.undecided},
+                      {"inserted", table.inserted},
+                      {"updated", table.updated},
+                      {"deleted", table.deleted},
                       {"findings", findings}});
   }
   const Json json{{"pipeline", report.pipeline},
@@ -168,6 +180,7 @@ std::string json_of(const Report& report) {
                   {"rejects", report.rejects + report.refused},
                   {"dead_letters", report.dead_letters},
                   {"looked_for_extra", report.is_whole},
+                  {"repaired", report.is_repaired},
                   {"ranges", ranges},
                   {"tables", tables}};
   return printable(json.dump(-1, ' ', false, Json::error_handler_t::replace));

@@ -420,8 +420,8 @@ std::string Comparison::values(std::string_view alias, std::string_view as) cons
 
 // Rows that records make.
 std::string Comparison::expected(std::string_view more) const {
-  return std::format("(SELECT e.*, {} AS kh{} FROM pg_temp.{} e WHERE NOT e.x)", key_hash("e"),
-                     more, name(target_->is_keyed() ? "rows" : "records"));
+  return std::format("(SELECT e.*, e.ctid AS erow, {} AS kh{} FROM pg_temp.{} e WHERE NOT e.x)",
+                     key_hash("e"), more, name(target_->is_keyed() ? "rows" : "records"));
 }
 
 // The table's rows, or those whose key a record of the range has.
@@ -431,8 +431,9 @@ std::string Comparison::actual(bool is_whole, std::string_view more) const {
     columns += std::format("{}t.{} AS c{}", i == 0 ? "" : ", ",
                            quote_identifier(description(columns_[i]).name), i);
   }
-  std::string rows = std::format("(SELECT a.*, {} AS kh{} FROM (SELECT {} FROM {} t) a",
-                                 key_hash("a"), more, columns, target_->table.quoted_name());
+  std::string rows = std::format(
+      "(SELECT a.*, {} AS kh{} FROM (SELECT {}, t.tableoid AS atable, t.ctid AS arow FROM {} t) a",
+      key_hash("a"), more, columns, target_->table.quoted_name());
   if (!is_whole) {
     rows += std::format(" WHERE {} IN (SELECT {} FROM pg_temp.{} k)", key_hash("a"), key_hash("k"),
                         name(target_->is_keyed() ? "rows" : "records"));
@@ -515,9 +516,9 @@ std::string Comparison::findings(bool is_whole) const {
   return std::format(
       "CREATE TEMPORARY TABLE {} AS WITH es AS MATERIALIZED {}, ac AS MATERIALIZED {} SELECT CASE "
       "WHEN a.kh IS NULL THEN {} WHEN e.kh IS NULL THEN {} ELSE {} END AS difference, "
-      "coalesce(e.kh, a.kh) AS kh, e.p, e.o, e.i{} FROM {} e FULL JOIN {} a ON e.kh = a.kh AND e.m "
-      "= "
-      "a.m",
+      "coalesce(e.kh, a.kh) AS kh, e.p, e.o, e.i, e.erow, a.atable, a.arow{} FROM {} e FULL JOIN "
+      "{} "
+      "a ON e.kh = a.kh AND e.m = a.m",
       name("findings"), side(expected(text("e"))), side(actual(is_whole, text("a"))),
       static_cast<int>(Difference::missing), static_cast<int>(Difference::extra),
       static_cast<int>(Difference::different), columns, left("es", "ac"), left("ac", "es"));
@@ -625,6 +626,62 @@ Try<void> Comparison::read_findings(Connection& connection, std::span<const Sour
                                 .actual = value(row, at + 1)});
     }
   }
+  return {};
+}
+
+// ---- The repair
+// -----------------------------------------------------------------------------------------
+
+Result<void> Comparison::can_repair() const {
+  const auto column =
+      std::ranges::find_if(columns_, [](const Column& one) { return !one.left_out.empty(); });
+  if (column == columns_.end()) return {};
+  return fail(
+      ErrorKind::invalid_argument,
+      std::format("{} cannot be repaired: what column '{}' has to hold is not known ({})",
+                  target_->table.quoted_name(), description(*column).name, column->left_out));
+}
+
+Try<void> Comparison::write(Connection& connection, TableReport& report) const {
+  std::string names;
+  std::string fields;
+  std::string changes;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const std::string column = quote_identifier(description(columns_[i]).name);
+    names += (i == 0 ? "" : ", ") + column;
+    fields += std::format("{}e.c{}", i == 0 ? "" : ", ", i);
+    if (columns_[i].is_key) continue;
+    changes += std::format("{}{} = e.c{}", changes.empty() ? "" : ", ", column, i);
+  }
+  const std::string from =
+      std::format("pg_temp.{} f JOIN pg_temp.{} e ON e.ctid = f.erow", name("findings"),
+                  name(target_->is_keyed() ? "rows" : "records"));
+  if (report.missing > 0) {
+    auto done = connection.execute(std::format(
+        "INSERT INTO {} ({}) SELECT {} FROM {} WHERE f.difference = {} ORDER BY f.p, f.o, f.i",
+        target_->table.quoted_name(), names, fields, from, static_cast<int>(Difference::missing)));
+    if (!done) return std::unexpected(std::move(done.error()));
+    report.inserted = done->rows_written();
+  }
+  if (report.different > 0) {
+    auto done = connection.execute(std::format(
+        "UPDATE {} t SET {} FROM {} WHERE f.difference = {} AND t.tableoid = f.atable AND t.ctid = "
+        "f.arow",
+        target_->table.quoted_name(), changes, from, static_cast<int>(Difference::different)));
+    if (!done) return std::unexpected(std::move(done.error()));
+    report.updated = done->rows_written();
+  }
+  return {};
+}
+
+Try<void> Comparison::delete_extra(Connection& connection, TableReport& report) const {
+  if (report.extra == 0) return {};
+  auto done = connection.execute(std::format(
+      "DELETE FROM {} t USING pg_temp.{} f WHERE f.difference = {} AND t.tableoid = "
+      "f.atable AND t.ctid = f.arow",
+      target_->table.quoted_name(), name("findings"), static_cast<int>(Difference::extra)));
+  if (!done) return std::unexpected(std::move(done.error()));
+  report.deleted = done->rows_written();
   return {};
 }
 

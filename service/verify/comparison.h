@@ -63,6 +63,15 @@ class Comparison {
   [[nodiscard]] postgres::Try<TableReport> compare(postgres::Connection& connection,
                                                    std::span<const Source> sources, bool is_whole,
                                                    std::uint64_t limit);
+  // Whether a row can be written as its records say it: `invalid_argument` with the columns of
+  // which that is not known. After compare().
+  [[nodiscard]] Result<void> can_repair() const;
+  // Writes what compare() has found missing or different, in its transaction; and deletes extra
+  // rows. What changed since its snapshot fails with SQLSTATE 40001.
+  [[nodiscard]] postgres::Try<void> write(postgres::Connection& connection,
+                                          TableReport& report) const;
+  [[nodiscard]] postgres::Try<void> delete_extra(postgres::Connection& connection,
+                                                 TableReport& report) const;
 
  private:
   explicit Comparison(const Target& target) : target_(&target) {}

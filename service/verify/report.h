@@ -55,6 +55,10 @@ struct TableReport {
   std::uint64_t different = 0;
   std::uint64_t undecided = 0;
   std::vector<Finding> findings;  // the first of them
+  // What a repair has done.
+  std::uint64_t inserted = 0;
+  std::uint64_t updated = 0;
+  std::uint64_t deleted = 0;
 
   [[nodiscard]] std::uint64_t differences() const {
     return missing + extra + different + undecided;
@@ -78,12 +82,19 @@ struct Report {
   std::uint64_t rejects = 0;       // that cannot become rows, as the pipeline is today
   std::uint64_t refused = 0;       // that PostgreSQL's types refuse
   std::uint64_t dead_letters = 0;  // that the database keeps of these records
+  bool is_repaired = false;        // what could be was, and is committed
   std::vector<TableReport> tables;
 
   [[nodiscard]] std::uint64_t differences() const {
     std::uint64_t all = 0;
     for (const TableReport& table : tables) all += table.differences();
     return all;
+  }
+  // Of which are still there.
+  [[nodiscard]] std::uint64_t left() const {
+    std::uint64_t done = 0;
+    for (const TableReport& table : tables) done += table.inserted + table.updated + table.deleted;
+    return differences() - done;
   }
 };
 

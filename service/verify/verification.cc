@@ -78,6 +78,7 @@ Result<Report> Verification::run(const std::function<void(const Progress&)>& pro
   if (step(done)) done = check_scope();
   if (step(done)) done = read(/*in_transaction=*/false);
   // Then what came meanwhile, up to where the tables are.
+  if (step(done) && options_.repair) done = hold_positions();
   if (step(done)) {
     done = execute(*connection_, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE");
   }
@@ -96,6 +97,9 @@ Result<Report> Verification::run(const std::function<void(const Progress&)>& pro
     if (!compared) return std::unexpected(error_of(compared.error()));
     report_.tables.push_back(*std::move(compared));
   }
+  if (options_.repair) {
+    if (auto repaired = repair(); !repaired) return std::unexpected(repaired.error());
+  }
   for (const Source& source : sources_) {
     report_.ranges.push_back(
         {.topic = source.topic, .partition = source.partition.partition, .range = source.range});
@@ -112,12 +116,18 @@ Result<void> Verification::make_comparisons() {
   return {};
 }
 
-Result<void> Verification::connect() {
+Result<std::unique_ptr<Connection>> Verification::open() {
   const std::array overrides{Connection::Setting{"application_name", "penstock/verify"}};
   auto opened = Connection::open(options_.conninfo, {}, overrides, kConnectTimeout, wakeup_);
   if (!opened) return std::unexpected(error_of(opened.error()));
+  (*opened)->set_deadline(SteadyTime::max());
+  return *std::move(opened);
+}
+
+Result<void> Verification::connect() {
+  auto opened = open();
+  if (!opened) return std::unexpected(opened.error());
   connection_ = *std::move(opened);
-  connection_->set_deadline(SteadyTime::max());
   // What somebody made in a schema of the role's takes no part in our statements. Rows that a
   // policy hides are an error rather than missing. Sums of many rows take their time.
   auto done = execute(
@@ -168,6 +178,62 @@ Result<std::map<PartitionId, Verification::Position>> Verification::positions() 
 
 std::string Verification::place(PartitionId partition) const {
   return std::format("{}/{}", plan_->topic(partition.topic), partition.partition);
+}
+
+// ---- The repair
+// -----------------------------------------------------------------------------------------
+
+// In the order in which penstock.advance() locks them.
+constexpr const char* kLockPositions =
+    "SELECT FROM penstock.offsets o WHERE o.pipeline = $1 ORDER BY o.topic, o.partition FOR SHARE";
+
+Result<void> Verification::hold_positions() {
+  auto opened = open();
+  if (!opened) return std::unexpected(opened.error());
+  holder_ = *std::move(opened);
+  auto begun = execute(*holder_,
+                       "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+                       "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '30s'");
+  if (!begun) return begun;
+  auto held = holder_->execute(kLockPositions, {plan_->pipeline()});
+  if (!held) return std::unexpected(error_of(held.error()));
+  return {};
+}
+
+Result<void> Verification::repair() {
+  const auto failed = [](const Failure& failure) {
+    Error error = error_of(failure);
+    if (error.hint.empty()) error.hint = "nothing was changed";
+    if (error.sqlstate == "40001" || error.sqlstate == "55P03") {
+      error.hint = "somebody changes the same rows: nothing was changed; run it again";
+    }
+    return std::unexpected(std::move(error));
+  };
+  if (report_.differences() == 0) return {};
+  for (const Comparison& comparison : comparisons_) {
+    if (auto can = comparison.can_repair(); !can) return can;
+  }
+  // Triggers and defaults see what they see in a lane.
+  auto begun = execute(*connection_,
+                       "SET LOCAL search_path TO DEFAULT; SET LOCAL timezone TO DEFAULT; "
+                       "SET LOCAL lock_timeout = '60s'");
+  if (!begun) return begun;
+  // Parents before children, and the other way round.
+  for (std::size_t i = 0; i < comparisons_.size(); ++i) {
+    auto done = comparisons_[i].write(*connection_, report_.tables[i]);
+    if (!done) return failed(done.error());
+  }
+  for (std::size_t i = comparisons_.size(); i-- > 0 && options_.deletes_extra;) {
+    auto done = comparisons_[i].delete_extra(*connection_, report_.tables[i]);
+    if (!done) return failed(done.error());
+  }
+  // 40001 if one has moved since the snapshot, because its lock was lost.
+  auto locked = connection_->execute(kLockPositions, {plan_->pipeline()});
+  if (!locked) return failed(locked.error());
+  auto committed = connection_->execute("COMMIT");
+  if (!committed) return failed(committed.error());
+  report_.is_repaired = true;
+  return {};
 }
 
 // ---- Which records

@@ -4,8 +4,11 @@
 // the consumer group, makes rows of them as the pipeline does, and compares these with the tables
 // (comparison.h). The pipeline may run meanwhile: tables, positions and dead letters are read in
 // one snapshot, and the records up to just these positions. The snapshot is taken only when most
-// records have been read: one that is held for long keeps VACUUM from its work. Threads: the
-// caller's only, which run() blocks. Failure: run() ends with it; nothing was changed.
+// records have been read: one that is held for long keeps VACUUM from its work. A repair writes
+// what is missing or different in the transaction that has found it. Meanwhile the pipeline commits
+// nothing: its positions are locked before the snapshot, and looked at again before COMMIT, so that
+// no record can come between.
+// Threads: the caller's only, which run() blocks. Failure: run() ends with it; nothing was changed.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +49,8 @@ struct Options {
   std::optional<Place> to;                // nothing: where the pipeline stands
   std::vector<std::string> key;           // see Comparison::of
   std::uint64_t limit = 20;               // of findings, for each table
+  bool repair = false;
+  bool deletes_extra = false;  // a repair does
 };
 
 struct Progress {
@@ -74,7 +79,11 @@ class Verification {
   };
 
   [[nodiscard]] Result<void> make_comparisons();
+  [[nodiscard]] Result<std::unique_ptr<postgres::Connection>> open();
   [[nodiscard]] Result<void> connect();
+  // Until the verification ends.
+  [[nodiscard]] Result<void> hold_positions();
+  [[nodiscard]] Result<void> repair();
   [[nodiscard]] Result<std::map<PartitionId, Position>> positions();
   // Begins and ends of all logs, and whether they are those of the positions.
   [[nodiscard]] Result<void> ask_kafka(const std::map<PartitionId, Position>& stored);
@@ -96,6 +105,7 @@ class Verification {
   const Options options_;
   postgres::Wakeup wakeup_;
   std::unique_ptr<postgres::Connection> connection_;
+  std::unique_ptr<postgres::Connection> holder_;  // of the positions
   std::unique_ptr<Processor> processor_;
   std::vector<Comparison> comparisons_;  // by target
   std::map<PartitionId, Log> logs_;

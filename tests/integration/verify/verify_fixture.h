@@ -36,15 +36,16 @@ class Verify : public testing::Test {
     return output.text;
   }
   // Starts it, and returns while it runs; its output is in the file that output() reads.
-  harness::ChildProcess start() {
+  harness::ChildProcess start(const std::vector<std::string>& words = {}) {
     const auto file = service.directory() / "penstock.yaml";
     must(harness::write_private_file(file, service.config()));
-    return must(harness::ChildProcess::spawn(
-        {.command = {penstock_program(), "verify", "p", "--config", file},
-         .environment = {},
-         .log_file = service.directory() / "output",
-         .working_directory = {},
-         .run_as = {}}));
+    std::vector<std::string> command = {penstock_program(), "verify", "p", "--config", file};
+    command.insert(command.end(), words.begin(), words.end());
+    return must(harness::ChildProcess::spawn({.command = std::move(command),
+                                              .environment = {},
+                                              .log_file = service.directory() / "output",
+                                              .working_directory = {},
+                                              .run_as = {}}));
   }
   std::string output() const { return harness::read_file(service.directory() / "output"); }
   // What it says of the first table.

@@ -1,0 +1,123 @@
+// Tables made what their records say.
+#include <atomic>
+#include <format>
+#include <thread>
+
+#include "integration/verify/verify_fixture.h"
+
+namespace penstock::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Repair : public Verify {
+ protected:
+  explicit Repair(const char* mode = "        mode: upsert\n        delete_when: has(msg.gone)\n")
+      : Verify({.table = "CREATE TABLE t (n bigint PRIMARY KEY, s text, source_offset bigint)",
+                .pipeline_yaml = mode}) {}
+};
+
+TEST_F(Repair, WritesWhatIsMissingAndDifferentAndDeletesOnlyIfThatIsMeant) {
+  service.feed(records(1, 1000));
+  execute(
+      "DELETE FROM t WHERE n IN (3, 900); UPDATE t SET s = NULL WHERE n IN (5, 6, 7);"
+      "INSERT INTO t VALUES (-1, 'extra', NULL)");
+  const std::string text = run({"--repair", "--limit", "1"}, 1);
+  EXPECT_TRUE(
+      text.contains("  2 missing, 1 extra, 3 different\n"
+                    "  repaired: 2 inserted, 3 updated, 0 deleted\n"
+                    "  extra rows are still there: --yes-delete-extra deletes them\n"))
+      << text;
+  expect(verify({}, 1), 0, 1, 0);
+  EXPECT_EQ(verify({"--repair", "--yes-delete-extra"})["deleted"], 1);
+  expect(verify(), 0, 0, 0);
+  EXPECT_FALSE(verify({"--repair"}).empty()) << "nothing to do is no failure";
+  EXPECT_TRUE(run({"--yes-delete-extra"}, 2).contains("--repair"));
+}
+
+TEST_F(Repair, LosesNoRecordThatComesMeanwhile) {
+  service.feed(records(1, 200));
+  std::atomic<bool> stop = false;
+  int fed = 200;
+  std::thread producer([&] {
+    for (int round = 0; !stop; ++round) {
+      Records all;
+      for (int n = 1; n <= 200; ++n) {
+        all.push_back(round % 2 == 0 && n % 3 == 0
+                          ? std::format(R"({{"n":{},"gone":true}})", n)
+                          : std::format(R"({{"n":{},"s":"round {}"}})", n, round));
+      }
+      service.topic().produce(all);
+      fed += 200;
+    }
+  });
+  for (int i = 0; i < 5; ++i) {
+    execute("DELETE FROM t WHERE n % 5 = 1; UPDATE t SET s = 'other' WHERE n % 5 = 2");
+    // Rows that somebody changes at the same time are a reason to do nothing.
+    const auto output = service.run_with_config({"verify", "p", "--repair"}, service.config());
+    EXPECT_TRUE(output.status.success() || output.text.contains("run it again")) << output.text;
+  }
+  stop = true;
+  producer.join();
+  ASSERT_TRUE(wait_until([&] { return service.applied() == fed; }, 60s));
+  EXPECT_TRUE(verify({"--repair"}).contains("deleted"));
+  expect(verify(), 0, 0, 0);
+}
+
+// It is held when it has looked at the table; then the positions' lock is lost, and a record comes
+// that deletes what it is about to insert.
+TEST_F(Repair, WritesNothingWhenThePipelineHasGoneOnMeanwhile) {
+  service.feed(records(1, 10));
+  execute("DELETE FROM t WHERE n = 3");
+  execute("BEGIN; LOCK TABLE penstock.dead_letters");
+  auto process = start({"--repair"});
+  ASSERT_TRUE(wait_until([&] {
+    return service.database().number(
+               "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+               "'penstock.dead_letters'::regclass") == 1;
+  })) << output();
+  execute(
+      "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE a.datname = "
+      "current_database() AND a.application_name = 'penstock/verify' AND a.state = 'idle in "
+      "transaction'");
+  service.feed({R"({"n":3,"gone":true})"});
+  execute("COMMIT");
+  const auto status = process.wait_for(60s);
+  EXPECT_TRUE(status && status->code == 1) << output();
+  EXPECT_TRUE(output().contains("nothing was changed; run it again")) << output();
+  expect(verify(), 0, 0, 0);
+}
+
+class RepairAppend : public Repair {
+ protected:
+  RepairAppend() : Repair("") {}
+};
+
+TEST_F(RepairAppend, KeepsTheTableWhenPostgresqlRefusesARow) {
+  service.feed(records(1, 10));
+  execute(
+      "UPDATE t SET s = 'other' WHERE n = 5; DELETE FROM t WHERE n = 7;"
+      "ALTER TABLE t ADD CHECK (n <> 7)");
+  EXPECT_TRUE(run({"--repair"}, 1).contains("violates check constraint"));
+  expect(verify({}, 1), 1, 0, 1);
+  execute("ALTER TABLE t DROP CONSTRAINT t_n_check");
+  expect(verify({"--repair"}), 1, 0, 1);
+  expect(verify(), 0, 0, 0);
+}
+
+class RepairOptional : public Verify {
+ protected:
+  RepairOptional()
+      : Verify({.table = "CREATE TABLE t (n bigint PRIMARY KEY, s text, source_offset bigint)",
+                .columns = {{"n", "msg.n"}, {"s", "msg.?s"}},
+                .pipeline_yaml = "        mode: upsert\n"}) {}
+};
+
+TEST_F(RepairOptional, IsRefusedWhereNobodyKnowsAllOfARow) {
+  service.feed({R"({"n":1,"s":"one"})", R"({"n":1})"});
+  execute("DELETE FROM t");
+  EXPECT_TRUE(run({"--repair"}, 2).contains("what column 's' has to hold is not known"));
+}
+
+}  // namespace
+}  // namespace penstock::test
