@@ -83,11 +83,11 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
   ask("PostgreSQL");
   const std::stop_token stop = stop_.get_token();
   postgres::Pool& database = engine_.database(spec_.sink().postgres()).pool;
-  auto plan = make_plan(loaded_, index_, database, stop);
-  attempt.database_answers = plan.has_value() || !plan.error().is_away;
-  if (!plan) {
-    attempt.problems = std::move(plan.error().problems);
-    if (!plan.error().is_away) return attempt;
+  auto plans = make_plans(loaded_, index_, database, stop);
+  attempt.database_answers = plans.has_value() || !plans.error().is_away;
+  if (!plans) {
+    attempt.problems = std::move(plans.error().problems);
+    if (!plans.error().is_away) return attempt;
     attempt.away = "PostgreSQL";
   }
   if (stop.stop_requested()) return attempt;
@@ -102,7 +102,7 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
                                           : attempt.away + " and Kafka";
   }
   if (!attempt.problems.empty()) return attempt;
-  if (const auto entered = offsets::enter(database, identity_of(spec_, **plan, *cluster), stop);
+  if (const auto entered = offsets::enter(database, identity_of(spec_, **plans, *cluster), stop);
       !entered) {
     const Error& error = entered.error();
     attempt.problems.push_back(
@@ -117,7 +117,7 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
                               const plan::CompiledPlan& old, const std::stop_token& stopped) {
     return make_plan_again(loaded, index, database, old, stopped);
   };
-  auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*plan), engine_, tracer_,
+  auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*plans), engine_, tracer_,
                                                std::move(destination));
   if (const auto started = pipeline->start(); !started) {
     const Error& error = started.error();

@@ -11,6 +11,7 @@
 
 #include "config/load.h"
 #include "flow/engine.h"
+#include "flow/plan_book.h"
 #include "kafka/probe.h"
 #include "offsets/registry.h"
 #include "plan/compile.h"
@@ -41,9 +42,21 @@ struct Refusal {
     const config::Loaded& loaded, int index, postgres::Pool& database,
     const std::stop_token& stop = {});
 
+// Likewise all that its flow needs: where a topic says which tables it goes to, each plan is made
+// when partitions of the topic are claimed. `loaded` and `database` outlive it.
+[[nodiscard]] std::expected<std::unique_ptr<flow::PlanBook>, Refusal> make_plans(
+    const config::Loaded& loaded, int index, postgres::Pool& database,
+    const std::stop_token& stop = {});
+
+// The plan of one topic, for the tables that its name says.
+[[nodiscard]] std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_topic_plan(
+    const config::Loaded& loaded, int index, postgres::ServerDescription server,
+    const std::string& topic, const Topics& topics, postgres::Pool& database,
+    const std::stop_token& stop = {});
+
 // What the positions of the pipeline are kept for, beside its name.
 [[nodiscard]] offsets::Identity identity_of(const v1::PipelineSpec& spec,
-                                            const plan::CompiledPlan& plan,
+                                            const flow::PlanBook& plans,
                                             const kafka::ClusterReport& cluster);
 
 }  // namespace penstock::app

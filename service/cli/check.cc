@@ -5,6 +5,7 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "app/server_options.h"
@@ -28,6 +29,29 @@ struct Options {
   bool show = false;
 };
 
+// The tables that the topics go to, or what a topic waits for: that is no mistake, because it is
+// read from its beginning when they are there.
+void print_tables(const std::string& pipeline, flow::PlanBook& plans,
+                  const kafka::ClusterReport& cluster) {
+  std::set<std::string> printed;
+  for (const kafka::TopicReport& topic : cluster.topics) {
+    const auto plan = plans.plan_for(topic.name, {});
+    if (!plan) {
+      std::cout << std::format("{}: topic {} is {}\n", pipeline, topic.name,
+                               plan.error().to_string());
+      continue;
+    }
+    const flow::PlanPtr known = plans.find(*plan);
+    for (const Target& target : known->targets()) {
+      std::string line =
+          std::format("{}: table {}.{}, {} of its {} columns are written\n", pipeline,
+                      target.table.schema, target.table.name,
+                      known->written_columns(target.number).size(), target.table.columns.size());
+      if (printed.insert(line).second) std::cout << line;
+    }
+  }
+}
+
 // Checks one pipeline against its broker and its database. Adds what is wrong to `problems`.
 void check_online(const config::Loaded& loaded, int index, config::Problems& problems) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
@@ -50,13 +74,13 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     }
   }
   postgres::Pool database({.conninfo = spec.sink().postgres()});
-  const auto plan = app::make_plan(loaded, index, database);
-  if (!plan) {
-    const config::Problems& found = plan.error().problems;
+  const auto plans = app::make_plans(loaded, index, database);
+  if (!plans) {
+    const config::Problems& found = plans.error().problems;
     problems.insert(problems.end(), found.begin(), found.end());
   }
-  if (!cluster || !plan) return;
-  const auto entry = offsets::may_enter(database, app::identity_of(spec, **plan, *cluster), {});
+  if (!cluster || !plans) return;
+  const auto entry = offsets::may_enter(database, app::identity_of(spec, **plans, *cluster), {});
   if (!entry) {
     problems.push_back(
         plan::problem_at(loaded, index, "name", entry.error().message, entry.error().hint));
@@ -66,12 +90,7 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     std::cout << std::format("{}: topic {} with {}\n", spec.name(), topic.name,
                              text::counted(topic.partitions, "partition"));
   }
-  for (const Target& target : (*plan)->targets()) {
-    std::cout << std::format("{}: table {}.{}, {} of its {} columns are written\n", spec.name(),
-                             target.table.schema, target.table.name,
-                             (*plan)->written_columns(target.number).size(),
-                             target.table.columns.size());
-  }
+  print_tables(spec.name(), **plans, *cluster);
 }
 
 int check(const Options& options) {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <format>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,6 +17,7 @@
 #include "cli/options.h"
 #include "config/load.h"
 #include "config/mask.h"
+#include "config/read_topics.h"
 #include "dead_letters/redrive.h"
 #include "dead_letters/store.h"
 #include "kafka/probe.h"
@@ -191,6 +193,32 @@ Result<int> pipeline_of(const Options& options, const config::Loaded& loaded) {
               text::suggest(name, names));
 }
 
+using TopicsByPlan = std::map<std::shared_ptr<const Plan>, std::vector<std::string>>;
+
+// Whose letters there may be, and by which plan they are redriven.
+Result<TopicsByPlan> topics_by_plan(const v1::PipelineSpec& spec, flow::PlanBook& plans,
+                                    postgres::Pool& pool) {
+  Topics all = plans.topics();
+  if (!spec.source().topics_matching().empty()) {
+    const auto topics = dead_letters::topics(pool, spec.name());
+    if (!topics) return std::unexpected(topics.error());
+    for (const std::string& topic : *topics) {
+      if (config::reads_topic(spec.source(), topic)) all.add(topic);
+    }
+  }
+  TopicsByPlan by_plan;
+  for (const std::string& topic : all.names()) {
+    const auto plan = plans.plan_for(topic, {});
+    if (plan) {
+      by_plan[*plan].push_back(topic);
+    } else {
+      std::cerr << std::format("the dead letters of topic {} stay: {}\n", topic,
+                               plan.error().to_string());
+    }
+  }
+  return by_plan;
+}
+
 int redrive(const Options& options) {
   const auto filter = filter_of(options);
   if (!filter) return report(filter.error());
@@ -201,38 +229,46 @@ int redrive(const Options& options) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(*index);
   postgres::Pool pool(
       {.conninfo = spec.sink().postgres(), .application_name = "penstock/dead-letters"});
-  const auto plan = app::make_plan(loaded, *index, pool);
-  if (!plan) {
-    print(plan.error().problems);
+  const auto plans = app::make_plans(loaded, *index, pool);
+  if (!plans) {
+    print(plans.error().problems);
     return kUsage;
   }
   // Another pipeline under this name must not touch its letters, nor write them to its table.
   const auto entry =
-      offsets::may_enter(pool, app::identity_of(spec, **plan, kafka::ClusterReport{}), {});
+      offsets::may_enter(pool, app::identity_of(spec, **plans, kafka::ClusterReport{}), {});
   if (!entry) return report(entry.error());
   const auto granted = dead_letters::check_grants(pool, {"SELECT", "UPDATE", "DELETE"});
   if (!granted) return report(granted.error());
+  const auto by_plan = topics_by_plan(spec, **plans, pool);
+  if (!by_plan) return report(by_plan.error());
 
-  dead_letters::Redrive run(*plan, *filter,
-                            {.conninfo = spec.sink().postgres(),
-                             .dry_run = options.dry_run,
-                             .letters_per_second = options.rate});
+  dead_letters::Tally tally;
   Result<void> done;
   {
     ProgressLine progress;
-    done = run.run([&](const dead_letters::Tally& tally) {
-      progress.show(std::format("{} of {}, {} still refused", grouped(tally.done()),
-                                counted(tally.matched), grouped(tally.refused)));
-    });
+    for (const auto& [plan, topics] : *by_plan) {
+      dead_letters::Redrive run(plan, *filter,
+                                {.conninfo = spec.sink().postgres(),
+                                 .dry_run = options.dry_run,
+                                 .letters_per_second = options.rate,
+                                 .topics = topics});
+      done = run.run([&](const dead_letters::Tally& of_run) {
+        progress.show(std::format("{} of {}, {} still refused", grouped(of_run.done()),
+                                  counted(of_run.matched), grouped(of_run.refused)));
+      });
+      tally.add(run.tally());
+      if (!done) break;
+    }
   }
-  const Redriven found{.pipeline = spec.name(), .tally = run.tally(), .dry_run = options.dry_run};
+  const Redriven found{.pipeline = spec.name(), .tally = tally, .dry_run = options.dry_run};
   if (options.json) {
     std::cout << json_of(found) << "\n";
   } else {
     print_redriven(found);
   }
   if (!done) return report(done.error());
-  return run.tally().refused > 0 ? kFailed : kOk;
+  return tally.refused > 0 ? kFailed : kOk;
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "cel/text.h"
 #include "cli/cli.h"
 #include "config/load.h"
+#include "config/read_topics.h"
 #include "core/record_batch.h"
 #include "formats/field_tree.h"
 #include "formats/json/json_reader.h"
@@ -35,6 +36,7 @@ struct Options {
   std::string message;
   std::string config;
   std::string pipeline;
+  std::string topic;
   std::string record;
   bool type = false;
   bool explain = false;
@@ -157,7 +159,7 @@ Result<RecordPlace> read_place(const std::string& text) {
 }
 
 bool reads(const v1::PipelineSpec& spec, const std::string& topic) {
-  return topic.empty() || std::ranges::contains(spec.source().topics(), topic);
+  return topic.empty() || config::reads_topic(spec.source(), topic);
 }
 
 // The pipeline that was named, or the only one that reads the topic.
@@ -171,6 +173,9 @@ Result<int> find_pipeline(const Options& options, const config::Loaded& loaded,
     names.push_back(spec.name());
     if (!options.pipeline.empty() && spec.name() != options.pipeline) continue;
     topics.insert(topics.end(), spec.source().topics().begin(), spec.source().topics().end());
+    if (!spec.source().topics_matching().empty()) {
+      topics.emplace_back(spec.source().topics_matching());
+    }
     if (reads(spec, topic)) found.push_back(i);
   }
   if (found.size() == 1) return found.front();
@@ -200,7 +205,8 @@ Result<kafka::Record> find_record(const Options& options, const v1::PipelineSpec
   auto message = read_message(options.message);
   if (!message) return std::unexpected(message.error());
   kafka::Record record;
-  record.topic = spec.source().topics(0);
+  record.topic = options.topic.empty() && !spec.source().topics().empty() ? spec.source().topics(0)
+                                                                          : options.topic;
   record.value = *std::move(message);
   return record;
 }
@@ -230,13 +236,19 @@ int run_dry(const Options& options) {
                    asks_kafka ? config::Servers::needed : config::Servers::not_needed)) {
     return kUsage;
   }
-  const auto index = find_pipeline(options, loaded, place ? place->topic : "");
+  const auto index = find_pipeline(options, loaded, place ? place->topic : options.topic);
   if (!index) return report(index.error());
   if (options.record.empty() && options.message.empty()) {
     return report({ErrorKind::invalid_argument, "there is no record",
                    "--offset TOPIC/PARTITION/OFFSET takes one from Kafka; --msg FILE, --msg - or "
                    "--msg '{...}' gives a payload",
                    ""});
+  }
+  const v1::SourceSpec& source = loaded.config.pipelines(*index).source();
+  if (!place && options.topic.empty() && !source.topics_matching().empty()) {
+    return report({ErrorKind::invalid_argument,
+                   "the pipeline's topics are those that match a pattern",
+                   "say which one the record is of: --topic NAME", ""});
   }
   const auto record = find_record(options, loaded.config.pipelines(*index), place);
   if (!record) return report(record.error());
@@ -274,6 +286,10 @@ void add_eval(CLI::App& app, int& exit_status) {
                        "Configuration file: its pipeline's schema, lets and `record` are known")
           ->type_name("FILE");
   eval->add_option("-p,--pipeline", options->pipeline, "The pipeline, where several would do")
+      ->type_name("NAME")
+      ->needs(config);
+  eval->add_option("--topic", options->topic,
+                   "The topic that a payload is of (default: the first of source.topics)")
       ->type_name("NAME")
       ->needs(config);
   eval->add_option("--offset", options->record,

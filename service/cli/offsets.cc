@@ -17,6 +17,7 @@
 #include "cli/options.h"
 #include "config/load.h"
 #include "config/mask.h"
+#include "config/read_topics.h"
 #include "flow/stage_options.h"
 #include "kafka/probe.h"
 #include "kafka/readable.h"
@@ -114,13 +115,13 @@ int adopt(const Options& options) {
   const auto cluster = flow::probe_kafka(spec, std::chrono::seconds(10));
   if (!cluster) return report(cluster.error());
   postgres::Pool pool({.conninfo = spec.sink().postgres()});
-  const auto plan = app::make_plan(loaded, index, pool);
-  if (!plan) {
-    print(plan.error().problems);
+  const auto plans = app::make_plans(loaded, index, pool);
+  if (!plans) {
+    print(plans.error().problems);
     return kUsage;
   }
   const auto adopted =
-      offsets::adopt(pool, app::identity_of(spec, **plan, *cluster), options.claimed());
+      offsets::adopt(pool, app::identity_of(spec, **plans, *cluster), options.claimed());
   if (!adopted) return report(adopted.error());
   std::cout << std::format("the positions of '{}' belong to the pipeline as it is in {} now\n",
                            options.pipeline, options.config);
@@ -173,8 +174,7 @@ int reset(const Options& options) {
   const int index = index_of(loaded, options.pipeline);
   if (index < 0) return report(no_such_pipeline(options));
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
-  const auto& topics = spec.source().topics();
-  if (std::ranges::find(topics, options.topic) == topics.end()) {
+  if (!config::reads_topic(spec.source(), options.topic)) {
     return report(
         {ErrorKind::invalid_argument,
          "pipeline '" + options.pipeline + "' does not read topic '" + options.topic + "'", "",

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <format>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "cli/dead_letters_view.h"
 #include "cli/verify_view.h"
 #include "config/load.h"
+#include "config/read_topics.h"
 #include "dead_letters/filter.h"
 #include "flow/stage_options.h"
 #include "offsets/registry.h"
@@ -58,6 +61,60 @@ Result<std::optional<verify::Place>> place_of(const std::string& option, const s
               std::format("it takes {}, an offset, or a time: {}", none, time.error().hint));
 }
 
+// What is compared, one after the other: a pipeline whose tables follow from its topics has a plan
+// for each set of tables, and of each those of its topics that have positions.
+Result<std::vector<flow::PlanPtr>> plans_of(const config::Loaded& loaded, int index,
+                                            flow::PlanBook& book, postgres::Pool& pool) {
+  const v1::PipelineSpec& spec = loaded.config.pipelines(index);
+  Topics all = book.topics();
+  if (!spec.source().topics_matching().empty()) {
+    const auto positions = offsets::positions(pool);
+    if (!positions) return std::unexpected(positions.error());
+    for (const offsets::Position& position : *positions) {
+      const bool is_read =
+          position.pipeline == spec.name() && config::reads_topic(spec.source(), position.topic);
+      if (is_read) all.add(position.topic);
+    }
+  }
+  std::map<std::shared_ptr<const Plan>, std::vector<std::string>> topics;
+  for (const std::string& topic : all.names()) {
+    const auto plan = book.plan_for(topic, {});
+    if (!plan) return std::unexpected(plan.error());
+    topics[*plan].push_back(topic);
+  }
+  if (topics.empty()) {
+    return fail(ErrorKind::not_found,
+                "pipeline '" + spec.name() + "' has no position in this database",
+                "`penstock offsets list` shows those that there are");
+  }
+  std::vector<flow::PlanPtr> plans;
+  for (const auto& [plan, names] : topics) {
+    if (!book.is_by_topic()) {
+      plans.push_back(book.find(plan));
+      continue;
+    }
+    auto own = app::make_topic_plan(loaded, index, book.server(), names.front(), names, pool);
+    if (!own) {
+      const config::Problem& first = own.error().problems.front();
+      return fail(ErrorKind::conflict, first.message, first.hint);
+    }
+    plans.push_back(*std::move(own));
+  }
+  // Rows of one would be extra to the other.
+  std::set<std::string> tables;
+  for (const flow::PlanPtr& plan : plans) {
+    for (const std::string& table : plan->table_names()) {
+      if (tables.insert(table).second) continue;
+      return fail(ErrorKind::conflict,
+                  table +
+                      " gets rows of topics that have other tables besides, and cannot be "
+                      "verified",
+                  "compare it by hand");
+    }
+  }
+  return plans;
+}
+
 int verify_tables(const Options& options) {
   const auto from = place_of("--from", options.from, "beginning");
   if (!from) return report(from.error());
@@ -75,52 +132,58 @@ int verify_tables(const Options& options) {
   }
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   postgres::Pool pool({.conninfo = spec.sink().postgres(), .application_name = "penstock/verify"});
-  const auto plan = app::make_plan(loaded, index, pool);
-  if (!plan) {
-    print(plan.error().problems);
+  const auto book = app::make_plans(loaded, index, pool);
+  if (!book) {
+    print(book.error().problems);
     return kUsage;
   }
   // Another pipeline's positions under this name say nothing of these tables.
   const auto entry =
-      offsets::may_enter(pool, app::identity_of(spec, **plan, kafka::ClusterReport{}), {});
+      offsets::may_enter(pool, app::identity_of(spec, **book, kafka::ClusterReport{}), {});
   if (!entry) return report(entry.error());
+  const auto plans = plans_of(loaded, index, **book, pool);
+  if (!plans) return report(plans.error());
 
-  verify::Options wanted{.conninfo = spec.sink().postgres(),
-                         .kafka = flow::kafka_properties(spec),
-                         .columns = {},
-                         .starts_at_beginning = true,
-                         .partition = {},
-                         .from = *from,
-                         .to = *to,
-                         .key = options.key,
-                         .limit = options.limit,
-                         .repair = options.repair,
-                         .deletes_extra = options.deletes};
-  const auto start_at = spec.source().start_at();
-  wanted.starts_at_beginning =
-      start_at != v1::SourceSpec::LATEST && start_at != v1::SourceSpec::GROUP;
-  if (options.partition >= 0) wanted.partition = options.partition;
-  for (std::size_t i = 0; i < (*plan)->targets().size(); ++i) {
-    const auto columns = (*plan)->written_columns(i);
-    wanted.columns.emplace_back(columns.begin(), columns.end());
+  std::uint64_t left = 0;
+  for (const flow::PlanPtr& plan : *plans) {
+    verify::Options wanted{.conninfo = spec.sink().postgres(),
+                           .kafka = flow::kafka_properties(spec),
+                           .columns = {},
+                           .starts_at_beginning = true,
+                           .partition = {},
+                           .from = *from,
+                           .to = *to,
+                           .key = options.key,
+                           .limit = options.limit,
+                           .repair = options.repair,
+                           .deletes_extra = options.deletes};
+    const auto start_at = spec.source().start_at();
+    wanted.starts_at_beginning =
+        start_at != v1::SourceSpec::LATEST && start_at != v1::SourceSpec::GROUP;
+    if (options.partition >= 0) wanted.partition = options.partition;
+    for (std::size_t i = 0; i < plan->targets().size(); ++i) {
+      const auto columns = plan->written_columns(i);
+      wanted.columns.emplace_back(columns.begin(), columns.end());
+    }
+    verify::Verification verification(plan, std::move(wanted));
+    Result<verify::Report> found;
+    {
+      ProgressLine progress;
+      found = verification.run([&](const verify::Progress& so_far) {
+        progress.show(so_far.compares ? "comparing"
+                                      : std::format("read {} of {}", grouped(so_far.done),
+                                                    grouped(so_far.all)));
+      });
+    }
+    if (!found) return report(found.error());
+    if (options.json) {
+      std::cout << json_of(*found) << "\n";
+    } else {
+      print_verified(*found);
+    }
+    left += found->left();
   }
-  verify::Verification verification(*plan, std::move(wanted));
-  Result<verify::Report> found;
-  {
-    ProgressLine progress;
-    found = verification.run([&](const verify::Progress& so_far) {
-      progress.show(so_far.compares
-                        ? "comparing"
-                        : std::format("read {} of {}", grouped(so_far.done), grouped(so_far.all)));
-    });
-  }
-  if (!found) return report(found.error());
-  if (options.json) {
-    std::cout << json_of(*found) << "\n";
-  } else {
-    print_verified(*found);
-  }
-  return found->left() > 0 ? kFailed : kOk;
+  return left > 0 ? kFailed : kOk;
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ Evaluator::Evaluator(const ExpressionPlan& plan, FieldNames field_names)
 
 void Evaluator::start(PartitionId partition) {
   if (plan_.record.topic != kNoSlot) {
-    slots_[plan_.record.topic] = Value::of_string(plan_.topics.at(partition.topic));
+    slots_[plan_.record.topic] = Value::of_string(plan_.topics.name(partition.topic));
   }
   if (plan_.record.partition != kNoSlot) {
     slots_[plan_.record.partition] = Value::of_int(partition.partition);

@@ -15,6 +15,7 @@
 #include "compute/conform.h"
 #include "compute/projection.h"
 #include "core/table.h"
+#include "core/topics.h"
 
 namespace penstock::compute {
 
@@ -67,7 +68,7 @@ struct ExpressionPlan {
   };
 
   Tombstones tombstones = Tombstones::reject;
-  std::vector<std::string> topics;
+  Topics topics;
   std::size_t memory_bytes = 0;
 
   cel::Inputs inputs;

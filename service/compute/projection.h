@@ -29,6 +29,7 @@
 #include "cel/inputs.h"
 #include "cel/program.h"
 #include "core/table.h"
+#include "core/topics.h"
 
 namespace penstock::compute {
 
@@ -56,7 +57,7 @@ struct ComputeOptions {
   bool first_route_only = true;               // of those whose `when` is true
   bool drops_unrouted = false;                // else a record that goes nowhere is a reject
   Tombstones tombstones = Tombstones::reject;
-  std::vector<std::string> topics;  // their names, by TopicIndex, for `record.topic`
+  Topics topics;                                              // for `record.topic`
   std::uint64_t max_steps = cel::CompileOptions{}.max_steps;  // per evaluation
   std::size_t memory_bytes = std::size_t{64} << 20;           // of a large record, as values
 };

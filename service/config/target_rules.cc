@@ -4,11 +4,14 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "config/read_topics.h"
 #include "config/source_map.h"
+#include "config/table_name.h"
 #include "core/plan.h"
 #include "text/nearest_names.h"
 
@@ -32,6 +35,8 @@ class TargetRules {
   void check() {
     if (target_.table().empty()) {
       fail(path_ + ".table", "'table' is required", "\"table\" or \"schema.table\"");
+    } else {
+      check_groups();
     }
     check_columns();
     check_list();
@@ -45,6 +50,30 @@ class TargetRules {
  private:
   void fail(std::string path, std::string message, std::string hint = {}, bool at_key = false) {
     found_.push_back({std::move(path), at_key, std::move(message), std::move(hint)});
+  }
+
+  // What the table is called by, where the topic says it.
+  void check_groups() {
+    const std::string place = path_ + ".table";
+    const v1::SourceSpec& source = spec_.source();
+    if (!target_.table().contains('{')) return;  // PostgreSQL's to read, as it is
+    const auto name = TableName::parse(target_.table());
+    if (!name) return fail(place, name.error().message, name.error().hint);
+    const std::vector<std::string> wanted = name->groups();
+    if (wanted.empty()) return;
+    if (source.topics_matching().empty()) {
+      return fail(place, "'{" + wanted.front() + "}' is a group of a pattern, and there is none",
+                  "source.topics_matching has one, such as shop\\.(?P<" + wanted.front() + ">.*)");
+    }
+    const auto pattern = topic_pattern(source);
+    if (!pattern) return;  // that is said there
+    const std::vector<std::string> groups = pattern->groups();
+    const std::vector<std::string_view> names(groups.begin(), groups.end());
+    for (const std::string& group : wanted) {
+      if (std::ranges::contains(groups, group)) continue;
+      fail(place, "source.topics_matching has no group '" + group + "'",
+           groups.empty() ? "name one in it: (?P<" + group + ">.*)" : text::suggest(group, names));
+    }
   }
 
   void check_columns() {

@@ -10,11 +10,13 @@
 #include <tuple>
 #include <utility>
 
+#include "config/read_topics.h"
 #include "config/scalars.h"
 #include "config/server_rules.h"
 #include "config/source_map.h"
 #include "config/target_rules.h"
 #include "kafka/reserved_properties.h"
+#include "kafka/topic_pattern.h"
 #include "postgres/failure_class.h"
 #include "text/nearest_names.h"
 
@@ -65,11 +67,13 @@ class Rules {
     }
     std::map<std::string, std::string> names;
     Readers readers;
+    PatternReaders by_pattern;
     for (int i = 0; i < config.pipelines_size(); ++i) {
       const v1::PipelineSpec& spec = config.pipelines(i);
       const std::string path = item_path("pipelines", static_cast<std::size_t>(i));
       check(spec, path);
       check_readers(spec, path, readers);
+      check_patterns(spec, path, by_pattern);
       if (spec.name().empty()) continue;
       const auto [first, is_new] = names.emplace(spec.name(), path);
       if (!is_new) {
@@ -114,6 +118,43 @@ class Rules {
     }
   }
 
+  struct PatternReader {
+    const v1::SourceSpec* source;
+    std::string path;
+  };
+  using PatternReaders = std::vector<PatternReader>;
+
+  // The same where one of them has a pattern: of two patterns nobody can say what they share.
+  void check_patterns(const v1::PipelineSpec& spec, const std::string& path,
+                      PatternReaders& readers) {
+    const v1::SourceSpec& source = spec.source();
+    const auto cluster = [](const v1::SourceSpec& one) {
+      const auto servers = one.kafka().find("bootstrap.servers");
+      return servers == one.kafka().end() ? std::string() : servers->second;
+    };
+    for (const PatternReader& other : readers) {
+      if (other.source->group() != source.group() || cluster(*other.source) != cluster(source)) {
+        continue;
+      }
+      const bool is_pattern = !source.topics_matching().empty();
+      const bool is_other_pattern = !other.source->topics_matching().empty();
+      const v1::SourceSpec& pattern = is_pattern ? source : *other.source;
+      const v1::SourceSpec& listed = is_pattern ? *other.source : source;
+      const bool meet = (is_pattern && is_other_pattern) ||
+                        ((is_pattern || is_other_pattern) &&
+                         std::ranges::any_of(listed.topics(), [&pattern](const auto& topic) {
+                           return reads_topic(pattern, topic);
+                         }));
+      if (!meet) continue;
+      fail(path + ".source.group",
+           other.path + " may read the same topics with the group '" + source.group() +
+               "': each would get some of their partitions",
+           "give each pipeline a group of its own, and each gets all records");
+      break;
+    }
+    readers.push_back({&source, path});
+  }
+
   void fail(std::string path, std::string message, std::string hint = {}, bool at_key = false) {
     found_.push_back({std::move(path), at_key, std::move(message), std::move(hint)});
   }
@@ -153,7 +194,7 @@ class Rules {
   }
 
   void check_source(const v1::SourceSpec& source, const std::string& path) {
-    if (source.topics().empty()) fail(path + ".topics", "'topics' is required", "such as [orders]");
+    check_pattern(source, path);
     std::set<std::string_view> seen;
     for (int i = 0; i < source.topics_size(); ++i) {
       check_topic(source.topics(i), item_path(path + ".topics", static_cast<std::size_t>(i)), seen);
@@ -166,10 +207,33 @@ class Rules {
     check_kafka(source.kafka(), path + ".kafka");
   }
 
+  void check_pattern(const v1::SourceSpec& source, const std::string& path) {
+    const std::string& pattern = source.topics_matching();
+    if (pattern.empty()) {
+      if (source.topics().empty()) {
+        fail(path + ".topics", "'topics' is required",
+             "such as [orders]; or topics_matching with a pattern");
+      }
+      return;
+    }
+    const std::string place = path + ".topics_matching";
+    if (!source.topics().empty()) {
+      fail(place, "there is 'topics', too",
+           "a pipeline lists its topics, or has a pattern for all of them", true);
+    }
+    if (const auto made = kafka::TopicPattern::make(pattern); !made) {
+      fail(place, made.error().message, made.error().hint);
+    }
+    if (source.start_at() == v1::SourceSpec::LATEST) {
+      fail(path + ".start_at", "a topic that comes later is read from its beginning, not its end",
+           "earliest or group; or list the topics");
+    }
+  }
+
   void check_topic(const std::string& topic, const std::string& path,
                    std::set<std::string_view>& seen) {
     if (topic.starts_with('^')) {
-      fail(path, "topics are names, not patterns", "list the topics");
+      fail(path, "topics are names, not patterns", "source.topics_matching takes a pattern");
     } else if (topic.empty() || topic == "." || topic == ".." || topic.size() > kLongestTopic ||
                !std::ranges::all_of(topic, is_name_char)) {
       fail(path, "'" + topic + "' is not a name that Kafka allows",

@@ -16,13 +16,16 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/error.h"
 #include "core/row_batch.h"
 #include "core/table.h"
+#include "core/topics.h"
 
 namespace penstock {
 
@@ -92,7 +95,7 @@ class Processor {
 
 class Plan {
  public:
-  Plan(std::string pipeline, std::vector<std::string> topics, std::vector<Target> targets)
+  Plan(std::string pipeline, Topics topics, std::vector<Target> targets)
       : pipeline_(std::move(pipeline)), topics_(std::move(topics)), targets_(std::move(targets)) {}
   virtual ~Plan() = default;
   Plan(const Plan&) = delete;
@@ -100,9 +103,9 @@ class Plan {
 
   // The name in penstock.offsets and penstock.dead_letters.
   [[nodiscard]] const std::string& pipeline() const { return pipeline_; }
-  // By TopicIndex.
-  [[nodiscard]] const std::vector<std::string>& topics() const { return topics_; }
-  [[nodiscard]] const std::string& topic(TopicIndex index) const { return topics_[index]; }
+  // The pipeline's, of which other plans of it may have some of their own.
+  [[nodiscard]] const Topics& topics() const { return topics_; }
+  [[nodiscard]] const std::string& topic(TopicIndex index) const { return topics_.name(index); }
   // In the order of its routes, in which they are written. Their addresses are what rows name.
   [[nodiscard]] const std::vector<Target>& targets() const { return targets_; }
 
@@ -120,8 +123,23 @@ class Plan {
 
  private:
   const std::string pipeline_;
-  const std::vector<std::string> topics_;
+  const Topics topics_;
   const std::vector<Target> targets_;
+};
+
+// Which plan the records of a topic go by: of a pipeline whose tables follow from its topics, each
+// has its own.
+//
+// Place in the flow: ingest asks when it claims partitions, the flow answers. Threads: any; blocks
+// its caller while the database is asked. Failure: why there is none yet, such as a table that is
+// not there: the topic waits and the others do not. A stop ends the waiting with `cancelled`.
+class PlanSource {
+ public:
+  virtual ~PlanSource() = default;
+  [[nodiscard]] virtual Result<std::shared_ptr<const Plan>> plan_for(
+      const std::string& topic, const std::stop_token& stop) = 0;
+  // False: another one has taken its place.
+  [[nodiscard]] virtual bool holds(const std::shared_ptr<const Plan>& plan) const = 0;
 };
 
 }  // namespace penstock

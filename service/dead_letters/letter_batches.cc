@@ -50,8 +50,7 @@ Result<std::vector<LetterBatch>> batches_of(std::span<const Letter> letters,
                                             const std::shared_ptr<const Plan>& plan) {
   std::vector<LetterBatch> batches;
   for (const Letter& letter : letters) {
-    const auto topic = std::ranges::find(plan->topics(), letter.topic) - plan->topics().begin();
-    const PartitionId partition{.topic = static_cast<TopicIndex>(topic),
+    const PartitionId partition{.topic = plan->topics().find(letter.topic).value(),
                                 .partition = letter.partition};
     const bool goes_on = !batches.empty() && batches.back().records->partition() == partition &&
                          batches.back().records->range().to <= letter.offset &&

@@ -45,6 +45,17 @@ Error with_hint(Error error, const char* hint) {
 
 }  // namespace
 
+void Tally::add(const Tally& other) {
+  matched += other.matched;
+  redriven += other.redriven;
+  left_out += other.left_out;
+  refused += other.refused;
+  for (const auto& [key, cause] : other.causes) {
+    const auto [known, is_new] = causes.emplace(key, cause);
+    if (!is_new) known->second.letters += cause.letters;
+  }
+}
+
 Redrive::Redrive(std::shared_ptr<const Plan> plan, Filter filter, RedriveOptions options)
     : plan_(std::move(plan)),
       processor_(plan_->make_processor()),
@@ -55,7 +66,7 @@ Redrive::Redrive(std::shared_ptr<const Plan> plan, Filter filter, RedriveOptions
                 ? kMostLetters
                 : std::clamp<std::uint64_t>(options_.letters_per_second, 1, kMostLetters)) {
   filter_.pipeline = plan_->pipeline();
-  filter_.topics = plan_->topics();
+  filter_.topics = options_.topics.empty() ? plan_->topics().names() : options_.topics;
   session_options_.conninfo = options_.conninfo;
   session_options_.session_name = "penstock/redrive";
 }

@@ -41,6 +41,7 @@ struct RedriveOptions {
   // Everything is done, and taken back.
   bool dry_run = false;
   std::uint64_t letters_per_second = 0;  // 0: as many as go
+  std::vector<std::string> topics = {};  // of the plan's; empty: all of them
 };
 
 // What became of letters, so far.
@@ -59,6 +60,7 @@ struct Tally {
   std::map<std::tuple<std::string, std::string, std::string>, Cause>
       causes;  // by stage, reason, SQLSTATE
 
+  void add(const Tally& other);
   [[nodiscard]] std::uint64_t done() const { return redriven + left_out + refused; }
 };
 

@@ -73,6 +73,20 @@ Result<std::uint64_t> count(postgres::Pool& pool, const Filter& filter) {
   return number(*rows, 0, 0);
 }
 
+Result<std::vector<std::string>> topics(postgres::Pool& pool, const std::string& pipeline) {
+  Filter filter;
+  filter.pipeline = pipeline;
+  const Condition condition = condition_of(filter);
+  const auto rows = ask(pool,
+                        "SELECT DISTINCT d.topic FROM penstock.dead_letters d WHERE " +
+                            condition.sql + " ORDER BY d.topic",
+                        condition.parameters);
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<std::string> names;
+  for (int row = 0; row < rows->rows(); ++row) names.push_back(rows->string(row, 0));
+  return names;
+}
+
 Result<std::vector<Letter>> newest(postgres::Pool& pool, const Filter& filter, std::uint64_t most) {
   Condition condition = condition_of(filter);
   std::string sql = "SELECT " + columns_of_letter(Contents::facts) +

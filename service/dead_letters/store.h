@@ -25,6 +25,10 @@ namespace penstock::dead_letters {
 
 [[nodiscard]] Result<std::uint64_t> count(postgres::Pool& pool, const Filter& filter);
 
+// Of which topics the pipeline has some.
+[[nodiscard]] Result<std::vector<std::string>> topics(postgres::Pool& pool,
+                                                      const std::string& pipeline);
+
 // The facts of the newest `most`, newest first; 0: all of them.
 [[nodiscard]] Result<std::vector<Letter>> newest(postgres::Pool& pool, const Filter& filter,
                                                  std::uint64_t most);

@@ -45,14 +45,14 @@ Destination postgres_destination(const v1::PipelineSpec& spec, Engine& engine) {
 
 // The flow, from Kafka to PostgreSQL, read from the bottom up: a batch goes from the consumer to
 // the workers, to the sequencer, to its lane.
-Flow::Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan, Engine& engine,
+Flow::Flow(v1::PipelineSpec spec, std::unique_ptr<PlanBook> plans, Engine& engine,
            telemetry::Tracer& tracer, Destination destination)
     : spec_(std::move(spec)),
-      plan_(std::move(plan)),
+      plans_(std::move(plans)),
       engine_(engine),
       in_flight_(memory_shares(spec_).read_bytes, memory_shares(spec_).write_bytes),
       health_(spec_.name()),
-      observer_(*this->plan(), spec_.source().group(), client_id(spec_), tracer),
+      observer_(*plans_, spec_.source().group(), client_id(spec_), tracer),
       claims_(std::move(destination.claims)) {
   // 4. write: the lane of a chain commits everything that waits for it: rows, dead letters, fence.
   write::WriterOptions writer = writer_options(spec_);
@@ -67,15 +67,16 @@ Flow::Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan
 
   // 1. ingest: polls Kafka, claims partitions, and packs records into batches of one chain.
   ingest::ConsumerOptions consumer = consumer_options(spec_);
+  consumer.topics = plans_->topics();
   consumer.capture_trace_links = tracer.enabled();
   consumer_ =
-      std::make_unique<ingest::Consumer>(std::move(consumer), this->plan(), engine.pollers,
+      std::make_unique<ingest::Consumer>(std::move(consumer), *plans_, engine.pollers,
                                          engine.executor, *claims_, in_flight_, *work_, *this);
 
   // When the table changes, what is claimed from then on is claimed under another plan.
-  replanner_ =
-      std::make_unique<Replanner>(engine.executor, std::move(destination.make_plan),
-                                  [this](const Result<PlanPtr>& made) { replanned(made); });
+  replanner_ = std::make_unique<Replanner>(
+      engine.executor, std::move(destination.make_plan),
+      [this](const PlanPtr& old, const Result<PlanPtr>& made) { replanned(old, made); });
 }
 
 Flow::~Flow() {
@@ -212,8 +213,8 @@ void Flow::put_off(const std::shared_ptr<Chain>& chain) {
 }
 
 void Flow::doubted(const std::shared_ptr<const Plan>& plan) {
-  const PlanPtr current = this->plan();
-  if (plan == current) replanner_->ask(current);  // else another one is on its way
+  if (PlanPtr current = plans_->find(plan)) return replanner_->ask(std::move(current));
+  consumer_->replan(plan);  // claimed while another one was made
 }
 
 void Flow::stalled(std::uint16_t lane, const std::optional<Stall>& stall) {
@@ -228,22 +229,22 @@ void Flow::stalled(std::uint16_t lane, const std::optional<Stall>& stall) {
 // ---- … a job's thread --------------------------------------------------------------------------
 
 // Of a table that is what it was nothing follows: somebody else is to blame.
-void Flow::replanned(const Result<PlanPtr>& made) {
+void Flow::replanned(const PlanPtr& old, const Result<PlanPtr>& made) {
   if (!made) {
     const ErrorKind kind = made.error().kind;
     const bool is_away = kind == ErrorKind::unavailable || kind == ErrorKind::deadline_exceeded ||
                          kind == ErrorKind::cancelled;
-    if (!is_away) health_.set_misfit(made.error());
-    return;
+    if (is_away) return;
+    if (!plans_->is_by_topic()) return health_.set_misfit(made.error());
+    // The topics of these tables wait until they fit, and hold up nobody.
+    plans_->replace(old, nullptr);
+    return consumer_->replan(old);
   }
   health_.set_misfit(std::nullopt);
-  {
-    const MutexLock lock(plan_mutex_);
-    if (same_tables((*made)->targets(), plan_->targets())) return;
-    plan_ = *made;
-  }
+  if (same_tables((*made)->targets(), old->targets())) return;
+  plans_->replace(old, *made);
   log(LogLevel::info, "table_read_again", {{"pipeline", spec_.name()}});
-  consumer_->replan(*made);
+  consumer_->replan(old);
 }
 
 }  // namespace penstock::flow

@@ -30,6 +30,7 @@
 #include "flow/engine.h"
 #include "flow/health.h"
 #include "flow/observer.h"
+#include "flow/plan_book.h"
 #include "flow/replanner.h"
 #include "ingest/consumer.h"
 #include "penstock/v1/pipeline.pb.h"
@@ -52,8 +53,8 @@ struct Destination {
 
 class Flow final : public ChainEvents {
  public:
-  // `plan` was compiled from `spec`.
-  Flow(v1::PipelineSpec spec, std::shared_ptr<const plan::CompiledPlan> plan, Engine& engine,
+  // `plans` are made from `spec`.
+  Flow(v1::PipelineSpec spec, std::unique_ptr<PlanBook> plans, Engine& engine,
        telemetry::Tracer& tracer, Destination destination);
   ~Flow() override;
 
@@ -90,12 +91,8 @@ class Flow final : public ChainEvents {
   void doubted(const std::shared_ptr<const Plan>& plan) override;
   void stalled(std::uint16_t lane, const std::optional<Stall>& stall) override;
   // a job's thread
-  void replanned(const Result<PlanPtr>& made);
+  void replanned(const PlanPtr& old, const Result<PlanPtr>& made);
 
-  [[nodiscard]] PlanPtr plan() const EXCLUDES(plan_mutex_) {
-    const MutexLock lock(plan_mutex_);
-    return plan_;
-  }
   [[nodiscard]] bool wait_flushed(SteadyTime deadline) const;
   // Whether lanes may wait for fuller batches of what is in flight.
   void hurry(bool hurried);
@@ -104,12 +101,12 @@ class Flow final : public ChainEvents {
   void explain_missing_topics(PipelineSnapshot& snapshot) const;
   static void explain_waiting_records(std::span<const ingest::AssignedPartition> assigned,
                                       PipelineSnapshot& snapshot);
+  static void explain_waiting_topics(PipelineSnapshot& snapshot);
   static void explain_standstills(std::span<const ingest::AssignedPartition> assigned,
                                   SteadyTime now, PipelineSnapshot& snapshot);
 
   const v1::PipelineSpec spec_;
-  mutable Mutex plan_mutex_;
-  PlanPtr plan_ GUARDED_BY(plan_mutex_);  // what is claimed under
+  const std::unique_ptr<PlanBook> plans_;  // what is claimed under
   Engine& engine_;
 
   InFlight in_flight_;

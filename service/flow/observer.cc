@@ -26,24 +26,32 @@ std::size_t dead_letters_of(const RowBatch& batch) {
 
 }  // namespace
 
-Observer::Observer(const plan::CompiledPlan& plan, const std::string& group,
-                   const std::string& client, telemetry::Tracer& tracer)
-    : tracer_(tracer) {
+Observer::Observer(const PlanBook& plans, std::string group, std::string client,
+                   telemetry::Tracer& tracer)
+    : tracer_(tracer),
+      group_(std::move(group)),
+      client_(std::move(client)),
+      server_(plans.server()) {}
+
+Observer::TraceTargetPtr Observer::target_of(const Chain& chain) {
+  const MutexLock lock(mutex_);
+  TraceTargetPtr& target = trace_targets_[chain.partition.topic];
+  if (target) return target;
+  const Plan& plan = *chain.plan;
   std::string tables;
   for (const std::string& name : plan.table_names()) {
     tables += (tables.empty() ? "" : ",") + name;
   }
-  for (const std::string& topic : plan.topics()) {
-    trace_targets_.push_back(std::make_shared<telemetry::TraceTarget>(
-        telemetry::TraceTarget{.pipeline = plan.pipeline(),
-                               .topic = topic,
-                               .group = group,
-                               .client_id = client,
-                               .table = tables,
-                               .database = plan.server().database,
-                               .server_address = plan.server().host,
-                               .server_port = plan.server().port}));
-  }
+  target = std::make_shared<telemetry::TraceTarget>(
+      telemetry::TraceTarget{.pipeline = plan.pipeline(),
+                             .topic = plan.topic(chain.partition.topic),
+                             .group = group_,
+                             .client_id = client_,
+                             .table = tables,
+                             .database = server_.database,
+                             .server_address = server_.host,
+                             .server_port = server_.port});
+  return target;
 }
 
 std::optional<std::int64_t> end_to_end_us(std::int64_t now_ms, std::int64_t timestamp_ms) {
@@ -138,7 +146,7 @@ void Observer::log_batch(const RowBatch& batch, const CommitStats& stats) {
 }
 
 TraceLink Observer::trace(const RowBatch& batch, const CommitStats& stats) {
-  return tracer_.record_batch({.target = trace_targets_[batch.partition().topic],
+  return tracer_.record_batch({.target = target_of(*batch.chain()),
                                .partition = batch.partition().partition,
                                .epoch = batch.epoch(),
                                .range = batch.range(),
@@ -154,7 +162,7 @@ TraceLink Observer::trace(const RowBatch& batch, const CommitStats& stats) {
 void Observer::mirrored(const Chain& chain, Offset offset, SteadyTime begin, SteadyTime end,
                         const std::string& error) {
   if (!tracer_.enabled()) return;
-  tracer_.record_mirror(chain.last_span(), {.target = trace_targets_[chain.partition.topic],
+  tracer_.record_mirror(chain.last_span(), {.target = target_of(chain),
                                             .partition = chain.partition.partition,
                                             .offset = offset,
                                             .begin = begin,

@@ -7,16 +7,17 @@
 
 #include <array>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
+#include "core/mutex.h"
 #include "core/pipeline_status.h"
 #include "core/stages.h"
 #include "core/stats.h"
-#include "plan/compiled_plan.h"
+#include "flow/plan_book.h"
 #include "telemetry/tracing.h"
 
 namespace penstock::flow {
@@ -31,8 +32,7 @@ namespace penstock::flow {
 class Observer {
  public:
   // `tracer` outlives it. `client` is how the brokers call it.
-  Observer(const plan::CompiledPlan& plan, const std::string& group, const std::string& client,
-           telemetry::Tracer& tracer);
+  Observer(const PlanBook& plans, std::string group, std::string client, telemetry::Tracer& tracer);
 
   void committed(std::span<const std::unique_ptr<RowBatch>> batches, const CommitStats& stats);
   void mirrored(const Chain& chain, Offset offset, SteadyTime begin, SteadyTime end,
@@ -46,8 +46,15 @@ class Observer {
   static void log_batch(const RowBatch& batch, const CommitStats& stats);
   TraceLink trace(const RowBatch& batch, const CommitStats& stats);
 
+  using TraceTargetPtr = std::shared_ptr<const telemetry::TraceTarget>;
+  [[nodiscard]] TraceTargetPtr target_of(const Chain& chain);
+
   telemetry::Tracer& tracer_;
-  std::vector<std::shared_ptr<const telemetry::TraceTarget>> trace_targets_;  // by TopicIndex
+  const std::string group_;
+  const std::string client_;
+  const postgres::ServerDescription server_;
+  Mutex mutex_;
+  std::map<TopicIndex, TraceTargetPtr> trace_targets_ GUARDED_BY(mutex_);
 
   Counter records_filtered_;
   Counter rows_committed_;

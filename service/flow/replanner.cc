@@ -6,7 +6,7 @@ namespace penstock::flow {
 
 struct Replanner::State {
   MakePlan make;
-  std::function<void(const Result<PlanPtr>&)> done;
+  Done done;
   std::stop_source stop;
   Mutex mutex;
   bool asking GUARDED_BY(mutex) = false;
@@ -23,8 +23,7 @@ struct Replanner::State {
   };
 };
 
-Replanner::Replanner(Executor& executor, MakePlan make,
-                     std::function<void(const Result<PlanPtr>&)> done)
+Replanner::Replanner(Executor& executor, MakePlan make, Done done)
     : executor_(executor), state_(std::make_shared<State>()) {
   state_->make = std::move(make);
   state_->done = std::move(done);
@@ -43,7 +42,7 @@ void Replanner::ask(PlanPtr old) {
         State& state = *turn->state;
         const Result<PlanPtr> made = state.make(*old, state.stop.get_token());
         const MutexLock lock(state.mutex);
-        if (!state.closed) state.done(made);
+        if (!state.closed) state.done(old, made);
       });
 }
 

@@ -1,7 +1,7 @@
 // Replanner: makes a pipeline's plan anew when its table may have changed.
 //
 // Place: the flow asks when a lane doubts the plan; a job of the Executor asks the catalog and
-// compiles, and what became of it comes back by `done`.
+// compiles, and what became of it comes back by `done`, with the plan that was doubted.
 // Threads: ask() from any, never blocks; one job at a time. `done` comes on a job's thread.
 // Failure: the error that `done` is given; who still doubts asks again.
 // Stop: close() ends the waiting for the database; no `done` is called afterwards. The job itself
@@ -15,11 +15,10 @@
 #include "concurrency/executor.h"
 #include "core/error.h"
 #include "core/mutex.h"
+#include "flow/plan_book.h"
 #include "plan/compiled_plan.h"
 
 namespace penstock::flow {
-
-using PlanPtr = std::shared_ptr<const plan::CompiledPlan>;
 
 // A plan for the tables as they are now, in place of `old`.
 using MakePlan =
@@ -27,7 +26,8 @@ using MakePlan =
 
 class Replanner {
  public:
-  Replanner(Executor& executor, MakePlan make, std::function<void(const Result<PlanPtr>&)> done);
+  using Done = std::function<void(const PlanPtr& old, const Result<PlanPtr>& made)>;
+  Replanner(Executor& executor, MakePlan make, Done done);
   ~Replanner();
   Replanner(const Replanner&) = delete;
   Replanner& operator=(const Replanner&) = delete;

@@ -1,10 +1,13 @@
 // What a pipeline looks like from outside, gathered from its stages.
 #include <algorithm>
 #include <format>
+#include <set>
+#include <string>
 
 #include "flow/flow.h"
 #include "flow/standstill.h"
 #include "kafka/probe.h"
+#include "text/plural.h"
 
 namespace penstock::flow {
 
@@ -12,7 +15,7 @@ PipelineSnapshot Flow::snapshot() const {
   PipelineSnapshot snapshot;
   snapshot.name = spec_.name();
   snapshot.group = spec_.source().group();
-  snapshot.tables = plan()->table_names();
+  snapshot.tables = plans_->table_names();
   snapshot.schema_current = true;  // start() refuses otherwise
   observer_.fill(snapshot);
 
@@ -66,6 +69,13 @@ PipelineSnapshot Flow::snapshot() const {
     explain_standstills(assigned, now, snapshot);
     explain_missing_topics(snapshot);
     explain_waiting_records(assigned, snapshot);
+    explain_waiting_topics(snapshot);
+  }
+  const std::string search = consumer_->search_reason();
+  if (!search.empty() &&
+      (snapshot.state == PipelineState::running || snapshot.state == PipelineState::starting)) {
+    snapshot.state = PipelineState::starting;
+    snapshot.state_reason = search;
   }
   return snapshot;
 }
@@ -118,6 +128,24 @@ void Flow::explain_waiting_records(std::span<const ingest::AssignedPartition> as
   snapshot.state_reason += std::format("{}{} of {} partitions {} for a record: {}",
                                        snapshot.state_reason.empty() ? "" : "; ", count,
                                        assigned.size(), count == 1 ? "waits" : "wait", first);
+}
+
+// Whose tables are not there, or do not fit.
+void Flow::explain_waiting_topics(PipelineSnapshot& snapshot) {
+  constexpr std::size_t kMostNamed = 5;
+  std::set<std::string> topics;
+  std::string names;
+  for (const PartitionStatus& partition : snapshot.partitions) {
+    if (!partition.waiting_reason.starts_with(kWaitsForTable)) continue;
+    if (!topics.insert(partition.topic).second || topics.size() > kMostNamed) continue;
+    names += (names.empty() ? "" : ", ") + partition.topic;
+  }
+  if (topics.empty()) return;
+  std::string& reason = snapshot.state_reason;
+  reason +=
+      std::format("{}{} wait{} for a table ({}{}); the partitions say why",
+                  reason.empty() ? "" : "; ", text::counted(topics.size(), "topic"),
+                  topics.size() == 1 ? "s" : "", names, topics.size() > kMostNamed ? ", …" : "");
 }
 
 void Flow::explain_standstills(std::span<const ingest::AssignedPartition> assigned, SteadyTime now,

@@ -6,7 +6,9 @@
 #include <cmath>
 
 #include "concurrency/cpu_limit.h"
+#include "config/read_topics.h"
 #include "kafka/properties.h"
+#include "plan/compile.h"
 
 namespace penstock::flow {
 namespace {
@@ -66,7 +68,8 @@ std::string client_id(const v1::PipelineSpec& spec) {
 ingest::ConsumerOptions consumer_options(const v1::PipelineSpec& spec) {
   ingest::ConsumerOptions options;
   options.pipeline = spec.name();
-  options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
+  options.topics = plan::topics_of(spec);
+  options.topics_matching = config::topic_pattern(spec.source());
   options.group = spec.source().group();
   options.properties = kafka_properties(spec);
   options.properties["client.id"] = client_id(spec);
@@ -112,6 +115,9 @@ std::chrono::milliseconds drain_timeout(const v1::PipelineSpec& spec) {
 Result<kafka::ClusterReport> probe_kafka(const v1::PipelineSpec& spec,
                                          std::chrono::milliseconds timeout,
                                          const std::stop_token& stop) {
+  if (const auto pattern = config::topic_pattern(spec.source())) {
+    return kafka::probe_matching(kafka_properties(spec), *pattern, timeout, stop);
+  }
   return kafka::probe(kafka_properties(spec),
                       {spec.source().topics().begin(), spec.source().topics().end()}, timeout,
                       stop);

@@ -26,19 +26,18 @@ Assignment::Assignment(const ConsumerOptions& options, const Surroundings& aroun
                        std::function<void(const Error&)> report)
     : options_(options),
       around_(around),
-      plan_(around.plan),
       stats_(stats),
       jobs_(jobs),
       mirror_(mirror),
-      report_(std::move(report)),
-      by_number_(options.topics.size()) {}
+      report_(std::move(report)) {}
 
 void Assignment::attach(const std::shared_ptr<rd_kafka_s>& kafka, rd_kafka_queue_s* records,
                         std::chrono::milliseconds session_timeout) {
   kafka_ = kafka;
   records_ = records;
   session_timeout_ = session_timeout;
-  claimer_ = std::make_shared<Claimer>(kafka, options_.start_at, around_.claims, jobs_.entrance());
+  claimer_ = std::make_shared<Claimer>(kafka, options_.start_at, around_.plans, around_.claims,
+                                       jobs_.entrance());
 }
 
 void Assignment::detach() {
@@ -68,20 +67,18 @@ Partition* Assignment::find(PartitionId id) {
 }
 
 Partition* Assignment::find(const std::string& topic, std::int32_t partition) {
-  const auto found = std::ranges::find(options_.topics, topic);
-  if (found == options_.topics.end()) return nullptr;
-  return find(PartitionId{static_cast<TopicIndex>(found - options_.topics.begin()), partition});
+  const auto found = options_.topics.find(topic);
+  return found ? find(PartitionId{*found, partition}) : nullptr;
 }
 
 Partition* Assignment::find(const rd_kafka_topic_s* topic, std::int32_t partition) {
-  for (const auto& [handle, index] : topics_) {
-    if (handle == topic) return find(PartitionId{index, partition});
+  if (const auto known = topics_.find(topic); known != topics_.end()) {
+    return find(PartitionId{known->second, partition});
   }
-  const auto found = std::ranges::find(options_.topics, rd_kafka_topic_name(topic));
-  if (found == options_.topics.end()) return nullptr;
-  const auto index = static_cast<TopicIndex>(found - options_.topics.begin());
-  topics_.emplace_back(topic, index);
-  return find(PartitionId{index, partition});
+  const auto found = options_.topics.find(rd_kafka_topic_name(topic));
+  if (!found) return nullptr;
+  topics_.emplace(topic, *found);
+  return find(PartitionId{*found, partition});
 }
 
 void Assignment::touch(Partition& partition) {
@@ -169,8 +166,8 @@ void Assignment::take_in(const rd_kafka_topic_partition_list_s* list) {
     kafka::Queue queue(rd_kafka_queue_get_partition(kafka_.get(), entry.topic, entry.partition));
     rd_kafka_queue_forward(queue.get(), records_);
     rd_kafka_topic_partition_list_add(paused.get(), entry.topic, entry.partition);
-    const auto topic = std::ranges::find(options_.topics, entry.topic);
-    if (topic == options_.topics.end()) {
+    const auto topic = options_.topics.find(entry.topic);
+    if (!topic) {
       report_({ErrorKind::conflict,
                std::string("the group gave us a partition of '") + entry.topic +
                    "', a topic that we do not read",
@@ -178,10 +175,11 @@ void Assignment::take_in(const rd_kafka_topic_partition_list_s* list) {
                {}});
       continue;
     }
-    const PartitionId id{static_cast<TopicIndex>(topic - options_.topics.begin()), entry.partition};
+    const PartitionId id{*topic, entry.partition};
     auto fresh = std::make_unique<Partition>(id, entry.topic, ++assignments_);
     fresh->queue = std::move(queue);
     fresh->paused = true;
+    if (id.topic >= by_number_.size()) by_number_.resize(id.topic + std::size_t{1});
     std::vector<Partition*>& of_topic = by_number_[id.topic];
     const auto number = static_cast<std::size_t>(id.partition);
     if (number >= of_topic.size()) of_topic.resize(number + 1);

@@ -18,6 +18,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -35,7 +36,7 @@ namespace penstock::ingest {
 
 // What a consumer is connected to.
 struct Surroundings {
-  std::shared_ptr<const Plan> plan;
+  PlanSource& plans;
   ClaimStore& claims;
   InFlight& in_flight;
   RecordSink& next;
@@ -61,8 +62,8 @@ class Assignment {
   // Claims, seeks and revocations that are due; returns when the next may be.
   [[nodiscard]] SteadyTime look_after(SteadyTime now);
   void reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner);
-  // What claims are made under from now on. The chains of other plans end, and are claimed anew.
-  void replan(std::shared_ptr<const Plan> plan);
+  // The plan's chains end, and are claimed anew.
+  void replan(const std::shared_ptr<const Plan>& outdated);
   void block_for_rejects(const std::shared_ptr<Chain>& chain, const std::string& reason);
   // Tries those again that have stopped for their rejects; `accept`: whatever is rejected of them.
   void retry_rejects(bool accept);
@@ -145,10 +146,11 @@ class Assignment {
   // claims.cc
   void claim(const Due& due);
   void take_outcomes(const std::vector<ClaimOutcome>& outcomes);
-  [[nodiscard]] bool accept(Partition& partition, const ClaimAnswer& answer);
+  [[nodiscard]] bool accept(Partition& partition, const ClaimOutcome& outcome);
   void seek(const Due& due);
   void start_fetcher_again(Partition& partition);
   void retry_claim(Partition& partition, const std::string& reason);
+  void wait_for_plan(Partition& partition, const std::string& reason);
   void pause(const Due& due);
   void claim_anew(Partition& partition, ChainEnd why, std::string waiting_reason);
   // It could be read there, or is to be read elsewhere.
@@ -163,7 +165,6 @@ class Assignment {
 
   const ConsumerOptions& options_;
   const Surroundings& around_;
-  std::shared_ptr<const Plan> plan_;
   ConsumerStats& stats_;
   Jobs& jobs_;
   Mirror& mirror_;
@@ -176,8 +177,8 @@ class Assignment {
   const std::shared_ptr<TopicIds> topic_ids_ = std::make_shared<TopicIds>();
   Partitions partitions_;
   std::vector<std::vector<Partition*>> by_number_;  // by TopicIndex, then by partition
-  std::vector<std::pair<const rd_kafka_topic_s*, TopicIndex>> topics_;  // of librdkafka's handles
-  std::vector<Partition*> open_;                                        // with an open batch
+  std::unordered_map<const rd_kafka_topic_s*, TopicIndex> topics_;  // of librdkafka's handles
+  std::vector<Partition*> open_;                                    // with an open batch
   std::vector<PartitionId> touched_;
   std::uint64_t version_ = 0;
   std::uint64_t assignments_ = 0;  // Partition::number of the last

@@ -14,15 +14,36 @@ namespace {
 // Long enough for a busy broker; what it does not answer is asked again with the next try.
 constexpr std::chrono::milliseconds kQuestionTimeout(3000);
 
+// The same may work in a moment, whatever the topic.
+bool is_away(const Error& error) {
+  return error.kind == ErrorKind::unavailable || error.kind == ErrorKind::deadline_exceeded ||
+         error.kind == ErrorKind::cancelled || error.kind == ErrorKind::internal;
+}
+
 }  // namespace
 
 std::vector<ClaimOutcome> Claimer::claim(const std::vector<ClaimWish>& wishes,
                                          const std::stop_token& stop) {
   std::vector<ClaimOutcome> outcomes;
   const auto failed = [&outcomes](const ClaimWish& wish, std::string why) {
-    outcomes.push_back({wish.id, wish.number, {}, {}, std::move(why)});
+    outcomes.push_back({.id = wish.id, .number = wish.number, .failure = std::move(why)});
   };
-  std::vector<Asked> asked = requests_for(wishes);
+  // First: what has no plan is not claimed, and nothing of it is stored.
+  const PlanByTopic plans = plans_for(wishes, stop);
+  std::vector<ClaimWish> planned;
+  for (const ClaimWish& wish : wishes) {
+    const auto& plan = plans.at(wish.topic);
+    if (plan) {
+      planned.push_back(wish);
+    } else if (is_away(plan.error())) {
+      failed(wish, plan.error().to_string());
+    } else {
+      outcomes.push_back(
+          {.id = wish.id, .number = wish.number, .unplanned = plan.error().to_string()});
+    }
+  }
+  if (planned.empty()) return outcomes;
+  std::vector<Asked> asked = requests_for(planned);
   // The second round is for those that have no position yet.
   for (int round = 0; round < 2 && !asked.empty(); ++round) {
     const auto answers = ask(asked, stop);
@@ -38,8 +59,11 @@ std::vector<ClaimOutcome> Claimer::claim(const std::vector<ClaimWish>& wishes,
       if (answer == by_id.end()) {
         failed(*one.wish, "the claim was not answered");
       } else if (!answer->second->not_begun) {
-        outcomes.push_back(
-            {one.wish->id, one.wish->number, *answer->second, one.request.topic_id, {}});
+        outcomes.push_back({.id = one.wish->id,
+                            .number = one.wish->number,
+                            .answer = *answer->second,
+                            .topic_id = one.request.topic_id,
+                            .plan = *plans.at(one.wish->topic)});
       } else if (round > 0) {
         failed(*one.wish, "its position was not stored");
       } else {
@@ -66,6 +90,16 @@ std::vector<ClaimOutcome> Claimer::claim(const std::vector<ClaimWish>& wishes,
     }
   }
   return outcomes;
+}
+
+Claimer::PlanByTopic Claimer::plans_for(const std::vector<ClaimWish>& wishes,
+                                        const std::stop_token& stop) {
+  PlanByTopic plans;
+  for (const ClaimWish& wish : wishes) {
+    if (plans.contains(wish.topic)) continue;
+    plans.emplace(wish.topic, in_store([&] { return plans_.plan_for(wish.topic, stop); }, stop));
+  }
+  return plans;
 }
 
 std::vector<Claimer::Asked> Claimer::requests_for(const std::vector<ClaimWish>& wishes) {

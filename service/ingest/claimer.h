@@ -33,17 +33,21 @@ struct ClaimWish {
 struct ClaimOutcome {
   PartitionId id;
   std::uint64_t number = 0;
-  ClaimAnswer answer;    // when there is no failure
-  std::string topic_id;  // of the topic that was claimed; empty when the brokers do not say
-  std::string failure;   // not empty: nothing was claimed, or it is not known; ask again
+  ClaimAnswer answer = {};    // when there is no failure
+  std::string topic_id = {};  // of the topic that was claimed; empty when the brokers do not say
+  std::string failure = {};   // not empty: nothing was claimed, or it is not known; ask again
+  // Of its topic, when it was claimed; null: there is none yet, and why.
+  std::shared_ptr<const Plan> plan = nullptr;
+  std::string unplanned = {};
 };
 
 class Claimer {
  public:
-  Claimer(std::shared_ptr<rd_kafka_s> kafka, StartAt start_at, ClaimStore& store,
+  Claimer(std::shared_ptr<rd_kafka_s> kafka, StartAt start_at, PlanSource& plans, ClaimStore& store,
           std::function<bool(const std::function<void()>& call)> entrance)
       : kafka_(std::move(kafka)),
         start_at_(start_at),
+        plans_(plans),
         store_(store),
         entrance_(std::move(entrance)) {}
 
@@ -52,6 +56,7 @@ class Claimer {
                                                 const std::stop_token& stop);
 
  private:
+  using PlanByTopic = std::map<std::string, Result<std::shared_ptr<const Plan>>>;
   struct Asked {
     const ClaimWish* wish;
     ClaimRequest request;
@@ -67,6 +72,8 @@ class Claimer {
     std::vector<Result<Offset>> offsets;
   };
 
+  [[nodiscard]] PlanByTopic plans_for(const std::vector<ClaimWish>& wishes,
+                                      const std::stop_token& stop);
   [[nodiscard]] std::vector<Asked> requests_for(const std::vector<ClaimWish>& wishes);
   [[nodiscard]] Result<std::vector<ClaimAnswer>> ask(const std::vector<Asked>& asked,
                                                      const std::stop_token& stop);
@@ -83,6 +90,7 @@ class Claimer {
 
   const std::shared_ptr<rd_kafka_s> kafka_;
   const StartAt start_at_;
+  PlanSource& plans_;
   ClaimStore& store_;
   const std::function<bool(const std::function<void()>& call)> entrance_;
   std::string cluster_id_;

@@ -102,21 +102,21 @@ void Assignment::claim(const Due& due) {
   }
   claiming_ = true;
   claim_stop_ = {};
-  jobs_.start(Jobs::Kind::asking,
-              [this, claimer = claimer_, wishes = std::move(wishes), post = jobs_.poster(),
-               mine = claim_stop_](const std::stop_token& stop) mutable {
-                const std::stop_callback both(stop, [&mine] { mine.request_stop(); });
-                std::vector<ClaimOutcome> outcomes;
-                try {
-                  outcomes = claimer->claim(wishes, mine.get_token());
-                } catch (const std::exception& error) {
-                  outcomes.clear();
-                  for (const ClaimWish& wish : wishes) {
-                    outcomes.push_back({wish.id, wish.number, {}, {}, error.what()});
-                  }
-                }
-                post([this, outcomes = std::move(outcomes)] { take_outcomes(outcomes); });
-              });
+  jobs_.start(Jobs::Kind::asking, [this, claimer = claimer_, wishes = std::move(wishes),
+                                   post = jobs_.poster(),
+                                   mine = claim_stop_](const std::stop_token& stop) mutable {
+    const std::stop_callback both(stop, [&mine] { mine.request_stop(); });
+    std::vector<ClaimOutcome> outcomes;
+    try {
+      outcomes = claimer->claim(wishes, mine.get_token());
+    } catch (const std::exception& error) {
+      outcomes.clear();
+      for (const ClaimWish& wish : wishes) {
+        outcomes.push_back({.id = wish.id, .number = wish.number, .failure = error.what()});
+      }
+    }
+    post([this, outcomes = std::move(outcomes)] { take_outcomes(outcomes); });
+  });
 }
 
 void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
@@ -135,6 +135,8 @@ void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
     } else if (!outcome.failure.empty()) {
       stats_.claim_failures.add();
       retry_claim(*partition, outcome.failure);
+    } else if (!outcome.plan) {
+      wait_for_plan(*partition, outcome.unplanned);
     } else if (!outcome.answer.refused_reason.empty()) {
       block_until_granted(*partition, outcome.answer.refused_reason);
       if (outcome.answer.is_refused_for_good) {
@@ -145,15 +147,17 @@ void Assignment::take_outcomes(const std::vector<ClaimOutcome>& outcomes) {
     } else if (!topic_ids_->agrees(partition->topic, outcome.topic_id)) {
       retry_claim(*partition,
                   "the brokers do not agree yet which topic '" + partition->topic + "' is");
-    } else if (partition->topic_id = outcome.topic_id; accept(*partition, outcome.answer)) {
+    } else if (partition->topic_id = outcome.topic_id; accept(*partition, outcome)) {
       granted.push_back(partition);
     }
   }
   if (!granted.empty()) seek(granted);
 }
 
-bool Assignment::accept(Partition& partition, const ClaimAnswer& answer) {
-  auto chain = std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, plan_);
+bool Assignment::accept(Partition& partition, const ClaimOutcome& outcome) {
+  const ClaimAnswer& answer = outcome.answer;
+  auto chain =
+      std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, outcome.plan);
   if (partition.rejecting) chain->rejects = partition.rejects;
   if (std::exchange(partition.accepts_rejects, false)) chain->rejects.accept();
   try {
@@ -213,6 +217,24 @@ void Assignment::retry_claim(Partition& partition, const std::string& reason) {
        {"topic", partition.topic},
        {"partition", partition.id.partition},
        {"error", reason}});
+}
+
+// One line for each reason, not for each try.
+void Assignment::wait_for_plan(Partition& partition, const std::string& reason) {
+  if (partition.phase == Phase::blocked) {  // it has a better reason
+    partition.not_before = options_.clock->steady_now() + kAskAgainEvery;
+    return;
+  }
+  const bool is_news = partition.waiting_reason != reason;
+  partition.waiting_reason = reason;
+  partition.retry_later(options_.clock->steady_now());
+  touch(partition);
+  if (!is_news) return;
+  log(LogLevel::warning, "partition_waits_for_table",
+      {{"pipeline", options_.pipeline},
+       {"topic", partition.topic},
+       {"partition", partition.id.partition},
+       {"reason", reason}});
 }
 
 // Here and not in the job: a seek that came late, after the partition had been assigned and sought
@@ -293,11 +315,10 @@ void Assignment::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner
       "waiting for claim: another instance took it; until the group confirms that it is ours";
 }
 
-void Assignment::replan(std::shared_ptr<const Plan> plan) {
-  plan_ = std::move(plan);
+void Assignment::replan(const std::shared_ptr<const Plan>& outdated) {
   retry_rejects(false);
   for (const auto& [id, partition] : partitions_) {
-    if (!partition->chain || partition->chain->plan == plan_) continue;
+    if (!partition->chain || partition->chain->plan != outdated) continue;
     if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) continue;
     claim_anew(*partition, ChainEnd::outdated, "waiting for claim: the table has changed");
   }

@@ -25,16 +25,15 @@ constexpr std::chrono::minutes kSayEvery(1);
 // When a Consumer is destroyed that nobody stopped.
 constexpr milliseconds kLastLimit(5000);
 
-Result<void> check_topics(const std::vector<std::string>& topics) {
+Result<void> check_topics(const ConsumerOptions& options) {
+  if (options.topics_matching) return {};
+  const std::vector<std::string> topics = options.topics.names();
   if (topics.empty()) return fail(ErrorKind::invalid_argument, "there is no topic to read");
   for (const std::string& topic : topics) {
-    // librdkafka takes "^…" for a pattern; topics that appear later would have no TopicIndex.
+    // librdkafka takes "^…" for a pattern of its own; see subscription.h.
     if (topic.empty() || topic.starts_with('^')) {
       return fail(ErrorKind::invalid_argument, "'" + topic + "' is not the name of a topic",
                   "list every topic by its name");
-    }
-    if (std::ranges::count(topics, topic) > 1) {
-      return fail(ErrorKind::invalid_argument, "topic '" + topic + "' is listed twice");
     }
   }
   return {};
@@ -162,8 +161,10 @@ Consumer::Impl::Impl(ConsumerOptions consumer_options, const Surroundings& surro
       assignment(options, around, stats, jobs, mirror,
                  [this](const Error& error) { report(error); }),
       log_ends(assignment, jobs),
-      topic_watch(options, assignment, jobs),
-      membership(options, stats, jobs, assignment, [this](const Error& error) { report(error); }) {}
+      subscription(options, jobs, [this](const Error& error) { report(error); }),
+      topic_watch(options, subscription, assignment, jobs),
+      membership(options, stats, jobs, assignment, subscription,
+                 [this](const Error& error) { report(error); }) {}
 
 void Consumer::Impl::report(const Error& error) {
   {
@@ -183,7 +184,7 @@ void Consumer::Impl::report(const Error& error) {
 Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   const MutexLock lock(mutex);
   if (started || stopping) return {};
-  if (auto checked = check_topics(options.topics); !checked) return checked;
+  if (auto checked = check_topics(options); !checked) return checked;
   kafka::Properties properties =
       kafka::consumer_properties(options.properties, options.group, options.prefetch_bytes);
   const auto opaque = std::make_shared<Callbacks::Opaque>(*this, assignment.topic_ids(),
@@ -211,9 +212,11 @@ Result<void> Consumer::Impl::start(const std::shared_ptr<Impl>& self) {
   client.reset(made, ClientDeleter{promise, opaque});
   rd_kafka_poll_set_consumer(made);
 
-  if (const int err = Membership::subscribe(made, options)) {
-    client.reset();
-    return std::unexpected(kafka::to_error(err));
+  if (!subscription.topics().empty()) {
+    if (const int err = subscription.apply(made)) {
+      client.reset();
+      return std::unexpected(kafka::to_error(err));
+    }
   }
   records.reset(rd_kafka_queue_new(made));
   group.reset(rd_kafka_queue_get_consumer(made));
@@ -273,12 +276,11 @@ void Consumer::Impl::let_go() {
 // ---- The public face
 // -----------------------------------------------------------------------------
 
-Consumer::Consumer(ConsumerOptions options, std::shared_ptr<const Plan> plan, Pollers& pollers,
-                   Executor& executor, ClaimStore& claims, InFlight& in_flight, RecordSink& next,
-                   ChainEvents& events)
+Consumer::Consumer(ConsumerOptions options, PlanSource& plans, Pollers& pollers, Executor& executor,
+                   ClaimStore& claims, InFlight& in_flight, RecordSink& next, ChainEvents& events)
     : impl_(std::make_shared<Impl>(std::move(options),
-                                   Surroundings{std::move(plan), claims, in_flight, next, events},
-                                   pollers, executor)) {}
+                                   Surroundings{plans, claims, in_flight, next, events}, pollers,
+                                   executor)) {}
 
 Consumer::~Consumer() { stop(kLastLimit); }
 
@@ -325,9 +327,9 @@ void Consumer::retry_rejects(bool accept) {
   impl_->jobs.post([&assignment = impl_->assignment, accept] { assignment.retry_rejects(accept); });
 }
 
-void Consumer::replan(std::shared_ptr<const Plan> plan) {
-  impl_->jobs.post([&assignment = impl_->assignment, plan = std::move(plan)]() mutable {
-    assignment.replan(std::move(plan));
+void Consumer::replan(std::shared_ptr<const Plan> outdated) {
+  impl_->jobs.post([&assignment = impl_->assignment, outdated = std::move(outdated)] {
+    assignment.replan(outdated);
   });
 }
 
@@ -369,6 +371,11 @@ std::string Consumer::aside_reason() const {
 std::vector<std::string> Consumer::missing_topics() const {
   const MutexLock lock(impl_->mutex);
   return impl_->missing_topics;
+}
+
+std::string Consumer::search_reason() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->search_reason;
 }
 
 std::optional<Error> Consumer::last_error() const {

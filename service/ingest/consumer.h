@@ -35,7 +35,9 @@
 #include "core/plan.h"
 #include "core/stages.h"
 #include "core/stats.h"
+#include "core/topics.h"
 #include "ingest/pollers.h"
+#include "kafka/topic_pattern.h"
 
 namespace penstock::ingest {
 
@@ -48,7 +50,9 @@ enum class PauseReason : std::uint8_t { user = 1, breaker = 2, configuration = 4
 
 struct ConsumerOptions {
   std::string pipeline;
-  std::vector<std::string> topics;  // a topic's index here is its TopicIndex
+  Topics topics;
+  // Instead: those of the cluster that match, which are added to `topics` as they are found.
+  std::optional<kafka::TopicPattern> topics_matching;
   std::string group;
   // librdkafka properties of the user; they win over the defaults in kafka/properties.h.
   std::map<std::string, std::string> properties;
@@ -103,10 +107,9 @@ struct AssignedPartition {
 
 class Consumer {
  public:
-  // `plan` is what claims are made under, until replan().
-  Consumer(ConsumerOptions options, std::shared_ptr<const Plan> plan, Pollers& pollers,
-           Executor& executor, ClaimStore& claims, InFlight& in_flight, RecordSink& next,
-           ChainEvents& events);
+  // `plans` says what claims are made under.
+  Consumer(ConsumerOptions options, PlanSource& plans, Pollers& pollers, Executor& executor,
+           ClaimStore& claims, InFlight& in_flight, RecordSink& next, ChainEvents& events);
   ~Consumer();  // stop(), if nobody did
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
@@ -141,8 +144,9 @@ class Consumer {
   // Those are read again at once. `accept`: what is rejected becomes dead letters, also of those
   // that go on.
   void retry_rejects(bool accept);
-  // Another plan: the chains of others end, as after a fence, and are claimed under this one.
-  void replan(std::shared_ptr<const Plan> plan);
+  // The plan does not hold any more: its chains end, as after a fence, and are claimed under the
+  // one that PlanSource gives for their topics now.
+  void replan(std::shared_ptr<const Plan> outdated);
   // Commits this position to Kafka for lag tools. Advisory: coalesced, asynchronous, held back
   // during rebalances, dropped if the chain is not the current one of its partition any more;
   // failures are only counted.
@@ -159,6 +163,8 @@ class Consumer {
   [[nodiscard]] std::string aside_reason() const;
   // Topics that the cluster does not have, as of its last answer; they are read when it has them.
   [[nodiscard]] std::vector<std::string> missing_topics() const;
+  // Not empty: no topic matches the pattern, as far as the cluster said.
+  [[nodiscard]] std::string search_reason() const;
   // The last thing Kafka complained about; nothing once the group was joined after it.
   [[nodiscard]] std::optional<Error> last_error() const;
   // librdkafka gave up, or we did: only another Consumer helps.

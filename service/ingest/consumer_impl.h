@@ -21,6 +21,7 @@
 #include "ingest/membership.h"
 #include "ingest/mirror.h"
 #include "ingest/pollers.h"
+#include "ingest/subscription.h"
 #include "ingest/topic_watch.h"
 #include "kafka/handle.h"
 
@@ -95,6 +96,7 @@ struct Consumer::Impl : Polled {
   std::vector<AssignedPartition> published GUARDED_BY(mutex);
   std::string aside_reason GUARDED_BY(mutex);
   std::vector<std::string> missing_topics GUARDED_BY(mutex);
+  std::string search_reason GUARDED_BY(mutex);
 
   // The poller only.
   std::shared_ptr<rd_kafka_s> client;
@@ -103,6 +105,7 @@ struct Consumer::Impl : Polled {
   kafka::Queue closing;  // the same, while we leave
   Assignment assignment;
   LogEnds log_ends;
+  Subscription subscription;
   TopicWatch topic_watch;
   Membership membership;
   enum class Leaving : std::uint8_t { no, saying, closing, left } leaving = Leaving::no;
@@ -113,6 +116,7 @@ struct Consumer::Impl : Polled {
   SteadyTime next_gap_check{};
   std::uint64_t published_version = ~std::uint64_t{0};
   std::vector<std::string> published_missing;
+  std::string published_search;
   // Messages come in runs of one partition.
   const rd_kafka_topic_s* last_topic = nullptr;
   std::int32_t last_partition = -1;

@@ -33,21 +33,14 @@ constexpr std::chrono::seconds kSettled = 300s;
 }  // namespace
 
 Membership::Membership(const ConsumerOptions& options, ConsumerStats& stats, Jobs& jobs,
-                       Assignment& assignment, std::function<void(const Error&)> report)
+                       Assignment& assignment, Subscription& subscription,
+                       std::function<void(const Error&)> report)
     : options_(options),
       stats_(stats),
       jobs_(jobs),
       assignment_(assignment),
+      subscription_(subscription),
       report_(std::move(report)) {}
-
-int Membership::subscribe(rd_kafka_s* kafka, const ConsumerOptions& options) {
-  const kafka::PartitionList topics(
-      rd_kafka_topic_partition_list_new(static_cast<int>(options.topics.size())));
-  for (const std::string& topic : options.topics) {
-    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
-  }
-  return rd_kafka_subscribe(kafka, topics.get());
-}
 
 milliseconds Membership::jitter(milliseconds most) {
   return milliseconds(std::uniform_int_distribution<milliseconds::rep>(0, most.count())(random_));
@@ -133,7 +126,7 @@ SteadyTime Membership::look_outside(SteadyTime now, rd_kafka_s* kafka,
 void Membership::come_back(rd_kafka_s* kafka, SteadyTime now) {
   back_at_.reset();
   assignment_.set_aside();
-  if (const int err = subscribe(kafka, options_)) {
+  if (const int err = subscription_.apply(kafka)) {
     report_(kafka::to_error(err));
     return;
   }

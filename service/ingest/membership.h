@@ -25,13 +25,15 @@
 #include "ingest/assignment.h"
 #include "ingest/consumer.h"
 #include "ingest/jobs.h"
+#include "ingest/subscription.h"
 
 namespace penstock::ingest {
 
 class Membership {
  public:
   Membership(const ConsumerOptions& options, ConsumerStats& stats, Jobs& jobs,
-             Assignment& assignment, std::function<void(const Error&)> report);
+             Assignment& assignment, Subscription& subscription,
+             std::function<void(const Error&)> report);
 
   // Returns when to look again.
   SteadyTime look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& kafka,
@@ -39,9 +41,6 @@ class Membership {
   [[nodiscard]] bool aside() const { return aside_; }
   // Why we are not in the group; empty while we are.
   [[nodiscard]] const std::string& reason() const { return reason_; }
-
-  // Subscribes to the topics of the options.
-  static int subscribe(rd_kafka_s* kafka, const ConsumerOptions& options);
 
  private:
   SteadyTime look_inside(SteadyTime now, const std::shared_ptr<rd_kafka_s>& kafka,
@@ -56,6 +55,7 @@ class Membership {
   ConsumerStats& stats_;
   Jobs& jobs_;
   Assignment& assignment_;
+  Subscription& subscription_;
   const std::function<void(const Error&)> report_;
   std::minstd_rand random_{std::random_device{}()};
 

@@ -55,7 +55,7 @@ std::optional<SteadyTime> Mirror::send(SteadyTime now, const std::shared_ptr<rd_
   begin_ = now;
   std::vector<std::pair<std::string, std::pair<std::int32_t, Offset>>> entries;
   for (const auto& [id, position] : positions) {
-    entries.emplace_back(options_.topics[id.topic], std::pair(id.partition, position.offset));
+    entries.emplace_back(options_.topics.name(id.topic), std::pair(id.partition, position.offset));
   }
   jobs_.start(Jobs::Kind::saying, [this, kafka, entries = std::move(entries),
                                    generation = assignment.generation(),
@@ -90,10 +90,9 @@ void Mirror::answered(int code, const rd_kafka_topic_partition_list_s* list) {
         code != RD_KAFKA_RESP_ERR_NO_ERROR ? static_cast<rd_kafka_resp_err_t>(code) : entry.err;
     const bool failed = error != RD_KAFKA_RESP_ERR_NO_ERROR;
     (failed ? stats_.mirror_failures : stats_.mirrored).add();
-    const auto topic = std::ranges::find(options_.topics, entry.topic);
-    if (topic == options_.topics.end()) continue;
-    const auto found =
-        sent.find({static_cast<TopicIndex>(topic - options_.topics.begin()), entry.partition});
+    const auto topic = options_.topics.find(entry.topic);
+    if (!topic) continue;
+    const auto found = sent.find({*topic, entry.partition});
     if (found == sent.end()) continue;
     events_.mirrored(*found->second.chain, entry.offset, begin_, end,
                      failed ? rd_kafka_err2str(error) : "");

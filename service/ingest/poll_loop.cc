@@ -49,6 +49,7 @@ milliseconds Consumer::Impl::work(SteadyTime now) {
   SteadyTime due = now + kIdleWait;
   if (!closed) {
     due = std::min(due, look_at_membership(now));
+    due = std::min(due, subscription.look(now, client, membership.aside()));
     due = std::min(due, topic_watch.look(now, client));
   }
   assignment.set_hopeless(membership.aside() ||
@@ -354,6 +355,11 @@ void Consumer::Impl::publish() {
     published_missing = topic_watch.missing();
     const MutexLock lock(mutex);
     missing_topics = published_missing;
+  }
+  if (std::string reason = subscription.reason(); reason != published_search) {
+    published_search = reason;
+    const MutexLock lock(mutex);
+    search_reason = std::move(reason);
   }
   const bool rebuilt = published_version != assignment.version();
   std::vector<PartitionId> touched = assignment.take_touched();

@@ -25,7 +25,7 @@ void Assignment::block_for_rejects(const std::shared_ptr<Chain>& chain, const st
   partition->rejects = chain->rejects;
   partition->asks_again = true;
   // At once if it was made for another table than there is now.
-  const bool is_outdated = chain->plan != plan_;
+  const bool is_outdated = !around_.plans.holds(chain->plan);
   partition->not_before =
       options_.clock->steady_now() + (is_outdated ? SteadyTime::duration() : kTryEvery);
   next_due_ = {};

@@ -23,7 +23,7 @@ SteadyTime TopicWatch::look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& k
   Ids claimed;
   for (const auto& [id, partition] : assignment_.all()) claimed[id] = partition->topic_id;
   jobs_.start(Jobs::Kind::asking,
-              [this, kafka, topics = options_.topics, claimed = std::move(claimed),
+              [this, kafka, topics = subscription_.topics(), claimed = std::move(claimed),
                post = jobs_.poster()](const std::stop_token&) {
                 auto facts = kafka::topic_facts(kafka.get(), topics, kPatience);
                 post([this, facts = std::move(facts), claimed] { take(facts, claimed); });
@@ -35,7 +35,9 @@ void TopicWatch::take(const std::map<std::string, kafka::TopicFact>& facts, cons
   asking_ = false;
   for (const auto& [topic, fact] : facts) {
     const auto known = std::ranges::find(missing_, topic);
-    if (fact.missing && known == missing_.end()) {
+    if (options_.topics_matching) {
+      if (fact.missing) continue;  // Subscription gives it up
+    } else if (fact.missing && known == missing_.end()) {
       missing_.push_back(topic);
       log(LogLevel::warning, "topic_missing", {{"pipeline", options_.pipeline}, {"topic", topic}});
     } else if (!fact.missing && known != missing_.end()) {

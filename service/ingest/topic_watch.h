@@ -16,18 +16,21 @@
 #include "core/clock.h"
 #include "ingest/assignment.h"
 #include "ingest/jobs.h"
+#include "ingest/subscription.h"
 #include "kafka/cluster_facts.h"
 
 namespace penstock::ingest {
 
 class TopicWatch {
  public:
-  TopicWatch(const ConsumerOptions& options, Assignment& assignment, Jobs& jobs)
-      : options_(options), assignment_(assignment), jobs_(jobs) {}
+  TopicWatch(const ConsumerOptions& options, const Subscription& subscription,
+             Assignment& assignment, Jobs& jobs)
+      : options_(options), subscription_(subscription), assignment_(assignment), jobs_(jobs) {}
 
   // Returns when to look again.
   SteadyTime look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& kafka);
-  // Those of the options that are not there, as far as the cluster said.
+  // Those of the options that are not there, as far as the cluster said; one that was found by a
+  // pattern just vanishes.
   [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
 
  private:
@@ -35,6 +38,7 @@ class TopicWatch {
   void take(const std::map<std::string, kafka::TopicFact>& facts, const Ids& claimed);
 
   const ConsumerOptions& options_;
+  const Subscription& subscription_;
   Assignment& assignment_;
   Jobs& jobs_;
   bool asking_ = false;

@@ -145,6 +145,21 @@ std::map<std::string, std::string> topic_ids(rd_kafka_s* kafka,
   return ids;
 }
 
+Result<std::vector<std::string>> topic_names(rd_kafka_s* kafka, std::chrono::milliseconds timeout) {
+  const rd_kafka_metadata_t* answer = nullptr;
+  const auto err = rd_kafka_metadata(kafka, 1, nullptr, &answer, to_ms(timeout));
+  const Metadata metadata(answer);
+  if (err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(to_error(err));
+  std::vector<std::string> names;
+  for (int i = 0; i < metadata->topic_cnt; ++i) {
+    const rd_kafka_metadata_topic_t& topic = metadata->topics[i];
+    const bool is_there = topic.err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+                          topic.err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    if (is_there) names.emplace_back(topic.topic);
+  }
+  return names;
+}
+
 Result<std::int32_t> partition_count(rd_kafka_s* kafka, const std::string& topic,
                                      std::chrono::milliseconds timeout) {
   const Metadata metadata = metadata_of(kafka, topic, std::chrono::steady_clock::now() + timeout);

@@ -40,6 +40,11 @@ struct TopicFact {
                                                            const std::vector<std::string>& topics,
                                                            std::chrono::milliseconds timeout);
 
+// The names of all topics that the cluster shows us: of those that we may not describe it says
+// nothing.
+[[nodiscard]] Result<std::vector<std::string>> topic_names(rd_kafka_s* kafka,
+                                                           std::chrono::milliseconds timeout);
+
 // How many partitions a topic has.
 [[nodiscard]] Result<std::int32_t> partition_count(rd_kafka_s* kafka, const std::string& topic,
                                                    std::chrono::milliseconds timeout);

@@ -45,7 +45,7 @@ Error why_no_answer(rd_kafka_t* kafka, Complaint& complaint, int code) {
   return error;
 }
 
-// rd_kafka_metadata() in slices, so that a stop is noticed.
+// rd_kafka_metadata() in slices, so that a stop is noticed. Of all topics, if none is named.
 rd_kafka_resp_err_t ask_metadata(rd_kafka_t* kafka, rd_kafka_topic_t* topic,
                                  const rd_kafka_metadata_t** metadata,
                                  std::chrono::milliseconds timeout, const std::stop_token& stop) {
@@ -53,13 +53,39 @@ rd_kafka_resp_err_t ask_metadata(rd_kafka_t* kafka, rd_kafka_topic_t* topic,
   std::chrono::milliseconds left = timeout;
   while (true) {
     const auto slice = std::min(left, kSlice);
-    const rd_kafka_resp_err_t err =
-        rd_kafka_metadata(kafka, 0, topic, metadata, static_cast<int>(slice.count()));
+    const rd_kafka_resp_err_t err = rd_kafka_metadata(kafka, topic == nullptr ? 1 : 0, topic,
+                                                      metadata, static_cast<int>(slice.count()));
     left -= slice;
     const bool nobody_yet =
         err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT;
     if (!nobody_yet || left.count() <= 0 || stop.stop_requested()) return err;
   }
+}
+
+// What `ask` says of a cluster, which is given a client of it.
+template <typename Ask>
+Result<ClusterReport> with_client(const std::map<std::string, std::string>& properties, Ask ask) {
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  Complaint complaint;
+  rd_kafka_conf_set_opaque(conf->get(), &complaint);
+  rd_kafka_conf_set_error_cb(conf->get(), on_error);
+  rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
+  const auto client = make_client(ClientKind::consumer, *std::move(conf));
+  if (!client) return std::unexpected(client.error());
+  return ask(client->get(), complaint);
+}
+
+// Adds what the cluster says of itself and of the ids of its topics.
+ClusterReport complete(ClusterReport report, rd_kafka_t* kafka, std::chrono::milliseconds timeout) {
+  std::vector<std::string> names;
+  for (const TopicReport& topic : report.topics) names.push_back(topic.name);
+  report.cluster_id = cluster_id(kafka, timeout);
+  const auto ids = topic_ids(kafka, names, timeout);
+  for (TopicReport& topic : report.topics) {
+    if (const auto id = ids.find(topic.name); id != ids.end()) topic.topic_id = id->second;
+  }
+  return report;
 }
 
 }  // namespace
@@ -89,46 +115,59 @@ Result<void> check_combination(std::map<std::string, std::string> properties) {
 Result<ClusterReport> probe(const std::map<std::string, std::string>& properties,
                             const std::vector<std::string>& topics,
                             std::chrono::milliseconds timeout, const std::stop_token& stop) {
-  auto conf = make_conf(properties);
-  if (!conf) return std::unexpected(conf.error());
-  Complaint complaint;
-  rd_kafka_conf_set_opaque(conf->get(), &complaint);
-  rd_kafka_conf_set_error_cb(conf->get(), on_error);
-  rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
-  const auto client = make_client(ClientKind::consumer, *std::move(conf));
-  if (!client) return std::unexpected(client.error());
-  rd_kafka_t* const kafka = client->get();
+  return with_client(
+      properties, [&](rd_kafka_t* kafka, Complaint& complaint) -> Result<ClusterReport> {
+        ClusterReport report;
+        for (const std::string& topic : topics) {
+          const Topic handle(rd_kafka_topic_new(kafka, topic.c_str(), nullptr));
+          const rd_kafka_metadata_t* answer = nullptr;
+          const rd_kafka_resp_err_t err = ask_metadata(kafka, handle.get(), &answer, timeout, stop);
+          const Metadata metadata(answer);
+          if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return std::unexpected(why_no_answer(kafka, complaint, err));
+          }
+          report.brokers = metadata->broker_cnt;
+          const rd_kafka_metadata_topic_t& found = metadata->topics[0];
+          if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+            report.missing.push_back(topic);
+          } else if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            Error error = to_error(found.err);
+            error.message = "topic '" + topic + "': " + error.message;
+            return std::unexpected(std::move(error));
+          } else {
+            report.topics.push_back({topic, found.partition_cnt, {}});
+          }
+        }
+        if (report.topics.empty() && !topics.empty()) {
+          return std::unexpected(no_such_topics(report.missing));
+        }
+        return complete(std::move(report), kafka, timeout);
+      });
+}
 
-  ClusterReport report;
-  for (const std::string& topic : topics) {
-    const Topic handle(rd_kafka_topic_new(kafka, topic.c_str(), nullptr));
-    const rd_kafka_metadata_t* answer = nullptr;
-    const rd_kafka_resp_err_t err = ask_metadata(kafka, handle.get(), &answer, timeout, stop);
-    const Metadata metadata(answer);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return std::unexpected(why_no_answer(kafka, complaint, err));
-    }
-    report.brokers = metadata->broker_cnt;
-    const rd_kafka_metadata_topic_t& found = metadata->topics[0];
-    if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-      report.missing.push_back(topic);
-    } else if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      Error error = to_error(found.err);
-      error.message = "topic '" + topic + "': " + error.message;
-      return std::unexpected(std::move(error));
-    } else {
-      report.topics.push_back({topic, found.partition_cnt, {}});
-    }
-  }
-  if (report.topics.empty() && !topics.empty()) {
-    return std::unexpected(no_such_topics(report.missing));
-  }
-  report.cluster_id = cluster_id(kafka, timeout);
-  const auto ids = topic_ids(kafka, topics, timeout);
-  for (TopicReport& topic : report.topics) {
-    if (const auto id = ids.find(topic.name); id != ids.end()) topic.topic_id = id->second;
-  }
-  return report;
+Result<ClusterReport> probe_matching(const std::map<std::string, std::string>& properties,
+                                     const TopicPattern& pattern, std::chrono::milliseconds timeout,
+                                     const std::stop_token& stop) {
+  return with_client(
+      properties, [&](rd_kafka_t* kafka, Complaint& complaint) -> Result<ClusterReport> {
+        const rd_kafka_metadata_t* answer = nullptr;
+        const rd_kafka_resp_err_t err = ask_metadata(kafka, nullptr, &answer, timeout, stop);
+        const Metadata metadata(answer);
+        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+          return std::unexpected(why_no_answer(kafka, complaint, err));
+        }
+        ClusterReport report;
+        report.brokers = metadata->broker_cnt;
+        for (int i = 0; i < metadata->topic_cnt; ++i) {
+          const rd_kafka_metadata_topic_t& found = metadata->topics[i];
+          const bool is_there = found.err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+                                found.err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+          if (!is_there || !pattern.matches(found.topic)) continue;
+          report.topics.push_back({found.topic, found.partition_cnt, {}});
+        }
+        std::ranges::sort(report.topics, {}, &TopicReport::name);
+        return complete(std::move(report), kafka, timeout);
+      });
 }
 
 Error no_such_topics(const std::vector<std::string>& missing) {

@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/ids.h"
+#include "kafka/topic_pattern.h"
 
 namespace penstock::kafka {
 
@@ -45,6 +46,12 @@ struct ClusterReport {
                                           const std::vector<std::string>& topics,
                                           std::chrono::milliseconds timeout,
                                           const std::stop_token& stop = {});
+
+// The same for the topics that match, in the order of their names; that there is none is no
+// failure.
+[[nodiscard]] Result<ClusterReport> probe_matching(
+    const std::map<std::string, std::string>& properties, const TopicPattern& pattern,
+    std::chrono::milliseconds timeout, const std::stop_token& stop = {});
 
 // What to say of topics that are not there.
 [[nodiscard]] Error no_such_topics(const std::vector<std::string>& missing);

@@ -127,8 +127,12 @@ compute::ComputeOptions compute_options(const v1::PipelineSpec& spec) {
                            : compute::Tombstones::reject;
   options.max_steps = spec.compute().max_steps();
   options.memory_bytes = spec.resources().memory_bytes();
-  options.topics = {spec.source().topics().begin(), spec.source().topics().end()};
+  options.topics = topics_of(spec);
   return options;
+}
+
+Topics topics_of(const v1::PipelineSpec& spec) {
+  return std::vector<std::string>(spec.source().topics().begin(), spec.source().topics().end());
 }
 
 formats::JsonOptions json_options(const v1::PipelineSpec& spec) {
@@ -143,9 +147,10 @@ config::Problems check_expressions(const config::Loaded& loaded, int index) {
 
 std::expected<std::shared_ptr<const CompiledPlan>, config::Problems> compile(
     const config::Loaded& loaded, int index, postgres::ServerDescription server,
-    std::span<const TableDescription> tables) {
+    std::span<const TableDescription> tables, const std::optional<Topics>& topics) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
-  const compute::ComputeOptions options = compute_options(spec);
+  compute::ComputeOptions options = compute_options(spec);
+  if (topics) options.topics = *topics;
   auto projection = compute::Projection::compile(options, tables);
   if (!projection) return std::unexpected(locate(loaded, index, options, projection.error()));
   std::vector<Target> targets;

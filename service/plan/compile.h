@@ -7,6 +7,7 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "compute/projection.h"
 #include "config/load.h"
 #include "core/table.h"
+#include "core/topics.h"
 #include "formats/json/json_reader.h"
 #include "penstock/v1/pipeline.pb.h"
 #include "plan/compiled_plan.h"
@@ -28,6 +30,9 @@ struct RouteSpec {
 };
 [[nodiscard]] std::vector<RouteSpec> routes_of(const v1::PipelineSpec& spec);
 
+// Those that it lists; none where it goes by a pattern.
+[[nodiscard]] Topics topics_of(const v1::PipelineSpec& spec);
+
 // The spec's parts that compute/ and the reader need.
 [[nodiscard]] compute::ComputeOptions compute_options(const v1::PipelineSpec& spec);
 [[nodiscard]] formats::JsonOptions json_options(const v1::PipelineSpec& spec);
@@ -36,9 +41,10 @@ struct RouteSpec {
 // types, cycles.
 [[nodiscard]] config::Problems check_expressions(const config::Loaded& loaded, int index);
 // The plan of pipeline number `index`, for the tables of its routes as the catalog describes them.
+// `topics`: those that it shares with other plans of the pipeline; else its own.
 [[nodiscard]] std::expected<std::shared_ptr<const CompiledPlan>, config::Problems> compile(
     const config::Loaded& loaded, int index, postgres::ServerDescription server,
-    std::span<const TableDescription> tables);
+    std::span<const TableDescription> tables, const std::optional<Topics>& topics = std::nullopt);
 
 // A problem at `path` below pipeline number `index`, such as "sink.target.table".
 [[nodiscard]] config::Problem problem_at(const config::Loaded& loaded, int index,

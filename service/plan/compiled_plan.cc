@@ -24,9 +24,9 @@ class ProcessorOf final : public Processor {
 
 }  // namespace
 
-CompiledPlan::CompiledPlan(std::string pipeline, std::vector<std::string> topics,
-                           postgres::ServerDescription server, std::vector<Target> targets,
-                           compute::Projection projection, formats::JsonOptions format)
+CompiledPlan::CompiledPlan(std::string pipeline, Topics topics, postgres::ServerDescription server,
+                           std::vector<Target> targets, compute::Projection projection,
+                           formats::JsonOptions format)
     : Plan(std::move(pipeline), std::move(topics), std::move(targets)),
       server_(std::move(server)),
       projection_(std::move(projection)),

@@ -21,9 +21,9 @@ namespace penstock::plan {
 
 class CompiledPlan final : public Plan {
  public:
-  CompiledPlan(std::string pipeline, std::vector<std::string> topics,
-               postgres::ServerDescription server, std::vector<Target> targets,
-               compute::Projection projection, formats::JsonOptions format);
+  CompiledPlan(std::string pipeline, Topics topics, postgres::ServerDescription server,
+               std::vector<Target> targets, compute::Projection projection,
+               formats::JsonOptions format);
 
   // Where its rows go.
   [[nodiscard]] const postgres::ServerDescription& server() const { return server_; }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cel/library/time.h"
+#include "config/read_topics.h"
 #include "penstock/v1/pipeline.pb.h"
 #include "spec_test/run.h"
 #include "text/nearest_names.h"
@@ -59,7 +60,10 @@ class Check {
 
   void check_record(const v1::TestRecord& record, const std::string& path) {
     const auto& topics = spec_.source().topics();
-    if (!record.topic().empty() && std::ranges::find(topics, record.topic()) == topics.end()) {
+    if (record.topic().empty() && topics.empty()) {
+      fail(path + ".topic", "'topic' is required: the pipeline reads those that match a pattern",
+           "name one that matches " + spec_.source().topics_matching());
+    } else if (!record.topic().empty() && !config::reads_topic(spec_.source(), record.topic())) {
       const std::vector<std::string_view> names(topics.begin(), topics.end());
       fail(path + ".topic", std::format("the pipeline does not read '{}'", record.topic()),
            text::suggest(record.topic(), names));

@@ -10,10 +10,10 @@ namespace penstock::spec_test {
 namespace {
 
 std::shared_ptr<Chain> chain_of(const kafka::Record& record, const compute::ExpressionPlan& plan) {
-  const auto topic = std::ranges::find(plan.topics, record.topic) - plan.topics.begin();
-  return std::make_shared<Chain>(
-      PartitionId{.topic = static_cast<TopicIndex>(topic), .partition = record.partition}, Epoch{1},
-      record.offset, nullptr);
+  Topics topics = plan.topics;  // a pattern's are not known before
+  const TopicIndex topic = topics.add(record.topic).value();
+  return std::make_shared<Chain>(PartitionId{.topic = topic, .partition = record.partition},
+                                 Epoch{1}, record.offset, nullptr);
 }
 
 std::optional<std::string_view> view(const std::optional<std::string>& bytes) {

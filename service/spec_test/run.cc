@@ -72,7 +72,8 @@ kafka::Record record_of(const v1::PipelineSpec& spec, const v1::TestRecord& test
     return there ? std::optional<std::string>(text) : std::nullopt;
   };
   kafka::Record record;
-  record.topic = test.topic().empty() ? spec.source().topics(0) : test.topic();
+  record.topic = test.topic().empty() && !spec.source().topics().empty() ? spec.source().topics(0)
+                                                                         : test.topic();
   record.partition = static_cast<std::int32_t>(test.partition());
   record.offset = static_cast<Offset>(test.has_offset() ? test.offset() : number);
   if (const auto time = cel::parse_timestamp(test.timestamp())) {

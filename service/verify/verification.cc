@@ -159,9 +159,9 @@ Result<std::map<PartitionId, Verification::Position>> Verification::positions() 
   if (!rows) return std::unexpected(error_of(rows.error()));
   std::map<PartitionId, Position> found;
   for (int row = 0; row < rows->rows(); ++row) {
-    const auto topic = std::ranges::find(plan_->topics(), rows->string(row, 0));
-    if (topic == plan_->topics().end()) continue;  // it is not read any more
-    const PartitionId partition{.topic = static_cast<TopicIndex>(topic - plan_->topics().begin()),
+    const auto topic = plan_->topics().find(rows->text(row, 0));
+    if (!topic) continue;  // it is not read any more
+    const PartitionId partition{.topic = *topic,
                                 .partition = static_cast<std::int32_t>(integer(*rows, row, 1))};
     if (options_.partition && partition.partition != *options_.partition) continue;
     found[partition] = {.next = integer(*rows, row, 2),
@@ -240,11 +240,10 @@ Result<void> Verification::repair() {
 // -----------------------------------------------------------------------------------------
 
 Result<void> Verification::ask_kafka(const std::map<PartitionId, Position>& stored) {
-  const auto cluster = kafka::probe(options_.kafka, plan_->topics(), kKafkaPatience);
+  const auto cluster = kafka::probe(options_.kafka, plan_->topics().names(), kKafkaPatience);
   if (!cluster) return std::unexpected(cluster.error());
   for (const kafka::TopicReport& topic : cluster->topics) {
-    const auto index = static_cast<TopicIndex>(std::ranges::find(plan_->topics(), topic.name) -
-                                               plan_->topics().begin());
+    const TopicIndex index = plan_->topics().find(topic.name).value();
     const auto logs =
         kafka::probe_logs(options_.kafka, topic.name, topic.partitions, kKafkaPatience);
     if (!logs) return std::unexpected(logs.error());

@@ -84,7 +84,8 @@ class FlowTest : public testing::Test {
       if (misfit_) return Result<PlanPtr>(std::unexpected(*misfit_));
       return Result<PlanPtr>(*plan::compile(*loaded_, 0, old.server(), {&table_, 1}));
     };
-    return std::make_unique<Flow>(loaded_->config.pipelines(0), std::move(*plan), engine_, *tracer_,
+    return std::make_unique<Flow>(loaded_->config.pipelines(0),
+                                  std::make_unique<PlanBook>(std::move(*plan)), engine_, *tracer_,
                                   std::move(destination));
   }
 

@@ -63,8 +63,7 @@ class AssignmentTest : public testing::Test {
   Jobs jobs{process.executor, [] {}};
   Mirror mirror{options, pipeline, stats, jobs};
   std::vector<Error> errors;
-  Surroundings around{std::make_shared<FakePlan>(std::vector<std::string>{"orders"}), store,
-                      pipeline.in_flight(), pipeline, pipeline};
+  Surroundings around{pipeline.plans(), store, pipeline.in_flight(), pipeline, pipeline};
   std::vector<kafka::PartitionList> lists;
 };
 

@@ -430,9 +430,59 @@ TEST_F(ConsumerTest, RefusesAPropertyThatDoesNotExist) {
   EXPECT_NE(started.error().hint.find("fetch.min.bytes"), std::string::npos);
 }
 
+TEST_F(ConsumerTest, ReadsTheTopicsThatMatchAPatternAlsoThoseThatComeLater) {
+  cluster.create_topic("shop.orders", 2);
+  cluster.create_topic("bank.orders", 1);
+  cluster.create_topic("__shop.orders", 1);
+  for (const char* topic : {"shop.orders", "bank.orders", "__shop.orders"}) {
+    cluster.produce_many(topic, 0, 0, 10);
+  }
+  ConsumerOptions matching = options({});
+  matching.topics_matching = *kafka::TopicPattern::make(R"((__)?shop\..*)");
+  FakePipeline pipeline(store, matching);
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  cluster.create_topic("shop.items", 1);
+  cluster.produce_many("shop.items", 0, 0, 20);
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 30; }));
+  EXPECT_EQ(matching.topics.names(), (std::vector<std::string>{"shop.orders", "shop.items"}));
+  EXPECT_EQ(pipeline.consumer().search_reason(), "");
+  store.expect_in_order();
+}
+
+TEST_F(ConsumerTest, SaysThatNoTopicMatches) {
+  cluster.create_topic("orders", 1);
+  ConsumerOptions matching = options({});
+  matching.topics_matching = *kafka::TopicPattern::make("shop.*");
+  FakePipeline pipeline(store, matching);
+  ASSERT_TRUE(pipeline.consumer().start());
+  EXPECT_TRUE(eventually([&] {
+    return pipeline.consumer().search_reason() ==
+           "the cluster has no topic that matches 'shop.*'; one that comes is read within seconds";
+  }));
+  EXPECT_FALSE(pipeline.consumer().joined());
+}
+
+TEST_F(ConsumerTest, ATopicWithoutAPlanWaitsIsNotClaimedAndHoldsUpNobody) {
+  cluster.create_topic("orders", 1);
+  cluster.create_topic("payments", 1);
+  cluster.produce_many("orders", 0, 0, 10);
+  cluster.produce_many("payments", 0, 0, 10);
+  FakePipeline pipeline(store, options({"orders", "payments"}));
+  pipeline.plans().take_from("payments");
+  ASSERT_TRUE(pipeline.consumer().start());
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 10; }));
+  const PartitionId waiting{1, 0};
+  ASSERT_TRUE(
+      eventually([&] { return pipeline.waiting_reason(waiting) == "there is no table for it"; }));
+  for (const ClaimRequest& request : store.requests()) EXPECT_EQ(request.topic, "orders");
+  pipeline.plans().take_from("");
+  ASSERT_TRUE(eventually([&] { return store.row_count() == 20; }));
+  EXPECT_EQ(pipeline.consumer().stats().claim_failures.value(), 0U);
+}
+
 TEST_F(ConsumerTest, RefusesTopicsThatAreNoNames) {
-  for (const std::vector<std::string>& topics :
-       {std::vector<std::string>{}, {""}, {"^orders.*"}, {"orders", "orders"}}) {
+  for (const std::vector<std::string>& topics : {std::vector<std::string>{}, {""}, {"^orders.*"}}) {
     FakePipeline pipeline(store, options(topics));
     const auto started = pipeline.consumer().start();
     ASSERT_FALSE(started);

@@ -220,8 +220,8 @@ FakePipeline::FakePipeline(FakeStore& store, ConsumerOptions options, std::size_
       in_flight_(budget_bytes, budget_bytes) {
   if (process == nullptr) process = own_process_.get();
   options.pipeline = "test";
-  const auto plan = std::make_shared<FakePlan>(options.topics);
-  consumer_ = std::make_unique<Consumer>(std::move(options), plan, process->pollers,
+  plans_.plan = std::make_shared<FakePlan>(options.topics);
+  consumer_ = std::make_unique<Consumer>(std::move(options), plans_, process->pollers,
                                          process->executor, store_, in_flight_, *this, *this);
   lane_ = std::make_unique<Thread>("lane", [this] { lane(); });
 }

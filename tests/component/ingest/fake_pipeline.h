@@ -37,8 +37,31 @@ class HurriedClock : public Clock {
 
 class FakePlan : public Plan {
  public:
-  explicit FakePlan(std::vector<std::string> topics) : Plan("test", std::move(topics), {}) {}
+  explicit FakePlan(Topics topics) : Plan("test", std::move(topics), {}) {}
   [[nodiscard]] std::unique_ptr<Processor> make_processor() const override { return nullptr; }
+};
+
+// The same plan for all topics, but for one that has none.
+class FakePlans : public PlanSource {
+ public:
+  Result<std::shared_ptr<const Plan>> plan_for(const std::string& topic,
+                                               const std::stop_token&) override {
+    const MutexLock lock(mutex_);
+    if (topic == without_) return fail(ErrorKind::not_found, "there is no table for it");
+    return plan;
+  }
+  [[nodiscard]] bool holds(const std::shared_ptr<const Plan>& asked) const override {
+    return asked == plan;
+  }
+  void take_from(std::string topic) {
+    const MutexLock lock(mutex_);
+    without_ = std::move(topic);
+  }
+  std::shared_ptr<const Plan> plan;  // before it is used
+
+ private:
+  Mutex mutex_;
+  std::string without_ GUARDED_BY(mutex_);
 };
 
 class FakeStore : public ClaimStore {
@@ -131,6 +154,7 @@ class FakePipeline : public RecordSink, public ChainEvents {
   [[nodiscard]] Consumer& consumer() { return *consumer_; }
   [[nodiscard]] ByteBudget& read_budget() { return in_flight_.read; }
   [[nodiscard]] InFlight& in_flight() { return in_flight_; }
+  [[nodiscard]] FakePlans& plans() { return plans_; }
   void stop() { consumer_->stop(std::chrono::seconds(10)); }
   // While held, batches pile up before the lane.
   void hold(bool on);
@@ -183,6 +207,7 @@ class FakePipeline : public RecordSink, public ChainEvents {
   FakeStore& store_;
   std::unique_ptr<FakeProcess> own_process_;
   InFlight in_flight_;
+  FakePlans plans_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::deque<std::unique_ptr<RecordBatch>> queue_ GUARDED_BY(mutex_);

@@ -326,6 +326,65 @@ TEST(Validate, ChecksTopics) {
   }
 }
 
+TEST(Validate, ChecksAPatternOfTopics) {
+  const auto found = [](const std::string& pattern, const std::string& table, auto change) {
+    return found_after([&](v1::Config&, v1::PipelineSpec& spec) {
+      spec.mutable_source()->clear_topics();
+      spec.mutable_source()->set_topics_matching(pattern);
+      spec.mutable_sink()->mutable_target()->set_table(table);
+      change(spec);
+    });
+  };
+  const auto nothing = [](v1::PipelineSpec&) {};
+  const std::string pattern = R"(shop\.(?P<table>.*))";
+  EXPECT_EQ(found(pattern, "orders", nothing), "");
+  EXPECT_EQ(found(pattern, "{table}", nothing), "");
+  EXPECT_EQ(found(pattern, "raw.{table}_log", nothing), "");
+  EXPECT_EQ(found("shop.(", "orders", nothing),
+            "pipelines[0].source.topics_matching: not a regular expression: missing ): shop.(\n");
+  EXPECT_EQ(found(pattern, "{tabel}", nothing),
+            "pipelines[0].sink.target.table: source.topics_matching has no group 'tabel'\n");
+  EXPECT_EQ(found(pattern, "{table", nothing),
+            "pipelines[0].sink.target.table: '{table' has a '{' that is not closed\n");
+  EXPECT_EQ(found(pattern, "orders",
+                  [](v1::PipelineSpec& spec) { spec.mutable_source()->add_topics("orders"); }),
+            "pipelines[0].source.topics_matching: there is 'topics', too\n");
+  EXPECT_EQ(found(pattern, "orders",
+                  [](v1::PipelineSpec& spec) {
+                    spec.mutable_source()->set_start_at(v1::SourceSpec::LATEST);
+                  }),
+            "pipelines[0].source.start_at: a topic that comes later is read from its beginning, "
+            "not its end\n");
+  EXPECT_EQ(found_after([](auto&, auto& spec) {
+              spec.mutable_sink()->mutable_target()->set_table("{table}");
+            }),
+            "pipelines[0].sink.target.table: '{table}' is a group of a pattern, and there is "
+            "none\n");
+}
+
+TEST(Validate, RefusesTwoPipelinesWhosePatternsMayMeetInOneGroup) {
+  const auto found = [](const std::string& first, const std::string& second,
+                        const std::string& listed, const std::string& group) {
+    return found_after([&](v1::Config& config, v1::PipelineSpec& spec) {
+      spec.mutable_source()->clear_topics();
+      spec.mutable_source()->set_topics_matching(first);
+      v1::PipelineSpec& other = *config.add_pipelines();
+      other = spec;
+      other.set_name("other");
+      other.mutable_source()->set_topics_matching(second);
+      if (!listed.empty()) other.mutable_source()->add_topics(listed);
+      if (!group.empty()) other.mutable_source()->set_group(group);
+    });
+  };
+  const std::string refused =
+      "pipelines[1].source.group: pipelines[0] may read the same topics with the group "
+      "'orders-to-postgres': each would get some of their partitions\n";
+  EXPECT_EQ(found("shop.*", "bank.*", "", ""), refused) << "nobody can say what they share";
+  EXPECT_EQ(found("shop.*", "", "shop.orders", ""), refused);
+  EXPECT_EQ(found("shop.*", "", "bank.orders", ""), "");
+  EXPECT_EQ(found("shop.*", "shop.*", "", "another"), "");
+}
+
 TEST(Validate, RefusesPropertiesThatPenstockOwns) {
   for (const char* name :
        {"enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "group.id",

@@ -28,12 +28,13 @@ std::vector<std::string> recipes() {
   bool inside = false;
   for (std::string line; std::getline(page, line);) {
     if (line == "```yaml") {
-      recipes.emplace_back(
-          "pipelines:\n"
-          "  - name: recipe\n"
-          "    source: {topics: [t], group: g, kafka: {bootstrap.servers: \"localhost:9092\"}}\n");
+      recipes.emplace_back("pipelines:\n  - name: recipe\n");
       inside = true;
     } else if (line == "```") {
+      if (inside && !recipes.back().contains("    source:\n")) {
+        recipes.back() +=
+            "    source: {topics: [t], group: g, kafka: {bootstrap.servers: \"localhost:9092\"}}\n";
+      }
       inside = false;
     } else if (inside) {
       recipes.back() += "    " + line + "\n";
