@@ -74,11 +74,12 @@ int main(int argc, char** argv) {
                                        .settings = {{"group.min.session.timeout.ms", "1000"},
                                                     {"log.segment.bytes", "67108864"}}});
   });
-  const auto postgres =
-      harness::LocalPostgres::start({.fsync = false,
-                                     .settings = {{"max_connections", "300"},
-                                                  {"max_prepared_transactions", "10"},
-                                                  {"track_commit_timestamp", "on"}}});
+  const auto postgres = harness::LocalPostgres::start(
+      {.fsync = false,
+       .settings = {{"max_connections", "300"},
+                    {"max_prepared_transactions", "10"},
+                    {"shared_preload_libraries", "pg_stat_statements"},
+                    {"track_commit_timestamp", "on"}}});
   const auto kafka = starting_kafka.get();
   if (!kafka) say(kafka.error().to_string());
   if (!postgres) say(postgres.error().to_string());
