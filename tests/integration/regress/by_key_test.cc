@@ -51,6 +51,44 @@ TEST(ByKey, AFieldThatIsNotThereIsNoNull) {
   EXPECT_EQ(service.dead_letters()[0].offset, 5);
 }
 
+// Debezium sends a placeholder for a large value that an UPDATE has not changed, of every type.
+TEST(ByKey, ALargeValueThatHasNotChangedStaysAndOneThatContainsThePlaceholderDoesNot) {
+  const auto unless = [](const std::string& field, const std::string& placeholder,
+                         const std::string& value) {
+    return "\"" + field + " != " + placeholder + " ? optional.of(" + value +
+           ") : optional.none()\"";
+  };
+  constexpr const char* kPlaceholder = "'__debezium_unavailable_value'";
+  ServiceOptions options = by_key(kUpsert);
+  options.table =
+      "CREATE TABLE t (id bigint PRIMARY KEY, body text, tags text[], doc jsonb, raw bytea, "
+      "source_offset bigint)";
+  options.columns = {
+      {"id", "msg.id"},
+      {"body", unless("msg.body", kPlaceholder, "msg.body")},
+      {"tags", unless("msg.tags", std::string("[") + kPlaceholder + "]", "msg.tags")},
+      {"doc", unless("msg.doc", kPlaceholder, "json.parse(msg.doc)")},
+      {"raw", unless("base64.decode(msg.raw)", "b'__debezium_unavailable_value'",
+                     "base64.decode(msg.raw)")}};
+  Service service(options);
+  const std::string placeholders =
+      R"("body":"__debezium_unavailable_value","tags":["__debezium_unavailable_value"],)"
+      R"("doc":"__debezium_unavailable_value","raw":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="})";
+  service.feed({R"({"id":1,"body":"b","tags":["t"],"doc":"{\"d\":1}","raw":"cg=="})",
+                R"({"id":1,)" + placeholders,
+                R"({"id":2,"body":"a __debezium_unavailable_value","tags":["x",)"
+                R"("__debezium_unavailable_value"],"doc":"\"__debezium_unavailable_value\"",)"
+                R"("raw":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZV8="})",
+                R"({"id":3,)" + placeholders});
+  EXPECT_EQ(service.database().value("SELECT string_agg(concat_ws(' ', id, body, tags::text, doc, "
+                                     "encode(raw, 'escape')), E'\\n' ORDER BY id) FROM t"),
+            "1 b {t} {\"d\": 1} r\n"
+            "2 a __debezium_unavailable_value {x,__debezium_unavailable_value} "
+            "\"__debezium_unavailable_value\" __debezium_unavailable_value_\n"
+            "3");
+  EXPECT_TRUE(service.dead_letters().empty());
+}
+
 TEST(ByKey, OneBadVersionIsOneDeadLetterAndNobodyElsesHarm) {
   Service service(by_key(kUpsert));
   Records records;
