@@ -313,7 +313,8 @@ void Evaluator::reject_unrouted() {
          "the `when` of no route is true of it; 'otherwise: drop' leaves such records out");
 }
 
-Evaluator::Fate Evaluator::reject(Stage stage, std::string_view reason, std::string message) {
+Evaluator::Fate Evaluator::reject(Stage stage, std::string_view reason,
+                                  const std::string& message) {
   rejection_ = {stage, reason, row_place() + message};
   return Fate::reject;
 }

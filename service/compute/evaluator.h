@@ -100,7 +100,7 @@ class Evaluator {
   // Whether it holds; nothing: that is a reject.
   [[nodiscard]] std::optional<bool> evaluate(const cel::Program& condition, std::string_view name);
 
-  Fate reject(Stage stage, std::string_view reason, std::string message);
+  Fate reject(Stage stage, std::string_view reason, const std::string& message);
   Fate reject_evaluation(const std::string& place, const cel::Value& error);
   [[nodiscard]] const std::string* place_of(const cel::EvalError& error,
                                             std::span<const ExpressionPlan::Step> steps) const;
