@@ -5,7 +5,7 @@ CREATE TABLE shop_orders (
   total numeric NOT NULL
 );
 CREATE TABLE shop_items (
-  order_id bigint NOT NULL REFERENCES shop_orders,
+  order_id bigint NOT NULL REFERENCES shop_orders ON DELETE CASCADE,
   line     int NOT NULL,
   sku      text NOT NULL,
   quantity int NOT NULL CHECK (quantity > 0),

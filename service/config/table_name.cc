@@ -62,6 +62,14 @@ Result<TableName> TableName::parse(std::string_view text) {
   return name;
 }
 
+bool TableName::is_too_long() const {
+  return std::ranges::any_of(parts_, [](const Part& part) {
+    std::size_t bytes = 0;
+    for (const Piece& piece : part) bytes += piece.is_group ? 0 : piece.text.size();
+    return bytes > kLongestName;
+  });
+}
+
 std::vector<std::string> TableName::groups() const {
   std::vector<std::string> names;
   for (const Part& part : parts_) {

@@ -21,6 +21,8 @@ class TableName {
  public:
   [[nodiscard]] static Result<TableName> parse(std::string_view text);
 
+  // Whether PostgreSQL would cut a part of it, so that it could be another table's name.
+  [[nodiscard]] bool is_too_long() const;
   // Those that it names, each once.
   [[nodiscard]] std::vector<std::string> groups() const;
   // Quoted, such as "shop"."orders"; `groups`: what each has of the topic's name.

@@ -56,8 +56,14 @@ class TargetRules {
   void check_groups() {
     const std::string place = path_ + ".table";
     const v1::SourceSpec& source = spec_.source();
-    if (!target_.table().contains('{')) return;  // PostgreSQL's to read, as it is
     const auto name = TableName::parse(target_.table());
+    if (!target_.table().contains('{')) {  // PostgreSQL's to read, as it is
+      if (name && name->is_too_long()) {
+        fail(place, "longer than the name of a table may be (63 bytes)",
+             "PostgreSQL would cut it, and write another table perhaps");
+      }
+      return;
+    }
     if (!name) return fail(place, name.error().message, name.error().hint);
     const std::vector<std::string> wanted = name->groups();
     if (wanted.empty()) return;

@@ -134,6 +134,11 @@ TEST(Validate, TakesRoutesThatCanBeReached) {
   EXPECT_EQ(found([](auto&, auto& sink) { sink.mutable_target()->set_table("t"); }),
             sink + "routes: there is 'target', too\n");
   EXPECT_EQ(found([](auto&, auto& sink) {
+              sink.mutable_routes(0)->set_table("shop." + std::string(63, 'a') + "_archive");
+            }),
+            sink + "routes[0].table: longer than the name of a table may be (63 bytes)\n")
+      << "PostgreSQL would write the table of the first 63";
+  EXPECT_EQ(found([](auto&, auto& sink) {
               sink.mutable_routes(0)->clear_table();
               sink.mutable_routes(1)->add_key("id");
             }),
