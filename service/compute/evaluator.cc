@@ -123,7 +123,7 @@ Evaluator::Fate Evaluator::read_tombstone() {
 Evaluator::Fate Evaluator::evaluate() {
   std::string mismatch;
   if (!plan_.conform.apply(slots_, arena_, mismatch)) [[unlikely]] {
-    return reject(Stage::parse, "wrong_type", std::move(mismatch));
+    return reject(Stage::parse, "wrong_type", mismatch);
   }
   if (plan_.record.is_read) fill_record_slots();
   const std::span<const ExpressionPlan::Step> steps(plan_.steps);

@@ -7,9 +7,8 @@
 // 1. A batch waits or is in `group`. One of which a part is committed waits first.
 // 2. While `unknown` is set, `group` does not change and nothing else of this writer is written on
 //    this lane.
-// 3. Batches of a chain that `patience` holds stand aside until its time; they come before what
-// else
-//    waits of it.
+// 3. Batches of a chain that `patience` holds stand aside until its time; they come before
+//    what else waits of it.
 // 4. After close() nothing waits and nothing is taken any more.
 #pragma once
 
