@@ -79,6 +79,8 @@ int main(int argc, char** argv) {
        .settings = {{"max_connections", "300"},
                     {"max_prepared_transactions", "10"},
                     {"shared_preload_libraries", "pg_stat_statements"},
+                    // Of all tests that run: none is to be forgotten.
+                    {"pg_stat_statements.max", "200000"},
                     {"track_commit_timestamp", "on"}}});
   const auto kafka = starting_kafka.get();
   if (!kafka) say(kafka.error().to_string());
