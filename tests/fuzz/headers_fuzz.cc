@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compute/plan.h"
 #include "compute/process_batch.h"
 #include "compute/projection.h"
 #include "core/record_batch.h"
@@ -220,7 +221,7 @@ const compute::Projection& projection() {
 
 void check_expressions(const std::vector<Record>& records) {
   const formats::FieldTree tree(projection().inputs());
-  const Target target{.table = projection().table()};
+  const Target target{.table = projection().plan().tables.front().description};
   compute::BatchProcessor<formats::JsonReader> processor(projection(), {&target, 1},
                                                          formats::JsonReader({}, tree));
   const std::unique_ptr<RowBatch> rows = processor.process(pack(records));

@@ -14,6 +14,7 @@
 #include "cel/arena.h"
 #include "cel/text.h"
 #include "compute/encode/column_encoder.h"
+#include "compute/plan.h"
 #include "compute/process_batch.h"
 #include "compute/projection.h"
 #include "core/plan.h"
@@ -280,8 +281,9 @@ void process_documents(FuzzBytes& bytes, bool with_expressions) {
   constexpr char kSeparator = '\x1E';
   const compute::Projection& plan = projection(with_expressions);
   const formats::FieldTree tree(plan.inputs());
-  const auto around = std::make_shared<FuzzPlan>("p", std::vector<std::string>{"orders"},
-                                                 std::vector<Target>{{.table = plan.table()}});
+  const auto around = std::make_shared<FuzzPlan>(
+      "p", std::vector<std::string>{"orders"},
+      std::vector<Target>{{.table = plan.plan().tables.front().description}});
   compute::BatchProcessor<formats::JsonReader> processor(plan, around->targets(),
                                                          formats::JsonReader({}, tree));
   auto batch = std::make_unique<RecordBatch>(
@@ -311,7 +313,8 @@ void process_documents(FuzzBytes& bytes, bool with_expressions) {
       const PostgresFields fields = split_tuple(slice.rows->tuple(slice.first + i));
       if (fields.size() != slice.shape->columns.size()) finding("a row of another shape", "");
       for (std::size_t j = 0; j < fields.size(); ++j) {
-        const ColumnDescription& column = plan.table().columns[slice.shape->columns[j]];
+        const ColumnDescription& column =
+            plan.plan().tables.front().description.columns[slice.shape->columns[j]];
         if (!fields[j] && column.not_null) finding("a null in a column without", column.name);
       }
     }
