@@ -132,11 +132,13 @@ class Rules {
       const auto servers = one.kafka().find("bootstrap.servers");
       return servers == one.kafka().end() ? std::string() : servers->second;
     };
+    const bool is_pattern = !source.topics_matching().empty();
     for (const PatternReader& other : readers) {
+      // Mostly nobody has one, and there may be thousands.
+      if (!is_pattern && other.source->topics_matching().empty()) continue;
       if (other.source->group() != source.group() || cluster(*other.source) != cluster(source)) {
         continue;
       }
-      const bool is_pattern = !source.topics_matching().empty();
       const bool is_other_pattern = !other.source->topics_matching().empty();
       const v1::SourceSpec& pattern = is_pattern ? source : *other.source;
       const v1::SourceSpec& listed = is_pattern ? *other.source : source;
