@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "postgres/binary_array.h"
+#include "postgres/copy_format.h"
 #include "text/nearest_names.h"
 #include "write/copy_writer.h"
 #include "write/values_writer.h"
@@ -20,11 +21,7 @@ namespace {
 using postgres::Connection;
 using postgres::Failure;
 using postgres::Try;
-using namespace std::string_view_literals;
 
-// PostgreSQL documentation, COPY, "Binary Format": signature, flags, length of the extension.
-constexpr std::string_view kHeader = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"sv;
-constexpr std::string_view kTrailer = "\377\377"sv;
 constexpr std::size_t kGather = std::size_t{64} << 10;
 constexpr std::uint32_t kBool = 16;
 
@@ -347,7 +344,7 @@ std::expected<std::optional<Comparison::Refusal>, Failure> Comparison::put(
   auto begun =
       connection.begin_copy("COPY pg_temp." + name("records") + " FROM STDIN (FORMAT binary)");
   if (!begun) return std::unexpected(std::move(begun.error()));
-  std::string gathered(kHeader);
+  std::string gathered(postgres::kCopyHeader);
   Try<void> sent;
   for_each([&](std::size_t row, const RowShape& shape, Offset offset, std::int32_t item) {
     if (!sent) return;
@@ -356,7 +353,7 @@ std::expected<std::optional<Comparison::Refusal>, Failure> Comparison::put(
     sent = connection.put_copy(gathered);
     gathered.clear();
   });
-  gathered += kTrailer;
+  gathered += postgres::kCopyTrailer;
   if (sent) sent = connection.put_copy(gathered);
   if (!sent) return named(std::move(sent.error()));
   auto ended = connection.end_copy();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "postgres/binary_array.h"
+#include "postgres/copy_format.h"
 #include "write/keyed_sql.h"
 #include "write/script.h"
 #include "write/staged_writer.h"
@@ -13,13 +14,6 @@
 
 namespace penstock::write {
 namespace {
-
-using namespace std::string_view_literals;
-
-// PostgreSQL documentation, COPY, "Binary Format": signature, flags, length of the extension.
-constexpr std::string_view kHeader = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"sv;
-constexpr std::string_view kTrailer = "\377\377"sv;
-static_assert(kHeader.size() == 19);
 
 // Small slices are gathered, so that each system call carries enough.
 constexpr std::size_t kGather = std::size_t{32} << 10;
@@ -143,7 +137,7 @@ std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session, std::span<
       begin = i;
       const std::string sql = (i == 0 ? prologue : std::string()) + Session::copy_statement(slice);
       if (auto begun = connection.begin_copy(sql); !begun) return fail_here(begun.error());
-      gathered = kHeader;
+      gathered = postgres::kCopyHeader;
     }
     const bool is_large = !slice.is_narrow() && slice.bytes().size() >= kGather;
     if (slice.is_narrow()) {
@@ -159,7 +153,7 @@ std::expected<std::uint64_t, CopyFailure> copy_rows(Session& session, std::span<
       if (auto put = connection.put_copy(slice.bytes()); !put) return fail_here(put.error());
     }
     if (i + 1 == slices.size() || !slices[i + 1].joins(slice)) {
-      gathered += kTrailer;
+      gathered += postgres::kCopyTrailer;
       if (auto put = connection.put_copy(gathered); !put) return fail_here(put.error());
       auto ended = connection.end_copy();
       if (!ended) return fail_here(ended.error());

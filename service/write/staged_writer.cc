@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "postgres/binary_array.h"
+#include "postgres/copy_format.h"
 #include "write/keyed_sql.h"
 #include "write/script.h"
 #include "write/values_writer.h"
@@ -15,11 +16,6 @@
 namespace penstock::write {
 namespace {
 
-using namespace std::string_view_literals;
-
-// As in copy_writer.cc.
-constexpr std::string_view kHeader = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"sv;
-constexpr std::string_view kTrailer = "\377\377"sv;
 constexpr std::size_t kGather = std::size_t{64} << 10;
 
 template <typename Number>
@@ -78,7 +74,7 @@ class StagedWriter {
         if (auto begun = connection_.begin_copy(sql + table->copy); !begun) {
           return fail(std::move(begun.error()), removes, *table);
         }
-        gathered = kHeader;
+        gathered = postgres::kCopyHeader;
       }
       if (!removes) kept_rows_ += slice.count;
       for (std::uint32_t row = 0; row < slice.count; ++row) {
@@ -91,7 +87,7 @@ class StagedWriter {
       }
     }
     if (table == nullptr) return {};
-    gathered += kTrailer;
+    gathered += postgres::kCopyTrailer;
     if (auto sent = connection_.put_copy(gathered); !sent) {
       return fail(std::move(sent.error()), removes, *table);
     }
