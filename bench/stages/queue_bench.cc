@@ -35,7 +35,8 @@ class BenchPlan final : public Plan {
   [[nodiscard]] std::unique_ptr<Processor> make_processor() const override {
     class Pass final : public Processor {
      public:
-      std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) override {
+      using Processor::process;
+      std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch, std::size_t) override {
         auto rows = std::make_unique<RowBatch>();
         rows->source = std::move(batch);
         return rows;

@@ -28,10 +28,16 @@ class BatchProcessor {
   BatchProcessor(const Projection& projection, std::span<const Target> targets, Reader reader)
       : builder_(projection, targets, &Reader::field_names), reader_(std::move(reader)) {}
 
-  [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) {
+  // As Processor::process().
+  [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch,
+                                                  std::size_t most_bytes) {
     builder_.start(std::move(batch));
     const std::size_t count = builder_.source().size();
     for (std::size_t i = 0; i < count; ++i) {
+      if (builder_.row_bytes() >= most_bytes && i > 0) [[unlikely]] {
+        builder_.cut(i);
+        break;
+      }
       try {
         process_record(static_cast<std::uint32_t>(i));
       } catch (const std::exception& error) {

@@ -38,6 +38,14 @@ class RowBuilder {
   void start(std::unique_ptr<RecordBatch> source);
   [[nodiscard]] const RecordBatch& source() const { return *rows_->source; }
   [[nodiscard]] std::unique_ptr<RowBatch> finish();
+  // Of all rows of the batch so far.
+  [[nodiscard]] std::size_t row_bytes() const {
+    std::size_t bytes = 0;
+    for (const TableBuilder& table : tables_) bytes += table.row_bytes();
+    return bytes;
+  }
+  // The batch ends before this record, which has not begun; what is left is RowBatch::rest.
+  void cut(std::size_t record) { rows_->rest = rows_->source->split_off(record); }
 
   // The arena and the slots for the reader. Everything of the record before is forgotten.
   [[nodiscard]] cel::Arena& arena() { return evaluator_.arena(); }

@@ -41,6 +41,10 @@ class TableBuilder {
   // What has been added; no rows: nothing was.
   [[nodiscard]] TableRows finish();
 
+  [[nodiscard]] std::size_t row_bytes() const {
+    return rows_.bytes.size() + rows_.rows.size() * sizeof(TableRows::Row);
+  }
+
   // Begins a row. A column that it leaves out takes its DEFAULT, or stays as it is.
   void begin_row() { left_out_.clear(); }
   void leave_out(std::uint16_t column) { left_out_.push_back(column); }

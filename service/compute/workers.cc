@@ -24,6 +24,8 @@ namespace {
 
 // A budget does not wake anybody: who waits for room in one looks this often.
 constexpr milliseconds kRoomWait{2};
+// Rows of a batch, at most, but for its last record's: smaller ones would cost more than they save.
+constexpr std::size_t kLeastRowBytes = std::size_t{256} << 10;
 // Processors that a thread keeps. Beyond that it begins anew, which costs a little memory work.
 constexpr std::size_t kMostProcessors = 64;
 
@@ -96,6 +98,8 @@ struct Workers::State {
   void run_worker(unsigned number) EXCLUDES(mutex);
   std::optional<Taken> take(bool& waits_for_room) REQUIRES(mutex);
   void work(Processors& processors, Lane& lane, Batch batch) EXCLUDES(mutex);
+  // What is left of a batch that became too many rows: next, as soon as there is room for it.
+  void put_back(Lane& lane, Batch rest) EXCLUDES(mutex);
   void supervise() EXCLUDES(mutex);
   bool add_thread() REQUIRES(mutex);
   void take_sample(SteadyTime now) REQUIRES(mutex);
@@ -197,12 +201,18 @@ void Workers::State::work(Processors& processors, Lane& lane, Batch batch) {
   lane.queue_latency.record(microseconds(batch->trace.poll_end, batch->trace.process_begin));
   std::string failure;
   try {
-    std::unique_ptr<RowBatch> rows = processors.of(chain->plan).process(std::move(batch));
+    // So that every thread can make one without spending more than half of the share.
+    const std::size_t most_bytes = std::max(
+        lane.account.write.limit() / (2 * std::size_t{options.max_threads}), kLeastRowBytes);
+    std::unique_ptr<RowBatch> rows =
+        processors.of(chain->plan).process(std::move(batch), most_bytes);
     BatchTrace& trace = rows->source->trace;
     trace.process_end = std::chrono::steady_clock::now();
     lane.process_latency.record(microseconds(trace.process_begin, trace.process_end));
     rows->source->charge.set_write_bytes(rows->footprint_bytes());
+    Batch rest = std::move(rows->rest);
     lane.next.accept(std::move(rows));
+    if (rest) put_back(lane, std::move(rest));
     return;
   } catch (const std::exception& error) {
     failure = error.what();
@@ -214,6 +224,16 @@ void Workers::State::work(Processors& processors, Lane& lane, Batch batch) {
   if (chain->end(ChainEnd::broken)) {
     lane.events.broken(chain, {ErrorKind::internal, "a worker failed: " + failure, {}, {}});
   }
+}
+
+void Workers::State::put_back(Lane& lane, Batch rest) {
+  const MutexLock lock(mutex);
+  if (lane.closed) {
+    lane.dropped.add();
+    return;
+  }
+  lane.batches.push_front(std::move(rest));
+  work_came.notify_one();
 }
 
 void Workers::State::run_worker(unsigned number) {

@@ -8,7 +8,8 @@
 // weighted (WorkQueueOptions::turns); an idle pipeline costs nothing and saves up nothing.
 // Bounds: queues have none of their own; the pipeline's InFlight bounds them. While its write share
 // is spent, a worker takes of a pipeline only the batch that a chain is to commit next, which alone
-// can make room: the ceiling holds also where rows are larger than the records they come from.
+// can make room, and a batch of few bytes that become many is worked on piece by piece: the ceiling
+// holds also where rows are larger than the records they come from.
 // Large batches (RecordBatch::is_large) are worked on one at a time, of all pipelines, and nothing
 // that was made for one is kept: what lies outside the budgets is bounded, too.
 // Failure: an exception ends the chain of that batch and is told to ChainEvents::broken(); nothing

@@ -75,6 +75,22 @@ void Charge::hand_on(std::shared_ptr<Chain> chain, std::int64_t records, SteadyT
   chain_->add_in_flight(1, records_);
 }
 
+Charge Charge::split_off(std::int64_t records) {
+  Charge rest;
+  if (account_ == nullptr) return rest;
+  rest.account_ = account_;
+  rest.read_bytes_ = std::exchange(read_bytes_, 0);
+  if (chain_) {
+    rest.chain_ = chain_;
+    rest.records_ = records;
+    rest.polled_ = polled_;
+    records_ -= records;
+    account_->add(polled_);
+    chain_->add_in_flight(1, 0);
+  }
+  return rest;
+}
+
 void Charge::release() {
   if (account_ == nullptr) return;
   set_read_bytes(0);

@@ -66,6 +66,9 @@ class Charge {
 
   // The batch leaves ingest: from now on it is in flight, for its chain and for its pipeline.
   void hand_on(std::shared_ptr<Chain> chain, std::int64_t records, SteadyTime polled);
+  // Of a batch in flight: its last `records` become a batch of their own, which is in flight, too,
+  // and has all bytes that were read: it ends after this one.
+  [[nodiscard]] Charge split_off(std::int64_t records);
 
  private:
   void release();

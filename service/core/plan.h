@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -90,7 +91,13 @@ class Processor {
   virtual ~Processor() = default;
   // What fails for one record becomes a reject; only running out of memory for the batch itself
   // throws.
-  [[nodiscard]] virtual std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) = 0;
+  // Behind the record with which its rows have `most_bytes`, the batch is cut (RowBatch::rest).
+  [[nodiscard]] virtual std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch,
+                                                          std::size_t most_bytes) = 0;
+  // Whole.
+  [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) {
+    return process(std::move(batch), std::numeric_limits<std::size_t>::max());
+  }
 };
 
 class Plan {

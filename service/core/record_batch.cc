@@ -51,7 +51,7 @@ void RecordBatch::ensure(std::size_t more) {
   if (needed <= capacity_) return;
   if (needed > kMaxBytes) throw std::length_error("RecordBatch: more than 2 GiB in one batch");
   const std::size_t grown = std::max(needed, capacity_ + capacity_ / 2);
-  auto arena = std::make_unique_for_overwrite<char[]>(grown);
+  auto arena = std::make_shared_for_overwrite<char[]>(grown);
   if (used_ > 0) std::memcpy(arena.get(), arena_.get(), used_);
   // The padding is read by simdjson, so that it must be initialised memory.
   std::memset(arena.get() + used_, 0, kPadding);
@@ -95,6 +95,27 @@ void RecordBatch::add_header(std::string_view name, std::optional<std::string_vi
 }
 
 void RecordBatch::extend_to(Offset to) { range_.to = std::max(range_.to, to); }
+
+std::unique_ptr<RecordBatch> RecordBatch::split_off(std::size_t first) {
+  assert(first > 0 && first < size());
+  const auto begin = index_.begin() + static_cast<std::ptrdiff_t>(first);
+  const Offset border = std::prev(begin)->offset + 1;
+  auto rest = std::make_unique<RecordBatch>(chain_, border, 0);
+  rest->range_.to = std::exchange(range_.to, border);
+  rest->arena_ = arena_;
+  const std::size_t before = begin->value_size >= 0 ? begin->value_begin
+                             : begin->key_size >= 0 ? begin->key_begin
+                                                    : begin->headers_begin;
+  rest->used_ = used_ - before;
+  used_ = before;
+  rest->capacity_ = capacity_;
+  rest->index_.assign(begin, index_.end());
+  index_.erase(begin, index_.end());
+  rest->trace = trace;
+  rest->leader_epoch = leader_epoch;
+  rest->charge = charge.split_off(static_cast<std::int64_t>(rest->size()));
+  return rest;
+}
 
 RecordView RecordBatch::record(std::size_t i) const {
   const Span& span = index_[i];

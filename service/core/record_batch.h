@@ -3,7 +3,8 @@
 // Place in the flow: ingest fills it; a worker reads it; it then travels inside its RowBatch until
 // the commit, because a row that PostgreSQL refuses needs its original bytes as a dead letter.
 // Threads: one owner at a time; immutable once ingest has handed it on.
-// Ownership: the batch owns every byte. Views from record() live as long as the batch.
+// Ownership: the batch owns every byte, together with those that were split off it. Views from
+// record() live as long as the batch.
 // Memory: payloads lie back to back, and at least kPadding readable bytes follow the last one,
 // which simdjson needs after a document.
 #pragma once
@@ -71,6 +72,9 @@ class RecordBatch {
   void add_header(std::string_view name, std::optional<std::string_view> value);
   // Moves the end of the range over a gap without a record (compaction, transaction markers).
   void extend_to(Offset to);
+  // Takes the records from `first` on away, which is not 0 and below size(). Both parts share the
+  // bytes; nothing is added to either any more. The later one has their charge.
+  [[nodiscard]] std::unique_ptr<RecordBatch> split_off(std::size_t first);
 
   [[nodiscard]] const std::shared_ptr<Chain>& chain() const { return chain_; }
   [[nodiscard]] PartitionId partition() const { return chain_->partition; }
@@ -112,7 +116,7 @@ class RecordBatch {
 
   std::shared_ptr<Chain> chain_;
   OffsetRange range_;
-  std::unique_ptr<char[]> arena_;
+  std::shared_ptr<char[]> arena_;
   std::size_t used_ = 0;
   std::size_t capacity_ = 0;
   std::vector<Span> index_;

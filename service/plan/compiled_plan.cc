@@ -14,8 +14,10 @@ class ProcessorOf final : public Processor {
   ProcessorOf(const compute::Projection& projection, std::span<const Target> targets, Reader reader)
       : batches_(projection, targets, std::move(reader)) {}
 
-  std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) override {
-    return batches_.process(std::move(batch));
+  using Processor::process;
+  std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch,
+                                    std::size_t most_bytes) override {
+    return batches_.process(std::move(batch), most_bytes);
   }
 
  private:

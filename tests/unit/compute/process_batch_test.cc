@@ -1,5 +1,6 @@
 #include "compute/process_batch.h"
 
+#include <limits>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
@@ -97,6 +98,24 @@ TEST_F(BatchProcessorTest, AccountsForEveryRecord) {
   EXPECT_EQ(rows->source->size(), 7U);
 }
 
+TEST_F(BatchProcessorTest, CutsABatchThatBecomesTooManyBytesAndLeavesTheRestForLater) {
+  for (int i = 0; i < 5; ++i) record(R"({"id":1,"name":"twelve bytes"})");
+  batch->extend_to(110);
+  const auto whole = batch->range();
+  auto rows = process(/*most_bytes=*/1);
+  EXPECT_EQ(rows->row_count(), 1U);
+  EXPECT_EQ(rows->range(), (OffsetRange{100, 101}));
+  ASSERT_NE(rows->rest, nullptr);
+  EXPECT_EQ(rows->rest->range(), (OffsetRange{101, whole.to}));
+  EXPECT_EQ(rows->rest->size(), 4U);
+  EXPECT_EQ(rows->rest->record(3).value, R"({"id":1,"name":"twelve bytes"})");
+
+  batch = std::move(rows->rest);
+  rows = process();
+  EXPECT_EQ(rows->row_count(), 4U);
+  EXPECT_EQ(rows->rest, nullptr);
+}
+
 TEST_F(BatchProcessorTest, RejectsOrSkipsTombstones) {
   record(std::nullopt, "key");
   auto rows = process();
@@ -188,7 +207,7 @@ TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {
   record("a");
   record("throw");
   record("b");
-  const auto rows = processor.process(std::move(batch));
+  const auto rows = processor.process(std::move(batch), std::numeric_limits<std::size_t>::max());
   EXPECT_EQ(rows->row_count(), 2U);
   ASSERT_EQ(rows->rejects.size(), 1U);
   EXPECT_EQ(rows->rejects[0].record, 1U);

@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -50,7 +51,8 @@ class Processing : public testing::Test {
     batch->add_record(100 + static_cast<Offset>(batch->size()), timestamp_ms, key, value);
   }
 
-  std::unique_ptr<RowBatch> process() {
+  std::unique_ptr<RowBatch> process(
+      std::size_t most_bytes = std::numeric_limits<std::size_t>::max()) {
     auto projection = Projection::compile(options, {&table, 1});
     if (!projection) {
       for (const Problem& problem : projection.error()) {
@@ -62,7 +64,7 @@ class Processing : public testing::Test {
     target.table = table;
     BatchProcessor<formats::JsonReader> processor(*projection, {&target, 1},
                                                   formats::JsonReader({}, tree));
-    return processor.process(std::move(batch));
+    return processor.process(std::move(batch), most_bytes);
   }
 
   // The fields of a row, as bytes; "NULL" for NULL.

@@ -45,10 +45,16 @@ class FakePlan final : public Plan {
   class FakeProcessor final : public Processor {
    public:
     explicit FakeProcessor(const std::function<void(const RecordBatch&)>& work) : work_(work) {}
-    std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) override {
+    using Processor::process;
+    std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch,
+                                      std::size_t most_bytes) override {
+      // One byte of rows for each record.
+      std::unique_ptr<RecordBatch> rest;
+      if (most_bytes < batch->size()) rest = batch->split_off(most_bytes);
       work_(*batch);
       auto rows = std::make_unique<RowBatch>();
       rows->source = std::move(batch);
+      rows->rest = std::move(rest);
       return rows;
     }
 
