@@ -29,6 +29,8 @@ bool eventually(const std::function<bool()>& condition) {
   return condition();
 }
 
+constexpr std::size_t kRowBytes = std::size_t{64} << 10;  // of each record of a FakePlan
+
 // A plan whose processors do what the test says, and otherwise make empty rows.
 class FakePlan final : public Plan {
  public:
@@ -48,9 +50,9 @@ class FakePlan final : public Plan {
     using Processor::process;
     std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch,
                                       std::size_t most_bytes) override {
-      // One byte of rows for each record.
       std::unique_ptr<RecordBatch> rest;
-      if (most_bytes < batch->size()) rest = batch->split_off(most_bytes);
+      const std::size_t most = most_bytes / kRowBytes;
+      if (most < batch->size()) rest = batch->split_off(most);
       work_(*batch);
       auto rows = std::make_unique<RowBatch>();
       rows->source = std::move(batch);
@@ -159,6 +161,17 @@ TEST(Workers, DoTheirBatchesInOrderOnOneThread) {
   EXPECT_EQ(pipeline.plan->made, 1);
   workers.stop();
   EXPECT_EQ(workers.threads(), 0U);
+}
+
+TEST(Workers, DoABatchOfLargeRowsPieceByPieceAndInOrder) {
+  Workers workers(options(1, 1));
+  Pipeline pipeline(workers);
+  pipeline.queue->accept(test::records(pipeline.chain, 0, 20));
+  pipeline.submit(20);
+  workers.start();
+  EXPECT_TRUE(eventually([&] { return pipeline.record.done().size() == 4; }));
+  EXPECT_EQ(pipeline.record.done(), (std::vector<Offset>{0, 8, 16, 20}));
+  workers.stop();
 }
 
 TEST(Workers, MakeAProcessorForEveryThread) {

@@ -39,6 +39,30 @@ TEST(Charge, GivesBackWhatItTookWhenItGoes) {
   EXPECT_EQ(owner->records_in_flight(), 0);
 }
 
+TEST(Charge, OfABatchThatIsSplitIsGivenBackByBothParts) {
+  InFlight account(1000, 500);
+  const auto owner = chain();
+  Charge rest;
+  {
+    Charge charge(account);
+    charge.set_read_bytes(300);
+    charge.hand_on(owner, 7, SteadyTime{5s});
+    rest = charge.split_off(4);
+    EXPECT_EQ(account.read.used(), 300U);
+    EXPECT_EQ(account.batches(), 2);
+    EXPECT_EQ(owner->batches_in_flight(), 2);
+    EXPECT_EQ(owner->records_in_flight(), 7);
+  }
+  EXPECT_EQ(account.read.used(), 300U);
+  EXPECT_EQ(account.oldest(), SteadyTime{5s});
+  EXPECT_EQ(owner->batches_in_flight(), 1);
+  EXPECT_EQ(owner->records_in_flight(), 4);
+  rest = Charge();
+  EXPECT_EQ(account.read.used(), 0U);
+  EXPECT_EQ(account.batches(), 0);
+  EXPECT_EQ(owner->records_in_flight(), 0);
+}
+
 TEST(Charge, MovesWithoutCountingTwice) {
   InFlight account(1000, 500);
   Charge first(account);
