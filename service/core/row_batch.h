@@ -91,8 +91,8 @@ struct RowBatch {
   std::vector<TableRows> tables;        // one per target that got rows, in the order of the plan
   std::vector<Reject> rejects;          // in offset order
   std::uint32_t filtered = 0;           // records that have neither rows nor a reject
-  // The records behind, if all of them would have been too many bytes of rows at once; whoever asked
-  // for that bound takes it away and has it processed next.
+  // The records behind, if all of them would have been too many bytes of rows at once; whoever
+  // asked for that bound takes it away and has it processed next.
   std::unique_ptr<RecordBatch> rest;
   // What PostgreSQL has refused of it, when it is committed: dead letters, too.
   std::uint32_t refused_records = 0;

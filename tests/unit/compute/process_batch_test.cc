@@ -1,7 +1,7 @@
 #include "compute/process_batch.h"
 
-#include <limits>
 #include <gtest/gtest.h>
+#include <limits>
 
 #include <stdexcept>
 

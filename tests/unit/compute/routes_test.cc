@@ -1,6 +1,6 @@
 // What becomes of records that go to several tables, or have several rows in one.
-#include <limits>
 #include <gtest/gtest.h>
+#include <limits>
 
 #include <format>
 
