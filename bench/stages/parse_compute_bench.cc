@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,8 +28,7 @@ void process(benchmark::State& state, const StageWorkload& workload) {
                                                          formats::JsonReader({}, tree));
   std::unique_ptr<RecordBatch> source = workload.batch();
   for (auto step : state) {
-    std::unique_ptr<RowBatch> rows =
-        processor.process(std::move(source), std::numeric_limits<std::size_t>::max());
+    std::unique_ptr<RowBatch> rows = processor.process(std::move(source));
     if (!rows->rejects.empty()) state.SkipWithError(rows->rejects[0].message.c_str());
     source = std::move(rows->source);
   }

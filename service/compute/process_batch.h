@@ -13,6 +13,7 @@
 #pragma once
 
 #include <exception>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -46,6 +47,9 @@ class BatchProcessor {
       }
     }
     return builder_.finish();
+  }
+  [[nodiscard]] std::unique_ptr<RowBatch> process(std::unique_ptr<RecordBatch> batch) {
+    return process(std::move(batch), std::numeric_limits<std::size_t>::max());
   }
 
  private:

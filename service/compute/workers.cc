@@ -24,7 +24,7 @@ namespace {
 
 // A budget does not wake anybody: who waits for room in one looks this often.
 constexpr milliseconds kRoomWait{2};
-// Rows of a batch, at most, but for its last record's: smaller ones would cost more than they save.
+// What the rows of a batch may always take before it is cut: smaller ones cost more than they save.
 constexpr std::size_t kLeastRowBytes = std::size_t{256} << 10;
 // Processors that a thread keeps. Beyond that it begins anew, which costs a little memory work.
 constexpr std::size_t kMostProcessors = 64;

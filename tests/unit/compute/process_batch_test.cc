@@ -1,7 +1,6 @@
 #include "compute/process_batch.h"
 
 #include <gtest/gtest.h>
-#include <limits>
 
 #include <stdexcept>
 
@@ -207,7 +206,7 @@ TEST_F(BatchProcessorTest, TurnsAnExceptionIntoARejectOfThatRecordOnly) {
   record("a");
   record("throw");
   record("b");
-  const auto rows = processor.process(std::move(batch), std::numeric_limits<std::size_t>::max());
+  const auto rows = processor.process(std::move(batch));
   EXPECT_EQ(rows->row_count(), 2U);
   ASSERT_EQ(rows->rejects.size(), 1U);
   EXPECT_EQ(rows->rejects[0].record, 1U);
@@ -225,7 +224,7 @@ TEST_F(BatchProcessorTest, ProcessesOneBatchAfterTheOther) {
   for (int round = 0; round < 3; ++round) {
     auto next = std::make_unique<RecordBatch>(test::chain(), Offset{0}, std::size_t{64});
     for (int i = 0; i < 50; ++i) next->add_record(i, -1, {}, R"({"id":1,"name":"x","state":"y"})");
-    const auto rows = processor.process(std::move(next), std::numeric_limits<std::size_t>::max());
+    const auto rows = processor.process(std::move(next));
     EXPECT_EQ(rows->row_count(), 50U);
     EXPECT_EQ(rows->tables[0].shapes.size(), 1U);
     EXPECT_EQ(rows->tables[0].runs.size(), 1U);

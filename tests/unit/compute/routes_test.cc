@@ -1,6 +1,5 @@
 // What becomes of records that go to several tables, or have several rows in one.
 #include <gtest/gtest.h>
-#include <limits>
 
 #include <format>
 
@@ -51,7 +50,7 @@ class RoutesTest : public Processing {
     const formats::FieldTree tree(projection->inputs());
     BatchProcessor<formats::JsonReader> processor(*projection, targets,
                                                   formats::JsonReader({}, tree));
-    rows = processor.process(std::move(batch), std::numeric_limits<std::size_t>::max());
+    rows = processor.process(std::move(batch));
   }
 
   // The rows of a table as "record: field field", a removal with "-" before it.
