@@ -49,8 +49,9 @@ int partitions_with_leader(rd_kafka_t* client, const std::string& topic) {
 
 // Runs one admin operation and hands its event to `check`.
 Result<void> admin(rd_kafka_t* client, const std::string& what, const kafka::StartOperation& start,
-                   const std::function<rd_kafka_resp_err_t(rd_kafka_event_t*)>& check) {
-  const auto event = kafka::run_admin_operation(client, kAdminLimit, start);
+                   const std::function<rd_kafka_resp_err_t(rd_kafka_event_t*)>& check,
+                   std::chrono::milliseconds limit = kAdminLimit) {
+  const auto event = kafka::run_admin_operation(client, limit, start);
   if (!event) return because(what, event.error());
   if (const auto code = check(event->get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return because(what, kafka::to_error(code));
@@ -93,6 +94,34 @@ Result<void> wait_for_broker(const std::string& bootstrap_servers,
       return fail(ErrorKind::deadline_exceeded, "no Kafka broker answers at " + bootstrap_servers);
     }
     std::this_thread::sleep_for(20ms);
+  }
+}
+
+Result<void> wait_for_coordinator(const std::string& bootstrap_servers, const std::string& group) {
+  auto client = make_producer({{"bootstrap.servers", bootstrap_servers}});
+  if (!client) return std::unexpected(client.error());
+  const auto deadline = Clock::now() + kAdminLimit;
+  while (true) {
+    auto described = admin(
+        client->get(), "nobody coordinates group " + group,
+        [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+          const char* name = group.c_str();
+          rd_kafka_DescribeConsumerGroups(client->get(), &name, 1, options, queue);
+        },
+        [](rd_kafka_event_t* event) {
+          std::size_t count = 0;
+          const auto* const* groups = rd_kafka_DescribeConsumerGroups_result_groups(
+              rd_kafka_event_DescribeConsumerGroups_result(event), &count);
+          const rd_kafka_error_t* error =
+              count == 1 ? rd_kafka_ConsumerGroupDescription_error(groups[0]) : nullptr;
+          const auto code =
+              error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+          // It has a coordinator, who does not know it yet.
+          return code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND ? RD_KAFKA_RESP_ERR_NO_ERROR : code;
+        },
+        1s);  // asked anew, one question may wait for long
+    if (described || Clock::now() > deadline) return described;
+    std::this_thread::sleep_for(100ms);
   }
 }
 

@@ -18,6 +18,11 @@ namespace penstock::harness {
 [[nodiscard]] Result<void> wait_for_broker(const std::string& bootstrap_servers,
                                            std::chrono::milliseconds limit);
 
+// Returns when the cluster knows who coordinates a group. A new cluster makes the topic for that
+// when it is asked for the first time, and takes seconds in which no group can be joined.
+[[nodiscard]] Result<void> wait_for_coordinator(const std::string& bootstrap_servers,
+                                                const std::string& group);
+
 // Returns when every partition has a leader. `settings` are topic settings such as
 // {"max.message.bytes", "20000000"}.
 [[nodiscard]] Result<void> create_topic(const std::string& bootstrap_servers,
