@@ -11,6 +11,10 @@ namespace {
 // Serialization failures and deadlocks in a row that are tried again in milliseconds.
 constexpr int kQuickTries = 8;
 
+// A deadlock costs PostgreSQL's deadlock_timeout, mostly a second, so that one in so long is
+// little; and taking turns costs what the lanes would have done at the same time.
+constexpr std::chrono::minutes kTakesTurns(10);
+
 // Other failures in a row that a record may have raised, before it is looked whether one has.
 constexpr int kOddTries = 2;
 
@@ -119,6 +123,7 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
     if (plan) queue.writer->events.doubted(plan);
     return;
   }
+  if (error.sqlstate == "40P01") queue.writer->takes_turns_until = now() + kTakesTurns;
   if (failure.failure == postgres::FailureClass::retry_quickly &&
       queue.odd_failures <= kQuickTries) {
     queue.resume_at = now() + queue.breaker.quick_delay();

@@ -131,6 +131,7 @@ void Lane::attempt(WriterQueue& queue) {
   TransactionRules rules;
   rules.copy_from_rows = queue.writer->options.copy_from_rows;
   rules.glance = queue.glances && ++queue.glances_made % kGlances != 0 && serves_others(queue);
+  rules.takes_turns = now() < queue.writer->takes_turns_until.load();
   rules.refused_before = queue.refused_in_a_row;
   rules.refused_by = queue.refused_by;
   rules.rows_first = suspects_a_record(queue);

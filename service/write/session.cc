@@ -24,6 +24,9 @@ void add_schema_hint(postgres::Failure& failure) {
   }
 }
 
+// Of advisory locks, which everyone in the database shares: "pens" as a number.
+constexpr int kTurns = 1885695603;
+
 const TableDescription& table_of(const Slice& slice) { return slice.rows->target->table; }
 
 // Of a table that has changed, rows must not stay: its columns may have come to mean other values,
@@ -113,6 +116,11 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
   const std::vector<Statement> fixed{
       plain(statement::kBegin, "BEGIN ISOLATION LEVEL READ COMMITTED"),
       plain(statement::kGlance, kGlanceSql),
+      plain(statement::kTurn,
+            "SELECT pg_catalog.pg_advisory_xact_lock(" + std::to_string(kTurns) +
+                ", t.turn) FROM (SELECT DISTINCT pg_catalog.hashtext(e.name) AS turn "
+                "FROM pg_catalog.unnest($1) AS e(name) ORDER BY 1) AS t",
+            {kTextArray}),
       plain(statement::kCommit, "COMMIT"),
       plain(statement::kTables, tables_sql(postgres::table_version_sql(kTable)),
             {kTextArray, kTextArray}),

@@ -28,6 +28,8 @@ namespace penstock::write {
 namespace statement {
 inline constexpr const char* kBegin = "penstock_begin";
 inline constexpr const char* kGlance = "penstock_glance";  // do not wait for locks for long
+// Waits until no other transaction that took a turn writes the same tables.
+inline constexpr const char* kTurn = "penstock_turn";
 inline constexpr const char* kCommit = "penstock_commit";
 inline constexpr const char* kFence = "penstock_fence";
 inline constexpr const char* kDeadLetters = "penstock_dead_letters";

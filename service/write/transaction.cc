@@ -217,14 +217,38 @@ void count_unchanged(const Group& group, std::uint64_t sent, CommitStats& stats)
   if (group.is_keyed() && sent > stats.rows) stats.unchanged_rows = sent - stats.rows;
 }
 
+void add_begin(Script& script, const Group& group, const TransactionRules& rules) {
+  script.add(Step::begin, statement::kBegin);
+  if (rules.glance) script.add(Step::begin, statement::kGlance);
+  if (!rules.takes_turns) return;
+  postgres::BinaryArray names;
+  names.begin(postgres::oid::kText);
+  for (const Target& target : group.plan().targets()) names.add(target.table.quoted_name());
+  const std::array parameters{names.finish()};
+  script.add(Step::begin, statement::kTurn, parameters);
+}
+
+// Begins a transaction whose rows do not come in the same round trip.
+std::optional<Outcome> begin_transaction(Session& session, Group& group,
+                                         const TransactionRules& rules) {
+  Script script(session);
+  add_begin(script, group, rules);
+  if (auto done = script.run(); !done) return from_step(session, group, done.error());
+  return std::nullopt;
+}
+
 Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& rules,
                        CommitStats& stats) {
   stats.by_copy = true;
   if (auto prepared = prepare_staging(session, group); !prepared) {
     return outcome(Outcome::Kind::failed, std::move(prepared.error()));
   }
-  const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql + "; " : kBegin;
-  auto copied = copy_rows(session, group.by_time(), begin);
+  std::string prologue = rules.glance ? std::string(kBegin) + kGlanceSql + "; " : kBegin;
+  if (rules.takes_turns) {
+    if (auto failed = begin_transaction(session, group, rules)) return *std::move(failed);
+    prologue.clear();
+  }
+  auto copied = copy_rows(session, group.by_time(), prologue);
   if (!copied) {
     CopyFailure& failure = copied.error();
     if (is_refusal(failure.failure)) {
@@ -246,8 +270,7 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
     return outcome(Outcome::Kind::failed, std::move(prepared.error()));
   }
   Script script(session);
-  script.add(Step::begin, statement::kBegin);
-  if (rules.glance) script.add(Step::begin, statement::kGlance);
+  add_begin(script, group, rules);
   script.add_rows(slices);
   if (rules.rows_first) {
     script.add(Step::constraints, statement::kImmediate);
@@ -305,10 +328,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     if (auto prepared = prepare_staging(session, group); !prepared) {
       return outcome(Outcome::Kind::failed, std::move(prepared.error()));
     }
-    const std::string begin = rules.glance ? std::string(kBegin) + kGlanceSql : kBegin;
-    if (auto begun = session.connection().execute(begin); !begun) {
-      return failed_with(session, std::move(begun.error()));
-    }
+    if (auto failed = begin_transaction(session, group, rules)) return *std::move(failed);
   }
   auto found = Bisection(session, group, /*is_staged=*/rules.ending == nullptr).run();
   if (!found) {  // what no row's SQLSTATE has: perhaps another record raises it

@@ -51,7 +51,8 @@ struct Outcome {
 
 struct TransactionRules {
   std::size_t copy_from_rows = 0;
-  bool glance = false;  // do not wait for locks for long
+  bool glance = false;       // do not wait for locks for long
+  bool takes_turns = false;  // not beside another that does and writes the same tables
   // What becomes of the rows, and of what is deferred, is known before COMMIT is sent; a probe goes
   // as far as that.
   bool rows_first = false;

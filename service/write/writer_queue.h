@@ -12,6 +12,7 @@
 // 4. After close() nothing waits and nothing is taken any more.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -42,6 +43,9 @@ struct WriterShared {
   ChainEvents& events;
   WriterCounters counters;
   Suspects suspects;
+  // Until then its transactions take turns: two of them have met in rows that they lock in
+  // different orders.
+  std::atomic<SteadyTime> takes_turns_until = SteadyTime{};
 };
 
 class WriterQueue {
