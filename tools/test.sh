@@ -21,8 +21,7 @@ run_layer() {
       ;;
   esac
   case $layer in
-    integration | regress) jobs=$((2 * jobs)) ;; # they wait more than they compute
-    faults) jobs=1 ;;                            # each has servers of its own to kill
+    integration | regress) jobs=$((3 * jobs)) ;; # they wait more than they compute
   esac
   mkdir -p "${results%/*}"
   rm -f "$results"
