@@ -149,7 +149,9 @@ postgres::Try<void> keep_begun(postgres::Connection& connection, const std::stri
                                const std::string& topic, std::int32_t begun) {
   auto kept = connection.execute(
       "UPDATE penstock.pipelines p "
-      "SET partitions = p.partitions || jsonb_build_object($2::text, $3::integer) "
+      "SET partitions = p.partitions || jsonb_build_object($2::text, $3::integer), "
+      // One that a pattern has found since the pipeline was entered.
+      "topics = CASE WHEN $2::text = ANY (p.topics) THEN p.topics ELSE p.topics || $2::text END "
       "WHERE p.pipeline = $1 AND coalesce((p.partitions ->> $2::text)::integer, 0) < $3::integer",
       {pipeline, topic, std::to_string(begun)});
   if (!kept) return std::unexpected(std::move(kept.error()));

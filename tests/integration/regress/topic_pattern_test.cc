@@ -99,6 +99,9 @@ TEST_F(TopicPattern, ATopicThatComesLaterIsReadFromItsBeginningAndAnInternalOneI
   expect("t", 30);
   EXPECT_EQ(count("t WHERE topic = '" + prefix() + "second'"), 20);
   EXPECT_EQ(count("penstock.offsets WHERE topic = '" + internal + "'"), 0);
+  // Where another pipeline of the group would be told of it.
+  EXPECT_EQ(count("penstock.pipelines p, unnest(p.topics) t WHERE t = '" + prefix() + "second'"),
+            1);
   EXPECT_EQ(service_.process().logged("topic_found"), 2) << service_.process().log();
 }
 
