@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "config/target_rules.h"
 #include "flow/stage_options.h"
 #include "offsets/migrations.h"
 #include "plan/by_topic.h"
+#include "plan/declared_tables.h"
 #include "postgres/catalog.h"
+#include "postgres/failure_class.h"
+#include "postgres/table_ddl.h"
 
 namespace penstock::app {
 namespace {
@@ -52,6 +57,11 @@ Result<void> keeps_columns(const v1::PipelineSpec& spec, const plan::CompiledPla
 
 config::Problems check_offline(const config::Loaded& loaded, int index) {
   config::Problems problems = plan::check_expressions(loaded, index);
+  if (problems.empty()) {
+    if (auto declared = plan::declared_tables(loaded, index); !declared) {
+      problems = std::move(declared.error());
+    }
+  }
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   if (const auto taken = flow::check_kafka_properties(spec); !taken) {
     const Error& error = taken.error();
@@ -101,40 +111,125 @@ std::expected<postgres::ServerDescription, Refusal> make_server(const config::Lo
   return *std::move(server);
 }
 
+// A table as it is, or as it has been made, and what is to be done first.
+struct Described {
+  std::optional<TableDescription> table;  // there is none yet
+  std::string statement;                  // empty: nothing is to be done
+};
+
+// What is wrong, and where: in the route's place.
+struct Mistake {
+  std::string below;  // such as "table"
+  Error error;
+};
+
+// The types that the configuration names, as SQL.
+std::expected<postgres::DeclaredTable, Mistake> with_types(const plan::Declaration& declared,
+                                                           postgres::Pool& database,
+                                                           const std::stop_token& stop) {
+  postgres::DeclaredTable table = declared.table;
+  for (postgres::DeclaredColumn& column : table.columns) {
+    const auto named = declared.named_types.find(column.name);
+    if (named == declared.named_types.end()) continue;
+    auto type = postgres::read_type(database, named->second, stop);
+    if (!type) {
+      type.error().message = "column '" + column.name + "': " + type.error().message;
+      return std::unexpected(
+          Mistake{config::child_path("types", column.name), std::move(type.error())});
+    }
+    column.type = *std::move(type);
+  }
+  return table;
+}
+
+// The table `name`, after what is lacking of it has been made or looked up.
+std::expected<Described, Mistake> describe(const std::string& name,
+                                           const plan::Declaration& declared, Lacking lacking,
+                                           postgres::Pool& database, const std::stop_token& stop) {
+  const auto mistake = [](Error error) {
+    return std::unexpected(Mistake{"table", std::move(error)});
+  };
+  auto table = postgres::describe_table(database, name, stop);
+  const bool is_lacking = table
+                              ? !postgres::lacking_columns(declared.table, *table).empty()
+                              : declared.table.create && table.error().kind == ErrorKind::not_found;
+  if (lacking == Lacking::is_a_problem || !is_lacking) {
+    if (!table) return mistake(std::move(table.error()));
+    return Described{*std::move(table), {}};
+  }
+  const auto wanted = with_types(declared, database, stop);
+  if (!wanted) return std::unexpected(wanted.error());
+  const bool is_made = lacking == Lacking::is_made;
+  auto made = postgres::make_table(database, name, *wanted,
+                                   is_made ? postgres::Ddl::run : postgres::Ddl::show, stop);
+  if (!made) return mistake(std::move(made.error()));
+  if (!is_made && table) return Described{*std::move(table), *std::move(made)};
+  if (!is_made && !made->empty()) return Described{std::nullopt, *std::move(made)};
+  table = postgres::describe_table(database, name, stop);
+  if (!table) return mistake(std::move(table.error()));
+  return Described{*std::move(table), {}};
+}
+
+// What is said of columns that are to be added is no mistake.
+void leave_out_lacking(const config::Loaded& loaded, int index,
+                       const std::vector<plan::Declaration>& declared,
+                       const std::vector<TableDescription>& tables, config::Problems& problems) {
+  const std::vector<plan::RouteSpec> routes = plan::routes_of(loaded.config.pipelines(index));
+  const std::string pipeline = config::item_path("pipelines", static_cast<std::size_t>(index));
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    const std::string place = pipeline + "." + routes[i].place;
+    for (const auto& column : postgres::lacking_columns(declared[i].table, tables[i])) {
+      const std::string path = column.name == routes[i].target.deleted_at()
+                                   ? place + ".deleted_at"
+                                   : config::child_path(place + ".columns", column.name);
+      std::erase_if(problems, [&path](const auto& problem) { return problem.path == path; });
+    }
+  }
+}
+
 std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan_on(
     const config::Loaded& loaded, int index, postgres::ServerDescription server,
-    const Topics& topics, postgres::Pool& database, const std::stop_token& stop) {
+    const Topics& topics, postgres::Pool& database, Lacking lacking, const std::stop_token& stop) {
+  auto declared = plan::declared_tables(loaded, index);
+  if (!declared) return std::unexpected(Refusal{std::move(declared.error())});
   std::vector<TableDescription> tables;
-  config::Problems problems;
-  for (const plan::RouteSpec& route : plan::routes_of(loaded.config.pipelines(index))) {
-    auto table = postgres::describe_table(database, route.target.table(), stop);
-    const std::string place = route.place + ".table";
-    if (!table && is_away(table.error())) {
-      return std::unexpected(refusal_of(loaded, index, place, table.error()));
-    }
-    if (!table) {
-      problems.push_back(
-          plan::problem_at(loaded, index, place, table.error().message, table.error().hint));
+  Refusal refusal;
+  const std::vector<plan::RouteSpec> routes = plan::routes_of(loaded.config.pipelines(index));
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    auto described = describe(routes[i].target.table(), (*declared)[i], lacking, database, stop);
+    if (!described) {
+      const Error& error = described.error().error;
+      const std::string place = routes[i].place + "." + described.error().below;
+      if (is_away(error)) return std::unexpected(refusal_of(loaded, index, place, error));
+      refusal.problems.push_back(plan::problem_at(loaded, index, place, error.message, error.hint));
       continue;
     }
-    tables.push_back(*std::move(table));
+    if (described->table) tables.push_back(*std::move(described->table));
+    if (!described->statement.empty() &&
+        !std::ranges::contains(refusal.statements, described->statement)) {
+      refusal.statements.push_back(std::move(described->statement));
+    }
   }
-  if (!problems.empty()) return std::unexpected(Refusal{std::move(problems)});
+  if (tables.size() < routes.size()) return std::unexpected(std::move(refusal));
 
   auto plan = plan::compile(loaded, index, std::move(server), tables, topics);
-  if (!plan) return std::unexpected(Refusal{std::move(plan.error())});
-  return std::move(*plan);
+  if (plan && refusal.statements.empty()) return std::move(*plan);
+  if (!plan) refusal.problems = std::move(plan.error());
+  if (!refusal.statements.empty()) {
+    leave_out_lacking(loaded, index, *declared, tables, refusal.problems);
+  }
+  return std::unexpected(std::move(refusal));
 }
 
 }  // namespace
 
 std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
-    const config::Loaded& loaded, int index, postgres::Pool& database,
+    const config::Loaded& loaded, int index, postgres::Pool& database, Lacking lacking,
     const std::stop_token& stop) {
   auto server = make_server(loaded, index, database, stop);
   if (!server) return std::unexpected(std::move(server.error()));
   return make_plan_on(loaded, index, *std::move(server),
-                      plan::topics_of(loaded.config.pipelines(index)), database, stop);
+                      plan::topics_of(loaded.config.pipelines(index)), database, lacking, stop);
 }
 
 std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_topic_plan(
@@ -145,7 +240,8 @@ std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_topic_pla
   if (!spec) return std::unexpected(refusal_of(loaded, index, "sink", spec.error()));
   config::Loaded resolved = loaded;
   *resolved.config.mutable_pipelines(index) = *spec;
-  auto plan = make_plan_on(resolved, index, std::move(server), topics, database, stop);
+  auto plan = make_plan_on(resolved, index, std::move(server), topics, database,
+                           Lacking::is_a_problem, stop);
   if (!plan) return plan;
   // Whoever may create a topic is not to reach what keeps the database going. (Those of schema
   // penstock nobody may name.)
@@ -165,10 +261,11 @@ std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_topic_pla
 std::expected<std::unique_ptr<flow::PlanBook>, Refusal> make_plans(const config::Loaded& loaded,
                                                                    int index,
                                                                    postgres::Pool& database,
+                                                                   Lacking lacking,
                                                                    const std::stop_token& stop) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
-  if (!plan::names_tables_by_topic(spec)) {
-    auto plan = make_plan(loaded, index, database, stop);
+  if (!config::names_tables_by_topic(spec)) {
+    auto plan = make_plan(loaded, index, database, lacking, stop);
     if (!plan) return std::unexpected(std::move(plan.error()));
     return std::make_unique<flow::PlanBook>(*std::move(plan));
   }
@@ -194,11 +291,21 @@ Result<std::shared_ptr<const plan::CompiledPlan>> make_plan_again(const config::
                                                                   const std::stop_token& stop) {
   // Where it stood, whatever the search_path finds by its name meanwhile: rows would be scattered
   // over two tables without a word.
+  const auto declared = plan::declared_tables(loaded, index);
+  if (!declared) {  // as it was at the start
+    return fail(ErrorKind::internal, declared.error().front().message);
+  }
   std::vector<TableDescription> tables;
   for (const Target& target : old.targets()) {
-    auto table = postgres::describe_table(database, target.table.quoted_name(), stop);
-    if (!table) return std::unexpected(table.error());
-    tables.push_back(*std::move(table));
+    auto described = describe(target.table.quoted_name(), (*declared)[target.number],
+                              Lacking::is_made, database, stop);
+    if (!described) {
+      Error& error = described.error().error;
+      // Somebody else's lock is for people to see, and not a database that is away.
+      if (postgres::waits_for_lock(error.sqlstate)) error.kind = ErrorKind::conflict;
+      return std::unexpected(std::move(error));
+    }
+    tables.push_back(*std::move(described->table));
   }
   auto plan = plan::compile(loaded, index, old.server(), tables, old.topics());
   if (plan) {

@@ -5,9 +5,12 @@
 // Failure: every problem with its place in the configuration file; nothing holds a secret.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "config/load.h"
 #include "flow/engine.h"
@@ -25,13 +28,23 @@ namespace penstock::app {
 // A server is away: the same may work later.
 [[nodiscard]] bool is_away(const Error& error);
 
+// What becomes of tables and columns that a pipeline declares and the database does not have.
+enum class Lacking : std::uint8_t {
+  is_a_problem,
+  is_shown,  // as Refusal::statements
+  is_made,
+};
+
 // Why a pipeline has no plan.
 struct Refusal {
   config::Problems problems;
   bool is_away = false;  // the database is, as is_away() says; else waiting cures nothing
+  // What has to be done before there is one; `problems` are what is wrong besides, if anything is.
+  std::vector<std::string> statements = {};
 };
 
-// The same plan for the table as it is now, when it has changed under a running pipeline.
+// The same plan for the table as it is now, when it has changed under a running pipeline. What is
+// lacking of it then is made, if the pipeline declares it.
 [[nodiscard]] Result<std::shared_ptr<const plan::CompiledPlan>> make_plan_again(
     const config::Loaded& loaded, int index, postgres::Pool& database,
     const plan::CompiledPlan& old, const std::stop_token& stop);
@@ -40,13 +53,13 @@ struct Refusal {
 // table and compiles the expressions against it. A stop ends the waiting.
 [[nodiscard]] std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_plan(
     const config::Loaded& loaded, int index, postgres::Pool& database,
-    const std::stop_token& stop = {});
+    Lacking lacking = Lacking::is_a_problem, const std::stop_token& stop = {});
 
 // Likewise all that its flow needs: where a topic says which tables it goes to, each plan is made
 // when partitions of the topic are claimed. `loaded` and `database` outlive it.
 [[nodiscard]] std::expected<std::unique_ptr<flow::PlanBook>, Refusal> make_plans(
     const config::Loaded& loaded, int index, postgres::Pool& database,
-    const std::stop_token& stop = {});
+    Lacking lacking = Lacking::is_a_problem, const std::stop_token& stop = {});
 
 // The plan of one topic, for the tables that its name says.
 [[nodiscard]] std::expected<std::shared_ptr<const plan::CompiledPlan>, Refusal> make_topic_plan(

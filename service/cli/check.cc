@@ -74,10 +74,13 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     }
   }
   postgres::Pool database({.conninfo = spec.sink().postgres()});
-  const auto plans = app::make_plans(loaded, index, database);
+  const auto plans = app::make_plans(loaded, index, database, app::Lacking::is_shown);
   if (!plans) {
     const config::Problems& found = plans.error().problems;
     problems.insert(problems.end(), found.begin(), found.end());
+    for (const std::string& statement : plans.error().statements) {
+      std::cout << std::format("{}: `penstock serve` would run: {};\n", spec.name(), statement);
+    }
   }
   if (!cluster || !plans) return;
   const auto entry = offsets::may_enter(database, app::identity_of(spec, **plans, *cluster), {});

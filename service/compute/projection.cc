@@ -211,6 +211,18 @@ class Compilation {
     return bound;
   }
 
+  std::vector<std::map<std::string, cel::Type>> column_types() {
+    std::vector<std::map<std::string, cel::Type>> types;
+    for (RouteBinding& route : routes_) {
+      route.bind_without_table();
+      std::map<std::string, cel::Type>& of_route = types.emplace_back();
+      for (const RouteBinding::Column& column : route.columns()) {
+        of_route.emplace(column.name, column.type);
+      }
+    }
+    return types;
+  }
+
   std::optional<ExpressionPlan> without_table() {
     for (RouteBinding& route : routes_) route.bind_without_table();
     ExpressionPlan plan;
@@ -349,6 +361,14 @@ std::string field_expression(std::string_view name) {
 Problems check_expressions(const ComputeOptions& options) {
   const auto plan = compile_expressions(options);
   return plan ? Problems() : plan.error();
+}
+
+std::expected<std::vector<std::map<std::string, cel::Type>>, Problems> column_types(
+    const ComputeOptions& options) {
+  Problems problems;
+  auto types = Compilation(options, problems).column_types();
+  if (!problems.empty()) return std::unexpected(std::move(problems));
+  return types;
 }
 
 std::expected<ExpressionPlan, Problems> compile_expressions(const ComputeOptions& options) {

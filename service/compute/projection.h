@@ -28,6 +28,7 @@
 
 #include "cel/inputs.h"
 #include "cel/program.h"
+#include "cel/type.h"
 #include "core/table.h"
 #include "core/topics.h"
 
@@ -77,6 +78,10 @@ using Problems = std::vector<Problem>;
 
 // Checks all expressions without a table: names, syntax, types, cycles.
 [[nodiscard]] Problems check_expressions(const ComputeOptions& options);
+
+// What the expression of each column gives, by route: column → type.
+[[nodiscard]] std::expected<std::vector<std::map<std::string, cel::Type>>, Problems> column_types(
+    const ComputeOptions& options);
 
 class Projection {
  public:

@@ -85,9 +85,10 @@ void RouteBinding::bind(const TableDescription& table) {
 
 void RouteBinding::bind_without_table() {
   for (const auto& [name, source] : options_.columns) {
-    if (compile_at(column_place(name), source, row_environment_, inputs_, TypeKind::kDyn,
-                   problems_)) {
-      columns_.push_back({static_cast<std::uint16_t>(columns_.size()), name, source, {}});
+    if (const auto program = compile_at(column_place(name), source, row_environment_, inputs_,
+                                        TypeKind::kDyn, problems_)) {
+      columns_.push_back(
+          {static_cast<std::uint16_t>(columns_.size()), name, source, program->result_type(), {}});
     }
   }
 }
@@ -165,7 +166,7 @@ void RouteBinding::add_column(const TableDescription& table, std::size_t index,
                      quote_identifier(column.name), table.quoted_name()));
   }
   columns_.push_back({static_cast<std::uint16_t>(index), column.name, std::string(source),
-                      text_wanted(column, *program)});
+                      program->result_type(), text_wanted(column, *program)});
 }
 
 // JSON into JSON, as it is written: nothing has to be read and printed again. A field whose type

@@ -14,6 +14,7 @@
 #include "cel/environment.h"
 #include "cel/inputs.h"
 #include "cel/program.h"
+#include "cel/type.h"
 #include "compute/expressions.h"
 #include "compute/projection.h"
 #include "core/table.h"
@@ -26,6 +27,7 @@ class RouteBinding {
     std::uint16_t index;
     std::string name;
     std::string source;
+    cel::Type type;
     std::optional<cel::InputPath> text_of;  // the expression is this input, wanted as text
   };
 

@@ -45,6 +45,7 @@ class TargetRules {
     check_mark();
     check_version();
     check_merges();
+    check_declared();
   }
 
  private:
@@ -205,6 +206,38 @@ class TargetRules {
     }
   }
 
+  // A table that the pipeline makes, or adds columns to.
+  void check_declared() {
+    const bool creates = target_.create_table();
+    if (!creates && !target_.add_columns()) {
+      if (target_.types().empty()) return;
+      return fail(path_ + ".types", "types of columns are for a table that the pipeline makes",
+                  "say create_table: true or add_columns: true, or leave them out", true);
+    }
+    if (names_tables_by_topic(spec_)) {
+      return fail(path_ + (creates ? ".create_table" : ".add_columns"),
+                  "a topic's name leads to tables as they are: whoever may create a topic is not "
+                  "to make or change them",
+                  "make the tables yourself, or name them here", true);
+    }
+    if (creates && !appends() && target_.key().empty()) {
+      fail(path_ + ".create_table", "a table that is written by key needs one when it is made",
+           "say which columns it is, such as " + place_ + ".key: [id]", true);
+    }
+    for (const auto& [column, type] :
+         std::map<std::string, std::string>(target_.types().begin(), target_.types().end())) {
+      const std::string path = child_path(path_ + ".types", column);
+      if (column.empty()) fail(path, "a column without a name", "", true);
+      if (type.empty()) fail(path, "the type is empty", "such as bigint or numeric(12,2)");
+      if (target_.columns().empty() || target_.columns().contains(column) ||
+          target_.deleted_at() == column) {
+        continue;
+      }
+      fail(path, "column '" + column + "' has no expression", "add it to " + place_ + ".columns",
+           true);
+    }
+  }
+
   const v1::PipelineSpec& spec_;
   const v1::TargetSpec& target_;
   const std::string place_;
@@ -307,6 +340,17 @@ class RouteRules {
 bool takes_tombstones(const v1::PipelineSpec& spec, const v1::TargetSpec& target) {
   return spec.parse().tombstones() == v1::ParseSpec::DELETE &&
          target.mode() == v1::TargetSpec::UPSERT && target.for_each().empty();
+}
+
+bool names_tables_by_topic(const v1::PipelineSpec& spec) {
+  if (spec.source().topics_matching().empty()) return false;
+  const auto follows = [](const v1::TargetSpec& target) {
+    const auto name = TableName::parse(target.table());
+    return name && !name->groups().empty();
+  };
+  const v1::SinkSpec& sink = spec.sink();
+  return sink.routes().empty() ? follows(sink.target())
+                               : std::ranges::any_of(sink.routes(), follows);
 }
 
 void check_targets(const v1::PipelineSpec& spec, const std::string& path,

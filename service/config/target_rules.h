@@ -15,6 +15,9 @@ namespace penstock::config {
 [[nodiscard]] bool takes_tombstones(const penstock::v1::PipelineSpec& spec,
                                     const penstock::v1::TargetSpec& target);
 
+// Any of its tables is the one that a topic's name says.
+[[nodiscard]] bool names_tables_by_topic(const penstock::v1::PipelineSpec& spec);
+
 // Adds what is wrong to `found`; `path` is the pipeline's.
 void check_targets(const penstock::v1::PipelineSpec& spec, const std::string& path,
                    std::vector<Violation>& found);

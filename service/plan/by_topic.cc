@@ -1,6 +1,5 @@
 #include "plan/by_topic.h"
 
-#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -25,13 +24,6 @@ Result<void> resolve(v1::TargetSpec& target, const std::map<std::string, std::st
 }
 
 }  // namespace
-
-bool names_tables_by_topic(const v1::PipelineSpec& spec) {
-  if (spec.source().topics_matching().empty()) return false;
-  const v1::SinkSpec& sink = spec.sink();
-  return sink.routes().empty() ? follows_from_topic(sink.target())
-                               : std::ranges::any_of(sink.routes(), follows_from_topic);
-}
 
 Result<v1::PipelineSpec> for_topic(v1::PipelineSpec spec, const std::string& topic) {
   const auto pattern = config::topic_pattern(spec.source());

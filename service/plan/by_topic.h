@@ -11,8 +11,6 @@
 
 namespace penstock::plan {
 
-// Whether any of its tables follows from the topic.
-[[nodiscard]] bool names_tables_by_topic(const v1::PipelineSpec& spec);
 // The same pipeline with the tables of this topic. `invalid_argument`: it does not read it.
 [[nodiscard]] Result<v1::PipelineSpec> for_topic(v1::PipelineSpec spec, const std::string& topic);
 

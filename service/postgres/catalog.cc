@@ -184,8 +184,7 @@ Try<Error> no_such_table(Connection& connection, const std::string& table) {
     candidates.push_back({.shown = tables->string(row, 0), .compared = tables->string(row, 1)});
   }
   std::string hint = text::nearest_names(table.substr(table.rfind('.') + 1), candidates);
-  hint = hint.empty() ? "create it first; Penstock does not create tables"
-                      : "did you mean " + hint + "?";
+  hint = hint.empty() ? "create it first, or say create_table: true" : "did you mean " + hint + "?";
   return Error{ErrorKind::not_found, "there is no table " + table, std::move(hint), {}};
 }
 

@@ -44,6 +44,9 @@ class Reply {
   [[nodiscard]] std::string_view tag() const;        // "COMMIT", "INSERT 0 3"
   [[nodiscard]] std::uint64_t rows_written() const;  // as the tag says
   [[nodiscard]] int rows() const;
+  // Of a column: of a domain those of its base type. -1: without a modifier.
+  [[nodiscard]] std::uint32_t type_oid(int column) const;
+  [[nodiscard]] int type_modifier(int column) const;
   [[nodiscard]] std::string_view text(int row, int column) const;  // empty when NULL
   [[nodiscard]] std::string string(int row, int column) const {
     return std::string(text(row, column));

@@ -49,6 +49,8 @@ std::uint64_t Reply::rows_written() const {
   return std::strtoull(PQcmdTuples(result_.get()), nullptr, 10);
 }
 int Reply::rows() const { return PQntuples(result_.get()); }
+std::uint32_t Reply::type_oid(int column) const { return PQftype(result_.get(), column); }
+int Reply::type_modifier(int column) const { return PQfmod(result_.get(), column); }
 std::string_view Reply::text(int row, int column) const {
   return {PQgetvalue(result_.get(), row, column),
           static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};

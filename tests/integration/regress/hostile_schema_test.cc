@@ -125,6 +125,25 @@ TEST(AHostileSchema, TakesNoPartInMigrationsChecksRowsAndDeadLetters) {
   EXPECT_FALSE(service.process().log().contains("trapped")) << service.process().log();
 }
 
+TEST(AHostileSchema, TakesNoPartInMakingATable) {
+  Trapped service({.table = "SELECT 1",
+                   .columns = {{"n", "record.offset"}, {"s", "msg.s"}},
+                   .pipeline_yaml = "        mode: upsert\n        key: [n]\n"
+                                    "        create_table: true\n        add_columns: true\n"
+                                    "        types: {s: 'varchar(9)'}\n"});
+  service.migrate();
+  const auto check = service.run_with_config({"check", "--online"}, service.config());
+  EXPECT_TRUE(check.status.success()) << check.text;
+  EXPECT_TRUE(check.text.contains("CREATE TABLE")) << check.text;
+  service.serve();
+  service.feed(records(10));
+  service.database().execute("ALTER TABLE t DROP COLUMN s");
+  service.feed(records(10));
+  EXPECT_EQ(service.rows("n").size(), 20U);
+  EXPECT_TRUE(service.process().stop().success()) << service.process().log();
+  EXPECT_FALSE(service.process().log().contains("trapped")) << service.process().log();
+}
+
 TEST(AHostileSchema, TakesNoPartWhereRowsHaveOneColumn) {
   Trapped service({.table = "CREATE TABLE t (source_offset bigint, s text DEFAULT 'none')",
                    .columns = {{"s", "msg.?s"}}});

@@ -110,6 +110,59 @@ TEST(Validate, TakesAKeyOnlyWhereRowsAreWrittenByIt) {
             target + "key[0]: the key column 'id' has no expression\n");
 }
 
+TEST(Validate, LetsATableBeMadeWhereItIsNamedAndHasWhatItTakes) {
+  const auto found = [](auto change) {
+    return found_after([&](auto&, v1::PipelineSpec& spec) {
+      v1::TargetSpec& target = *spec.mutable_sink()->mutable_target();
+      (*target.mutable_columns())["id"] = "msg.id";
+      change(spec, target);
+    });
+  };
+  const std::string target = "pipelines[0].sink.target.";
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_create_table(true);
+              target.set_add_columns(true);
+              (*target.mutable_types())["id"] = "bigint";
+            }),
+            "");
+  EXPECT_EQ(found([](auto&, auto& target) { (*target.mutable_types())["id"] = "bigint"; }),
+            target + "types: types of columns are for a table that the pipeline makes\n");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_create_table(true);
+              (*target.mutable_types())["id"] = "";
+              (*target.mutable_types())["other"] = "text";
+            }),
+            target + "types.id: the type is empty\n" + target +
+                "types.other: column 'other' has no expression\n");
+  EXPECT_EQ(found([](auto&, auto& target) {
+              target.set_create_table(true);
+              target.set_mode(v1::TargetSpec::UPSERT);
+            }),
+            target + "create_table: a table that is written by key needs one when it is made\n");
+}
+
+// Whoever may create a topic could make and change tables.
+TEST(Validate, LetsNoTopicsNameMakeATable) {
+  for (const bool creates : {true, false}) {
+    const std::string found = found_after([creates](auto&, v1::PipelineSpec& spec) {
+      spec.mutable_source()->clear_topics();
+      spec.mutable_source()->set_topics_matching(R"(shop\.(?P<table>.*))");
+      v1::SinkSpec& sink = *spec.mutable_sink();
+      sink.clear_target();
+      sink.set_match(v1::SinkSpec::ALL);
+      sink.add_routes()->set_table("all_of_them");
+      sink.add_routes()->set_table("{table}");
+      sink.mutable_routes(0)->set_create_table(creates);
+      sink.mutable_routes(0)->set_add_columns(!creates);
+    });
+    EXPECT_EQ(found,
+              std::string("pipelines[0].sink.routes[0].") +
+                  (creates ? "create_table" : "add_columns") +
+                  ": a topic's name leads to tables as they are: whoever may create a topic is not "
+                  "to make or change them\n");
+  }
+}
+
 TEST(Validate, TakesRoutesThatCanBeReached) {
   const auto found = [](auto change) {
     return found_after([&](auto&, v1::PipelineSpec& spec) {
