@@ -2,7 +2,7 @@
 DROP FUNCTION penstock.advance(text, text[], integer[], bigint[], bigint[], bigint[],
   integer[]);
 DROP FUNCTION penstock.settle_dead_letters(text, bigint[], bigint[], text[], text[], text[], text[],
-  text[]);
+  text[], text);
 DROP VIEW penstock.dead_letter_summary;
 DROP TABLE penstock.dead_letters;
 DROP TABLE penstock.pipelines;

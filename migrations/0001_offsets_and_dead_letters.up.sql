@@ -45,7 +45,10 @@ CREATE TABLE penstock.dead_letters (
   sqlstate      text,                 -- when PostgreSQL refused the row
   message       text        NOT NULL,
   target        text,                 -- the table that it was meant for, "schema.table", if it is known
-  trace_id      text,                 -- of its traceparent header, 32 hexadecimal digits
+  -- Which reader, schema, expressions and table have refused it last: a short hash of them.
+  plan_version  text,
+  -- Of its traceparent header, or else of the batch that it came in: 32 hexadecimal digits.
+  trace_id      text,
   attempts      integer     NOT NULL DEFAULT 1,  -- tries so far; each redrive is one
   first_seen_at timestamptz NOT NULL DEFAULT now(),
   last_seen_at  timestamptz NOT NULL DEFAULT now()  -- when it was refused last, for what stands here
@@ -116,7 +119,7 @@ END $$;
 -- element per letter.
 CREATE FUNCTION penstock.settle_dead_letters(
   a_pipeline text, a_done bigint[], a_refused bigint[], a_stages text[], a_reasons text[],
-  a_sqlstates text[], a_messages text[], a_targets text[])
+  a_sqlstates text[], a_messages text[], a_targets text[], a_plan_version text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   deleted bigint;
@@ -126,7 +129,8 @@ BEGIN
   GET DIAGNOSTICS deleted = ROW_COUNT;
   UPDATE penstock.dead_letters d
     SET stage = u.stage, reason = u.reason, sqlstate = u.sqlstate, message = u.message,
-        target = u.target, attempts = d.attempts + 1, last_seen_at = now()
+        target = u.target, plan_version = a_plan_version, attempts = d.attempts + 1,
+        last_seen_at = now()
     FROM unnest(a_refused, a_stages, a_reasons, a_sqlstates, a_messages, a_targets)
       AS u(id, stage, reason, sqlstate, message, target)
     WHERE d.pipeline = a_pipeline AND d.id = u.id;

@@ -65,7 +65,7 @@ void Launch::run() {
   std::chrono::milliseconds delay{};
   do {
     Attempt tried = attempt(std::exchange(probe_limit, kProbeLimit));
-    if (tried.pipeline) return adopt(std::move(tried.pipeline));
+    if (tried.pipeline) return adopt(std::move(tried));
     if (stop_.stop_requested()) return;
     if (tried.away.empty()) {
       fail_with(std::move(tried.problems), tried.database_answers);
@@ -117,6 +117,7 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
                               const plan::CompiledPlan& old, const std::stop_token& stopped) {
     return make_plan_again(loaded, index, database, old, stopped);
   };
+  attempt.plan_version = (*plans)->version();
   auto pipeline = std::make_unique<flow::Flow>(spec_, std::move(*plans), engine_, tracer_,
                                                std::move(destination));
   if (const auto started = pipeline->start(); !started) {
@@ -129,12 +130,13 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
   return attempt;
 }
 
-void Launch::adopt(std::unique_ptr<flow::Flow> pipeline) {
+void Launch::adopt(Attempt attempt) {
   {
     const MutexLock lock(mutex_);
-    pipeline_ = std::move(pipeline);
+    pipeline_ = std::move(attempt.pipeline);
   }
-  log(LogLevel::info, "pipeline_started", {{"pipeline", spec_.name()}});
+  log(LogLevel::info, "pipeline_started",
+      {{"pipeline", spec_.name()}, {"plan_version", attempt.plan_version}});
   on_running_();
 }
 

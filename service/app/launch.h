@@ -59,6 +59,7 @@ class Launch {
   // What one look at both servers has shown.
   struct Attempt {
     std::unique_ptr<flow::Flow> pipeline;  // runs; else why not:
+    std::string plan_version;
     config::Problems problems;
     std::string away;  // whom to wait for, such as "PostgreSQL"; empty: waiting cures nothing
     std::optional<bool> database_answers;
@@ -66,7 +67,7 @@ class Launch {
 
   void run();
   [[nodiscard]] Attempt attempt(std::chrono::milliseconds probe_limit);
-  void adopt(std::unique_ptr<flow::Flow> pipeline);
+  void adopt(Attempt attempt);
   void ask(const std::string& whom);
   void wait_for(const Attempt& attempt);
   void fail_with(config::Problems problems, std::optional<bool> database_answers);

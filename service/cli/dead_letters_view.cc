@@ -170,6 +170,7 @@ void print_letter(const Letter& letter) {
   line("message", printable(letter.message));
   line("tries", std::format("{}, first at {}, last at {}", letter.attempts, letter.first_seen_at,
                             letter.last_seen_at));
+  line("plan", printable(letter.plan_version));
   line("trace", printable(letter.trace_id));
   if (letter.key) line("key", printable(shown_bytes(*letter.key)));
   print_headers(letter.headers);

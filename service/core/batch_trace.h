@@ -13,11 +13,14 @@
 
 namespace penstock {
 
-// A W3C trace context taken from a record's `traceparent` header.
+// A W3C trace context: that of a record's `traceparent` header, or one of our own.
 struct TraceLink {
   std::array<std::uint8_t, 16> trace_id{};
   std::array<std::uint8_t, 8> span_id{};
   std::uint8_t flags = 0;
+
+  static constexpr std::uint8_t kSampled = 1;
+  [[nodiscard]] bool is_sampled() const { return (flags & kSampled) != 0; }
 };
 
 struct BatchTrace {
@@ -25,6 +28,9 @@ struct BatchTrace {
   // links helps nobody.
   static constexpr std::size_t kMaxLinks = 32;
 
+  // The trace that the batch's own spans will be in, decided beforehand so that dead letters can
+  // name it; not sampled: there will be none.
+  TraceLink context;
   SteadyTime poll_begin{};     // the first record was taken from librdkafka
   SteadyTime poll_end{};       // the batch was handed to the workers
   SteadyTime process_begin{};  // a worker took it

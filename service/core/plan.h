@@ -102,14 +102,20 @@ class Processor {
 
 class Plan {
  public:
-  Plan(std::string pipeline, Topics topics, std::vector<Target> targets)
-      : pipeline_(std::move(pipeline)), topics_(std::move(topics)), targets_(std::move(targets)) {}
+  Plan(std::string pipeline, Topics topics, std::vector<Target> targets, std::string version = {})
+      : pipeline_(std::move(pipeline)),
+        topics_(std::move(topics)),
+        targets_(std::move(targets)),
+        version_(std::move(version)) {}
   virtual ~Plan() = default;
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
   // The name in penstock.offsets and penstock.dead_letters.
   [[nodiscard]] const std::string& pipeline() const { return pipeline_; }
+  // Another one after every change of what becomes of a record: for people, beside what it refused.
+  // Empty: it has none.
+  [[nodiscard]] const std::string& version() const { return version_; }
   // The pipeline's, of which other plans of it may have some of their own.
   [[nodiscard]] const Topics& topics() const { return topics_; }
   [[nodiscard]] const std::string& topic(TopicIndex index) const { return topics_.name(index); }
@@ -132,6 +138,7 @@ class Plan {
   const std::string pipeline_;
   const Topics topics_;
   const std::vector<Target> targets_;
+  const std::string version_;
 };
 
 // Which plan the records of a topic go by: of a pipeline whose tables follow from its topics, each

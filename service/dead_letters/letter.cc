@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <format>
+#include <nlohmann/json.hpp>
 
 #include "text/base64.h"
 #include "text/hex.h"
@@ -65,7 +66,7 @@ std::string columns_of_letter(Contents contents) {
   std::string list =
       "d.id, d.pipeline, d.topic, d.partition, d.\"offset\", "
       "(extract(epoch FROM d.\"timestamp\") * 1000)::bigint, d.stage, d.reason, d.sqlstate, "
-      "d.message, d.target, d.trace_id, d.attempts, " +
+      "d.message, d.target, d.plan_version, d.trace_id, d.attempts, " +
       rfc3339("d.first_seen_at") + ", " + rfc3339("d.last_seen_at");
   // Not as the session's bytea_output would have it.
   if (contents == Contents::whole) {
@@ -86,16 +87,17 @@ Letter read_letter(const postgres::Reply& rows, int row, Contents contents) {
                 .sqlstate = rows.string(row, 8),
                 .message = rows.string(row, 9),
                 .target = rows.string(row, 10),
-                .trace_id = rows.string(row, 11),
-                .attempts = integer(rows, row, 12),
-                .first_seen_at = rows.string(row, 13),
-                .last_seen_at = rows.string(row, 14),
+                .plan_version = rows.string(row, 11),
+                .trace_id = rows.string(row, 12),
+                .attempts = integer(rows, row, 13),
+                .first_seen_at = rows.string(row, 14),
+                .last_seen_at = rows.string(row, 15),
                 .key = std::nullopt,
                 .value = std::nullopt};
   if (contents == Contents::whole) {
-    letter.key = bytes(rows, row, 15);
-    letter.value = bytes(rows, row, 16);
-    letter.headers = rows.string(row, 17);
+    letter.key = bytes(rows, row, 16);
+    letter.value = bytes(rows, row, 17);
+    letter.headers = rows.string(row, 18);
   }
   return letter;
 }
@@ -105,6 +107,33 @@ std::string timestamp_of(const Letter& letter) {
   const std::chrono::sys_time<std::chrono::milliseconds> at{
       std::chrono::milliseconds(letter.timestamp_ms)};
   return std::format("{:%FT%TZ}", at);
+}
+
+std::optional<Headers> headers_of(const Letter& letter) {
+  const auto list = nlohmann::json::parse(letter.headers, nullptr, /*allow_exceptions=*/false);
+  if (!list.is_array()) return std::nullopt;
+  Headers headers;
+  for (const auto& header : list) {
+    if (!header.is_object() || !header.contains("name") || !header.contains("value")) {
+      return std::nullopt;
+    }
+    const auto& name = header["name"];
+    const auto& value = header["value"];
+    if (!name.is_string() || (!value.is_string() && !value.is_null())) return std::nullopt;
+    auto& [_, bytes] = headers.emplace_back(name.get_ref<const std::string&>(), std::nullopt);
+    if (value.is_null()) continue;
+    if (!text::decode_base64(value.get_ref<const std::string&>(), bytes.emplace())) {
+      return std::nullopt;
+    }
+  }
+  return headers;
+}
+
+Error unreadable_headers(const Letter& letter) {
+  const std::string id = std::to_string(letter.id);
+  return {ErrorKind::conflict,
+          "the headers of dead letter " + id + " are not as Penstock writes them",
+          "penstock dead-letters show " + id + " has them; purge it, or correct them", ""};
 }
 
 std::string json_of(const Letter& letter, Contents contents) {
@@ -123,6 +152,7 @@ std::string json_of(const Letter& letter, Contents contents) {
   json.number("attempts", letter.attempts);
   json.text("first_seen_at", letter.first_seen_at);
   json.text("last_seen_at", letter.last_seen_at);
+  json.optional("plan_version", letter.plan_version);
   json.optional("trace_id", letter.trace_id);
   if (contents == Contents::whole) {
     json.base64("key", letter.key);

@@ -7,7 +7,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "core/error.h"
 #include "postgres/connection.h"
 
 namespace penstock::dead_letters {
@@ -23,8 +26,9 @@ struct Letter {
   std::string reason;
   std::string sqlstate;  // empty: PostgreSQL did not refuse it
   std::string message;
-  std::string target;    // "schema.table"; empty: not known
-  std::string trace_id;  // empty: the record named none
+  std::string target;        // "schema.table"; empty: not known
+  std::string plan_version;  // of the plan that refused it last; empty: not known
+  std::string trace_id;      // empty: the record named none, and nobody traced its batch
   std::int64_t attempts = 0;
   std::string first_seen_at;  // RFC 3339, UTC
   std::string last_seen_at;
@@ -44,6 +48,12 @@ enum class Contents : std::uint8_t { facts, whole };
 
 // The record's own time in RFC 3339, UTC, with milliseconds; empty when it has none.
 [[nodiscard]] std::string timestamp_of(const Letter& letter);
+
+// Its headers in their order; nothing: they are not as Penstock writes them.
+using Headers = std::vector<std::pair<std::string, std::optional<std::string>>>;
+[[nodiscard]] std::optional<Headers> headers_of(const Letter& letter);
+// What to say of one whose headers are not.
+[[nodiscard]] Error unreadable_headers(const Letter& letter);
 
 // One line of JSON without a line end, which steers no terminal; key and value as base64.
 [[nodiscard]] std::string json_of(const Letter& letter, Contents contents);

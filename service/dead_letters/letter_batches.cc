@@ -1,11 +1,8 @@
 #include "dead_letters/letter_batches.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
-
-#include "text/base64.h"
 
 namespace penstock::dead_letters {
 namespace {
@@ -16,25 +13,6 @@ std::optional<std::string_view> view(const std::optional<std::string>& bytes) {
 
 bool is_large(const Letter& letter) {
   return letter.value && letter.value->size() > RecordBatch::kLargeBytes;
-}
-
-// False: they are not as headers_json() of write/dead_letter.h writes them.
-bool add_headers(RecordBatch& batch, const std::string& text) {
-  const auto headers = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!headers.is_array()) return false;
-  for (const auto& header : headers) {
-    if (!header.is_object() || !header.contains("name") || !header.contains("value")) return false;
-    const auto& name = header["name"];
-    const auto& value = header["value"];
-    if (!name.is_string() || (!value.is_string() && !value.is_null())) return false;
-    std::string bytes;
-    if (value.is_string() && !text::decode_base64(value.get_ref<const std::string&>(), bytes)) {
-      return false;
-    }
-    batch.add_header(name.get_ref<const std::string&>(),
-                     value.is_null() ? std::nullopt : std::optional<std::string_view>(bytes));
-  }
-  return true;
 }
 
 std::unique_ptr<RecordBatch> begin_batch(const Letter& letter, PartitionId partition,
@@ -60,13 +38,9 @@ Result<std::vector<LetterBatch>> batches_of(std::span<const Letter> letters,
     batch.records->add_record(letter.offset, letter.timestamp_ms, view(letter.key),
                               view(letter.value));
     batch.ids.push_back(letter.id);
-    if (!add_headers(*batch.records, letter.headers)) {
-      return fail(ErrorKind::conflict,
-                  "the headers of dead letter " + std::to_string(letter.id) +
-                      " are not as Penstock writes them",
-                  "penstock dead-letters show " + std::to_string(letter.id) +
-                      " has them; purge it, or correct them");
-    }
+    const auto headers = headers_of(letter);
+    if (!headers) return std::unexpected(unreadable_headers(letter));
+    for (const auto& [name, value] : *headers) batch.records->add_header(name, view(value));
   }
   return batches;
 }

@@ -21,8 +21,9 @@ void add_or_null(BinaryArray& array, std::string_view text) {
 std::string Settlement::prepare_sql() {
   return std::string("PREPARE ") + kStatement +
          " (pg_catalog.text, pg_catalog.int8[], pg_catalog.int8[], pg_catalog.text[], "
-         "pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.text[]) AS "
-         "SELECT penstock.settle_dead_letters($1, $2, $3, $4, $5, $6, $7, $8)";
+         "pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], "
+         "pg_catalog.text) AS "
+         "SELECT penstock.settle_dead_letters($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 }
 
 void Settlement::add_letters(const RecordBatch& batch, std::vector<std::int64_t> ids) {
@@ -67,14 +68,18 @@ void Settlement::add(write::Script& script, const write::Group& group,
     }
   }
   const std::string& pipeline = group.plan().pipeline();
-  const std::array parameters{postgres::Param{pipeline.data(), static_cast<int>(pipeline.size())},
-                              done.finish(),
-                              refused.finish(),
-                              stages.finish(),
-                              reasons.finish(),
-                              sqlstates.finish(),
-                              messages.finish(),
-                              targets.finish()};
+  const std::string& version = group.plan().version();
+  const std::array parameters{
+      postgres::Param{pipeline.data(), static_cast<int>(pipeline.size())},
+      done.finish(),
+      refused.finish(),
+      stages.finish(),
+      reasons.finish(),
+      sqlstates.finish(),
+      messages.finish(),
+      targets.finish(),
+      version.empty() ? postgres::Param{}
+                      : postgres::Param{version.data(), static_cast<int>(version.size())}};
   script.add(write::Step::dead_letters, kStatement, parameters);
 }
 

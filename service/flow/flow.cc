@@ -68,7 +68,7 @@ Flow::Flow(v1::PipelineSpec spec, std::unique_ptr<PlanBook> plans, Engine& engin
   // 1. ingest: polls Kafka, claims partitions, and packs records into batches of one chain.
   ingest::ConsumerOptions consumer = consumer_options(spec_);
   consumer.topics = plans_->topics();
-  consumer.capture_trace_links = tracer.enabled();
+  if (tracer.enabled()) consumer.trace_context = [&tracer] { return tracer.new_context(); };
   consumer_ =
       std::make_unique<ingest::Consumer>(std::move(consumer), *plans_, engine.pollers,
                                          engine.executor, *claims_, in_flight_, *work_, *this);
@@ -243,7 +243,8 @@ void Flow::replanned(const PlanPtr& old, const Result<PlanPtr>& made) {
   health_.set_misfit(std::nullopt);
   if (same_tables((*made)->targets(), old->targets())) return;
   plans_->replace(old, *made);
-  log(LogLevel::info, "table_read_again", {{"pipeline", spec_.name()}});
+  log(LogLevel::info, "table_read_again",
+      {{"pipeline", spec_.name()}, {"plan_version", (*made)->version()}});
   consumer_->replan(old);
 }
 

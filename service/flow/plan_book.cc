@@ -38,6 +38,11 @@ Result<std::shared_ptr<const Plan>> PlanBook::plan_for(const std::string& topic,
       .first->second;
 }
 
+std::string PlanBook::version() const {
+  const MutexLock lock(mutex_);
+  return one_ ? one_->version() : std::string();
+}
+
 std::vector<std::string> PlanBook::table_names() const {
   const MutexLock lock(mutex_);
   if (one_) return one_->table_names();

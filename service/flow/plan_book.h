@@ -50,6 +50,8 @@ class PlanBook final : public PlanSource {
   [[nodiscard]] const Topics& topics() const { return topics_; }
   [[nodiscard]] const postgres::ServerDescription& server() const { return server_; }
   [[nodiscard]] bool is_by_topic() const { return make_ != nullptr; }
+  // Of the one plan (Plan::version()); empty where there are several.
+  [[nodiscard]] std::string version() const;
   // "schema.table", each once.
   [[nodiscard]] std::vector<std::string> table_names() const;
   // The plan as the flow knows it; null: it does not hold any more.

@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,6 +28,7 @@
 #include <vector>
 
 #include "concurrency/executor.h"
+#include "core/batch_trace.h"
 #include "core/charge.h"
 #include "core/claim.h"
 #include "core/clock.h"
@@ -69,7 +71,9 @@ struct ConsumerOptions {
   std::chrono::milliseconds drain_timeout{10'000};
   // Some refused records wait: a partition that stands still for one is not read on for ever.
   bool records_may_wait = false;
-  bool capture_trace_links = false;  // read `traceparent` headers into BatchTrace::links
+  // The context that a batch's spans will have; with it `traceparent` headers are read into
+  // BatchTrace::links. Null: nobody traces.
+  std::function<TraceLink()> trace_context = nullptr;
   const Clock* clock = &system_clock();
 };
 

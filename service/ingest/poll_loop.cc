@@ -246,6 +246,7 @@ void Consumer::Impl::take(const rd_kafka_message_t& message, SteadyTime now) {
   const std::int64_t timestamp = rd_kafka_message_timestamp(&message, &kind);
   builder.add(message.offset, kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp, key, value,
               now);
+  if (opens && options.trace_context) builder.current()->trace.context = options.trace_context();
   take_headers(message, builder);
   if (opens) assignment.opened(*partition, taken_records);
   if (builder.full()) assignment.emit(*partition);
@@ -271,7 +272,7 @@ void Consumer::Impl::take_headers(const rd_kafka_message_t& message, BatchBuilde
     builder.add_header(name, value);
     std::vector<TraceLink>& links = builder.current()->trace.links;
     TraceLink link;
-    if (options.capture_trace_links && value && links.size() < BatchTrace::kMaxLinks &&
+    if (options.trace_context && value && links.size() < BatchTrace::kMaxLinks &&
         std::string_view(name) == "traceparent" && parse_traceparent(*value, link)) {
       links.push_back(link);
     }

@@ -7,6 +7,7 @@
 
 #include "config/target_rules.h"
 #include "plan/bind_target.h"
+#include "plan/version.h"
 
 namespace penstock::plan {
 namespace {
@@ -174,7 +175,7 @@ std::expected<std::shared_ptr<const CompiledPlan>, config::Problems> compile(
   note_shared_tables(targets);
   return std::make_shared<const CompiledPlan>(spec.name(), options.topics, std::move(server),
                                               std::move(targets), std::move(*projection),
-                                              json_options(spec));
+                                              json_options(spec), version_of(spec, tables));
 }
 
 }  // namespace penstock::plan

@@ -28,8 +28,8 @@ class ProcessorOf final : public Processor {
 
 CompiledPlan::CompiledPlan(std::string pipeline, Topics topics, postgres::ServerDescription server,
                            std::vector<Target> targets, compute::Projection projection,
-                           formats::JsonOptions format)
-    : Plan(std::move(pipeline), std::move(topics), std::move(targets)),
+                           formats::JsonOptions format, std::string version)
+    : Plan(std::move(pipeline), std::move(topics), std::move(targets), std::move(version)),
       server_(std::move(server)),
       projection_(std::move(projection)),
       format_(format),

@@ -23,7 +23,7 @@ class CompiledPlan final : public Plan {
  public:
   CompiledPlan(std::string pipeline, Topics topics, postgres::ServerDescription server,
                std::vector<Target> targets, compute::Projection projection,
-               formats::JsonOptions format);
+               formats::JsonOptions format, std::string version);
 
   // Where its rows go.
   [[nodiscard]] const postgres::ServerDescription& server() const { return server_; }

@@ -28,7 +28,6 @@ using opentelemetry::proto::trace::v1::ResourceSpans;
 
 // About 500 spans, the usual size of an export.
 constexpr std::size_t kExportBatches = 128;
-constexpr std::uint8_t kSampled = 1;
 // While a collector is away, or takes not all: one line, then one in so long.
 constexpr std::chrono::minutes kSayEvery{1};
 // Of the attributes' names.
@@ -233,11 +232,23 @@ Tracer::Tracer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Tracer::~Tracer() { shutdown(); }
 
-TraceLink Tracer::record_batch(const BatchSpans& batch) {
+TraceLink Tracer::new_context() const {
   if (!impl_) return {};
   TraceLink context = fresh_context();
-  if (!sampled(context, impl_->config.sample_ratio)) return context;
-  context.flags = kSampled;
+  if (sampled(context, impl_->config.sample_ratio)) context.flags = TraceLink::kSampled;
+  return context;
+}
+
+TraceLink Tracer::record_batch(const BatchSpans& batch) {
+  if (!impl_) return {};
+  // Of a span of its own: what was cut from a batch has its context, too.
+  TraceLink context = new_context();
+  const TraceLink& planned = batch.trace.context;
+  if (planned.trace_id != TraceLink{}.trace_id) {
+    context.trace_id = planned.trace_id;
+    context.flags = planned.flags;
+  }
+  if (!context.is_sampled()) return context;
   const bool taken = impl_->push({.what = batch,
                                   .context = context,
                                   .steady_now = std::chrono::steady_clock::now(),
@@ -247,7 +258,7 @@ TraceLink Tracer::record_batch(const BatchSpans& batch) {
 }
 
 void Tracer::record_mirror(const TraceLink& batch, const MirrorSpan& mirror) {
-  if (!impl_ || (batch.flags & kSampled) == 0) return;
+  if (!impl_ || !batch.is_sampled()) return;
   impl_->push({.what = mirror,
                .context = batch,
                .steady_now = std::chrono::steady_clock::now(),

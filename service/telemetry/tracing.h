@@ -82,8 +82,12 @@ class Tracer {
   // False when tracing is off: then callers need not fill BatchSpans.
   [[nodiscard]] bool enabled() const { return impl_ != nullptr; }
 
-  // The context of the batch's span, for record_mirror(). Its flags are 0 when the batch was not
-  // sampled, was dropped, or tracing is off.
+  // A trace for a batch that begins (BatchTrace::context): whether it is sampled is decided here.
+  // Not sampled when tracing is off.
+  [[nodiscard]] TraceLink new_context() const;
+
+  // The context of the batch's span, for record_mirror(): in the trace of the batch's context, if
+  // it has one. Its flags are 0 when the batch was not sampled, was dropped, or tracing is off.
   TraceLink record_batch(const BatchSpans& batch);
   // A child of the last batch that the mirrored offset covers.
   void record_mirror(const TraceLink& batch, const MirrorSpan& mirror);

@@ -20,7 +20,7 @@ constexpr std::int64_t kEpochShiftMs = 946'684'800'000;  // 1970-01-01 to 2000-0
 constexpr std::int64_t kMinTimestampMs = -210'866'803'200'000;
 constexpr std::int64_t kMaxTimestampMs = 9'224'318'015'999'999;
 
-// The sixteen parameters of statement::kDeadLetters.
+// The seventeen parameters of statement::kDeadLetters.
 class Columns {
  public:
   explicit Columns(const Plan& plan) : plan_(plan) { begin(); }
@@ -46,7 +46,7 @@ class Columns {
     letter.sqlstate.empty() ? sqlstate_.add_null() : sqlstate_.add(storable_text(letter.sqlstate));
     message_.add(stored_message(letter.message));
     add_optional(target_, target_of(plan_, letter));
-    add_optional(trace_id_, trace_id_of(record.headers()));
+    add_optional(trace_id_, trace_id_of(record.headers(), letter.source->trace));
     attempts_.add_integer(static_cast<std::int32_t>(letter.tries));
     since_first_.add(std::to_string(letter.since_first.count()) + " microseconds");
   }
@@ -72,12 +72,17 @@ class Columns {
         target_.finish(),
         trace_id_.finish(),
         attempts_.finish(),
-        since_first_.finish()};
+        since_first_.finish(),
+        text_or_null(plan_.version())};
     script.add(Step::dead_letters, statement::kDeadLetters, parameters);
     begin();
   }
 
  private:
+  static postgres::Param text_or_null(const std::string& text) {
+    return text.empty() ? postgres::Param{}
+                        : postgres::Param{text.data(), static_cast<int>(text.size())};
+  }
   static void add_optional(postgres::BinaryArray& array, std::optional<std::string_view> value) {
     value ? array.add(*value) : array.add_null();
   }
@@ -98,6 +103,12 @@ class Columns {
   postgres::BinaryArray topic_, partition_, offset_, timestamp_, key_, value_, headers_, stage_,
       reason_, sqlstate_, message_, target_, trace_id_, attempts_, since_first_;
 };
+
+std::string hex_of(const TraceLink& link) {
+  std::string id;
+  text::append_hex(id, {reinterpret_cast<const char*>(link.trace_id.data()), link.trace_id.size()});
+  return id;
+}
 
 }  // namespace
 
@@ -130,17 +141,15 @@ std::optional<std::string> target_of(const Plan& plan, const DeadLetter& letter)
   return storable_text(found->table.schema + "." + found->table.name);
 }
 
-std::optional<std::string> trace_id_of(HeaderReader headers) {
+std::optional<std::string> trace_id_of(HeaderReader headers, const BatchTrace& batch) {
   while (const auto header = headers.next()) {
     TraceLink link;
     if (header->name != "traceparent" || !header->value || !parse_traceparent(*header->value, link))
       continue;
-    std::string id;
-    text::append_hex(id,
-                     {reinterpret_cast<const char*>(link.trace_id.data()), link.trace_id.size()});
-    return id;
+    return hex_of(link);
   }
-  return std::nullopt;
+  if (!batch.context.is_sampled()) return std::nullopt;
+  return hex_of(batch.context);
 }
 
 std::string headers_json(HeaderReader headers) {

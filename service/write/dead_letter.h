@@ -24,8 +24,9 @@ std::size_t add_dead_letters(Script& script, const Group& group, std::span<const
 // several and it is not known which of the record's rows it was.
 [[nodiscard]] std::optional<std::string> target_of(const Plan& plan, const DeadLetter& letter);
 
-// The trace that the first readable traceparent header names, as 32 hexadecimal digits.
-[[nodiscard]] std::optional<std::string> trace_id_of(HeaderReader headers);
+// The trace that the first readable traceparent header names; without one that of the batch, if it
+// will have one. As 32 hexadecimal digits.
+[[nodiscard]] std::optional<std::string> trace_id_of(HeaderReader headers, const BatchTrace& batch);
 
 // A record's headers as the JSON array of penstock.dead_letters: [{"name": …, "value": base64}, …].
 [[nodiscard]] std::string headers_json(HeaderReader headers);

@@ -142,14 +142,14 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
           statement::kDeadLetters,
           "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
           "\"timestamp\", key, value, headers, stage, reason, sqlstate, message, target, trace_id, "
-          "attempts, first_seen_at) "
+          "attempts, first_seen_at, plan_version) "
           "SELECT $1, u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h, u.i, u.j, u.k, u.l, u.m, u.n, "
-          "pg_catalog.now() OPERATOR(pg_catalog.-) u.o::pg_catalog.interval "
+          "pg_catalog.now() OPERATOR(pg_catalog.-) u.o::pg_catalog.interval, $17 "
           "FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
           "AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)",
           {kText, kTextArray, kInt4Array, kInt8Array, kTimestamptzArray, kByteaArray, kByteaArray,
            kJsonbArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray,
-           kInt4Array, kTextArray}),
+           kInt4Array, kTextArray, kText}),
   };
   std::vector<bool> there;
   auto prepared = run_prepare({}, fixed, there);

@@ -204,7 +204,9 @@ TEST_F(ConsumerTest, LinksTheTracesOfItsRecordsWhenAsked) {
   cluster.produce("orders", 0, "linked", std::nullopt, {{"traceparent", context}});
   cluster.produce("orders", 0, "broken", std::nullopt, {{"traceparent", "nonsense"}});
   ConsumerOptions tracing = options();
-  tracing.capture_trace_links = true;
+  TraceLink own;
+  own.trace_id[0] = 0x0b;
+  tracing.trace_context = [own] { return own; };
   FakePipeline pipeline(store, tracing);
   pipeline.keep_batches = true;
   ASSERT_TRUE(pipeline.consumer().start());
@@ -213,6 +215,7 @@ TEST_F(ConsumerTest, LinksTheTracesOfItsRecordsWhenAsked) {
   ASSERT_EQ(batch->trace.links.size(), 1U);
   EXPECT_EQ(batch->trace.links[0].trace_id[0], 0x0a);
   EXPECT_EQ(batch->trace.links[0].flags, 1);
+  EXPECT_EQ(batch->trace.context.trace_id[0], 0x0b);
 }
 
 TEST_F(ConsumerTest, BoundsBatchesByRecordsAndBytes) {

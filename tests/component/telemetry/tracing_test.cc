@@ -218,6 +218,24 @@ TEST_P(Tracing, SendsABatchAsOneTraceWithLinks) {
   EXPECT_EQ(tracer->dropped_spans(), 0U);
 }
 
+// Dead letters name the trace before its spans are made.
+TEST_P(Tracing, PutsABatchIntoTheTraceThatItsDeadLettersName) {
+  const auto collector = grpc() ? start_grpc_collector(std::ref(received_))
+                                : start_http_collector(std::ref(received_));
+  const auto tracer = tracer_to(collector->port(), GetParam());
+  BatchSpans whole = some_batch();
+  whole.trace.context = tracer->new_context();
+  EXPECT_TRUE(whole.trace.context.is_sampled());
+  const TraceLink first = tracer->record_batch(whole);
+  const TraceLink cut = tracer->record_batch(whole);  // what was cut from it has its context, too
+  EXPECT_EQ(first.trace_id, whole.trace.context.trace_id);
+  EXPECT_EQ(cut.trace_id, whole.trace.context.trace_id);
+  EXPECT_NE(first.span_id, cut.span_id);
+  whole.trace.context.flags = 0;
+  EXPECT_FALSE(tracer->record_batch(whole).is_sampled());
+  EXPECT_EQ(received_.wait_for(8).size(), 8U);
+}
+
 // By the conventions a count says that there are several.
 TEST_P(Tracing, CountsNothingWhereThereIsOne) {
   const auto collector = grpc() ? start_grpc_collector(std::ref(received_))

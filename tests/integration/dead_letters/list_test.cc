@@ -125,6 +125,29 @@ TEST_F(DeadLetters, AreShownWithTheirRecords) {
   expect_refusal({"show", "2"}, 1, "there is no dead letter 2");
 }
 
+// The plan is the running one's, and the trace that of the batch, whose record names none.
+TEST_F(DeadLetters, SayWhichPlanHasRefusedThemAndInWhichTraceTheyCame) {
+  service.topic().produce({R"({"n": "no number", "s": "x"})"});
+  auto serve = must(harness::ServeProcess::start(
+      {.program = penstock_program(),
+       .directory = service.directory(),
+       .name = "traced",
+       .config = service.config(),
+       .environment = {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"}}}));
+  ASSERT_TRUE(wait_until([&] { return letters() == 1; })) << serve.log();
+  const Json listed = objects({"list", "--json"}).at(0);
+  const std::string plan = listed["plan_version"];
+  EXPECT_EQ(plan.size(), 12U);
+  EXPECT_EQ(serve.logged("\"plan_version\":\"" + plan + "\""), 1) << serve.log();
+  EXPECT_EQ(listed["trace_id"].get<std::string>().size(), 32U);
+  EXPECT_EQ(objects({"export"}).at(0)["plan_version"], plan);
+  const auto shown = run({"show", "1"});
+  EXPECT_TRUE(shown.text.contains("  plan     " + plan + "\n")) << shown.text;
+  EXPECT_TRUE(shown.text.contains("  trace    " + listed["trace_id"].get<std::string>() + "\n"))
+      << shown.text;
+  EXPECT_TRUE(serve.stop().success()) << serve.log();
+}
+
 TEST_F(DeadLetters, SteerNoTerminal) {
   database().execute(
       "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", key, value, "

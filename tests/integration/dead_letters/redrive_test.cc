@@ -117,6 +117,22 @@ TEST_F(Redrive, TakesOnlyThoseThatAreMeant) {
   EXPECT_EQ(redrive()["matched"], 0) << "twice is once";
 }
 
+TEST_F(Redrive, LeavesTheTraceAndSaysWhichPlanHasRefusedALetterNow) {
+  service.feed({R"({"n":"two","s":"bad"})"});
+  database().execute("UPDATE penstock.dead_letters SET trace_id = 'the first'");
+  const auto plan = [&] {
+    return database().value("SELECT plan_version FROM penstock.dead_letters");
+  };
+  const std::string running = plan();
+  EXPECT_EQ(running.size(), 12U);
+  redrive({}, 1);
+  EXPECT_EQ(plan(), running) << "the same file and the same table";
+  redrive_with(replaced(service.config(), "n: msg.n", "n: int(msg.n)"), {}, 1);
+  EXPECT_NE(plan(), running);
+  EXPECT_EQ(letters("trace_id = 'the first' AND attempts = 3 AND plan_version IS NOT NULL"), 1);
+  EXPECT_TRUE(service.process().stop().success()) << service.process().log();
+}
+
 TEST_F(Redrive, LeavesTopicsAloneThatThePipelineDoesNotRead) {
   add(1, 3);
   database().execute("UPDATE penstock.dead_letters SET topic = 'gone' WHERE \"offset\" = 2");

@@ -153,8 +153,10 @@ std::vector<Typed> session(const std::string& document) {
 // Without what differs from day to day, and without blanks that nobody sees.
 std::string as_seen(std::string text) {
   static const RE2 kTime(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z)");
+  static const RE2 kPlan(R"(  plan     [0-9a-f]{12}\n)");
   static const RE2 kBlanks(R"( +\n|\n+$)");
   RE2::GlobalReplace(&text, kTime, "TIME");
+  RE2::GlobalReplace(&text, kPlan, "  plan     PLAN\n");
   RE2::GlobalReplace(&text, kBlanks, "\n");
   return text;
 }

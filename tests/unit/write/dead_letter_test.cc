@@ -104,9 +104,22 @@ TEST(TraceIdOf, IsTheFirstReadableTraceparents) {
   batch.add_header("traceparent", "no trace");
   batch.add_header("tracestate", "00-11111111111111111111111111111111-00f067aa0ba902b7-01");
   batch.add_header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-  EXPECT_EQ(trace_id_of(batch.record(0).headers()), "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_EQ(trace_id_of(batch.record(0).headers(), {}), "4bf92f3577b34da6a3ce929d0e0e4736");
   batch.add_record(1, 0, std::nullopt, "v");
-  EXPECT_EQ(trace_id_of(batch.record(1).headers()), std::nullopt);
+  EXPECT_EQ(trace_id_of(batch.record(1).headers(), {}), std::nullopt);
+}
+
+TEST(TraceIdOf, IsTheBatchsWhereTheRecordNamesNone) {
+  RecordBatch batch(chain(), 0, 64);
+  batch.add_record(0, 0, std::nullopt, "v");
+  batch.add_record(1, 0, std::nullopt, "v");
+  batch.add_header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  BatchTrace trace;
+  trace.context.trace_id.fill(0x1f);
+  EXPECT_EQ(trace_id_of(batch.record(0).headers(), trace), std::nullopt) << "it is not sampled";
+  trace.context.flags = TraceLink::kSampled;
+  EXPECT_EQ(trace_id_of(batch.record(0).headers(), trace), "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f");
+  EXPECT_EQ(trace_id_of(batch.record(1).headers(), trace), "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
 TEST(HeadersJson, IsAnEmptyArrayWithoutHeaders) {
