@@ -185,17 +185,19 @@ void print_redriven(const Redriven& done) {
   std::cout << std::format(
       "{}: {} of {}\n", printable(done.pipeline), grouped(tally.done()),
       tally.matched == 1 ? "1 dead letter" : grouped(tally.matched) + " dead letters");
-  const auto line = [&](std::uint64_t letters, const char* would, const char* one, const char* many,
+  // Of records, of which each may have become several rows.
+  const auto line = [&](std::uint64_t records, const char* would, const char* one, const char* many,
                         const char* what) {
-    std::cout << std::format("  {} {} {}\n", grouped(letters),
-                             dry            ? would
-                             : letters == 1 ? one
-                                            : many,
+    const bool is_one = records == 1;
+    std::cout << std::format("  {} {} {} {}\n", grouped(records), is_one ? "record" : "records",
+                             dry      ? would
+                             : is_one ? one
+                                      : many,
                              what);
   };
-  line(tally.redriven, "would be", "became", "became", tally.redriven == 1 ? "a row" : "rows");
+  line(tally.redriven, "would be", "is", "are", "written");
   if (tally.left_out > 0) {
-    line(tally.left_out, "would be", "was", "were", "left out: by where, or as tombstones");
+    line(tally.left_out, "would be", "is", "are", "left out: by where, or as tombstones");
   }
   if (tally.refused > 0) {
     line(tally.refused, "would still be", "is still", "are still", "refused");

@@ -65,8 +65,8 @@ TEST_F(Redrive, SaysWhatWouldBecomeOfThemAndChangesNothing) {
   EXPECT_EQ(output.status.code, 1) << output.text;
   EXPECT_TRUE(
       output.text.contains("p: 100 of 100 dead letters\n"
-                           "  97 would be rows\n"
-                           "  3 would still be refused\n"
+                           "  97 records would be written\n"
+                           "  3 records would still be refused\n"
                            "    3 by write: check_violation [23514], such as 10: "))
       << output.text;
   EXPECT_TRUE(output.text.contains("nothing was changed\n")) << output.text;
