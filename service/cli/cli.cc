@@ -72,33 +72,92 @@ void print(const config::Problems& problems) {
 
 namespace {
 
-// CLI11 says that a subcommand is missing when one is spelled wrong.
-Result<void> check_words(const CLI::App& app, std::span<const char* const> words) {
+// Those with a name: others are groups of options.
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App* one) { return !one->get_name().empty(); });
+}
+
+void add_option_names(const CLI::App& app, std::vector<std::string>& names) {
+  for (const CLI::Option* option : app.get_options([](const CLI::Option*) { return true; })) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
+    add_option_names(*one, names);
+  }
+}
+
+// The option of the command, or of one of its own.
+const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
+  const CLI::Option* found = app.get_option_no_throw(name);
+  for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (found == nullptr) found = find_option(*one, name);
+  }
+  return found;
+}
+
+// "--name" of "--name=value", "-n" of "-nvalue".
+std::string_view option_in(std::string_view word) {
+  return word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
+}
+
+// The option that was meant by one that nobody knows.
+std::string option_meant(const CLI::App& app, std::string_view wrong) {
+  std::vector<std::string> names;
+  add_option_names(app, names);
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return text::did_you_mean(option_in(wrong), views);
+}
+
+// The words as CLI11 wants them: what stands before a command and is an option of it, behind it.
+// Names the command or the option that there is not: CLI11 would say that a command is missing.
+Result<std::vector<std::string>> in_order(const CLI::App& app, std::span<const char* const> words) {
+  std::vector<std::string> ordered;
+  std::vector<std::string> held;  // options of commands that are not known yet
   const CLI::App* command = &app;
   std::string path = app.get_name();
-  for (const std::string_view word : words) {
-    if (command->get_subcommands([](const CLI::App*) { return true; }).empty()) return {};
-    if (word.starts_with('-')) continue;
+  std::size_t at = 0;
+  for (; at < words.size() && !commands_of(*command).empty(); ++at) {
+    const std::string word = words[at];
+    if (word.starts_with('-')) {
+      const std::string name(option_in(word));
+      const CLI::Option* const option = find_option(*command, name);
+      if (option == nullptr) {
+        return fail(ErrorKind::invalid_argument, "there is no option '" + name + "' of " + path,
+                    option_meant(*command, word));
+      }
+      const bool is_own = command->get_option_no_throw(name) != nullptr;  // --help
+      std::vector<std::string>& place = is_own ? ordered : held;
+      place.push_back(word);
+      const bool has_value = word != name || option->get_items_expected_min() == 0;
+      if (!has_value && at + 1 < words.size()) place.emplace_back(words[++at]);
+      continue;
+    }
     std::vector<std::string_view> names;
     const CLI::App* next = nullptr;
-    for (const CLI::App* one : command->get_subcommands([](const CLI::App*) { return true; })) {
-      if (one->get_name().empty()) continue;  // a group of options
+    for (const CLI::App* one : commands_of(*command)) {
       names.emplace_back(one->get_name());
       if (one->get_name() == word) next = one;
     }
-    if (names.empty()) return {};
     if (next == nullptr) {
-      return fail(ErrorKind::invalid_argument,
-                  "there is no command '" + std::string(word) + "' of " + path,
+      return fail(ErrorKind::invalid_argument, "there is no command '" + word + "' of " + path,
                   text::suggest(word, names));
     }
     command = next;
-    path += " " + std::string(word);
+    path += " " + word;
+    ordered.push_back(word);
   }
-  return {};
+  ordered.insert(ordered.end(), held.begin(), held.end());
+  ordered.insert(ordered.end(), words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
+  return ordered;
 }
 
 // The command that was asked for, as far as it was understood.
+const CLI::App& command_of(const CLI::App& app) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  return *command;
+}
+
 std::string path_of(const CLI::App& app) {
   const CLI::App* command = &app;
   std::string path = app.get_name();
@@ -113,24 +172,6 @@ std::string path_of(const CLI::App& app) {
 std::string in_our_words(const CLI::App* app, const CLI::Error& error) {
   return "penstock: " + text::printable(error.what()) + "\n  `" + path_of(*app) +
          " --help` says more\n";
-}
-
-// The option that was meant by one that nobody knows.
-std::string option_meant(const CLI::App& app, std::string_view wrong) {
-  const CLI::App* command = &app;
-  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
-  std::vector<std::string> names;
-  const auto add = [&](const CLI::App& of) {
-    for (const CLI::Option* option : of.get_options([](const CLI::Option*) { return true; })) {
-      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-    }
-  };
-  add(*command);
-  for (const CLI::App* group : command->get_subcommands([](const CLI::App*) { return true; })) {
-    if (group->get_name().empty()) add(*group);
-  }
-  const std::vector<std::string_view> views(names.begin(), names.end());
-  return text::did_you_mean(wrong.substr(0, wrong.find('=')), views);
 }
 
 }  // namespace
@@ -160,12 +201,14 @@ int run(int argc, const char* const* argv) {
   app.failure_message(in_our_words);
   try {
     const std::span words(argv, static_cast<std::size_t>(argc));
-    if (const auto known = check_words(app, words.subspan(1)); !known) return report(known.error());
-    app.parse(argc, argv);
+    auto ordered = in_order(app, words.subspan(1));
+    if (!ordered) return report(ordered.error());
+    std::ranges::reverse(*ordered);  // CLI11 takes them from the end
+    app.parse(*std::move(ordered));
   } catch (const CLI::ExtrasError& error) {
     static_cast<void>(app.exit(error));
     const std::string_view what = error.what();
-    const std::string meant = option_meant(app, what.substr(what.rfind(' ') + 1));
+    const std::string meant = option_meant(command_of(app), what.substr(what.rfind(' ') + 1));
     if (!meant.empty()) std::cerr << "  " << meant << "\n";
     return kUsage;
   } catch (const CLI::ParseError& error) {

@@ -65,6 +65,31 @@ TEST(CommandLine, TakesTheAddressOfCtlFromTheEnvironmentOrTheConfiguration) {
   EXPECT_TRUE(by_file.err.contains("127.0.0.1:7070")) << by_file.err;
 }
 
+TEST(CommandLine, TakesOptionsBeforeTheCommandThatTheyAreOf) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"ctl", "--address", "127.0.0.1:1", "resume", "p"},
+        {"ctl", "--address=127.0.0.1:1", "--json", "resume", "p"},
+        {"--address", "127.0.0.1:1", "ctl", "resume", "--accept-rejects", "p"}}) {
+    const Ran answer = ran(words);
+    EXPECT_EQ(answer.status, kFailed);
+    EXPECT_TRUE(answer.err.contains("cannot reach 127.0.0.1:1")) << answer.err;
+  }
+  const std::string file = example("minimal.yaml");
+  EXPECT_EQ(ran({"-c", file.c_str(), "check"}).status, kOk);
+  EXPECT_EQ(ran({"--config", file.c_str(), "check", "--show"}).status, kOk);
+}
+
+TEST(CommandLine, NamesAnOptionBeforeTheCommandThatNobodyKnows) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"ctl", "--adress", "127.0.0.1:1", "resume", "p"},
+        {"ctl", "--adress=127.0.0.1:1", "resume", "p"}}) {
+    const Ran wrong = ran(words);
+    EXPECT_EQ(wrong.status, kUsage);
+    EXPECT_TRUE(wrong.err.contains("there is no option '--adress' of penstock ctl\n")) << wrong.err;
+    EXPECT_TRUE(wrong.err.contains("did you mean '--address'?")) << wrong.err;
+  }
+}
+
 TEST(CommandLine, SaysInWordsThatOneFileIsNeededAndNoMore) {
   const std::string file = example("minimal.yaml");
   for (const char* command : {"check", "serve"}) {
