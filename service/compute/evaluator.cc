@@ -210,6 +210,7 @@ void Evaluator::fill_item_slots() {
 }
 
 Evaluator::Fate Evaluator::begin_row() {
+  in_route_ = true;
   evaluate_steps(route_->steps);
   row_steps_done_ = true;
   if (is_tombstone_) return Fate::removal;
@@ -288,8 +289,9 @@ std::optional<bool> Evaluator::evaluate(const cel::Program& condition, std::stri
   if (holds.is_error()) {
     reject_evaluation(std::string(name), holds);
   } else if (holds.is_absent()) {
-    reject(Stage::compute, "missing_field",
-           std::format("{}: the field is not in the record", name));
+    reject(
+        Stage::compute, "missing_field",
+        std::format("{}: {}", name, what_is_missing(condition.direct_input().value_or(kNoSlot))));
   } else {
     reject(Stage::compute, "wrong_type",
            std::format("{}: neither true nor false but {}: {}", name, cel::to_string(holds.kind()),
@@ -379,16 +381,21 @@ Evaluator::Fate Evaluator::reject_lack() {
     paths.emplace_back(path.segments);
   }
   return reject(Stage::encode, "missing_field",
-                std::format("the record has none of the fields that are read, {}{}", listed(wanted),
+                std::format("the {} has none of the fields that are read, {}{}",
+                            route_->for_each ? "item" : "record", listed(wanted),
                             what_is_there(route_->for_each ? "item" : "msg", paths)));
 }
 
 std::string Evaluator::missing_field(std::size_t i) const {
-  const std::uint32_t input = route_->columns[i].input;
+  return what_is_missing(route_->columns[i].input);
+}
+
+std::string Evaluator::what_is_missing(std::uint32_t input) const {
   if (input == kNoSlot) return "its expression gives it no value";
   const cel::InputPath& path = plan_.inputs.paths()[input];
-  if (path.root != "msg" && path.root != "item") {
-    return std::format("the record has no {}", path.to_string());
+  if (path.root == "record") return std::format("the record has no {}", path.to_string());
+  if (path.root != "msg" && path.root != "item") {  // a let
+    return std::format("{} has no value", path.to_string());
   }
   if (!record_.value) return "a record without a payload has no msg: take it from record.key";
   const Segments segments(path.segments);

@@ -108,6 +108,8 @@ class Evaluator {
   bool is_missing(const ExpressionPlan::Column& column, const cel::Value& value);
   [[nodiscard]] bool lacks_all_fields() const;
   Fate reject_lack();
+  // Of the slot that an expression is, and that has nothing; kNoSlot: it is more than a slot.
+  [[nodiscard]] std::string what_is_missing(std::uint32_t input) const;
   [[nodiscard]] std::string what_is_there(std::string_view root,
                                           std::span<const Segments> wanted) const;
   // Of the object at `path` in the document or the item.

@@ -84,7 +84,12 @@ void add_violations(const Reader& reader, const SourceMap& places,
   for (const Reader::Complaint& one : complaints) paths.insert(one.path);
   // Of the path itself, or of what should contain it.
   const auto known = [&](std::string_view path) {
-    if (reader.meant().contains(path) || paths.contains(path)) return true;
+    const auto meant = reader.meant().lower_bound(path);  // it, or what is in it
+    if (meant != reader.meant().end() &&
+        (*meant == path || meant->starts_with(std::string(path) + "."))) {
+      return true;
+    }
+    if (paths.contains(path)) return true;
     for (std::size_t i = 0; i < path.size(); ++i) {
       if ((path[i] == '.' || path[i] == '[') && paths.contains(path.substr(0, i))) return true;
     }

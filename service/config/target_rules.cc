@@ -252,10 +252,10 @@ class RouteRules {
       : spec_(spec), sink_(spec.sink()), path_(path), found_(found) {}
 
   void check() {
-    check_tombstones();
     if (sink_.routes().empty()) {
       check_one();
     } else {
+      check_tombstones();
       check_several();
     }
   }
@@ -287,7 +287,13 @@ class RouteRules {
   }
 
   void check_one() {
-    TargetRules(spec_, sink_.target(), path_, "sink.target", found_).check();
+    if (sink_.has_target()) {
+      check_tombstones();
+      TargetRules(spec_, sink_.target(), path_, "sink.target", found_).check();
+    } else {
+      fail(path_ + ".sink.target", "'target' is required, or 'routes' with a table at least",
+           "target: {table: orders}");
+    }
     if (!sink_.target().when().empty()) {
       fail(path_ + ".sink.target.when", "'when' says which of several tables a record goes to",
            "compute.where says which records are left out", true);

@@ -109,10 +109,42 @@ TEST_F(RoutesTest, ARecordHasARowForEachElementOfItsList) {
   record(R"({"id":2,"items":[{"sku":"c"}]})");
   options.routes[1].columns["place"] = "index + 10 * item.?n.orValue(1)";
   process();
-  EXPECT_EQ(rejects(), (Texts{"0 missing_field: routes[1] (items), index 2: the record has none of "
+  EXPECT_EQ(rejects(), (Texts{"0 missing_field: routes[1] (items), index 2: the item has none of "
                               "the fields that are read, item.n, item.sku; it has no fields"}));
   EXPECT_EQ(rows_of(0), (Texts{"1: 2 0"}));
   EXPECT_EQ(rows_of(1), (Texts{"1: 2 10 c"}));
+}
+
+TEST_F(RoutesTest, WhatIsNotThereIsNamedWhereItWasLookedFor) {
+  options.routes[0].when = "msg.whole";
+  options.routes[1].delete_when = "item.gone";
+  record(R"({"id":1,"whole":true,"items":[{"sku":"a","gone":false},{"sku":"b","gon":true}]})");
+  record(R"({"id":2,"wole":true,"items":[]})");
+  process();
+  EXPECT_EQ(rejects(),
+            (Texts{"0 missing_field: routes[1] (items), index 1: delete_when: there is no "
+                   "item.gone; item has sku, gon (hint: for gone, did you mean 'gon'? Capitals "
+                   "count)",
+                   "1 missing_field: routes[0] (orders): when: there is no msg.whole; it has id, "
+                   "wole, items (hint: for whole, did you mean 'wole'? Capitals count)"}));
+}
+
+TEST_F(RoutesTest, ARouteThatIsTheOnlyOneIsNamedToo) {
+  options.routes.pop_back();
+  tables.pop_back();
+  targets.pop_back();
+  options.where = "msg.n > 0";
+  record(R"({"n":1,"id":"no number"})");
+  record(R"({"n":1,"total":5})");
+  record(R"({"n":1,"id":2,"total":{}})");
+  record(R"({"id":3})");
+  process();
+  ASSERT_EQ(rows->rejects.size(), 4U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(rows->rejects[i].message.starts_with("routes[0] (orders): column \""))
+        << rows->rejects[i].message;
+  }
+  EXPECT_TRUE(rows->rejects[3].message.starts_with("where: ")) << "before any route";
 }
 
 TEST_F(RoutesTest, AnElementIsNumberedAndAFieldItLacksIsNull) {

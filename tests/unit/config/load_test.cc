@@ -155,6 +155,20 @@ TEST(Load, DoesNotComplainTwiceAboutAMistypedRequiredField) {
   EXPECT_EQ(problem_of(text).hint, "did you mean 'table'?");
 }
 
+TEST(Load, SaysOfASinkWithoutATableThatRoutesWouldDoToo) {
+  for (const char* const sink : {"routes: []", "routes:", "match: all"}) {
+    std::string text = good_text();
+    text.replace(text.find("target: {table: orders}"), 23, sink);
+    const Problems problems = problems_of(text);
+    ASSERT_FALSE(problems.empty());
+    EXPECT_EQ(problems[0].line, 7U) << render(problems);
+    EXPECT_EQ(problems[0].message, "'target' is required, or 'routes' with a table at least");
+  }
+  std::string misspelt = good_text();
+  misspelt.replace(misspelt.find("target:"), 7, "traget:");
+  EXPECT_EQ(problem_of(misspelt).message, "unknown field 'traget'");
+}
+
 TEST(Load, ReportsAllProblemsAtOnceInTheOrderOfTheFile) {
   const Problems problems = problems_of(R"(pipelines:
   - name: bad name

@@ -41,7 +41,8 @@ TEST(Validate, AsksForWhatIsRequired) {
   }
   EXPECT_EQ(text,
             "'name' is required\n'topics' is required\n'group' is required\n"
-            "'bootstrap.servers' is required\n'postgres' is required\n'table' is required\n");
+            "'bootstrap.servers' is required\n'postgres' is required\n"
+            "'target' is required, or 'routes' with a table at least\n");
 }
 
 TEST(Validate, ChecksNames) {
@@ -186,6 +187,8 @@ TEST(Validate, TakesRoutesThatCanBeReached) {
             "");
   EXPECT_EQ(found([](auto&, auto& sink) { sink.mutable_target()->set_table("t"); }),
             sink + "routes: there is 'target', too\n");
+  EXPECT_EQ(found([](auto&, auto& sink) { sink.clear_routes(); }),
+            sink + "target: 'target' is required, or 'routes' with a table at least\n");
   EXPECT_EQ(found([](auto&, auto& sink) {
               sink.mutable_routes(0)->set_table("shop." + std::string(63, 'a') + "_archive");
             }),
