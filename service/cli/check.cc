@@ -6,7 +6,9 @@
 #include <iterator>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "app/server_options.h"
 #include "app/start_up.h"
@@ -17,6 +19,7 @@
 #include "config/mask.h"
 #include "flow/stage_options.h"
 #include "kafka/probe.h"
+#include "postgres/catalog.h"
 #include "spec_test/run.h"
 #include "text/plural.h"
 
@@ -30,9 +33,10 @@ struct Options {
 };
 
 // The tables that the topics go to, or what a topic waits for: that is no mistake, because it is
-// read from its beginning when they are there.
-void print_tables(const std::string& pipeline, flow::PlanBook& plans,
-                  const kafka::ClusterReport& cluster) {
+// read from its beginning when they are there. Returns the plans that there are.
+std::vector<flow::PlanPtr> print_tables(const std::string& pipeline, flow::PlanBook& plans,
+                                        const kafka::ClusterReport& cluster) {
+  std::vector<flow::PlanPtr> found;
   std::set<std::string> printed;
   for (const kafka::TopicReport& topic : cluster.topics) {
     const auto plan = plans.plan_for(topic.name, {});
@@ -42,6 +46,7 @@ void print_tables(const std::string& pipeline, flow::PlanBook& plans,
       continue;
     }
     const flow::PlanPtr known = plans.find(*plan);
+    if (!std::ranges::contains(found, known)) found.push_back(known);
     for (const Target& target : known->targets()) {
       std::string line =
           std::format("{}: table {}.{}, {} of its {} columns are written\n", pipeline,
@@ -50,10 +55,40 @@ void print_tables(const std::string& pipeline, flow::PlanBook& plans,
       if (printed.insert(line).second) std::cout << line;
     }
   }
+  return found;
 }
 
-// Checks one pipeline against its broker and its database. Adds what is wrong to `problems`.
-void check_online(const config::Loaded& loaded, int index, config::Problems& problems) {
+// Rows are written in the order of the routes, so that a parent has to come before its children.
+void look_at_order(const config::Loaded& loaded, int index, const flow::PlanPtr& plan,
+                   postgres::Pool& database, config::Problems& warnings) {
+  const std::span<const Target> targets = plan->targets();
+  for (const Target& child : targets) {
+    if (targets.size() < 2) return;
+    const auto keys = postgres::foreign_keys_of(database, child.table);
+    if (!keys) continue;  // it has answered before, and this is no more than advice
+    for (const postgres::ForeignKey& key : *keys) {
+      const auto parent = std::ranges::find_if(targets, [&key](const Target& target) {
+        return target.table.schema == key.parent_schema && target.table.name == key.parent;
+      });
+      if (parent == targets.end() || parent->number <= child.number) continue;
+      const std::string place =
+          config::item_path("sink.routes", static_cast<std::size_t>(child.number));
+      warnings.push_back(plan::problem_at(
+          loaded, index, place,
+          std::format("rows of {} are written before those of {}, which its foreign key {} refers "
+                      "to",
+                      child.table.quoted_name(), parent->table.quoted_name(), key.name),
+          std::format("list {} before {}: rows go in the order of the routes, and deletes in the "
+                      "reverse one",
+                      parent->route, child.route)));
+    }
+  }
+}
+
+// Checks one pipeline against its broker and its database. Adds what is wrong to `problems`, and
+// what may be meant to `warnings`.
+void check_online(const config::Loaded& loaded, int index, config::Problems& problems,
+                  config::Problems& warnings) {
   const v1::PipelineSpec& spec = loaded.config.pipelines(index);
   const auto cluster = flow::probe_kafka(spec, std::chrono::seconds(10));
   if (!cluster) {
@@ -93,7 +128,9 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     std::cout << std::format("{}: topic {} with {}\n", spec.name(), topic.name,
                              text::counted(topic.partitions, "partition"));
   }
-  print_tables(spec.name(), **plans, *cluster);
+  for (const flow::PlanPtr& plan : print_tables(spec.name(), **plans, *cluster)) {
+    look_at_order(loaded, index, plan, database, warnings);
+  }
 }
 
 int check(const Options& options) {
@@ -102,11 +139,12 @@ int check(const Options& options) {
   if (options.show) std::cout << config::to_masked_yaml(loaded.config);
 
   config::Problems problems;
+  config::Problems warnings = loaded.notes;
   for (int index = 0; index < loaded.config.pipelines_size(); ++index) {
     config::Problems found = app::check_offline(loaded, index);
     const config::Problems tests = spec_test::check_tests(loaded, index);
     found.insert(found.end(), tests.begin(), tests.end());
-    if (found.empty() && options.online) check_online(loaded, index, found);
+    if (found.empty() && options.online) check_online(loaded, index, found, warnings);
     problems.insert(problems.end(), found.begin(), found.end());
   }
   const config::Problems of_server = app::check_server(loaded);
@@ -115,7 +153,6 @@ int check(const Options& options) {
     print(problems);
     return kUsage;
   }
-  config::Problems warnings = loaded.notes;
   std::ranges::move(config::exposures(loaded), std::back_inserter(warnings));
   for (config::Problem& warning : warnings) warning.message = "warning: " + warning.message;
   print(warnings);

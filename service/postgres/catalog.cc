@@ -102,6 +102,13 @@ constexpr const char* kVersion = R"sql(
     WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid)) END)
  FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) )sql";
 
+// Those of a partition are its table's.
+constexpr const char* kForeignKeys = R"sql(
+SELECT k.conname, n.nspname, c.relname
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE k.conrelid = to_regclass($1) AND k.contype = 'f' AND k.conparentid = 0 AND NOT k.condeferred
+ORDER BY k.conname)sql";
+
 std::string_view relation_kind(char kind) {
   switch (kind) {
     case 'v':
@@ -323,6 +330,20 @@ Result<TableDescription> describe_table(Pool& pool, const std::string& table,
     auto description = describe_on(connection, table);
     static_cast<void>(connection.execute("ROLLBACK"));  // if it fails, nobody uses it again
     return description;
+  });
+}
+
+Result<std::vector<ForeignKey>> foreign_keys_of(Pool& pool, const TableDescription& table,
+                                                const std::stop_token& stop,
+                                                std::chrono::milliseconds limit) {
+  return ask(pool, stop, limit, [&](Connection& connection) -> Try<std::vector<ForeignKey>> {
+    auto rows = connection.execute(kForeignKeys, {table.quoted_name()});
+    if (!rows) return std::unexpected(std::move(rows.error()));
+    std::vector<ForeignKey> keys;
+    for (int row = 0; row < rows->rows(); ++row) {
+      keys.push_back({rows->string(row, 0), rows->string(row, 1), rows->string(row, 2)});
+    }
+    return keys;
   });
 }
 

@@ -49,6 +49,16 @@ struct ServerDescription {
     Pool& pool, const std::string& table, const std::stop_token& stop = {},
     std::chrono::milliseconds limit = std::chrono::seconds(10));
 
+// A foreign key that is checked with every statement, and not at COMMIT.
+struct ForeignKey {
+  std::string name;
+  std::string parent_schema;
+  std::string parent;  // the table that it refers to
+};
+[[nodiscard]] Result<std::vector<ForeignKey>> foreign_keys_of(
+    Pool& pool, const TableDescription& table, const std::stop_token& stop = {},
+    std::chrono::milliseconds limit = std::chrono::seconds(10));
+
 // SQL for the version of a table: an expression whose value changes with whatever makes
 // describe_table() say something else. `regclass` is an expression, too. It is text, and NULL when
 // there is no such table. Not covered: a CHECK that a domain is given, and foreign partitions.

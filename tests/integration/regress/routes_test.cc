@@ -106,6 +106,40 @@ TEST_F(Routes, ARecordHasItsRowsInAllTablesOrIsOneDeadLetter) {
   EXPECT_EQ(service.process().metric("penstock_rows_committed_total"), 7.0);
 }
 
+TEST_F(Routes, CheckNamesTheChildThatStandsBeforeItsParent) {
+  const auto check = [this](const std::string& sink) {
+    const auto output = service.run_with_config({"check", "--online"}, config(sink));
+    EXPECT_EQ(output.status.code, 0) << output.text;
+    return output.text;
+  };
+  const auto reversed = [](std::string sink) {
+    const std::size_t orders = sink.find("        - table: orders\n");
+    const std::size_t items = sink.find("        - table: items\n");
+    return sink.substr(0, orders) + sink.substr(items) + sink.substr(orders, items - orders);
+  };
+  const std::string right = orders_and_items("append");
+  EXPECT_FALSE(check(right).contains("warning")) << check(right);
+  const std::string text = check(reversed(right));
+  EXPECT_TRUE(
+      text.contains("pipelines[0].sink.routes[0]: warning: rows of \"public\".\"items\" are "
+                    "written before those of \"public\".\"orders\", which its foreign key "
+                    "items_order_id_fkey refers to"))
+      << text;
+  EXPECT_TRUE(text.contains("list routes[1] (orders) before routes[0] (items)")) << text;
+  // Its warning is true,
+  service.serve_while_waiting(config(reversed(right)));
+  feed({order(1, {"a"})});
+  EXPECT_EQ(all(), "");
+  ASSERT_EQ(service.dead_letters().size(), 1U);
+  EXPECT_EQ(service.dead_letters()[0].reason, "foreign_key_violation");
+  // and not where the key is checked at COMMIT.
+  service.database().execute(
+      "ALTER TABLE items ALTER CONSTRAINT items_order_id_fkey DEFERRABLE INITIALLY DEFERRED");
+  EXPECT_FALSE(check(reversed(right)).contains("warning")) << check(reversed(right));
+  feed({order(2, {"b"})});
+  EXPECT_EQ(all(), "2 b");
+}
+
 TEST_F(Routes, OneBadItemInALargeTransactionIsOneDeadLetter) {
   for (const std::string mode : {"append", "ignore", "upsert"}) {
     SCOPED_TRACE(mode);
