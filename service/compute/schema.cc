@@ -27,7 +27,8 @@ std::expected<std::vector<std::string>, PathMistake> segments_of(std::string_vie
   std::vector<std::string> segments;
   while (true) {
     std::string_view segment;
-    if (text.starts_with(kQuote)) {
+    const bool is_quoted = text.starts_with(kQuote);
+    if (is_quoted) {
       const std::size_t end = text.find(kQuote, 1);
       if (end == std::string_view::npos) {
         return std::unexpected(PathMistake{"a backquote is not closed", "write `a.name`"});
@@ -45,7 +46,7 @@ std::expected<std::vector<std::string>, PathMistake> segments_of(std::string_vie
             PathMistake{"a backquote stands around a whole name", "write customer.`a.name`"});
       }
     }
-    if (segment.empty()) {
+    if (segment.empty() && !is_quoted) {  // `` is the name that has nothing in it
       return std::unexpected(PathMistake{"a name is missing", "write it like id or customer.name"});
     }
     segments.emplace_back(segment);

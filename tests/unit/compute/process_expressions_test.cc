@@ -210,6 +210,25 @@ TEST_F(Expressions, AHeaderWhoseNameIsNoTextHarmsOnlyWhoReadsHeaders) {
   EXPECT_EQ(rows->row_count(), 1U);
 }
 
+TEST_F(Expressions, ReadAFieldWhoseNameIsEmpty) {
+  options.schema = {{"``", "int"}};
+  options.routes.front().columns = {{"id", R"(msg[""])"},
+                                    {"name", R"(msg.o[""])"},
+                                    {"state", R"(msg["o"][?""].orValue("") + "!")"}};
+  record(R"({"":1,"o":{"":"a"}})");
+  record(R"({"":2,"o":{}})");
+  record(R"({"":"text","o":{}})");
+  record(R"({"o":{"":"a"}})");
+  const auto rows = process();
+  ASSERT_EQ(rows->row_count(), 2U);
+  EXPECT_EQ(fields(*rows, 0), (std::vector<std::string>{int8(1), "a", "a!"}));
+  EXPECT_EQ(fields(*rows, 1), (std::vector<std::string>{int8(2), "NULL", "!"}));
+  ASSERT_EQ(rows->rejects.size(), 2U);
+  EXPECT_TRUE(rows->rejects[0].message.contains(R"(msg[""])")) << rows->rejects[0].message;
+  EXPECT_TRUE(rows->rejects[1].message.contains(R"(there is no msg[""]; it has o)"))
+      << rows->rejects[1].message;
+}
+
 TEST_F(Expressions, ShowsTheWholeMessageBesideItsFields) {
   add("all", ColumnType::json, "json");
   options.routes.front().columns = {{"id", "msg.id"}, {"all", "{'h': record.headers, 'm': msg}"}};

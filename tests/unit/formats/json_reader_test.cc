@@ -55,6 +55,22 @@ TEST(JsonReader, KeepsIntegersExact) {
   EXPECT_TRUE(std::signbit(read("-0.0").as_double()));
 }
 
+TEST(JsonReader, TakesAFieldWithoutANameLikeAnyOther) {
+  JsonReading json({{""}, {"o", ""}, {"a"}, {}, {"", "x"}, {"", "", "?"}});
+  for (int times = 0; times < 2; ++times) {  // the second time in the order of the first
+    ASSERT_READ(json, R"({"a":1,"":{"x":2,"":3},"o":{"":4,"b":5}})");
+    EXPECT_EQ(json[0].as_map().find("")->as_int(), 3);
+    EXPECT_EQ(json[1].as_int(), 4);
+    EXPECT_EQ(json[2].as_int(), 1);
+    EXPECT_EQ(json[3].as_map().find("o")->as_map().find("")->as_int(), 4);
+    EXPECT_EQ(json[4].as_int(), 2);
+    EXPECT_FALSE(json[5].is_absent());
+  }
+  ASSERT_READ(json, R"({"a":1,"o":{"b":5}})");
+  EXPECT_TRUE(json[0].is_absent());
+  EXPECT_TRUE(json[1].is_absent());
+}
+
 TEST(JsonReader, KeepsTheTextOfEveryNumber) {
   JsonReading json({{"n"}});
   for (const std::string_view number :
