@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 #include "core/table.h"

@@ -317,6 +317,26 @@ TEST_F(CatalogTest, TheVersionOfItsRulesChangesWithThem) {
   EXPECT_FALSE(changes("VACUUM t"));
 }
 
+TEST_F(CatalogTest, KnowsTheForeignKeysThatAreCheckedBeforeTheCommit) {
+  database_.execute(
+      "CREATE SCHEMA \"Other\"; CREATE TABLE \"Other\".p (id int PRIMARY KEY);"
+      "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id);"
+      "CREATE TABLE rest PARTITION OF parts DEFAULT;"
+      "CREATE TABLE c (a int CONSTRAINT to_p REFERENCES \"Other\".p,"
+      " b int CONSTRAINT to_parts REFERENCES parts,"
+      " d int CONSTRAINT later REFERENCES parts DEFERRABLE INITIALLY DEFERRED,"
+      " e int CONSTRAINT may_wait REFERENCES parts DEFERRABLE)");
+  const auto described = describe("c");
+  ASSERT_TRUE(described) << described.error().to_string();
+  const auto keys = foreign_keys_of(pool_, *described);
+  ASSERT_TRUE(keys) << keys.error().to_string();
+  std::string found;
+  for (const ForeignKey& key : *keys) {
+    found += key.name + " " + key.parent_schema + "." + key.parent + "\n";
+  }
+  EXPECT_EQ(found, "may_wait public.parts\nto_p Other.p\nto_parts public.parts\n");
+}
+
 TEST_F(CatalogTest, NamesTheGrantThatIsMissing) {
   const std::string role = test::unique_name("reader");
   database_.execute("CREATE ROLE " + role +
