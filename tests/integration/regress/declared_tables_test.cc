@@ -191,6 +191,14 @@ TEST_F(DeclaredTables, ThatTheRoleMayNotMakeAreWaitedFor) {
   service.database().execute(statement + "; GRANT INSERT ON t TO " + role);
   service.feed({R"({"n":1,"s":"a"})"});
   EXPECT_EQ(service.rows("n, s"), (harness::SqlRows{{"1", "a"}}));
+  // The same while it runs.
+  service.database().execute("DROP TABLE t");
+  service.topic().produce({R"({"n":2,"s":"b"})"});
+  expect_ready_says("may not make a table in schema");
+  expect_ready_says("GRANT CREATE ON SCHEMA");
+  service.database().execute(statement + "; GRANT INSERT ON t TO " + role);
+  EXPECT_TRUE(wait_until([&] { return service.applied() == 2; }, 60s)) << service.process().log();
+  EXPECT_EQ(service.rows("n, s"), (harness::SqlRows{{"2", "b"}}));
   EXPECT_TRUE(service.process().stop().success());
   service.database().execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
