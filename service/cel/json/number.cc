@@ -64,7 +64,9 @@ WholeNumber read_whole_number(std::string_view text) {
     for (const char c : digits) {
       const auto digit = static_cast<unsigned>(c - '0');
       if (place++ >= before) {
-        if (digit != 0) number.verdict = WholeNumber::Verdict::has_fraction;
+        if (digit != 0 && number.verdict == WholeNumber::Verdict::exact) {
+          number.verdict = WholeNumber::Verdict::has_fraction;
+        }
       } else if (number.verdict == WholeNumber::Verdict::exact &&
                  !append(number.magnitude, digit)) {
         number.verdict = WholeNumber::Verdict::too_large;

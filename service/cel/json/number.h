@@ -26,9 +26,13 @@ struct WholeNumber {
   enum class Verdict : std::uint8_t { exact, has_fraction, too_large };
 
   Verdict verdict = Verdict::exact;
-  std::uint64_t magnitude = 0;
+  std::uint64_t magnitude = 0;  // of a number with a fraction: without it
   bool is_negative = false;
 
+  // Cut off towards zero.
+  [[nodiscard]] WholeNumber without_fraction() const {
+    return {verdict == Verdict::has_fraction ? Verdict::exact : verdict, magnitude, is_negative};
+  }
   [[nodiscard]] bool fits_int() const {
     return verdict == Verdict::exact &&
            magnitude <= static_cast<std::uint64_t>(INT64_MAX) + (is_negative ? 1 : 0);

@@ -2,6 +2,7 @@
 #include <limits>
 #include <string>
 
+#include "cel/json/number.h"
 #include "cel/library/library.h"
 #include "cel/library/numbers.h"
 #include "cel/library/time.h"
@@ -37,7 +38,16 @@ Value int_of_uint(EvalContext& context, Args args) {
   return Value::of_int(static_cast<std::int64_t>(u));
 }
 
+constexpr std::size_t kDigitsPerStep = 16;
+
+// A number of a document says more than the double that it became: what it says is cut off.
 Value int_of_double(EvalContext& context, Args args) {
+  if (const std::string_view text = text_of_number(args[0]); !text.empty()) {
+    if (!context.charge(text.size() / kDigitsPerStep)) return context.out_of_steps();
+    const WholeNumber whole = read_whole_number(text).without_fraction();
+    return whole.fits_int() ? Value::of_int(whole.as_int())
+                            : out_of_range(context, "int", shown(args[0].as_double()));
+  }
   const auto i = int_of(args[0].as_double());
   return i ? Value::of_int(*i) : out_of_range(context, "int", shown(args[0].as_double()));
 }
@@ -58,6 +68,12 @@ Value uint_of_int(EvalContext& context, Args args) {
 }
 
 Value uint_of_double(EvalContext& context, Args args) {
+  if (const std::string_view text = text_of_number(args[0]); !text.empty()) {
+    if (!context.charge(text.size() / kDigitsPerStep)) return context.out_of_steps();
+    const WholeNumber whole = read_whole_number(text).without_fraction();
+    return whole.fits_uint() ? Value::of_uint(whole.magnitude)
+                             : out_of_range(context, "uint", shown(args[0].as_double()));
+  }
   const auto u = uint_of(args[0].as_double());
   return u ? Value::of_uint(*u) : out_of_range(context, "uint", shown(args[0].as_double()));
 }
@@ -76,7 +92,6 @@ Value double_of_uint(EvalContext&, Args args) {
 }
 
 Value double_of_string(EvalContext& context, Args args) {
-  constexpr std::size_t kDigitsPerStep = 16;
   if (!context.charge(args[0].as_string().size() / kDigitsPerStep)) return context.out_of_steps();
   const auto d = parse_double(args[0].as_string());
   return d ? Value::of_double(*d) : malformed(context, "double", args[0].as_string());

@@ -56,6 +56,26 @@ TEST_F(DocumentValues, KeepsTheTextOfANumberThatIsOnlyMoved) {
   EXPECT_EQ(row(), (Row{R"({"x":1.10,"y":[1.0,2],"z":327267367867168100000,"w":[2.2]})"}));
 }
 
+TEST_F(DocumentValues, CutsOffWhatANumberSaysAndNotTheDoubleThatItBecame) {
+  add("v", ColumnType::text, "text");
+  const auto cut = [&](const std::string& expression, const std::string& number) {
+    options.routes.front().columns = {{"v", "string(" + expression + "(msg.n))"}};
+    record(R"({"n":)" + number + "}");
+    return row()[0];
+  };
+  EXPECT_EQ(cut("int", "9007199254740993.0"), "9007199254740993");
+  EXPECT_EQ(cut("int", "-9007199254740993e0"), "-9007199254740993");
+  EXPECT_EQ(cut("int", "123456789012345678.9"), "123456789012345678");
+  EXPECT_EQ(cut("int", "4503599627370497.5"), "4503599627370497");
+  EXPECT_EQ(cut("int", "9223372036854775807.5"), "9223372036854775807");
+  EXPECT_EQ(cut("int", "-0.9"), "0");
+  EXPECT_EQ(cut("int", "9223372036854775808.5"), "compute_error");
+  EXPECT_EQ(cut("int", "99999999999999999999999.5"), "compute_error");
+  EXPECT_EQ(cut("uint", "18446744073709551615.9"), "18446744073709551615");
+  EXPECT_EQ(cut("uint", "-0.9"), "0");
+  EXPECT_EQ(cut("uint", "-1.5"), "compute_error");
+}
+
 TEST_F(DocumentValues, PutsANumbersDigitsIntoTextByJsonEncode) {
   add("v", ColumnType::text, "text");
   options.routes.front().columns = {{"v", "json.encode(msg.v)"}};
