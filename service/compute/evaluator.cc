@@ -180,6 +180,8 @@ bool Evaluator::read_list() {
     reject(Stage::compute, "missing_field",
            "for_each: the list is not in the record (hint: where that means no rows, write it with "
            "a question mark, such as msg.?items)");
+  } else if (list.is_absent() && route_->for_each->direct_input()) {
+    reject_shape("for_each", *route_->for_each->direct_input(), list);
   } else {
     const bool is_below = list.is_absent();
     const cel::Kind found = is_below ? list.absent_found() : list.kind();
@@ -289,9 +291,12 @@ std::optional<bool> Evaluator::evaluate(const cel::Program& condition, std::stri
   if (holds.is_error()) {
     reject_evaluation(std::string(name), holds);
   } else if (holds.is_absent()) {
-    reject(
-        Stage::compute, "missing_field",
-        std::format("{}: {}", name, what_is_missing(condition.direct_input().value_or(kNoSlot))));
+    const std::uint32_t input = condition.direct_input().value_or(kNoSlot);
+    if (holds.absent_by_shape() && input != kNoSlot) {
+      reject_shape(name, input, holds);
+    } else {
+      reject(Stage::compute, "missing_field", std::format("{}: {}", name, what_is_missing(input)));
+    }
   } else {
     reject(Stage::compute, "wrong_type",
            std::format("{}: neither true nor false but {}: {}", name, cel::to_string(holds.kind()),
@@ -346,7 +351,12 @@ bool Evaluator::is_missing(const ExpressionPlan::Column& column, const Value& va
     return false;
   }
   if (!value.absent_by_shape()) return true;
-  const cel::InputPath& path = plan_.inputs.paths()[column.input];
+  reject_shape(place, column.input, value);
+  return false;
+}
+
+void Evaluator::reject_shape(std::string_view place, std::uint32_t input, const Value& value) {
+  const cel::InputPath& path = plan_.inputs.paths()[input];
   const cel::InputPath above{path.root,
                              {path.segments.begin(), path.segments.begin() + value.absent_depth()},
                              false,
@@ -358,7 +368,6 @@ bool Evaluator::is_missing(const ExpressionPlan::Column& column, const Value& va
                      : path.root == "item" ? path.root
                                            : "the document",
                      cel::described(value.absent_found())));
-  return false;
 }
 
 // Wanted as columns, all of them missing, and nothing else of the document was wanted and found.

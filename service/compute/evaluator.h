@@ -106,6 +106,8 @@ class Evaluator {
                                             std::span<const ExpressionPlan::Step> steps) const;
   // False: it is an error, or the record has another shape.
   bool is_missing(const ExpressionPlan::Column& column, const cel::Value& value);
+  // A path that leads through what is no object.
+  void reject_shape(std::string_view place, std::uint32_t input, const cel::Value& value);
   [[nodiscard]] bool lacks_all_fields() const;
   Fate reject_lack();
   // Of the slot that an expression is, and that has nothing; kNoSlot: it is more than a slot.

@@ -29,6 +29,25 @@ class Shapes : public Processing {
   Stage stage = Stage::write;
 };
 
+TEST_F(Shapes, RejectsADocumentThatIsNoObjectAlsoWhereAConditionOrAListIsAllThatReadsIt) {
+  options.routes.front().columns = {{"id", "record.offset"}};
+  options.where = "msg.ok";
+  for (const std::string_view document : {"5", "null", R"([{"ok":true}])"}) {
+    EXPECT_EQ(became(document), "not_an_object") << document;
+    EXPECT_TRUE(message.starts_with("where: there is no msg.ok, because the document is"))
+        << message;
+    EXPECT_EQ(stage, Stage::parse);
+  }
+  EXPECT_EQ(became(R"({"x":1})"), "missing_field");
+  options.where.clear();
+  options.routes.front().for_each = "msg.a.l";
+  EXPECT_EQ(became("[]"), "not_an_object");
+  EXPECT_TRUE(message.starts_with("for_each: there is no msg.a.l, because the document is"))
+      << message;
+  EXPECT_EQ(became(R"({"a":[]})"), "wrong_type");
+  EXPECT_TRUE(message.starts_with("for_each: there is no msg.a.l, because msg.a is")) << message;
+}
+
 TEST_F(Shapes, RejectsADocumentThatIsNoObject) {
   const std::map<std::string, std::string> ways[] = {
       {},
