@@ -320,6 +320,37 @@ bool encode_array(const ColumnDescription& column, const Value& value, FieldBuff
   return end_field(out, begin, problem);
 }
 
+// What an expression may say in the place of null.
+std::string_view instead_of_null(const ColumnDescription& column) {
+  if (column.is_array) return "[]";
+  switch (column.type) {
+    case ColumnType::boolean:
+      return "false";
+    case ColumnType::int2:
+    case ColumnType::int4:
+    case ColumnType::int8:
+    case ColumnType::float4:
+    case ColumnType::float8:
+    case ColumnType::numeric:
+      return "0";
+    case ColumnType::text:
+      return "''";
+    case ColumnType::bytea:
+      return "b''";
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return "record.timestamp";
+    case ColumnType::interval:
+      return "duration('0s')";
+    case ColumnType::json:
+    case ColumnType::jsonb:
+      return "{}";
+    default:
+      return "a value of its type";
+  }
+}
+
 }  // namespace
 
 FieldBuffer::FieldBuffer() = default;
@@ -340,7 +371,8 @@ bool encode_field(const ColumnDescription& column, const Value& value, FieldBuff
     if (column.not_null) {
       return refuse(problem, "not_null", "null does not go into a NOT NULL column",
                     column.has_default ? "coalesce(..., optional.none()) takes the DEFAULT then"
-                                       : "coalesce(..., 0) takes something else then");
+                                       : "coalesce(..., " + std::string(instead_of_null(column)) +
+                                             ") takes something else then");
     }
     write_null(out);
     return true;
