@@ -106,7 +106,7 @@ struct TableDescription {
   std::vector<UniqueIndex> unique_indexes = {};
   // What else looks at a row when it is written, such as "the trigger audit"; empty: nothing.
   std::string row_rule = {};
-  // Another one after every change of indexes, constraints and triggers.
+  // Another one after every change of indexes, constraints, triggers and heirs.
   std::string rules_version = {};
   // What this role may do with it, beside INSERT.
   bool may_select = true;
@@ -114,6 +114,9 @@ struct TableDescription {
   bool may_delete = true;
   bool may_make_temporary = true;
   bool has_update_rule = false;
+  bool has_delete_rule = false;
+  // Tables inherit from it (and are no partitions): an UPDATE or DELETE reaches their rows, too.
+  bool has_heirs = false;
 
   friend bool operator==(const TableDescription&, const TableDescription&) = default;
 

@@ -66,10 +66,24 @@ class Binding {
            std::format("{} has an ON UPDATE rule, which ON CONFLICT does not work with", name),
            "use a trigger instead of the rule");
     }
+    const bool deletes_rows = deletes_ && spec_.deleted_at().empty();
+    if (deletes_rows && table_.has_delete_rule) {
+      fail(mode_place_,
+           std::format("{} has an ON DELETE rule, which does something else with what is deleted",
+                       name),
+           "use a trigger instead of the rule, or have rows marked: deleted_at");
+    }
+    if (table_.has_heirs && target.replaces()) {
+      fail(mode_place_,
+           std::format("tables inherit from {}: its key says nothing of their rows, which would be "
+                       "changed with its own",
+                       name),
+           "write to a table that has none, or to a partitioned one");
+    }
     std::vector<std::string> lacked;
     if (!table_.may_select) lacked.emplace_back("SELECT");
     if (target.replaces() && !table_.may_update) lacked.emplace_back("UPDATE");
-    if (deletes_ && spec_.deleted_at().empty() && !table_.may_delete) lacked.emplace_back("DELETE");
+    if (deletes_rows && !table_.may_delete) lacked.emplace_back("DELETE");
     if (const std::string lacking = list_of(lacked); !lacking.empty()) {
       fail(mode_place_,
            std::format("{} needs {} on {}, which this role lacks", mode(), lacking, name),

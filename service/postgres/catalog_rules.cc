@@ -16,7 +16,11 @@ constexpr const char* kRulesVersion = R"sql(
   (SELECT pg_catalog.sum(k.xmin::pg_catalog.text::pg_catalog.int8) FROM pg_catalog.pg_constraint k
    WHERE k.conrelid OPERATOR(pg_catalog.=) t.id),
   (SELECT pg_catalog.sum(g.xmin::pg_catalog.text::pg_catalog.int8) FROM pg_catalog.pg_trigger g
-   WHERE g.tgrelid OPERATOR(pg_catalog.=) t.id))
+   WHERE g.tgrelid OPERATOR(pg_catalog.=) t.id),
+  (SELECT pg_catalog.sum(h.xmin::pg_catalog.text::pg_catalog.int8)
+   FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c
+     ON c.oid OPERATOR(pg_catalog.=) h.inhparent
+   WHERE h.inhparent OPERATOR(pg_catalog.=) t.id AND c.relkind OPERATOR(pg_catalog.=) 'r'))
  FROM (SELECT )sql";
 
 // What ON CONFLICT (columns) cannot mean is unfit. Columns, and not only the equality of their
@@ -69,7 +73,10 @@ SELECT concat('the ', rule.kind, ' ', rule.name) FROM part, LATERAL (
 constexpr const char* kRulesAndRights = R"sql(
 SELECT has_table_privilege($1::oid, 'SELECT'), has_table_privilege($1::oid, 'UPDATE'),
        has_table_privilege($1::oid, 'DELETE'), has_database_privilege(current_database(), 'TEMPORARY'),
-       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = $1::oid AND r.ev_type = '2'))sql";
+       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = $1::oid AND r.ev_type = '2'),
+       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = $1::oid AND r.ev_type = '4'),
+       EXISTS (SELECT FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent
+               WHERE c.oid = $1::oid AND c.relkind = 'r'))sql";
 
 }  // namespace
 
@@ -92,6 +99,8 @@ Try<void> read_rules(Connection& connection, const std::string& id, TableDescrip
   table.may_delete = rights->is_true(0, 2);
   table.may_make_temporary = rights->is_true(0, 3);
   table.has_update_rule = rights->is_true(0, 4);
+  table.has_delete_rule = rights->is_true(0, 5);
+  table.has_heirs = rights->is_true(0, 6);
   auto version = connection.execute("SELECT " + table_rules_version_sql("$1::oid"), {id});
   if (!version) return std::unexpected(std::move(version.error()));
   table.rules_version = version->string(0, 0);

@@ -215,6 +215,12 @@ TEST(ByKey, CheckSaysWhyATableCannotBeWrittenSo) {
                 "        delete_when: msg.gone\n        deleted_at: gone_since\n        newer_by: "
                 "name\n",
             "column 'note' is NOT NULL without a default, so that a delete that comes before"},
+           {"CREATE TABLE t (id bigint PRIMARY KEY, name text, note text, source_offset bigint); "
+            "CREATE RULE keep AS ON DELETE TO t DO INSTEAD NOTHING",
+            std::string(kUpsert) + "        delete_when: msg.gone\n", "has an ON DELETE rule"},
+           {"CREATE TABLE t (id bigint PRIMARY KEY, name text, note text, source_offset bigint); "
+            "CREATE TABLE t_child () INHERITS (t)",
+            kUpsert, "tables inherit from \"public\".\"t\""},
            {"CREATE TABLE t " + columns, "        delete_when: msg.gone\n",
             "only a pipeline with `mode: upsert` deletes rows"}}) {
     ServiceOptions options = by_key(tried.target);
