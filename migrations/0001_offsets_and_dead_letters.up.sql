@@ -51,9 +51,11 @@ CREATE TABLE penstock.dead_letters (
   trace_id      text,
   attempts      integer     NOT NULL DEFAULT 1,  -- tries so far; each redrive is one
   first_seen_at timestamptz NOT NULL DEFAULT now(),
-  last_seen_at  timestamptz NOT NULL DEFAULT now()  -- when it was refused last, for what stands here
+  last_seen_at  timestamptz NOT NULL DEFAULT now(), -- when it was refused last, for what stands here
+  copied_at     timestamptz           -- when the topic of copies had it; NULL: it waits, if there is one
 );
 CREATE INDEX dead_letters_position ON penstock.dead_letters (pipeline, topic, partition, "offset");
+CREATE INDEX dead_letters_to_copy ON penstock.dead_letters (pipeline, id) WHERE copied_at IS NULL;
 
 -- What there is to work on, for people: by cause, table and hour (of UTC) of the first try.
 CREATE VIEW penstock.dead_letter_summary AS

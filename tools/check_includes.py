@@ -36,8 +36,8 @@ MAY_INCLUDE = {
     "offsets": VOCABULARY | {"postgres"},
     "telemetry": VOCABULARY,
     "plan": VOCABULARY | {"postgres", "formats", "cel", "compute"},
-    "flow": BELOW_FLOW,
-    "dead_letters": VOCABULARY | {"postgres", "write"},
+    "dead_letters": VOCABULARY | {"postgres", "kafka", "write"},
+    "flow": BELOW_FLOW | {"dead_letters"},
     "verify": VOCABULARY | {"postgres", "kafka", "write"},
     "control": VOCABULARY | {"telemetry"},  # it calls app through an interface of its own
     "app": BELOW_APP,

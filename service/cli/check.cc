@@ -17,6 +17,7 @@
 #include "config/exposure.h"
 #include "config/load.h"
 #include "config/mask.h"
+#include "dead_letters/store.h"
 #include "flow/stage_options.h"
 #include "kafka/probe.h"
 #include "postgres/catalog.h"
@@ -108,6 +109,15 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
                                           group.error().hint));
     }
   }
+  const std::string& copies = spec.dead_letters().topic();
+  if (cluster && !copies.empty()) {
+    const auto writable =
+        kafka::probe_writable(flow::kafka_properties(spec), copies, std::chrono::seconds(10));
+    if (!writable) {
+      problems.push_back(plan::problem_at(loaded, index, "dead_letters.topic",
+                                          writable.error().message, writable.error().hint));
+    }
+  }
   postgres::Pool database({.conninfo = spec.sink().postgres()});
   const auto plans = app::make_plans(loaded, index, database, app::Lacking::is_shown);
   if (!plans) {
@@ -115,6 +125,13 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     problems.insert(problems.end(), found.begin(), found.end());
     for (const std::string& statement : plans.error().statements) {
       std::cout << std::format("{}: `penstock serve` would run: {};\n", spec.name(), statement);
+    }
+  }
+  if (plans && !copies.empty()) {
+    const auto granted = dead_letters::check_grants(database, {"SELECT", "UPDATE"});
+    if (!granted) {
+      problems.push_back(plan::problem_at(loaded, index, "dead_letters.topic",
+                                          granted.error().message, granted.error().hint));
     }
   }
   if (!cluster || !plans) return;

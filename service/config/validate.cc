@@ -93,6 +93,7 @@ class Rules {
     check_targets(spec, path, found_);
     check_batch(spec.batch(), path + ".batch");
     check_dead_letters(spec.dead_letters(), path + ".dead_letters");
+    check_copies(spec, path + ".dead_letters.topic");
     check_resources(spec.resources(), path + ".resources");
     check_duration(path + ".drain_timeout", to_chrono(spec.drain_timeout()), kLongestDrain);
   }
@@ -425,6 +426,20 @@ class Rules {
       check_retry_code(code, child);
       check_duration(child, time, kLongestRetry);
       if (time == 0ns) fail(child, "is 0", "leave it out: a record is then not tried again");
+    }
+  }
+
+  void check_copies(const v1::PipelineSpec& spec, const std::string& path) {
+    const std::string& topic = spec.dead_letters().topic();
+    if (topic.empty()) return;
+    std::set<std::string_view> none;
+    check_topic(topic, path, none);
+    const bool is_pattern = !spec.source().topics_matching().empty();
+    if (is_pattern && !kafka::TopicPattern::make(spec.source().topics_matching())) return;
+    if (reads_topic(spec.source(), topic)) {
+      fail(path, "the pipeline reads '" + topic + "' itself: its dead letters would come back",
+           "a topic of its own, such as " + spec.name() + "-dead-letters" +
+               (is_pattern ? ", which topics_matching does not match" : ""));
     }
   }
 

@@ -55,6 +55,7 @@ struct PipelineCounters {
   std::uint64_t rows_committed = 0;
   std::uint64_t rows_unchanged = 0;  // CommitStats::unchanged_rows
   std::uint64_t dead_letters_committed = 0;
+  std::uint64_t dead_letters_copied = 0;  // to a topic
   std::uint64_t transactions_committed = 0;
   std::uint64_t transactions_by_copy = 0;  // the rest went by a pipelined round trip
   std::uint64_t transactions_failed = 0;   // rolled back or broken, then tried again
@@ -84,6 +85,9 @@ struct PipelineSnapshot {
   SystemTime last_error_at{};
   std::vector<PartitionStatus> partitions;
   PipelineCounters counters;
+
+  // Of its partitions, to be copied to a topic; nothing: they are not copied.
+  std::optional<std::int64_t> dead_letters_to_copy;
 
   bool group_joined = false;
   // Not empty: it has left the group, because PostgreSQL does not answer this process and other

@@ -38,9 +38,11 @@ Destination postgres_destination(const v1::PipelineSpec& spec, Engine& engine) {
   return {.claims = std::make_unique<offsets::Claims>(
               offsets::Claims::Options{.pipeline = spec.name(), .owner = process_name()},
               database.pool),
-          .attach = [&database](write::WriterOptions options, ChainEvents& events) {
-            return database.lanes.attach(std::move(options), events);
-          }};
+          .attach =
+              [&database](write::WriterOptions options, ChainEvents& events) {
+                return database.lanes.attach(std::move(options), events);
+              },
+          .letters = &database.pool};
 }
 
 // The flow, from Kafka to PostgreSQL, read from the bottom up: a batch goes from the consumer to
@@ -77,6 +79,12 @@ Flow::Flow(v1::PipelineSpec spec, std::unique_ptr<PlanBook> plans, Engine& engin
   replanner_ = std::make_unique<Replanner>(
       engine.executor, std::move(destination.make_plan),
       [this](const PlanPtr& old, const Result<PlanPtr>& made) { replanned(old, made); });
+
+  // Beside all of it: what has become a dead letter is copied to a topic.
+  if (!spec_.dead_letters().topic().empty() && destination.letters != nullptr) {
+    copier_ = std::make_unique<dead_letters::Copier>(copier_options(spec_), *destination.letters,
+                                                     [this] { return held_partitions(); });
+  }
 }
 
 Flow::~Flow() {
@@ -86,6 +94,7 @@ Flow::~Flow() {
 
 Result<void> Flow::start() {
   started_ = true;
+  if (copier_) copier_->start();
   return consumer_->start();
 }
 
@@ -103,6 +112,7 @@ void Flow::close() {
         {{"pipeline", spec_.name()}, {"batches_left", in_flight_.batches()}});
   }
   in_flight_.give_up();
+  if (copier_) copier_->stop();
   replanner_->close();
   consumer_->stop(kLeaveLimit);
   work_->close();
@@ -120,6 +130,15 @@ void Flow::hurry(bool hurried) {
     if (partition.chain) partition.chain->hurry(hurried);
   }
   writer_->wake();
+}
+
+std::vector<dead_letters::SourcePartition> Flow::held_partitions() const {
+  std::vector<dead_letters::SourcePartition> held;
+  for (const ingest::AssignedPartition& partition : consumer_->partitions()) {
+    if (!partition.chain && partition.blocked_reason.empty()) continue;
+    held.push_back({.topic = partition.topic, .partition = partition.id.partition});
+  }
+  return held;
 }
 
 // Waits until everything that was polled before the intake was held back has been handed on.
@@ -163,7 +182,10 @@ Result<void> Flow::drain(std::chrono::milliseconds timeout) {
 
 // ---- What the stages tell: ingest's thread -----------------------------------------------------
 
-void Flow::claimed(const std::shared_ptr<Chain>& chain) { writer_->adopt(chain); }
+void Flow::claimed(const std::shared_ptr<Chain>& chain) {
+  writer_->adopt(chain);
+  if (copier_) copier_->wake();
+}
 
 void Flow::ended(const std::shared_ptr<Chain>& chain) {
   sequencer_->drop_waiting(*chain);
@@ -190,6 +212,7 @@ void Flow::broken(const std::shared_ptr<Chain>& chain, const Error& error) {
 
 void Flow::committed(std::span<const std::unique_ptr<RowBatch>> batches, const CommitStats& stats) {
   observer_.committed(batches, stats);
+  if (copier_ && stats.dead_letters > 0) copier_->wake();
   for (const std::unique_ptr<RowBatch>& batch : batches) {
     consumer_->mirror(batch->chain(), batch->range().to);
   }

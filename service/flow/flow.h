@@ -22,11 +22,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "compute/workers.h"
 #include "core/claim.h"
 #include "core/pipeline_status.h"
 #include "core/stages.h"
+#include "dead_letters/copier.h"
 #include "flow/engine.h"
 #include "flow/health.h"
 #include "flow/observer.h"
@@ -46,7 +48,8 @@ namespace penstock::flow {
 struct Destination {
   std::unique_ptr<ClaimStore> claims;
   std::function<std::unique_ptr<write::Outlet>(write::WriterOptions, ChainEvents&)> attach;
-  MakePlan make_plan = {};  // for when a table has changed; null: the plan stays
+  MakePlan make_plan = {};            // for when a table has changed; null: the plan stays
+  postgres::Pool* letters = nullptr;  // to where dead letters are; null: they are not copied
 };
 // The database of the spec, which the engine's pipelines share.
 [[nodiscard]] Destination postgres_destination(const v1::PipelineSpec& spec, Engine& engine);
@@ -93,6 +96,8 @@ class Flow final : public ChainEvents {
   // a job's thread
   void replanned(const PlanPtr& old, const Result<PlanPtr>& made);
 
+  // Whose dead letters are ours to copy.
+  [[nodiscard]] std::vector<dead_letters::SourcePartition> held_partitions() const;
   [[nodiscard]] bool wait_flushed(SteadyTime deadline) const;
   // Whether lanes may wait for fuller batches of what is in flight.
   void hurry(bool hurried);
@@ -121,6 +126,7 @@ class Flow final : public ChainEvents {
   std::unique_ptr<compute::WorkQueue> work_;
   std::unique_ptr<ingest::Consumer> consumer_;
   std::unique_ptr<Replanner> replanner_;
+  std::unique_ptr<dead_letters::Copier> copier_;  // null: dead letters are not copied
 
   std::atomic<bool> abandoned_{false};
   bool started_ = false;

@@ -3,6 +3,7 @@
 #include <format>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "flow/flow.h"
 #include "flow/standstill.h"
@@ -35,6 +36,14 @@ PipelineSnapshot Flow::snapshot() const {
   counters.breaker_opened = writer.breaker_opened.value();
   counters.batches_dropped =
       work_->dropped().value() + sequencer_->dropped().value() + writer.batches_dropped.value();
+
+  std::string copies;  // why they wait
+  if (copier_) {
+    dead_letters::Copier::Status copied = copier_->status();
+    counters.dead_letters_copied = copied.copied;
+    snapshot.dead_letters_to_copy = copied.waiting;
+    copies = std::move(copied.reason);
+  }
 
   const SteadyTime now = system_clock().steady_now();
   const auto age = [now](SteadyTime beat) {
@@ -70,6 +79,9 @@ PipelineSnapshot Flow::snapshot() const {
     explain_missing_topics(snapshot);
     explain_waiting_records(assigned, snapshot);
     explain_waiting_topics(snapshot);
+    if (!copies.empty()) {
+      snapshot.state_reason += (snapshot.state_reason.empty() ? "" : "; ") + copies;
+    }
   }
   const std::string search = consumer_->search_reason();
   if (!search.empty() &&

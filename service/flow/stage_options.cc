@@ -108,6 +108,14 @@ write::WriterOptions writer_options(const v1::PipelineSpec& spec) {
   return options;
 }
 
+dead_letters::Copier::Options copier_options(const v1::PipelineSpec& spec) {
+  dead_letters::Copier::Options options{.pipeline = spec.name(),
+                                        .topic = spec.dead_letters().topic(),
+                                        .kafka = kafka_properties(spec)};
+  options.kafka["client.id"] = client_id(spec);
+  return options;
+}
+
 std::chrono::milliseconds drain_timeout(const v1::PipelineSpec& spec) {
   return to_milliseconds(spec.drain_timeout());
 }

@@ -12,6 +12,7 @@
 
 #include "compute/workers.h"
 #include "core/error.h"
+#include "dead_letters/copier.h"
 #include "flow/engine.h"
 #include "ingest/consumer.h"
 #include "kafka/probe.h"
@@ -36,6 +37,8 @@ struct MemoryShares {
 [[nodiscard]] EngineOptions engine_options(const v1::ServerSpec& server, int pipelines);
 [[nodiscard]] compute::WorkQueueOptions work_queue_options(const v1::PipelineSpec& spec);
 [[nodiscard]] write::WriterOptions writer_options(const v1::PipelineSpec& spec);
+// Of a pipeline whose dead letters are copied.
+[[nodiscard]] dead_letters::Copier::Options copier_options(const v1::PipelineSpec& spec);
 [[nodiscard]] std::chrono::milliseconds drain_timeout(const v1::PipelineSpec& spec);
 
 // The broker's answer about this pipeline's topics, and whether librdkafka takes its properties.

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <mutex>
+#include <span>
 #include <utility>
 
+#include "core/owned.h"
 #include "kafka/admin.h"
 #include "kafka/cluster_facts.h"
 #include "kafka/handle.h"
@@ -168,6 +170,50 @@ Result<ClusterReport> probe_matching(const std::map<std::string, std::string>& p
         std::ranges::sort(report.topics, {}, &TopicReport::name);
         return complete(std::move(report), kafka, timeout);
       });
+}
+
+Result<void> probe_writable(const std::map<std::string, std::string>& properties,
+                            const std::string& topic, std::chrono::milliseconds timeout) {
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_log_cb(conf->get(), ignore_log);
+  const auto client = make_client(ClientKind::consumer, *std::move(conf));
+  if (!client) return std::unexpected(client.error());
+  const char* name = topic.c_str();
+  const Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy> collection(
+      rd_kafka_TopicCollection_of_topic_names(&name, 1));
+  const auto answer = run_admin_operation(
+      client->get(), timeout, [&](rd_kafka_AdminOptions_s* options, rd_kafka_queue_s* answers) {
+        if (rd_kafka_error_t* error =
+                rd_kafka_AdminOptions_set_include_authorized_operations(options, 1)) {
+          rd_kafka_error_destroy(error);
+        }
+        rd_kafka_DescribeTopics(client->get(), collection.get(), options, answers);
+      });
+  if (!answer) return std::unexpected(answer.error());
+  std::size_t count = 0;
+  const rd_kafka_TopicDescription_t** topics = rd_kafka_DescribeTopics_result_topics(
+      rd_kafka_event_DescribeTopics_result(answer->get()), &count);
+  if (count == 0) return {};
+  const std::string grant = "grant DESCRIBE and WRITE on topic '" + topic + "' to this user";
+  const auto wrong = rd_kafka_error_code(rd_kafka_TopicDescription_error(topics[0]));
+  if (wrong == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+    return fail(ErrorKind::not_found, "the cluster has no topic '" + topic + "'", "create it");
+  }
+  if (wrong != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    Error error = to_error(wrong);
+    error.message = "topic '" + topic + "': " + error.message;
+    if (wrong == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) error.hint = grant;
+    return std::unexpected(std::move(error));
+  }
+  const rd_kafka_AclOperation_t* operations =
+      rd_kafka_TopicDescription_authorized_operations(topics[0], &count);
+  const std::span allowed(operations, operations == nullptr ? 0 : count);
+  if (allowed.empty() || std::ranges::contains(allowed, RD_KAFKA_ACL_OPERATION_WRITE) ||
+      std::ranges::contains(allowed, RD_KAFKA_ACL_OPERATION_ALL)) {
+    return {};
+  }
+  return fail(ErrorKind::permission_denied, "topic '" + topic + "' may not be written", grant);
 }
 
 Error no_such_topics(const std::vector<std::string>& missing) {

@@ -53,6 +53,12 @@ struct ClusterReport {
     const std::map<std::string, std::string>& properties, const TopicPattern& pattern,
     std::chrono::milliseconds timeout, const std::stop_token& stop = {});
 
+// Whether records may be written to the topic: not_found, permission_denied, or as probe(). Of what
+// the brokers do not say, nothing is in the way.
+[[nodiscard]] Result<void> probe_writable(const std::map<std::string, std::string>& properties,
+                                          const std::string& topic,
+                                          std::chrono::milliseconds timeout);
+
 // What to say of topics that are not there.
 [[nodiscard]] Error no_such_topics(const std::vector<std::string>& missing);
 

@@ -151,6 +151,18 @@ const Metric<Pipeline> kPipelineMetrics[] = {
     {"penstock_dead_letters_total", kCounter, "",
      "Dead letters committed to penstock.dead_letters.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.dead_letters_committed); }},
+    {"penstock_dead_letters_copied_total", kCounter, "",
+     "Dead letters that the topic of copies has (dead_letters.topic); absent without one.",
+     [](const Pipeline& p, Samples& out) {
+       if (p.dead_letters_to_copy) out.add(p.counters.dead_letters_copied);
+     }},
+    {"penstock_dead_letters_to_copy", kGauge, "",
+     "Dead letters of this process's partitions that wait to be copied; the pipeline's "
+     "state_reason "
+     "says why. Absent without dead_letters.topic.",
+     [](const Pipeline& p, Samples& out) {
+       if (p.dead_letters_to_copy) out.add(*p.dead_letters_to_copy);
+     }},
     {"penstock_transactions_total", kCounter, "method",
      "Transactions committed, by COPY or by one pipelined round trip of INSERT.",
      [](const Pipeline& p, Samples& out) {

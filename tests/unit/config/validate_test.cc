@@ -503,6 +503,22 @@ TEST(Validate, BoundsNumbers) {
       "pipelines[0].drain_timeout: is negative\n");
 }
 
+TEST(Validate, CopiesDeadLettersToATopicThatThePipelineDoesNotRead) {
+  const auto found_for = [](const std::string& topic) {
+    return found_after([&](auto&, auto& spec) { spec.mutable_dead_letters()->set_topic(topic); });
+  };
+  EXPECT_EQ(found_for("bad-ones"), "");
+  EXPECT_TRUE(found_for("bad ones").contains("is not a name that Kafka allows"));
+  EXPECT_TRUE(found_after([](auto&, auto& spec) {
+                spec.mutable_dead_letters()->set_topic(spec.source().topics(0));
+              }).contains("its dead letters would come back"));
+  EXPECT_TRUE(found_after([](auto&, auto& spec) {
+                spec.mutable_source()->clear_topics();
+                spec.mutable_source()->set_topics_matching("shop[.].*");
+                spec.mutable_dead_letters()->set_topic("shop.bad");
+              }).contains("its dead letters would come back"));
+}
+
 std::string found_for_retry(const std::string& code, std::chrono::nanoseconds time) {
   return found_after([&](auto&, auto& spec) {
     set_duration((*spec.mutable_dead_letters()->mutable_retry_for())[code], time);

@@ -1,10 +1,12 @@
 #include "kafka/properties.h"
 
 #include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
 
 #include <string>
 
 #include "kafka/probe.h"
+#include "kafka/producer.h"
 #include "kafka/reserved_properties.h"
 
 namespace penstock::kafka {
@@ -124,6 +126,31 @@ TEST(KafkaProperties, SuggestTheNearestName) {
   EXPECT_EQ(nearest_property("fetch.wait.ms"), "fetch.wait.max.ms");
   EXPECT_EQ(nearest_property("sesion.timeout.ms"), "session.timeout.ms");
   EXPECT_EQ(nearest_property("zzz"), "");
+}
+
+// Whatever the pipeline's consumer is given.
+TEST(KafkaProperties, AProducerKeepsSecurityAndItsGuarantees) {
+  const Properties properties = producer_properties({{"bootstrap.servers", "localhost:9"},
+                                                     {"security.protocol", "ssl"},
+                                                     {"compression.type", "lz4"},
+                                                     {"fetch.wait.max.ms", "7"},
+                                                     {"acks", "0"},
+                                                     {"request.required.acks", "0"},
+                                                     {"enable.idempotence", "false"},
+                                                     {"max.in.flight", "1000"},
+                                                     {"retries", "0"},
+                                                     {"group.instance.id", "one"},
+                                                     {"session.timeout.ms", "6000"},
+                                                     {"message.timeout.ms", "0"}});
+  auto conf = make_conf(properties);
+  ASSERT_TRUE(conf) << conf.error().to_string();
+  EXPECT_EQ(conf_value(conf->get(), "security.protocol"), "ssl");
+  EXPECT_EQ(conf_value(conf->get(), "compression.type"), "lz4");
+  EXPECT_EQ(conf_value(conf->get(), "enable.idempotence"), "true");
+  EXPECT_EQ(conf_value(conf->get(), "acks"), "-1");
+  EXPECT_EQ(conf_value(conf->get(), "message.timeout.ms"), "10000");
+  rd_kafka_conf_set_log_cb(conf->get(), [](const rd_kafka_t*, int, const char*, const char*) {});
+  EXPECT_TRUE(make_client(ClientKind::producer, *std::move(conf)).has_value());
 }
 
 }  // namespace

@@ -82,6 +82,8 @@ PipelineSnapshot busy_pipeline(std::string name) {
                    .waiting_reason = "waiting for claim: the database is away",
                    .blocked_reason = ""}};
   p.counters.records_polled = 1234567890123;
+  p.counters.dead_letters_copied = 8;
+  p.dead_letters_to_copy = 2;
   p.counters.transactions_committed = 10;
   p.counters.transactions_by_copy = 4;
   p.counters.rejects_by_stage = {1, 2, 3, 4};
@@ -132,6 +134,8 @@ TEST(Metrics, SayWhatTheSnapshotSays) {
   };
   EXPECT_EQ(value("penstock_records_polled_total", "pipeline=\"orders\""), 1234567890123.0);
   EXPECT_EQ(value("penstock_rejects_total", "pipeline=\"orders\",stage=\"write\""), 4);
+  EXPECT_EQ(value("penstock_dead_letters_copied_total", "pipeline=\"orders\""), 8);
+  EXPECT_EQ(value("penstock_dead_letters_to_copy", "pipeline=\"orders\""), 2);
   EXPECT_EQ(value("penstock_transactions_total", "pipeline=\"orders\",method=\"copy\""), 4);
   EXPECT_EQ(value("penstock_transactions_total", "pipeline=\"orders\",method=\"insert\""), 6);
   EXPECT_EQ(value("penstock_offset_gaps_total", "pipeline=\"orders\",leader=\"same\""), 30);
