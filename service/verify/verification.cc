@@ -24,6 +24,9 @@ constexpr std::size_t kPrefetchBytes = std::size_t{32} << 20;
 // Each takes a try of its batch.
 constexpr std::size_t kMostRefused = 1000;
 
+// Records that are looked up among the dead letters.
+constexpr std::size_t kMostRejected = 1'000'000;
+
 Error error_of(const Failure& failure) {
   Error error = failure.error;
   const std::string& state = error.sqlstate;
@@ -56,6 +59,18 @@ class ArrayText {
  private:
   std::string text_ = "{";
 };
+
+// As arrays of PostgreSQL's: their partitions, by number, and their offsets.
+std::pair<std::string, std::string> columns_of(
+    std::span<const std::pair<std::int32_t, Offset>> records) {
+  ArrayText numbers;
+  ArrayText offsets;
+  for (const auto& [number, offset] : records) {
+    numbers.add(number);
+    offsets.add(offset);
+  }
+  return {numbers.text(), offsets.text()};
+}
 
 }  // namespace
 
@@ -200,6 +215,30 @@ Result<void> Verification::hold_positions() {
   return {};
 }
 
+// A row that is written by key is what its newest record makes of it.
+Result<void> Verification::knows_the_newest(const Target& target) const {
+  if (!target.is_keyed()) return {};
+  const auto refuse = [&](std::string why, std::string hint) {
+    return fail(ErrorKind::invalid_argument,
+                std::format("{} cannot be repaired: {}, and the newest of a row may be one of them",
+                            target.table.quoted_name(), why),
+                std::move(hint) + "; nothing was changed");
+  };
+  const bool lacks_first =
+      std::ranges::any_of(sources_, [](const Source& source) { return source.range.from > 0; });
+  if (options_.partition || (lacks_first && sources_.size() > 1)) {
+    return refuse("not all records are read (" + report_.why_not_whole + ")",
+                  "repair it with all of them, or with --to alone");
+  }
+  if (report_.not_accounted > 0) {
+    return refuse(std::format("{} records are neither dead letters nor rows of the pipeline as it "
+                              "is today",
+                              report_.not_accounted),
+                  "see what became of them with the pipeline that wrote them");
+  }
+  return {};
+}
+
 Result<void> Verification::repair() {
   const auto failed = [](const Failure& failure) {
     Error error = error_of(failure);
@@ -212,6 +251,15 @@ Result<void> Verification::repair() {
   if (report_.differences() == 0) return {};
   for (const Comparison& comparison : comparisons_) {
     if (auto can = comparison.can_repair(); !can) return can;
+    if (auto can = knows_the_newest(comparison.target()); !can) return can;
+    if (options_.deletes_extra && !comparison.target().is_keyed() && !report_.is_whole) {
+      return fail(
+          ErrorKind::invalid_argument,
+          std::format("--yes-delete-extra: which rows of {} no record makes is not known, because "
+                      "{}",
+                      comparison.target().table.quoted_name(), report_.why_not_whole),
+          "compare all records, or leave it out; nothing was changed");
+    }
   }
   // Triggers and defaults see what they see in a lane.
   auto begun = execute(*connection_,
@@ -448,7 +496,9 @@ Result<void> Verification::put(const RowBatch& batch, bool in_transaction) {
   const Source& source = sources_[static_cast<std::size_t>(number)];
   for (const Reject& reject : batch.rejects) {
     const Offset offset = batch.source->record(reject.record).offset;
-    if (offset < source.range.to) ++report_.rejects;
+    if (offset >= source.range.to) continue;
+    ++report_.rejects;
+    if (rejected_.size() < kMostRejected) rejected_.emplace_back(number, offset);
   }
   std::set<std::uint32_t> refused;
   for (const TableRows& rows : batch.tables) {
@@ -497,16 +547,6 @@ Result<bool> Verification::try_put(const RowBatch& batch, const TableRows& rows,
 }
 
 Result<void> Verification::exclude_dead_letters() {
-  ArrayText numbers;
-  ArrayText offsets;
-  for (const auto& [number, offset] : refused_) {
-    numbers.add(number);
-    offsets.add(offset);
-  }
-  auto done = connection_->execute(
-      "INSERT INTO pg_temp.penstock_no_rows SELECT * FROM unnest($1::int4[], $2::int8[])",
-      {numbers.text(), offsets.text()});
-  if (!done) return std::unexpected(error_of(done.error()));
   ArrayText topics;
   ArrayText partitions;
   ArrayText froms;
@@ -517,7 +557,7 @@ Result<void> Verification::exclude_dead_letters() {
     froms.add(source.range.from);
     tos.add(source.read_to);
   }
-  done = connection_->execute(
+  auto done = connection_->execute(
       "INSERT INTO pg_temp.penstock_no_rows SELECT DISTINCT s.number::int4 - 1, d.\"offset\" FROM "
       "ROWS FROM (unnest($2::text[]), unnest($3::int4[]), unnest($4::int8[]), unnest($5::int8[])) "
       "WITH ORDINALITY AS s(topic, partition, begins, ends, number) JOIN penstock.dead_letters d "
@@ -527,6 +567,20 @@ Result<void> Verification::exclude_dead_letters() {
       {plan_->pipeline(), topics.text(), partitions.text(), froms.text(), tos.text()});
   if (!done) return std::unexpected(error_of(done.error()));
   report_.dead_letters = done->rows_written();
+  rejected_.insert(rejected_.end(), refused_.begin(), refused_.end());
+  const std::uint64_t unknown = report_.rejects + refused_.size() - rejected_.size();
+  const auto [rejected_numbers, rejected_offsets] = columns_of(rejected_);
+  auto missed = connection_->execute(
+      "SELECT count(*) FROM (SELECT * FROM unnest($1::int4[], $2::int8[]) EXCEPT SELECT * FROM "
+      "pg_temp.penstock_no_rows) AS r",
+      {rejected_numbers, rejected_offsets});
+  if (!missed) return std::unexpected(error_of(missed.error()));
+  report_.not_accounted = static_cast<std::uint64_t>(integer(*missed, 0, 0)) + unknown;
+  const auto [numbers, offsets] = columns_of(refused_);
+  done = connection_->execute(
+      "INSERT INTO pg_temp.penstock_no_rows SELECT * FROM unnest($1::int4[], $2::int8[])",
+      {numbers, offsets});
+  if (!done) return std::unexpected(error_of(done.error()));
   return {};
 }
 

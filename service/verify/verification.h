@@ -83,6 +83,7 @@ class Verification {
   [[nodiscard]] Result<void> connect();
   // Until the verification ends.
   [[nodiscard]] Result<void> hold_positions();
+  [[nodiscard]] Result<void> knows_the_newest(const Target& target) const;
   [[nodiscard]] Result<void> repair();
   [[nodiscard]] Result<std::map<PartitionId, Position>> positions();
   // Begins and ends of all logs, and whether they are those of the positions.
@@ -112,6 +113,7 @@ class Verification {
   std::vector<Source> sources_;
   std::map<PartitionId, std::int32_t> numbers_;  // of sources
   std::vector<Offset> read_;                     // of each, up to where
+  std::vector<std::pair<std::int32_t, Offset>> rejected_;
   std::vector<std::pair<std::int32_t, Offset>> refused_;
   std::function<void(const Progress&)> progress_;
   Progress so_far_;

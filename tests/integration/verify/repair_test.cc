@@ -105,6 +105,40 @@ TEST_F(RepairAppend, KeepsTheTableWhenPostgresqlRefusesARow) {
   expect(verify(), 0, 0, 0);
 }
 
+TEST_F(RepairAppend, DeletesNothingWhereNotAllRecordsAreRead) {
+  service.feed(records(1, 10));
+  execute("DELETE FROM t WHERE n = 7");
+  const std::string text = run({"--from", "5", "--repair", "--yes-delete-extra"}, 2);
+  EXPECT_TRUE(text.contains("which rows of \"public\".\"t\" no record makes is not known")) << text;
+  expect(verify({"--from", "5", "--repair"}), 1, 0, 0);
+  expect(verify(), 0, 0, 0);
+}
+
+TEST_F(Repair, IsRefusedWhereARowsNewestRecordMayBeOneThatIsNotRead) {
+  service.feed(records(1, 10));
+  execute("UPDATE t SET s = 'other' WHERE n = 5");
+  EXPECT_TRUE(run({"--partition", "0", "--repair"}, 2)
+                  .contains("not all records are read (other partitions are not read)"));
+  expect(verify({"--from", "2", "--repair"}), 0, 0, 1);  // the only partition
+  expect(verify(), 0, 0, 0);
+}
+
+TEST_F(Repair, IsRefusedWhereARowsNewestRecordIsNoRowOfTodaysPipeline) {
+  service.feed({R"({"n":1,"s":"old"})", R"({"n":2,"s":"old"})", R"({"n":1,"s":"new"})"});
+  EXPECT_EQ(service.database().value("SELECT s FROM t WHERE n = 1"), "new");
+  std::string config = service.config();
+  const std::string column = "s: msg.s";
+  ASSERT_TRUE(config.contains(column)) << config;
+  // What the pipeline took when it ran, and does not take any more.
+  config.replace(config.find(column), column.size(),
+                 "s: \"msg.s == 'new' ? string(int(msg.s)) : msg.s\"");
+  const auto output = service.run_with_config({"verify", "p", "--repair"}, config);
+  EXPECT_EQ(output.status.code, 2) << output.text;
+  EXPECT_TRUE(output.text.contains("1 records are neither dead letters nor rows of the pipeline"))
+      << output.text;
+  EXPECT_EQ(service.database().value("SELECT s FROM t WHERE n = 1"), "new");
+}
+
 class RepairOptional : public Verify {
  protected:
   RepairOptional()
