@@ -187,6 +187,29 @@ TEST_F(Redrive, PassesOverALetterThatAnotherHasInHand) {
   expect_each_once(3);
 }
 
+// Of letters that another redrive has in hand, an older one of the same key may come last.
+class RedriveByKey : public Redrive {
+ protected:
+  RedriveByKey()
+      : Redrive({.table = "CREATE TABLE t (n bigint PRIMARY KEY, s text, source_offset bigint)",
+                 .pipeline_yaml = "        mode: upsert\n"}) {}
+};
+
+TEST_F(RedriveByKey, WaitsForALetterThatAnotherHasInHand) {
+  add(1, 3);
+  TestDatabase& other = database();
+  other.execute("BEGIN");
+  std::ignore = other.query("SELECT id FROM penstock.dead_letters WHERE \"offset\" = 2 FOR UPDATE");
+  auto process = start({"redrive"});
+  ASSERT_TRUE(wait_until([&] {
+    return other.number("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0;
+  })) << output();
+  other.execute("ROLLBACK");
+  const auto status = process.wait_for(60s);
+  ASSERT_TRUE(status && status->success()) << output();
+  expect_each_once(3);
+}
+
 // A trigger of `t` that runs `statements` for each row.
 constexpr const char* kTrigger =
     "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN NEW; END $$;"

@@ -69,11 +69,11 @@ TEST_F(DocumentValues, CutsOffWhatANumberSaysAndNotTheDoubleThatItBecame) {
   EXPECT_EQ(cut("int", "4503599627370497.5"), "4503599627370497");
   EXPECT_EQ(cut("int", "9223372036854775807.5"), "9223372036854775807");
   EXPECT_EQ(cut("int", "-0.9"), "0");
-  EXPECT_EQ(cut("int", "9223372036854775808.5"), "compute_error");
-  EXPECT_EQ(cut("int", "99999999999999999999999.5"), "compute_error");
+  EXPECT_EQ(cut("int", "9223372036854775808.5"), "out_of_range");
+  EXPECT_EQ(cut("int", "99999999999999999999999.5"), "out_of_range");
   EXPECT_EQ(cut("uint", "18446744073709551615.9"), "18446744073709551615");
   EXPECT_EQ(cut("uint", "-0.9"), "0");
-  EXPECT_EQ(cut("uint", "-1.5"), "compute_error");
+  EXPECT_EQ(cut("uint", "-1.5"), "out_of_range");
 }
 
 TEST_F(DocumentValues, PutsANumbersDigitsIntoTextByJsonEncode) {
