@@ -159,7 +159,9 @@ bool Assignment::accept(Partition& partition, const ClaimOutcome& outcome) {
   auto chain =
       std::make_shared<Chain>(partition.id, answer.epoch, answer.next_offset, outcome.plan);
   if (partition.rejecting) chain->rejects = partition.rejects;
-  if (std::exchange(partition.accepts_rejects, false)) chain->rejects.accept();
+  if (partition.accepts_rejects) chain->rejects.accept();
+  // It holds until something is committed: another chain may have to follow this one.
+  if (!partition.rejecting) partition.accepts_rejects = false;
   try {
     around_.events.claimed(chain);
   } catch (const std::exception& error) {

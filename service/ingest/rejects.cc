@@ -22,6 +22,7 @@ void Assignment::block_for_rejects(const std::shared_ptr<Chain>& chain, const st
   if (partition == nullptr || partition->chain != chain) return;
   if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) return;
   partition->rejecting = true;
+  partition->accepts_rejects = false;
   partition->rejects = chain->rejects;
   partition->asks_again = true;
   // At once if it was made for another table than there is now.
@@ -35,11 +36,12 @@ void Assignment::block_for_rejects(const std::shared_ptr<Chain>& chain, const st
 void Assignment::retry_rejects(bool accept) {
   for (const auto& [id, partition] : partitions_) {
     if (!partition->rejecting) continue;
+    // Also for a chain that follows before anything is committed: the table may have changed.
+    partition->accepts_rejects = partition->accepts_rejects || accept;
     if (partition->phase != Phase::blocked && partition->chain) {  // it is being tried again
       if (accept) partition->chain->accept_rejects();
       continue;
     }
-    partition->accepts_rejects = partition->accepts_rejects || accept;
     partition->not_before = {};
     next_due_ = {};
   }
@@ -52,6 +54,7 @@ void Assignment::look_at_rejects(Partition& partition, SteadyTime now) {
     return;
   }
   partition.rejecting = false;
+  partition.accepts_rejects = false;
   partition.blocked_reason.clear();
   touch(partition);
   log(LogLevel::info, "partition_goes_on",

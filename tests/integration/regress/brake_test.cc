@@ -96,6 +96,19 @@ TEST_F(Brake, AFewBadRecordsAreDeadLettersAndAFloodOfThemStops) {
   EXPECT_EQ(dead_letters(), 19 + 3'000 + 49) << "what was accepted once holds until it has passed";
 }
 
+TEST_F(Brake, WhatAPersonAcceptsHoldsThoughTheTableHasChangedSinceItStopped) {
+  make({});
+  service_->serve();
+  produce(records(300, R"({"n":1,"s":"x"})"));
+  produce(records(1'000, "no json"));
+  expect_stopped("too many records are rejected");
+  service_->database().execute("ALTER TABLE t ADD COLUMN more int");
+  EXPECT_TRUE(ctl({"resume", "p", "--accept-rejects"}).status.success());
+  expect_arrived();
+  EXPECT_EQ(dead_letters(), 1'000);
+  EXPECT_EQ(service_->process().logged("table_read_again"), 1) << service_->process().log();
+}
+
 TEST_F(Brake, ANotNullColumnThatNoRecordFillsCostsNoRecordAndIsFollowedWhenItIsGone) {
   make({.table = "CREATE TABLE t (n bigint, source_offset bigint)", .by_name = true});
   service_->serve();
