@@ -210,10 +210,19 @@ int reset(const Options& options) {
   const auto done = offsets::reset(pool, options.pipeline, cluster->cluster_id, topic.name,
                                    topic.topic_id, std::move(wanted));
   if (!done) return report(done.error());
+  std::int64_t letters = 0;
   for (const offsets::NewPosition& position : *done) {
     std::cout << std::format(
         "{}  {}[{}]  {} -> {}\n", options.pipeline, topic.name, position.partition,
         position.was < 0 ? "none" : std::to_string(position.was), position.next_offset);
+    letters += position.letters;
+  }
+  if (letters > 0) {
+    std::cout << std::format(
+        "{} dead letter{} of records that are read again: what fails again gets another one, and a "
+        "redrive of both makes two rows\n"
+        "  to drop them: penstock dead-letters purge --pipeline {}\n",
+        letters, letters == 1 ? " is" : "s are", options.pipeline);
   }
   return kOk;
 }

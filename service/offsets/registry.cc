@@ -358,6 +358,19 @@ Result<std::vector<NewPosition>> reset(postgres::Pool& pool, const std::string& 
             position.was = std::atoll(rows->string(row, 1).c_str());
           }
         }
+        auto letters = connection.execute(
+            "SELECT u.partition, count(*) FROM unnest($3::integer[], $4::bigint[]) "
+            "AS u(partition, next_offset) JOIN penstock.dead_letters d ON d.pipeline = $1 AND "
+            "d.topic = $2 AND d.partition = u.partition AND d.\"offset\" >= u.next_offset "
+            "GROUP BY u.partition",
+            {pipeline, topic, partitions.text(), offsets.text()});
+        if (!letters) return std::unexpected(std::move(letters.error()));
+        for (int row = 0; row < letters->rows(); ++row) {
+          for (NewPosition& position : positions) {
+            if (position.partition != std::atoi(letters->string(row, 0).c_str())) continue;
+            position.letters = std::atoll(letters->string(row, 1).c_str());
+          }
+        }
         auto done = connection.execute(
             kReset, {pipeline, topic, cluster_id, topic_id, partitions.text(), offsets.text()});
         if (!done) return std::unexpected(std::move(done.error()));

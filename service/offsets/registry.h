@@ -78,7 +78,8 @@ enum class Claimed : std::uint8_t { refuse, ended };
 struct NewPosition {
   std::int32_t partition = 0;
   std::int64_t next_offset = 0;
-  std::int64_t was = -1;  // filled in; -1: there was none
+  std::int64_t was = -1;     // filled in; -1: there was none
+  std::int64_t letters = 0;  // filled in: dead letters of records that will be read again
 };
 // Puts them there. Whoever has claimed the partitions is fenced: what it has in flight is dropped,
 // and it goes on at the new positions by itself.

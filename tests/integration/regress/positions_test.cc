@@ -57,6 +57,23 @@ TEST_F(DeletedPosition, StopsItsPartitionAndIsGivenAgainByCommand) {
   EXPECT_EQ(service.process().metric("penstock_partition_blocked").value_or(-1), 0);
 }
 
+TEST_F(DeletedPosition, IsGivenAgainWithAWordOnLettersWhoseRecordsComeAgain) {
+  service.feed({"no json", R"({"n":1,"s":"x"})", "no json"});
+  ASSERT_EQ(service.dead_letters().size(), 2U);
+  const auto reset = [this](const std::string& place) {
+    return service
+        .run_with_config(
+            {"offsets", "reset", "p", "--topic", service.topic().name(), "--to", place},
+            service.config())
+        .text;
+  };
+  EXPECT_TRUE(reset("1").contains("1 dead letter is of records that are read again"));
+  const std::string all = reset("beginning");
+  EXPECT_TRUE(all.contains("2 dead letters are of records")) << all;
+  EXPECT_TRUE(all.contains("penstock dead-letters purge --pipeline p")) << all;
+  EXPECT_FALSE(reset("3").contains("dead letter"));
+}
+
 TEST_F(DeletedPosition, IsNoticedByTheNextProcessToo) {
   service.feed(records(100));
   ASSERT_TRUE(service.process().stop().success()) << service.process().log();
