@@ -219,7 +219,12 @@ TEST_F(CopiedLetters, AreCopiedByWhoHasTheirPartitionAndNotByTheOther) {
                                                    .name = "second",
                                                    .config = service.config(),
                                                    .environment = {}}));
-  ASSERT_TRUE(wait_until([&] { return second.logged("partition_claimed") == 2; })) << second.log();
+  ASSERT_TRUE(wait_until([&] {
+    return database().number(
+               "SELECT count(*) FROM (SELECT FROM penstock.offsets WHERE owner <> '' GROUP BY "
+               "owner HAVING count(*) = 2) AS o") == 2;
+  })) << service.process().log()
+      << second.log();
   add(1, 400);
   ASSERT_TRUE(are_copied(400)) << service.process().log() << second.log();
   EXPECT_EQ(copies().size(), 400U);
@@ -237,7 +242,7 @@ TEST_F(CopiedLetters, AreNotCopiedWhenTheyAreRowsBefore) {
   service.feed({R"({"n":"1","s":"bad"})", R"({"n":"two","s":"bad"})"});
   std::string corrected = service.config();
   corrected.replace(corrected.find("n: msg.n"), 8, "n: int(msg.n)");
-  EXPECT_TRUE(run({"redrive"}, corrected).text.contains("1 became a row"));
+  EXPECT_TRUE(run({"redrive"}, corrected).text.contains("1 record is written"));
   copies_.make_again();
   ASSERT_TRUE(are_copied(1)) << service.process().log();
   const auto all = copies();
