@@ -21,7 +21,7 @@ run_layer() {
       ;;
   esac
   case $layer in
-    integration | regress) jobs=$((3 * jobs)) ;; # they wait more than they compute
+    integration | regress) jobs=$((2 * jobs)) ;; # they wait more than they compute
   esac
   mkdir -p "${results%/*}"
   rm -f "$results"
