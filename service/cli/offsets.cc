@@ -219,10 +219,10 @@ int reset(const Options& options) {
   }
   if (letters > 0) {
     std::cout << std::format(
-        "{} dead letter{} of records that are read again: what fails again gets another one, and a "
+        "{} of records that are read again: what fails again gets another one, and a "
         "redrive of both makes two rows\n"
         "  to drop them: penstock dead-letters purge --pipeline {}\n",
-        letters, letters == 1 ? " is" : "s are", options.pipeline);
+        text::counted(letters, "dead letter") + (letters == 1 ? " is" : " are"), options.pipeline);
   }
   return kOk;
 }

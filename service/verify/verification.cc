@@ -11,6 +11,7 @@
 #include "core/record_batch.h"
 #include "kafka/probe.h"
 #include "kafka/range_reader.h"
+#include "text/plural.h"
 
 namespace penstock::verify {
 namespace {
@@ -231,9 +232,8 @@ Result<void> Verification::knows_the_newest(const Target& target) const {
                   "repair it with all of them, or with --to alone");
   }
   if (report_.not_accounted > 0) {
-    return refuse(std::format("{} records are neither dead letters nor rows of the pipeline as it "
-                              "is today",
-                              report_.not_accounted),
+    return refuse("records are neither dead letters nor rows of the pipeline as it is today (" +
+                      text::counted(report_.not_accounted, "record") + ")",
                   "see what became of them with the pipeline that wrote them");
   }
   return {};
