@@ -254,6 +254,7 @@ int redrive(const Options& options) {
                                  .letters_per_second = options.rate,
                                  .topics = topics});
       done = run.run([&](const dead_letters::Tally& of_run) {
+        if (!of_run.waits_for.empty()) return progress.say("waits: " + of_run.waits_for);
         progress.show(std::format("{} of {}, {} still refused", grouped(of_run.done()),
                                   counted(of_run.matched), grouped(of_run.refused)));
       });

@@ -245,6 +245,14 @@ ProgressLine::~ProgressLine() {
   if (is_shown_ && is_terminal_) std::cerr << "\r\033[K";
 }
 
+void ProgressLine::say(const std::string& text) {
+  if (text == said_) return;
+  said_ = text;
+  if (is_shown_) std::cerr << "\r\033[K";
+  is_shown_ = false;
+  std::cerr << text << "\n";
+}
+
 void ProgressLine::show(const std::string& text) {
   const SteadyTime now = std::chrono::steady_clock::now();
   if (is_terminal_) {

@@ -42,9 +42,12 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
   void show(const std::string& text);
+  // What has to be seen at once, and once: a line of its own.
+  void say(const std::string& text);
 
  private:
   const bool is_terminal_;
+  std::string said_;
   bool is_shown_ = false;
   SteadyTime last_;
 };

@@ -9,6 +9,8 @@
 
 #include "dead_letters/letter_batches.h"
 #include "dead_letters/store.h"
+#include "write/lock_holder.h"
+#include "write/unknown_commit.h"
 
 namespace penstock::dead_letters {
 namespace {
@@ -21,9 +23,12 @@ using write::Outcome;
 // As many as pay with COPY; a killed redrive does no more of them again.
 constexpr std::uint64_t kMostLetters = 1000;
 constexpr int kTries = 8;
-// Of penstock.settle_dead_letters().
+// Of penstock.settle_dead_letters(): a letter that is locked is gone, by what a row has done.
 constexpr std::string_view kTaken = "PS002";
 constexpr std::chrono::milliseconds kFirstPause(20);
+// So often must a letter alone end its session: they end for other reasons, too.
+constexpr int kTriesAlone = 3;
+constexpr const char* kAgain = "run it again: what is committed is not done twice";
 
 std::int64_t integer(const postgres::Reply& rows, int row, int column) {
   return std::atoll(rows.string(row, column).c_str());
@@ -38,9 +43,13 @@ void refuse(RowBatch& batch, const Failure& failure) {
                     std::move(refusal.sqlstate)}};
 }
 
-Error with_hint(Error error, const char* hint) {
-  if (error.hint.empty()) error.hint = hint;
-  return error;
+std::unexpected<Error> ended(const Failure& failure, std::span<const Letter> letters = {}) {
+  Error error = error_of(failure);
+  if (letters.size() == 1) {
+    error.message = "dead letter " + std::to_string(letters.front().id) + ": " + error.message;
+  }
+  if (error.hint.empty()) error.hint = kAgain;
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace
@@ -71,13 +80,17 @@ Redrive::Redrive(std::shared_ptr<const Plan> plan, Filter filter, RedriveOptions
   session_options_.session_name = "penstock/redrive";
 }
 
-Try<void> Redrive::open() {
+Try<void> Redrive::connect() {
   auto opened = write::Session::open(session_options_, /*lane=*/0, wakeup_, nullptr);
   if (!opened) return std::unexpected(std::move(opened.error()));
   session_ = std::move(*opened);
-  if (auto prepared = session_->connection().execute(Settlement::prepare_sql()); !prepared) {
-    return std::unexpected(std::move(prepared.error()));
-  }
+  is_used_ = false;
+  auto prepared = session_->connection().execute(Settlement::prepare_sql());
+  if (!prepared) return std::unexpected(std::move(prepared.error()));
+  return {};
+}
+
+Try<void> Redrive::count_letters() {
   const Condition condition = condition_of(filter_);
   auto begun = session_->connection().execute("BEGIN; SET LOCAL search_path = pg_catalog, pg_temp");
   if (!begun) return std::unexpected(std::move(begun.error()));
@@ -92,24 +105,27 @@ Try<void> Redrive::open() {
 }
 
 Result<void> Redrive::run(const std::function<void(const Tally&)>& progress) {
-  if (auto opened = open(); !opened) return std::unexpected(error_of(opened.error()));
+  if (auto opened = connect(); !opened) return std::unexpected(error_of(opened.error()));
+  if (auto counted = count_letters(); !counted) return std::unexpected(error_of(counted.error()));
   begin_ = std::chrono::steady_clock::now();
   for (;;) {
     const std::uint64_t before = tally_.done();
+    tally_.waits_for.clear();
     const auto more = step();
     if (!more) return std::unexpected(more.error());
     if (!*more) return {};
-    if (tally_.done() == before) continue;
-    progress(tally_);
-    pace();
+    if (tally_.done() != before || !tally_.waits_for.empty()) progress(tally_);
+    if (tally_.done() != before) pace();
   }
 }
 
 Result<bool> Redrive::step() {
   auto taken = take();
   if (!taken) {
-    Error error = error_of(taken.error());
-    return std::unexpected(with_hint(std::move(error), "run it again: nothing is done twice"));
+    if (const auto learnt = learn_from_taking(taken.error()); !learnt) {
+      return std::unexpected(learnt.error());
+    }
+    return true;
   }
   if (taken->empty()) {
     roll_back();
@@ -141,6 +157,12 @@ Result<bool> Redrive::step() {
   return true;
 }
 
+// Rows that are written by key end as their last letter says only if one redrive goes on where
+// another has ended; where every letter is a new row, they share the work.
+bool Redrive::is_in_order() const {
+  return std::ranges::any_of(plan_->targets(), &Target::is_keyed);
+}
+
 Try<std::vector<Letter>> Redrive::take() {
   postgres::Connection& connection = session_->connection();
   // What somebody made in a schema of the role's takes no part in our statements; triggers of the
@@ -160,13 +182,7 @@ Try<std::vector<Letter>> Redrive::take() {
   page_end_ = in_hand.ids.empty() ? 0 : std::ranges::max(in_hand.ids);
   if (page_end_ == 0) return letters;
   const Condition wanted = condition_of(in_hand);  // again: another redrive may have had them
-  // Rows that are written by key end as their last letter says only if one redrive goes on where
-  // another has ended; where every letter is a new row, they share the work.
-  const bool in_order = std::ranges::any_of(plan_->targets(), &Target::is_keyed);
-  if (in_order) {
-    auto patient = connection.execute("SET LOCAL lock_timeout = 0");
-    if (!patient) return std::unexpected(std::move(patient.error()));
-  }
+  const bool in_order = is_in_order();
   auto rows = connection.execute(
       "SELECT " + columns_of_letter(Contents::whole) + " FROM penstock.dead_letters d WHERE " +
           wanted.sql + " ORDER BY d.id FOR UPDATE OF d" + (in_order ? "" : " SKIP LOCKED"),
@@ -175,8 +191,7 @@ Try<std::vector<Letter>> Redrive::take() {
   for (int row = 0; row < rows->rows(); ++row) {
     letters.push_back(read_letter(*rows, row, Contents::whole));
   }
-  auto restored =
-      connection.execute("SET LOCAL search_path TO DEFAULT; SET LOCAL lock_timeout TO DEFAULT");
+  auto restored = connection.execute("SET LOCAL search_path TO DEFAULT");
   if (!restored) return std::unexpected(std::move(restored.error()));
   return letters;
 }
@@ -221,7 +236,9 @@ void Redrive::settled(std::span<const Letter> letters, const Settlement& settlem
                                     ? kMostLetters
                                     : std::min(kMostLetters, options_.letters_per_second);
   most_ = std::min(ceiling, most_ * 2);
+  is_used_ = true;
   tries_ = 0;
+  tries_alone_ = 0;
   any_code_ = false;
   blame_.reset();
 }
@@ -229,35 +246,74 @@ void Redrive::settled(std::span<const Letter> letters, const Settlement& settlem
 Result<void> Redrive::learn(const Outcome& outcome, std::span<const Letter> letters,
                             const Settlement& settlement) {
   const Failure& failure = outcome.failure;
-  const Error error = error_of(failure);
-  constexpr const char* kAgain = "run it again: what is committed is not done twice";
-  if (failure.connection_lost || outcome.kind == Outcome::Kind::unknown) {
-    return std::unexpected(with_hint(error, kAgain));
+  const std::string& state = failure.error.sqlstate;
+  const std::string server_start = session_->server_start();
+  const bool was_used = is_used_;
+  if (outcome.kind == Outcome::Kind::unknown) return ended(failure);
+  if (postgres::waits_for_lock(state)) note_wait(failure.error);
+  const bool is_lost = failure.connection_lost && postgres::helps_to_halve(state);
+  if (was_used || outcome.spoiled || is_lost) {
+    if (auto renewed = reconnect(failure); !renewed) return ended(renewed.error());
   }
-  if (outcome.outdated) return fail(ErrorKind::conflict, error.message, kAgain);
-  const std::string& state = error.sqlstate;
-  const bool passes_by_itself = failure.failure == FailureClass::retry_quickly ||
-                                postgres::waits_for_lock(state) || state == kTaken;
+  // What an earlier row has done to the session is not to be told from what this one does.
+  if (was_used) return {};
+  if (outcome.outdated && !outcome.spoiled) {
+    return fail(ErrorKind::conflict, failure.error.message, kAgain);
+  }
+  const bool is_blamed = blame_ && blame_->id == letters.front().id;
+  const bool passes_by_itself =
+      failure.failure == FailureClass::retry_quickly || postgres::waits_for_lock(state);
   if (passes_by_itself && ++tries_ < kTries) {
     std::this_thread::sleep_for(kFirstPause * (1 << tries_));
     return {};
   }
-  // Of the rows, that is, and not of what follows them.
-  const bool may_be_a_records =
-      (!settlement.was_asked() || outcome.by_a_record) &&
-      (outcome.kind == Outcome::Kind::not_theirs || postgres::helps_to_halve(state) ||
-       postgres::may_be_a_rows(failure));
-  const bool is_blamed = blame_ && blame_->id == letters.front().id;
-  if (!may_be_a_records || is_blamed) return std::unexpected(with_hint(error, kAgain));
-  // Smaller, until the one letter is known that raises it by itself.
-  if (letters.size() > 1) {
+  // After the rows it is theirs only if it is what they have left behind.
+  const bool is_theirs =
+      outcome.spoiled
+          // A grant that somebody has revoked looks the same, but meets the row itself.
+          ? (state != "42501" || settlement.was_asked()) && session_->server_start() == server_start
+          : state == kTaken || postgres::helps_to_halve(state) ||
+                ((!settlement.was_asked() || outcome.by_a_record) &&
+                 (outcome.kind == Outcome::Kind::not_theirs || postgres::may_be_a_rows(failure)));
+  if (letters.size() > 1 && (is_theirs || outcome.spoiled)) {
+    // Smaller, until the one letter is known that raises it by itself.
     most_ = letters.size() / 2;
     any_code_ = any_code_ || !postgres::helps_to_halve(state);
-  } else {
-    most_ = 1;
-    blame_ = Blame{.id = letters.front().id, .failure = failure};
+    return {};
   }
+  if (!is_theirs || is_blamed) return ended(failure, letters);
+  most_ = 1;
+  if (outcome.spoiled && ++tries_alone_ < kTriesAlone) return {};
+  blame_ = Blame{.id = letters.front().id, .failure = failure};
   return {};
+}
+
+Result<void> Redrive::learn_from_taking(const Failure& failure) {
+  if (postgres::waits_for_lock(failure.error.sqlstate)) {
+    roll_back();
+    note_wait(failure.error);
+    // Of another redrive: that ends.
+    if (is_in_order() || ++tries_ < kTries) return {};
+    return ended(failure);
+  }
+  if (!is_used_) return ended(failure);
+  if (auto renewed = reconnect(failure); !renewed) return ended(renewed.error());
+  return {};
+}
+
+Try<void> Redrive::reconnect(const Failure& failure) {
+  const postgres::BackendIdentity lost = session_->identity();
+  session_.reset();
+  if (auto connected = connect(); !connected) return connected;
+  // Before it is gone, its letters are locked, and would be passed over as somebody else's.
+  if (failure.connection_lost) return write::await_end(*session_, lost);
+  return {};
+}
+
+void Redrive::note_wait(const Error& error) {
+  tally_.waits_for =
+      error.message +
+      write::lock_holder(session_->connection(), write::tables_of(*plan_, "penstock.dead_letters"));
 }
 
 void Redrive::roll_back() {

@@ -6,7 +6,8 @@
 // settles the letters (settlement.h) before it commits. So a letter and its row are never both
 // there, and never both missing, wherever it is killed. What another redrive has in hand is passed
 // over. Writing is write/'s own: by COPY, bisected where PostgreSQL refuses, every record for
-// itself. Threads: the caller's only, which run() blocks. Failure: run() ends with it; what is
+// itself. A letter whose row ends its session, or makes it useless, is found by halving, over new
+// sessions. Threads: the caller's only, which run() blocks. Failure: run() ends with it; what is
 // committed stays, and the same redrive may be run again.
 #pragma once
 
@@ -58,7 +59,8 @@ struct Tally {
   std::uint64_t left_out = 0;  // by `where`, or as tombstones: gone
   std::uint64_t refused = 0;   // letters still, with one more try
   std::map<std::tuple<std::string, std::string, std::string>, Cause>
-      causes;  // by stage, reason, SQLSTATE
+      causes;             // by stage, reason, SQLSTATE
+  std::string waits_for;  // while it waits for a lock: who holds it
 
   void add(const Tally& other);
   [[nodiscard]] std::uint64_t done() const { return redriven + left_out + refused; }
@@ -70,14 +72,16 @@ class Redrive {
   Redrive(std::shared_ptr<const Plan> plan, Filter filter, RedriveOptions options);
 
   // Tries every letter once that is there at the beginning. `progress` hears after every
-  // transaction; the tally holds also when this fails.
+  // transaction, and when it waits for a lock; the tally holds also when this fails.
   [[nodiscard]] Result<void> run(const std::function<void(const Tally&)>& progress);
   [[nodiscard]] const Tally& tally() const { return tally_; }
 
  private:
-  [[nodiscard]] postgres::Try<void> open();
+  [[nodiscard]] postgres::Try<void> connect();
+  [[nodiscard]] postgres::Try<void> count_letters();
   // False: there is nothing more.
   [[nodiscard]] Result<bool> step();
+  [[nodiscard]] bool is_in_order() const;
   // Begins a transaction and locks the letters of the next page.
   [[nodiscard]] postgres::Try<std::vector<Letter>> take();
   [[nodiscard]] Result<write::Group> group_of(std::span<const Letter> letters,
@@ -87,6 +91,10 @@ class Redrive {
   // What to do so that it gets through the next time; an error: nothing would help.
   [[nodiscard]] Result<void> learn(const write::Outcome& outcome, std::span<const Letter> letters,
                                    const Settlement& settlement);
+  [[nodiscard]] Result<void> learn_from_taking(const postgres::Failure& failure);
+  // A new session in place of one that may have been ended, or changed by what a row has done.
+  [[nodiscard]] postgres::Try<void> reconnect(const postgres::Failure& failure);
+  void note_wait(const Error& error);
   void roll_back();
   void pace() const;
 
@@ -97,6 +105,7 @@ class Redrive {
   write::LanesOptions session_options_;
   postgres::Wakeup wakeup_;
   std::unique_ptr<write::Session> session_;
+  bool is_used_ = false;  // rows have been written over it
   write::StatementColumns columns_;
   Tally tally_;
   SteadyTime begin_{};
@@ -107,6 +116,7 @@ class Redrive {
   std::uint64_t most_ = 0;     // letters in the next transaction
   // What a transaction that failed has taught, until one passes.
   int tries_ = 0;
+  int tries_alone_ = 0;  // of one letter, over as many sessions
   bool any_code_ = false;
   struct Blame {
     std::int64_t id = 0;

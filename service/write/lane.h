@@ -99,7 +99,6 @@ class Lane final : private postgres::SilenceWatch {
   void writer_is_well(WriterQueue& queue);
   void tell(WriterQueue& queue, const std::optional<Stall>& stall) const;
   void tell_all(const Stall& stall, bool opened);
-  [[nodiscard]] std::string lock_holder(const std::string& tables);
   [[nodiscard]] bool serves_others(const WriterQueue& queue) const;
 
   // lane_waits.cc

@@ -4,6 +4,7 @@
 
 #include "core/log.h"
 #include "write/lane.h"
+#include "write/lock_holder.h"
 
 namespace penstock::write {
 namespace {
@@ -32,20 +33,6 @@ constexpr std::size_t kProbeRecords = 256;
 // So long do partitions of which a table refuses most wait for rows of others, which show whether
 // it takes any.
 constexpr std::chrono::seconds kGraceForOthers(1);
-
-// What its transaction writes, as an array of PostgreSQL's.
-std::string tables_of(const Group& group) {
-  std::string tables = "{penstock.offsets";
-  for (const Target& target : group.plan().targets()) {
-    std::string quoted;
-    for (const char c : target.table.quoted_name()) {
-      if (c == '"' || c == '\\') quoted += '\\';
-      quoted += c;
-    }
-    tables += ",\"" + quoted + '"';
-  }
-  return tables + '}';
-}
 
 Stall::Kind stall_kind(const postgres::Failure& failure) {
   const std::string& state = failure.error.sqlstate;
@@ -143,8 +130,8 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
     queue.glances = true;
     Error described = error;
     if (queue.group && session_) {
-      const std::string tables = tables_of(*queue.group);
-      described.message += lock_holder(tables);
+      const std::string tables = tables_of(queue.group->plan(), "penstock.offsets");
+      described.message += lock_holder(session_->connection(), tables);
       if (silent_holders_.end(*session_, tables, now()) > 0) queue.resume_at = now();
     }
     tell(queue, Stall{.kind = Stall::Kind::waits, .error = std::move(described)});
@@ -334,21 +321,6 @@ void Lane::tell(WriterQueue& queue, const std::optional<Stall>& stall) const {
   if (stall && queue.stall && is_same(*stall, *queue.stall)) return;
   queue.stall = stall;
   queue.writer->events.stalled(static_cast<std::uint16_t>(number_), stall);
-}
-
-// Who holds a lock that keeps others from writing these tables: by now, a moment later.
-std::string Lane::lock_holder(const std::string& tables) {
-  auto found = session_->connection().execute(
-      "SELECT a.pid, a.application_name, a.state, pg_catalog.date_trunc('second', a.xact_start)"
-      " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-      " WHERE l.granted AND l.pid <> pg_backend_pid() AND l.locktype = 'relation'"
-      " AND l.relation = ANY ($1::regclass[]::oid[]) AND l.mode <> 'AccessShareLock'"
-      " ORDER BY l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',"
-      " 'AccessExclusiveLock') DESC, a.xact_start LIMIT 1",
-      {tables});
-  if (!found || found->rows() == 0) return {};
-  return "; a lock is held by process " + found->string(0, 0) + " (" + found->string(0, 1) + ", " +
-         found->string(0, 2) + ", transaction begun " + found->string(0, 3) + ")";
 }
 
 bool Lane::serves_others(const WriterQueue& queue) const {

@@ -35,5 +35,8 @@ struct Resolution {
 // one that is not ours by process id, start and name.
 [[nodiscard]] postgres::Try<void> end_backend(Session& session,
                                               const postgres::BackendIdentity& old_backend);
+// The same, and waits until it is gone: a failure after 10 s.
+[[nodiscard]] postgres::Try<void> await_end(Session& session,
+                                            const postgres::BackendIdentity& old_backend);
 
 }  // namespace penstock::write

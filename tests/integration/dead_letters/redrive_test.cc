@@ -236,6 +236,111 @@ TEST_F(Redrive, FindsTheLetterWhoseTriggerSaysThatTheTimeDoesNotSuffice) {
   expect_each_once(200);
 }
 
+TEST_F(Redrive, KeepsTheLetterWhoseRowEndsOrSpoilsItsSessionAndGoesOnWithTheOthers) {
+  const std::string role = unique_name("nobody");
+  database().execute("CREATE ROLE " + role);
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"PERFORM pg_terminate_backend(pg_backend_pid());", "57P01 connection_lost"},
+      {"DEALLOCATE ALL;", "26000 transaction_spoiled"},
+      {"DISCARD ALL;", "25001 refused_by_postgresql"},
+      {"SET ROLE " + role + ";", "42501 transaction_spoiled"},
+      {"SET client_encoding = 'LATIN1';", "55P02 transaction_spoiled"},
+      {"DELETE FROM penstock.dead_letters WHERE \"offset\" = NEW.n;",
+       "PS002 refused_by_postgresql"},
+  };
+  for (const auto& [statement, expected] : cases) {
+    database().execute(
+        "DROP TRIGGER IF EXISTS odd ON t; DROP FUNCTION IF EXISTS odd(); "
+        "TRUNCATE t, penstock.dead_letters");
+    database().execute(
+        std::format(kTrigger, "IF NEW.n IN (70, 71) THEN " + statement + " END IF;"));
+    add(1, 200);
+    auto done = redrive({"--dry-run"}, 1);
+    EXPECT_EQ(done["redriven"], 198) << statement;
+    EXPECT_EQ(rows(), 0) << statement;
+    done = redrive({}, 1);
+    EXPECT_EQ(done["redriven"], 198) << statement;
+    EXPECT_EQ(done["refused"], 2) << statement;
+    EXPECT_EQ(database().query("SELECT string_agg(concat_ws(' ', \"offset\", attempts, sqlstate, "
+                               "reason), ', ' ORDER BY \"offset\") FROM penstock.dead_letters"),
+              (harness::SqlRows{{"70 2 " + expected + ", 71 2 " + expected}}))
+        << statement;
+    expect_each_once(200);
+    // Nobody is beside it.
+    EXPECT_EQ(redrive({}, 1)["refused"], 2) << statement;
+    EXPECT_EQ(letters("attempts = 3"), 2) << statement;
+  }
+  database().execute("DROP ROLE " + role);
+}
+
+TEST_F(Redrive, HarmsNobodyByWhatARowSetsForItsSession) {
+  for (const std::string setting :
+       {"search_path = nowhere", "session_replication_role = replica", "lock_timeout = 1",
+        "statement_timeout = 1", "idle_in_transaction_session_timeout = 1",
+        "default_transaction_read_only = on", "default_transaction_isolation = serializable"}) {
+    database().execute(
+        "DROP TRIGGER IF EXISTS odd ON t; DROP FUNCTION IF EXISTS odd(); "
+        "TRUNCATE t, penstock.dead_letters");
+    database().execute(std::format(kTrigger, "IF NEW.n = 70 THEN SET " + setting + "; END IF;"));
+    add(1, 1500);
+    const auto output = run({"redrive"});
+    EXPECT_GE(rows(), 1499) << setting << ": " << output.text;
+    expect_each_once(1500);
+  }
+}
+
+TEST_F(Redrive, EndsWhenTheTableMayNotBeWrittenAnyMore) {
+  const std::string role = unique_name("person");
+  database().execute("CREATE ROLE " + role +
+                     " LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA penstock "
+                     "TO " +
+                     role +
+                     "; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN "
+                     "SCHEMA penstock TO " +
+                     role + "; GRANT INSERT ON t TO " + role);
+  service.connect_as(database().conninfo() + " user=" + role + " password=x");
+  database().execute(std::format(kTrigger, "PERFORM 1 FROM pg_sleep(0.02);"));
+  add(1, 300);
+  auto process = start({"redrive", "--rate", "50"});
+  ASSERT_TRUE(wait_until([&] { return rows() >= 50; })) << output();
+  database().execute("REVOKE INSERT ON t FROM " + role);
+  const auto status = process.wait_for(30s);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 1) << output();
+  EXPECT_TRUE(output().contains("permission denied for table t")) << output();
+  EXPECT_EQ(letters("attempts > 1"), 0) << "none of them is to blame";
+  expect_each_once(300);
+  database().execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
+TEST_F(Redrive, NamesWhoHoldsTheLockThatItWaitsFor) {
+  add(1, 3);
+  TestDatabase& other = database();
+  other.execute("SET application_name = 'a migration'; BEGIN; LOCK TABLE t IN SHARE MODE");
+  auto process = start({"redrive"});
+  ASSERT_TRUE(wait_until([&] {
+    return output().contains("; a lock is held by process " +
+                             other.value("SELECT pg_backend_pid()") + " (a migration, ");
+  })) << output();
+  other.execute("ROLLBACK");
+  const auto status = process.wait_for(60s);
+  ASSERT_TRUE(status && status->success()) << output();
+  expect_each_once(3);
+}
+
+TEST_F(RedriveByKey, NamesWhoHasTheLetterInHandThatItWaitsFor) {
+  add(1, 3);
+  TestDatabase& other = database();
+  other.execute("SET application_name = 'a person'; BEGIN");
+  std::ignore = other.query("SELECT id FROM penstock.dead_letters WHERE \"offset\" = 2 FOR UPDATE");
+  auto process = start({"redrive"});
+  ASSERT_TRUE(wait_until([&] { return output().contains(" (a person, "); })) << output();
+  other.execute("ROLLBACK");
+  const auto status = process.wait_for(60s);
+  ASSERT_TRUE(status && status->success()) << output();
+  expect_each_once(3);
+}
+
 TEST_F(Redrive, TriesAgainWhatADeadlockHasEnded) {
   database().execute("CREATE SEQUENCE turn");
   database().execute(std::format(
