@@ -17,6 +17,7 @@ namespace penstock::write {
 struct CopyFailure {
   postgres::Failure failure;
   std::optional<RecordPlace> record;  // of the row that PostgreSQL named
+  bool was_met = false;               // by somebody else's row: no row of ours is wrong
 };
 
 // `prologue` ("BEGIN;") goes in the round trip that starts the first COPY; there is at least one

@@ -125,6 +125,14 @@ std::string stays(const Target& target, ColumnList columns) {
          row_of(target.table, others, "staged");
 }
 
+// Whether a staged row changes the one that is there.
+std::string changes(const Target& target, ColumnList columns) {
+  if (target.newer_by) {
+    return is_newer(target, "staged." + name_of(target.table, *target.newer_by));
+  }
+  return "(" + stays(target, columns) + ") IS NOT TRUE";
+}
+
 // Updates what the staged rows have the key of.
 std::string update_sql(const Target& target, ColumnList columns, const std::string& rows) {
   const TableDescription& table = target.table;
@@ -133,8 +141,21 @@ std::string update_sql(const Target& target, ColumnList columns, const std::stri
   if (set.empty()) return nothing(target);
   return "UPDATE " + table.quoted_name() + " AS target SET " + set + " FROM (" + rows +
          ") AS staged WHERE " + same_key(target, "target", "staged") + " AND " +
-         (target.newer_by ? is_newer(target, "staged." + name_of(table, *target.newer_by))
-                          : "(" + stays(target, columns) + ") IS NOT TRUE");
+         changes(target, columns);
+}
+
+// Updates what the staged rows have the key of, and inserts the others.
+std::string merge_into(const Target& target, ColumnList columns, const std::string& rows) {
+  const TableDescription& table = target.table;
+  const auto comes = [&](std::uint16_t column) { return "staged." + name_of(table, column); };
+  std::string sql = "MERGE INTO " + table.quoted_name() + " AS target USING (" + rows +
+                    ") AS staged ON " + same_key(target, "target", "staged");
+  const std::string set = assignments(target, columns, comes);
+  if (!set.empty()) {
+    sql += " WHEN MATCHED AND " + changes(target, columns) + " THEN UPDATE SET " + set;
+  }
+  return sql + " WHEN NOT MATCHED THEN INSERT (" + column_list(table, columns) + ") VALUES (" +
+         joined(columns, ", ", comes) + ")";
 }
 
 std::string insert_into(const Target& target, ColumnList columns) {
@@ -237,7 +258,7 @@ std::string remove_sql(const Target& target, const std::string& removed) {
 }
 
 std::string merge_sql(const Target& target, ColumnList columns, const std::string& name,
-                      const std::string& removed, bool looks_first) {
+                      const std::string& removed, Meeting meeting) {
   const TableDescription& table = target.table;
   const std::string key = column_list(table, target.key);
   const std::string place = place_column(table);
@@ -260,7 +281,8 @@ std::string merge_sql(const Target& target, ColumnList columns, const std::strin
   }
   rows += " ORDER BY " + order;
   if (target.mode == WriteMode::update) return update_sql(target, columns, rows);
-  if (looks_first) {
+  if (meeting == Meeting::merge) return merge_into(target, columns, rows);
+  if (meeting == Meeting::look_first) {
     // A subquery and no join: one look into the index for each row, whatever the planner knows of a
     // temporary table.
     rows = "SELECT " + column_list(table, columns) + " FROM (" + rows +

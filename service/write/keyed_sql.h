@@ -3,10 +3,10 @@
 // One row at a time, a statement is what it says. Many go to a temporary table first, by COPY,
 // where the table's own types, NOT NULLs and CHECKs see each of them, and are merged from there by
 // one statement: of several versions of a row the last one, sorted by key, so that two transactions
-// that meet in the same rows lock them in the same order. INSERT … ON CONFLICT, because MERGE fails
-// where somebody else inserts the row meanwhile. Rows are compared as they are stored (*<>): 1.0
-// becomes 1.00, and json can be compared at all. Where a column says which version is the newer one
-// (Target::newer_by), that decides instead of the order. Pure. Threads: free functions.
+// that meet in the same rows lock them in the same order. Rows are compared as they are stored
+// (*<>): 1.0 becomes 1.00, and json can be compared at all. Where a column says which version is
+// the newer one (Target::newer_by), that decides instead of the order. Pure. Threads: free
+// functions.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,18 @@ namespace penstock::write {
 
 // `columns` of a row, as ascending indexes into the table's; the key is among them.
 using ColumnList = std::span<const std::uint16_t>;
+
+// How staged rows meet those that are there.
+enum class Meeting : std::uint8_t {
+  // MERGE: a new row is logged once, and one that would change nothing is not even locked. It fails
+  // with 23505 where somebody else inserts the row meanwhile. Since PostgreSQL 15.
+  merge,
+  // INSERT … ON CONFLICT, which waits for the other and goes on; a new row is logged twice.
+  conflict,
+  // Likewise, but rows that would change nothing are looked for before: it locks those that it
+  // meets, which PostgreSQL logs.
+  look_first,
+};
 
 // "a, b", quoted.
 [[nodiscard]] std::string column_list(const TableDescription& table, ColumnList columns);
@@ -42,9 +54,8 @@ using ColumnList = std::span<const std::uint16_t>;
 // Removes the rows whose keys are in a temporary table.
 [[nodiscard]] std::string remove_sql(const Target& target, const std::string& removed);
 // Writes the rows that are in one, but for those that `removed` (empty: there is none) has later.
-// `looks_first`: rows that would change nothing are not even locked, which PostgreSQL would log.
 [[nodiscard]] std::string merge_sql(const Target& target, ColumnList columns,
                                     const std::string& name, const std::string& removed,
-                                    bool looks_first);
+                                    Meeting meeting);
 
 }  // namespace penstock::write

@@ -16,6 +16,7 @@
 namespace penstock::write {
 namespace {
 
+constexpr std::string_view kUniqueViolation = "23505";
 constexpr std::size_t kGather = std::size_t{64} << 10;
 
 template <typename Number>
@@ -45,17 +46,35 @@ class StagedWriter {
       }
     }
     if (kept_ != nullptr) {
-      const std::string sql =
-          merge_sql(target, *kept_columns_, kept_->name, removed_ != nullptr ? removed_->name : "",
-                    kept_->looks_first);
+      const std::string sql = merge_sql(target, *kept_columns_, kept_->name,
+                                        removed_ != nullptr ? removed_->name : "", kept_->meeting);
       const std::uint64_t before = written;
-      if (auto done = merge(sql, written); !done) return std::unexpected(std::move(done.error()));
-      kept_->looks_first = (written - before) * 2 < kept_rows_;
+      auto done = merge(sql, written);
+      if (!done) {
+        done.error().was_met = was_met(done.error().failure);
+        return std::unexpected(std::move(done.error()));
+      }
+      if (kept_->meeting != Meeting::merge) {
+        // What changes nothing mostly comes after its like.
+        kept_->meeting =
+            (written - before) * 2 < kept_rows_ ? Meeting::look_first : Meeting::conflict;
+      }
     }
     return written;
   }
 
  private:
+  // Whether somebody else has inserted a row meanwhile. Who does that once will do so again: these
+  // rows are not merged any more.
+  bool was_met(const postgres::Failure& failure) {
+    if (kept_->meeting != Meeting::merge || failure.connection_lost ||
+        failure.error.sqlstate != kUniqueViolation) {
+      return false;
+    }
+    kept_->meeting = Meeting::look_first;
+    return true;
+  }
+
   // The rows that are to go, or the others, each with its place among all.
   std::expected<void, CopyFailure> copy(bool removes, std::string& prologue) {
     Staging::Table* table = nullptr;
@@ -159,7 +178,8 @@ class StagedWriter {
   std::expected<void, CopyFailure> merge(const std::string& sql, std::uint64_t& written) {
     auto done = connection_.execute(sql);
     if (!done) {
-      return std::unexpected(CopyFailure{.failure = std::move(done.error()), .record = {}});
+      return std::unexpected(
+          CopyFailure{.failure = std::move(done.error()), .record = {}, .was_met = false});
     }
     written += done->rows_written();
     return {};
@@ -168,7 +188,7 @@ class StagedWriter {
   // With the row that PostgreSQL named, if it did.
   std::unexpected<CopyFailure> fail(postgres::Failure failure, bool removes,
                                     const Staging::Table& table) const {
-    CopyFailure made{.failure = std::move(failure), .record = {}};
+    CopyFailure made{.failure = std::move(failure), .record = {}, .was_met = false};
     auto line = named_line(made.failure.context, table.name);
     for (const Slice& slice : slices_) {
       if (!line || slice.shape->removes != removes) continue;

@@ -14,6 +14,14 @@ std::string version_of(const Slice& slice) {
   return table.version + " " + table.rules_version;
 }
 
+constexpr int kFirstWithMerge = 150000;  // as server_version_num
+
+// What comes first may be a replay: rows that are there already.
+Meeting first_meeting(const Target& target, const postgres::Connection& connection) {
+  const bool merges = target.replaces() && connection.server_version() >= kFirstWithMerge;
+  return merges ? Meeting::merge : Meeting::look_first;
+}
+
 }  // namespace
 
 std::string Staging::key(const Slice& slice) {
@@ -71,7 +79,8 @@ postgres::Try<void> Staging::make(postgres::Connection& connection, const Slice&
                                     .empty = "DELETE FROM pg_temp." + name,
                                     .version = version_of(slice),
                                     .made = now,
-                                    .last_used = uses_});
+                                    .last_used = uses_,
+                                    .meeting = first_meeting(target, connection)});
   return {};
 }
 

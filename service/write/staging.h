@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "postgres/connection.h"
 #include "write/group.h"
+#include "write/keyed_sql.h"
 
 namespace penstock::write {
 
@@ -34,8 +35,7 @@ class Staging {
     std::string version;
     SteadyTime made{};
     std::uint64_t last_used = 0;
-    // Most of what came last was there already: a replay, as what comes first may be, too.
-    bool looks_first = true;
+    Meeting meeting = Meeting::look_first;
   };
 
   // Makes what is not there for the slices of keyed targets. Outside of a transaction.

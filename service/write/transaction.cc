@@ -251,6 +251,10 @@ Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& r
   auto copied = copy_rows(session, group.by_time(), prologue);
   if (!copied) {
     CopyFailure& failure = copied.error();
+    if (failure.was_met) {
+      roll_back(session, failure.failure);
+      if (!failure.failure.connection_lost) return commit_by_copy(session, group, rules, stats);
+    }
     if (is_refusal(failure.failure)) {
       return refused(session, group, std::move(failure.failure), failure.record,
                      /*deferred=*/false);

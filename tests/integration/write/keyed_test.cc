@@ -473,6 +473,45 @@ TEST_F(KeyedTest, TwoLanesThatMeetInTheSameRowsDoNotDeadlock) {
   EXPECT_EQ(lane.counters().transactions_failed.value(), 0U);
 }
 
+// MERGE fails then, and the rows are written by what waits: afterwards a replay goes on to be
+// cheap.
+TEST_F(KeyedTest, ARowThatSomebodyElseInsertsMeanwhileIsNobodysFault) {
+  const Options chosen = keyed(WriteMode::upsert, /*copy=*/true, "k");
+  TestLane lane(chosen, record_, in_flight_);
+  claim(0);
+  lane.start();
+  const auto push = [&](Offset at) {
+    BatchBuilder batch = builder(0, 1, at);
+    for (int id = 0; id < 100; ++id) batch.row({int8(id), text("a"), int4(1)});
+    lane.push(batch.build());
+  };
+  harness::Sql other = harness::Sql::connect(database_.conninfo()).value();
+  ASSERT_TRUE(other.execute("BEGIN; INSERT INTO k VALUES (50, 'theirs', 2)"));
+  push(0);
+  ASSERT_TRUE(soon([&] {
+    return database_.number(
+               "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid "
+               "FROM pg_stat_activity WHERE datname = current_database())") > 0;
+  }));
+  ASSERT_TRUE(other.execute("COMMIT"));
+  ASSERT_TRUE(soon([&] { return position(0) == 100; }));
+  EXPECT_EQ(database_.value("SELECT count(*) || ' ' || min(name) || ' ' || max(name) FROM k"),
+            "100 a a");
+  EXPECT_EQ(letters(), "");
+  EXPECT_EQ(lane.counters().transactions_failed.value(), 0U);
+  EXPECT_FALSE(record_.commits().front().bisected);
+
+  const std::string rows =
+      "SELECT md5(string_agg(concat_ws(' ', ctid, xmin, xmax), ',' ORDER BY ctid)) FROM k";
+  push(100);  // finds out that it is one
+  ASSERT_TRUE(soon([&] { return position(0) == 200; }));
+  const std::string before = database_.value(rows);
+  push(200);
+  ASSERT_TRUE(lane.close(in_seconds(20)));
+  EXPECT_EQ(position(0), 300);
+  EXPECT_EQ(database_.value(rows), before);
+}
+
 TEST_F(KeyedTest, TwoLanesThatDeadlockTakeTurnsFromThenOn) {
   database_.execute(
       "DO $$BEGIN EXECUTE pg_catalog.format('ALTER DATABASE %I SET deadlock_timeout = 100', "

@@ -73,14 +73,14 @@ TEST(KeyedSql, LetsOnlyNewerVersionsReplaceARow) {
   EXPECT_TRUE(keyed_row_sql(versioned, Columns{0, 2}, false)
                   .ends_with(R"(WHERE target."a" = $1 AND ($2 > target."d" OR )"
                              R"(target."d" IS NULL AND $2 IS NOT NULL))"));
-  EXPECT_TRUE(merge_sql(versioned, Columns{0, 1, 2}, "s", "", false)
+  EXPECT_TRUE(merge_sql(versioned, Columns{0, 1, 2}, "s", "", Meeting::conflict)
                   .contains(R"(ORDER BY "a", "d" DESC NULLS LAST, "penstock_place" ON CONFLICT)"));
 }
 
 TEST(KeyedSql, UpdatesWithoutInserting) {
   EXPECT_EQ(keyed_row_sql(target(WriteMode::update), Columns{0, 2}, false),
             R"(UPDATE "public"."t" AS target SET "d" = $2 WHERE target."a" = $1)");
-  EXPECT_TRUE(merge_sql(target(WriteMode::update), Columns{0, 2}, "s", "", true)
+  EXPECT_TRUE(merge_sql(target(WriteMode::update), Columns{0, 2}, "s", "", Meeting::look_first)
                   .ends_with(R"(DESC) AS staged WHERE target."a" = staged."a" AND )"
                              R"((ROW(target."d")::pg_catalog.record OPERATOR(pg_catalog.*=) )"
                              R"(ROW(staged."d")::pg_catalog.record) IS NOT TRUE)"));
@@ -107,24 +107,43 @@ TEST(KeyedSql, LetsStagedRowsLackWhatTheTableHasADefaultFor) {
 }
 
 TEST(KeyedSql, MergesTheLastVersionsSortedByKey) {
-  const std::string merged = merge_sql(target(WriteMode::upsert), Columns{0, 1}, "s", "r", false);
+  const std::string merged =
+      merge_sql(target(WriteMode::upsert), Columns{0, 1}, "s", "r", Meeting::conflict);
   EXPECT_TRUE(merged.contains(R"(SELECT DISTINCT ON ("a") "a", "b c" FROM pg_temp.s AS staged )"
                               R"(WHERE NOT EXISTS (SELECT FROM pg_temp.r AS removed WHERE )"
                               R"(removed."a" = staged."a" AND removed."penstock_place" > )"
                               R"(staged."penstock_place") ORDER BY "a", "penstock_place" DESC )"))
       << merged;
   EXPECT_TRUE(
-      merge_sql(target(WriteMode::ignore), Columns{0, 1}, "s", "", false)
+      merge_sql(target(WriteMode::ignore), Columns{0, 1}, "s", "", Meeting::conflict)
           .contains(R"(FROM pg_temp.s AS staged ORDER BY "a", "penstock_place" ON CONFLICT)"));
   Target looking = target(WriteMode::ignore);
   looking.in_order_for = "the trigger x";
-  EXPECT_TRUE(merge_sql(looking, Columns{0, 1}, "s", "", false)
+  EXPECT_TRUE(merge_sql(looking, Columns{0, 1}, "s", "", Meeting::conflict)
                   .contains(R"(ORDER BY "penstock_place" ON CONFLICT)"));
+}
+
+TEST(KeyedSql, MergesWhatIsNewerOrAnother) {
+  EXPECT_EQ(merge_sql(target(WriteMode::upsert), Columns{0, 1}, "s", "", Meeting::merge),
+            R"(MERGE INTO "public"."t" AS target USING (SELECT DISTINCT ON ("a") "a", "b c" FROM )"
+            R"(pg_temp.s AS staged ORDER BY "a", "penstock_place" DESC) AS staged ON target."a" = )"
+            R"(staged."a" WHEN MATCHED AND (ROW(target."b c")::pg_catalog.record )"
+            R"(OPERATOR(pg_catalog.*=) ROW(staged."b c")::pg_catalog.record) IS NOT TRUE THEN )"
+            R"(UPDATE SET "b c" = staged."b c" WHEN NOT MATCHED THEN INSERT ("a", "b c") VALUES )"
+            R"((staged."a", staged."b c"))");
+  Target versioned = target(WriteMode::upsert);
+  versioned.newer_by = 2;
+  EXPECT_TRUE(merge_sql(versioned, Columns{0, 2}, "s", "", Meeting::merge)
+                  .contains(R"(WHEN MATCHED AND (staged."d" > target."d" OR target."d" IS )"
+                            R"(NULL AND staged."d" IS NOT NULL) THEN UPDATE SET )"
+                            R"("d" = staged."d" WHEN)"));
+  EXPECT_FALSE(merge_sql(target(WriteMode::upsert), Columns{0}, "s", "", Meeting::merge)
+                   .contains("WHEN MATCHED"));
 }
 
 TEST(KeyedSql, LooksFirstWhereMostIsThereAlready) {
   EXPECT_TRUE(
-      merge_sql(target(WriteMode::upsert), Columns{0, 1}, "s", "", true)
+      merge_sql(target(WriteMode::upsert), Columns{0, 1}, "s", "", Meeting::look_first)
           .contains(R"(DESC) AS staged WHERE (SELECT ROW(target."b c")::pg_catalog.record )"
                     R"(OPERATOR(pg_catalog.*=) ROW(staged."b c")::pg_catalog.record FROM )"
                     R"("public"."t" AS target WHERE target."a" = staged."a") IS NOT TRUE)"));
