@@ -13,6 +13,10 @@ CREATE TABLE penstock.offsets (
   claimed_at  timestamptz NOT NULL DEFAULT now(),
   updated_at  timestamptz NOT NULL DEFAULT now(),
   leader_epoch integer    NOT NULL DEFAULT -1,  -- Kafka's, of the last record applied; -1: not known
+  -- Which offsets of this log were ever read, and when, by the dead letters that were there then:
+  -- [{"from": 0, "letters": 0, "to": 100}, …], one for the beginning and one for each reset. The last
+  -- has no "to": it goes on to next_offset. A letter up to "letters" is of before.
+  readings    jsonb       NOT NULL DEFAULT '[{"from": 0, "letters": 0}]',
   PRIMARY KEY (pipeline, topic, partition)
 ) WITH (fillfactor = 50);  -- updated with every commit: leave room for HOT updates
 
@@ -56,6 +60,12 @@ CREATE TABLE penstock.dead_letters (
 );
 CREATE INDEX dead_letters_position ON penstock.dead_letters (pipeline, topic, partition, "offset");
 CREATE INDEX dead_letters_to_copy ON penstock.dead_letters (pipeline, id) WHERE copied_at IS NULL;
+
+-- The newest dead letter, of any pipeline; 0: there is none. A role that may not read letters may know
+-- their number.
+CREATE FUNCTION penstock.newest_dead_letter()
+RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+  'SELECT coalesce(max(d.id), 0) FROM penstock.dead_letters d';
 
 -- What there is to work on, for people: by cause, table and hour (of UTC) of the first try.
 CREATE VIEW penstock.dead_letter_summary AS

@@ -149,7 +149,6 @@ int verify_tables(const Options& options) {
     verify::Options wanted{.conninfo = spec.sink().postgres(),
                            .kafka = flow::kafka_properties(spec),
                            .columns = {},
-                           .starts_at_beginning = true,
                            .partition = {},
                            .from = *from,
                            .to = *to,
@@ -157,9 +156,6 @@ int verify_tables(const Options& options) {
                            .limit = options.limit,
                            .repair = options.repair,
                            .deletes_extra = options.deletes};
-    const auto start_at = spec.source().start_at();
-    wanted.starts_at_beginning =
-        start_at != v1::SourceSpec::LATEST && start_at != v1::SourceSpec::GROUP;
     if (options.partition >= 0) wanted.partition = options.partition;
     for (std::size_t i = 0; i < plan->targets().size(); ++i) {
       const auto columns = plan->written_columns(i);

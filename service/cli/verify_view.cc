@@ -131,6 +131,13 @@ void print_verified(const Report& report) {
     std::cout << std::format(", {} left out", counted(report.dead_letters, "dead letter"));
   }
   std::cout << "\n";
+  if (report.never_applied > 0) {
+    std::cout << std::format(
+        "{} left out that the pipeline never read: it began behind {}, or was led past {} by "
+        "`penstock offsets reset`\n",
+        counted(report.never_applied, "offset"), report.never_applied == 1 ? "it" : "them",
+        report.never_applied == 1 ? "it" : "them");
+  }
   if (!report.is_whole) {
     std::cout << std::format("rows that no record makes were not looked for: {}\n",
                              printable(report.why_not_whole));
@@ -179,6 +186,7 @@ std::string json_of(const Report& report) {
                   {"records", report.records},
                   {"rejects", report.rejects + report.refused},
                   {"dead_letters", report.dead_letters},
+                  {"never_applied", report.never_applied},
                   {"looked_for_extra", report.is_whole},
                   {"repaired", report.is_repaired},
                   {"ranges", ranges},

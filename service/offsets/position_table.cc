@@ -178,8 +178,10 @@ postgres::Try<void> make_rows(postgres::Connection& connection, const std::strin
   }
   auto made = connection.execute(
       "INSERT INTO penstock.offsets (pipeline, topic, partition, next_offset, epoch, owner, "
-      "backend_pid, cluster_id, topic_id) "
-      "SELECT $1, $2, u.partition, u.next_offset, 0, '', 0, $3, $4 "
+      "backend_pid, cluster_id, topic_id, readings) "
+      "SELECT $1, $2, u.partition, u.next_offset, 0, '', 0, $3, $4, "
+      "jsonb_build_array(jsonb_build_object('from', u.next_offset, 'letters', "
+      "penstock.newest_dead_letter())) "
       "FROM unnest($5::integer[], $6::bigint[]) AS u(partition, next_offset) "
       "ORDER BY u.partition ON CONFLICT (pipeline, topic, partition) DO NOTHING",
       {pipeline, beginning.topic, beginning.cluster_id, beginning.topic_id, partitions.text(),

@@ -32,16 +32,23 @@ constexpr const char* kLook =
 
 // Who has it keeps it, so that nobody takes the pipeline for stopped. A row that is made anew
 // begins with an epoch above all that were given under its name before, which grow by one with each
-// claim.
+// claim. What was read of the same log stays known; a reading of nothing is none.
 constexpr const char* kReset =
     "INSERT INTO penstock.offsets AS o (pipeline, topic, partition, next_offset, epoch, owner, "
-    "backend_pid, cluster_id, topic_id) "
+    "backend_pid, cluster_id, topic_id, readings) "
     "SELECT $1, $2, u.partition, u.next_offset, "
-    "(extract(epoch FROM clock_timestamp()) * 1000)::bigint, '', 0, $3, $4 "
+    "(extract(epoch FROM clock_timestamp()) * 1000)::bigint, '', 0, $3, $4, "
+    "jsonb_build_array(jsonb_build_object('from', u.next_offset, 'letters', "
+    "penstock.newest_dead_letter())) "
     "FROM unnest($5::integer[], $6::bigint[]) AS u(partition, next_offset) ORDER BY u.partition "
     "ON CONFLICT (pipeline, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
     "epoch = o.epoch + 1, cluster_id = EXCLUDED.cluster_id, "
-    "topic_id = EXCLUDED.topic_id, leader_epoch = -1, updated_at = now()";
+    "topic_id = EXCLUDED.topic_id, leader_epoch = -1, updated_at = now(), "
+    "readings = CASE WHEN '' NOT IN (o.topic_id, EXCLUDED.topic_id) AND "
+    "o.topic_id <> EXCLUDED.topic_id OR '' NOT IN (o.cluster_id, EXCLUDED.cluster_id) AND "
+    "o.cluster_id <> EXCLUDED.cluster_id THEN '[]' "
+    "WHEN (o.readings->-1->>'from')::bigint = o.next_offset THEN o.readings - (-1) "
+    "ELSE jsonb_set(o.readings, '{-1,to}', to_jsonb(o.next_offset)) END || EXCLUDED.readings";
 
 constexpr const char* kEnter =
     "INSERT INTO penstock.pipelines AS p (pipeline, consumer_group, cluster_id, topics, tables, "
@@ -362,8 +369,12 @@ Result<std::vector<NewPosition>> reset(postgres::Pool& pool, const std::string& 
             "SELECT u.partition, count(*) FROM unnest($3::integer[], $4::bigint[]) "
             "AS u(partition, next_offset) JOIN penstock.dead_letters d ON d.pipeline = $1 AND "
             "d.topic = $2 AND d.partition = u.partition AND d.\"offset\" >= u.next_offset "
-            "GROUP BY u.partition",
-            {pipeline, topic, partitions.text(), offsets.text()});
+            "LEFT JOIN penstock.offsets o ON o.pipeline = $1 AND o.topic = $2 AND "
+            "o.partition = u.partition "
+            // Not those of an earlier topic of that name.
+            "WHERE o.pipeline IS NULL OR d.id > (o.readings->0->>'letters')::bigint AND "
+            "o.topic_id IN ('', coalesce(nullif($5, ''), o.topic_id)) GROUP BY u.partition",
+            {pipeline, topic, partitions.text(), offsets.text(), topic_id});
         if (!letters) return std::unexpected(std::move(letters.error()));
         for (int row = 0; row < letters->rows(); ++row) {
           for (NewPosition& position : positions) {

@@ -78,10 +78,12 @@ struct Report {
   // none of them makes one that should not be there. Else why not.
   bool is_whole = false;
   std::string why_not_whole;
-  std::uint64_t records = 0;        // that were read
-  std::uint64_t rejects = 0;        // that cannot become rows, as the pipeline is today
-  std::uint64_t refused = 0;        // that PostgreSQL's types refuse
-  std::uint64_t dead_letters = 0;   // that the database keeps of these records
+  std::uint64_t records = 0;       // that were read
+  std::uint64_t rejects = 0;       // that cannot become rows, as the pipeline is today
+  std::uint64_t refused = 0;       // that PostgreSQL's types refuse
+  std::uint64_t dead_letters = 0;  // that the database keeps of these records
+  // Offsets in between that the pipeline never read: it began behind them, or was led past them.
+  std::uint64_t never_applied = 0;
   std::uint64_t not_accounted = 0;  // of `rejects` and `refused`: those of which it keeps none
   bool is_repaired = false;         // what could be was, and is committed
   std::vector<TableReport> tables;

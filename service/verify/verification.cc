@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <format>
+#include <limits>
 #include <utility>
 
 #include "core/clock.h"
@@ -24,6 +25,8 @@ constexpr std::chrono::seconds kConnectTimeout(10);
 constexpr std::size_t kPrefetchBytes = std::size_t{32} << 20;
 // Each takes a try of its batch.
 constexpr std::size_t kMostRefused = 1000;
+
+constexpr Offset kNoEnd = std::numeric_limits<Offset>::max();
 
 // Records that are looked up among the dead letters.
 constexpr std::size_t kMostRejected = 1'000'000;
@@ -73,6 +76,19 @@ std::pair<std::string, std::string> columns_of(
   return {numbers.text(), offsets.text()};
 }
 
+// Offsets of its range that no reading has had.
+std::uint64_t never_applied(const Source& source) {
+  std::vector<OffsetRange> readings = source.readings;
+  std::ranges::sort(readings, {}, &OffsetRange::from);
+  Offset at = source.range.from;
+  Offset all = 0;
+  for (const OffsetRange& one : readings) {
+    all += std::max<Offset>(0, std::min(one.from, source.range.to) - at);
+    at = std::max(at, one.to);
+  }
+  return static_cast<std::uint64_t>(all);
+}
+
 }  // namespace
 
 Verification::Verification(std::shared_ptr<const Plan> plan, Options options)
@@ -89,7 +105,7 @@ Result<Report> Verification::run(const std::function<void(const Progress&)>& pro
   // Most of the records first, without a transaction.
   const auto before = positions();
   if (!before) return std::unexpected(before.error());
-  done = ask_kafka(*before);
+  done = ask_kafka();
   if (step(done)) done = move_to(*before);
   if (step(done)) done = check_scope();
   if (step(done)) done = read(/*in_transaction=*/false);
@@ -168,9 +184,10 @@ Result<void> Verification::connect() {
 
 Result<std::map<PartitionId, Verification::Position>> Verification::positions() {
   auto rows = connection_->execute(
-      "SELECT o.topic, o.partition, o.next_offset, o.topic_id, o.cluster_id FROM penstock.offsets "
-      "o "
-      "WHERE o.pipeline = $1 ORDER BY o.topic, o.partition",
+      "SELECT o.topic, o.partition, o.next_offset, o.topic_id, o.cluster_id, r.begins, r.ends FROM "
+      "penstock.offsets o, ROWS FROM (jsonb_to_recordset(o.readings) AS (\"from\" int8, \"to\" "
+      "int8)) WITH ORDINALITY AS r(begins, ends, number) WHERE o.pipeline = $1 ORDER BY o.topic, "
+      "o.partition, r.number",
       {plan_->pipeline()});
   if (!rows) return std::unexpected(error_of(rows.error()));
   std::map<PartitionId, Position> found;
@@ -180,16 +197,23 @@ Result<std::map<PartitionId, Verification::Position>> Verification::positions() 
     const PartitionId partition{.topic = *topic,
                                 .partition = static_cast<std::int32_t>(integer(*rows, row, 1))};
     if (options_.partition && partition.partition != *options_.partition) continue;
-    found[partition] = {.next = integer(*rows, row, 2),
-                        .topic_id = rows->string(row, 3),
-                        .cluster_id = rows->string(row, 4)};
+    Position& position = found[partition];
+    position.next = integer(*rows, row, 2);
+    position.topic_id = rows->string(row, 3);
+    position.cluster_id = rows->string(row, 4);
+    position.readings.push_back({.from = integer(*rows, row, 5),
+                                 .to = rows->is_null(row, 6) ? kNoEnd : integer(*rows, row, 6)});
   }
-  if (!found.empty()) return found;
-  return fail(
-      ErrorKind::not_found,
-      std::format("pipeline '{}' has no position{} in this database", plan_->pipeline(),
-                  options_.partition ? std::format(" of partition {}", *options_.partition) : ""),
-      "`penstock offsets list` shows those that there are");
+  if (found.empty()) return std::unexpected(no_position());
+  return found;
+}
+
+Error Verification::no_position() const {
+  const std::string which =
+      options_.partition ? std::format(" of partition {}", *options_.partition) : "";
+  return {ErrorKind::not_found,
+          std::format("pipeline '{}' has no position{} in this database", plan_->pipeline(), which),
+          "`penstock offsets list` shows those that there are", ""};
 }
 
 std::string Verification::place(PartitionId partition) const {
@@ -227,7 +251,7 @@ Result<void> Verification::knows_the_newest(const Target& target) const {
   };
   const bool lacks_first =
       std::ranges::any_of(sources_, [](const Source& source) { return source.range.from > 0; });
-  if (options_.partition || (lacks_first && sources_.size() > 1)) {
+  if (lacks_partitions_ || (lacks_first && sources_.size() > 1)) {
     return refuse("not all records are read (" + report_.why_not_whole + ")",
                   "repair it with all of them, or with --to alone");
   }
@@ -287,9 +311,10 @@ Result<void> Verification::repair() {
 // ---- Which records
 // -----------------------------------------------------------------------------------------
 
-Result<void> Verification::ask_kafka(const std::map<PartitionId, Position>& stored) {
+Result<void> Verification::ask_kafka() {
   const auto cluster = kafka::probe(options_.kafka, plan_->topics().names(), kKafkaPatience);
   if (!cluster) return std::unexpected(cluster.error());
+  cluster_id_ = cluster->cluster_id;
   for (const kafka::TopicReport& topic : cluster->topics) {
     const TopicIndex index = plan_->topics().find(topic.name).value();
     const auto logs =
@@ -300,22 +325,18 @@ Result<void> Verification::ask_kafka(const std::map<PartitionId, Position>& stor
       logs_[{.topic = index, .partition = i}] = {
           .begin = log.begin, .end = log.end, .from = {}, .to = {}};
     }
-    for (const auto& [partition, position] : stored) {
-      if (partition.topic != index) continue;
-      const bool is_another = (!position.topic_id.empty() && !topic.topic_id.empty() &&
-                               position.topic_id != topic.topic_id) ||
-                              (!position.cluster_id.empty() && !cluster->cluster_id.empty() &&
-                               position.cluster_id != cluster->cluster_id);
-      if (!is_another) continue;
-      return fail(
-          ErrorKind::conflict,
-          std::format("the position of {} is of another topic '{}'", place(partition), topic.name),
-          "it was deleted and made again, or this is another cluster: its records are not "
-          "those that made the rows");
-    }
+    topic_ids_[index] = topic.topic_id;
     if (auto found = find_places(index); !found) return found;
   }
   return {};
+}
+
+bool Verification::is_of_another_log(PartitionId partition, const Position& position) const {
+  const auto differ = [](const std::string& one, const std::string& other) {
+    return !one.empty() && !other.empty() && one != other;
+  };
+  return differ(position.topic_id, topic_ids_.at(partition.topic)) ||
+         differ(position.cluster_id, cluster_id_);
 }
 
 Result<void> Verification::find_places(TopicIndex topic) {
@@ -381,11 +402,28 @@ Result<void> Verification::move_to(const std::map<PartitionId, Position>& stored
   }
   Offset most = 0;
   const bool needs_later = std::ranges::any_of(comparisons_, &Comparison::needs_later_records);
+  report_.never_applied = 0;
   for (const auto& [partition, position] : stored) {
-    if (!numbers_.contains(partition)) {
+    const bool is_known = numbers_.contains(partition);
+    if (is_of_another_log(partition, position)) {
+      // An earlier topic of that name had more partitions.
+      if (!is_known && !logs_.contains(partition)) continue;
+      return fail(ErrorKind::conflict,
+                  std::format("the position of {} is of another topic '{}'", place(partition),
+                              plan_->topic(partition.topic)),
+                  "it was deleted and made again, or this is another cluster: its records are not "
+                  "those that made the rows");
+    }
+    if (!is_known) {
       if (auto added = add_source(partition); !added) return added;
     }
     Source& source = sources_[static_cast<std::size_t>(numbers_[partition])];
+    if (is_known && source.readings != position.readings) {
+      return fail(ErrorKind::conflict,
+                  std::format("the position of {} was reset meanwhile", place(partition)),
+                  "run it again");
+    }
+    source.readings = position.readings;
     const std::optional<Offset> to = logs_[partition].to;
     most = std::max(most, position.next);
     const Offset end = std::min(to.value_or(position.next), position.next);
@@ -400,7 +438,9 @@ Result<void> Verification::move_to(const std::map<PartitionId, Position>& stored
     source.position = position.next;
     source.range.to = std::max(source.range.from, end);
     source.read_to = std::max(source.range.from, read_to);
+    report_.never_applied += never_applied(source);
   }
+  if (sources_.empty()) return std::unexpected(no_position());
   if (options_.to && options_.to->offset > most) {
     return fail(ErrorKind::invalid_argument,
                 std::format("--to {}: the pipeline stands at {}", *options_.to->offset, most),
@@ -411,6 +451,7 @@ Result<void> Verification::move_to(const std::map<PartitionId, Position>& stored
 
 Result<void> Verification::check_scope() {
   std::string& why = report_.why_not_whole;
+  if (report_.never_applied > 0) why = "records that were never applied may have rows of others";
   bool lacks_first = false;
   for (const auto& [partition, number] : numbers_) {
     const Source& source = sources_[static_cast<std::size_t>(number)];
@@ -420,18 +461,14 @@ Result<void> Verification::check_scope() {
                       options_.from ? "not read" : "no longer in the log");
   }
   if (options_.to) why = "records behind --to are not read";
-  if (options_.partition) why = "other partitions are not read";
-  if (!options_.starts_at_beginning && !options_.from) {
-    return fail(ErrorKind::invalid_argument,
-                "source.start_at: where the pipeline began is not kept, and what was before has no "
-                "rows",
-                "say with --from which records are to be compared: an offset, or a time such as "
-                "that of first_seen_at in penstock.pipelines");
-  }
+  lacks_partitions_ = options_.partition && std::ranges::any_of(logs_, [&](const auto& log) {
+                        return log.first.partition != *options_.partition;
+                      });
+  if (lacks_partitions_) why = "other partitions are not read";
   report_.is_whole = why.empty();
   for (const Comparison& comparison : comparisons_) {
     const std::string table = comparison.target().table.quoted_name();
-    if (comparison.needs_first_records() && (lacks_first || options_.partition)) {
+    if (comparison.needs_first_records() && (lacks_first || lacks_partitions_)) {
       return fail(
           ErrorKind::invalid_argument,
           std::format("{} cannot be verified: {} looks at all records of a row, and {}", table,
@@ -496,7 +533,7 @@ Result<void> Verification::put(const RowBatch& batch, bool in_transaction) {
   const Source& source = sources_[static_cast<std::size_t>(number)];
   for (const Reject& reject : batch.rejects) {
     const Offset offset = batch.source->record(reject.record).offset;
-    if (offset >= source.range.to) continue;
+    if (offset >= source.range.to || !source.was_applied(offset)) continue;
     ++report_.rejects;
     if (rejected_.size() < kMostRejected) rejected_.emplace_back(number, offset);
   }
@@ -563,7 +600,13 @@ Result<void> Verification::exclude_dead_letters() {
       "WITH ORDINALITY AS s(topic, partition, begins, ends, number) JOIN penstock.dead_letters d "
       "ON "
       "d.topic = s.topic AND d.partition = s.partition AND d.\"offset\" >= s.begins AND "
-      "d.\"offset\" < s.ends WHERE d.pipeline = $1",
+      "d.\"offset\" < s.ends JOIN penstock.offsets o ON o.pipeline = d.pipeline AND o.topic = "
+      "d.topic "
+      "AND o.partition = d.partition WHERE d.pipeline = $1 "
+      // The record at its place was read again since, or it is another topic's.
+      "AND NOT EXISTS (SELECT FROM jsonb_to_recordset(o.readings) AS r(\"from\" int8, \"to\" int8, "
+      "letters int8) WHERE r.letters >= d.id AND d.\"offset\" >= r.\"from\" AND d.\"offset\" < "
+      "coalesce(r.\"to\", o.next_offset))",
       {plan_->pipeline(), topics.text(), partitions.text(), froms.text(), tos.text()});
   if (!done) return std::unexpected(error_of(done.error()));
   report_.dead_letters = done->rows_written();

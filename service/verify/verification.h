@@ -42,8 +42,6 @@ struct Options {
   std::map<std::string, std::string> kafka;  // librdkafka's properties
   // Of each target, the columns that its rows may carry.
   std::vector<std::vector<std::uint16_t>> columns;
-  // The pipeline reads from the beginnings of logs, and not from where it first started.
-  bool starts_at_beginning = true;
   std::optional<std::int32_t> partition;  // of every topic; nothing: all
   std::optional<Place> from;              // nothing: the beginning of the log
   std::optional<Place> to;                // nothing: where the pipeline stands
@@ -76,6 +74,7 @@ class Verification {
     Offset next = 0;
     std::string topic_id;
     std::string cluster_id;
+    std::vector<OffsetRange> readings;
   };
 
   [[nodiscard]] Result<void> make_comparisons();
@@ -86,8 +85,9 @@ class Verification {
   [[nodiscard]] Result<void> knows_the_newest(const Target& target) const;
   [[nodiscard]] Result<void> repair();
   [[nodiscard]] Result<std::map<PartitionId, Position>> positions();
-  // Begins and ends of all logs, and whether they are those of the positions.
-  [[nodiscard]] Result<void> ask_kafka(const std::map<PartitionId, Position>& stored);
+  [[nodiscard]] Error no_position() const;
+  // Begins and ends of all logs, and whose they are.
+  [[nodiscard]] Result<void> ask_kafka();
   [[nodiscard]] Result<void> find_places(TopicIndex topic);
   // Brings sources_ up to these positions.
   [[nodiscard]] Result<void> move_to(const std::map<PartitionId, Position>& stored);
@@ -100,6 +100,8 @@ class Verification {
                                      std::int32_t number, std::set<std::uint32_t>& refused,
                                      bool in_transaction);
   [[nodiscard]] Result<void> exclude_dead_letters();
+  // Whether its log is not the one that is read.
+  [[nodiscard]] bool is_of_another_log(PartitionId partition, const Position& position) const;
   [[nodiscard]] std::string place(PartitionId partition) const;
 
   const std::shared_ptr<const Plan> plan_;
@@ -110,8 +112,11 @@ class Verification {
   std::unique_ptr<Processor> processor_;
   std::vector<Comparison> comparisons_;  // by target
   std::map<PartitionId, Log> logs_;
+  std::string cluster_id_;
+  std::map<TopicIndex, std::string> topic_ids_;
   std::vector<Source> sources_;
   std::map<PartitionId, std::int32_t> numbers_;  // of sources
+  bool lacks_partitions_ = false;                // some that there are
   std::vector<Offset> read_;                     // of each, up to where
   std::vector<std::pair<std::int32_t, Offset>> rejected_;
   std::vector<std::pair<std::int32_t, Offset>> refused_;

@@ -156,9 +156,6 @@ TEST_F(VerifyIgnore, SaysWhyATableCannotBeVerified) {
                             "        deleted_at: gone\n"),
                        {}, 2)
                   .contains("deleted_at marks rows"));
-  const std::string late =
-      replaced(service.config(), "    source:\n", "    source:\n      start_at: latest\n");
-  EXPECT_TRUE(run_with(late, {}, 2).contains("where the pipeline began is not kept"));
   EXPECT_TRUE(run_with(service.config(), {"--partition", "3"}, 1).contains("has no position"));
   EXPECT_TRUE(service.run_with_config({"verify", "q"}, service.config())
                   .text.contains("there is no pipeline 'q'"));

@@ -113,7 +113,7 @@ TEST_F(VerifyByKey, LooksOnlyAtTheRangeThatIsMeant) {
   expect(verify({"--to", "89"}, 1), 0, 0, 2);
   expect(verify({"--from", "1h"}, 1), 0, 1, 3);  // that is all of the log
   expect(verify({"--to", "1h"}), 0, 0, 0);
-  expect(verify({"--partition", "0"}, 1), 0, 0, 3);
+  expect(verify({"--partition", "0"}, 1), 0, 1, 3);  // and there is no other
   EXPECT_EQ(verify({"--limit", "1"}, 1)["findings"].size(), 1U);
   EXPECT_TRUE(run({"--partition", "7"}, 1).contains("has no position of partition 7"));
   EXPECT_TRUE(run({"--to", "101"}, 2).contains("the pipeline stands at 100"));
