@@ -94,7 +94,7 @@ std::expected<postgres::ServerDescription, Refusal> make_server(const config::Lo
   const auto current = offsets::is_current(database, stop);
   if (!current && current.error().kind == ErrorKind::permission_denied) {
     // It names what is lacking.
-    if (const auto granted = offsets::check_grants(database, stop); !granted) {
+    if (const auto granted = offsets::check_schema(database, stop); !granted) {
       return refuse(granted.error());
     }
   }
@@ -105,7 +105,7 @@ std::expected<postgres::ServerDescription, Refusal> make_server(const config::Lo
                             "\" is missing or older than this program",
                         "run: penstock migrate up --config " + loaded.places.file(), ""});
   }
-  if (const auto granted = offsets::check_grants(database, stop); !granted) {
+  if (const auto granted = offsets::check_schema(database, stop); !granted) {
     return refuse(granted.error());
   }
   return *std::move(server);

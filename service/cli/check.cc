@@ -21,6 +21,8 @@
 #include "flow/stage_options.h"
 #include "kafka/probe.h"
 #include "postgres/catalog.h"
+#include "postgres/own_schema.h"
+#include "postgres/pool.h"
 #include "spec_test/run.h"
 #include "text/plural.h"
 
@@ -86,6 +88,36 @@ void look_at_order(const config::Loaded& loaded, int index, const flow::PlanPtr&
   }
 }
 
+// What makes nothing of a row that is written says no word of it: nobody sees that it is missing.
+void look_at_swallowers(const config::Loaded& loaded, int index,
+                        const std::set<std::string>& tables, postgres::Pool& database,
+                        config::Problems& warnings) {
+  const auto ask = [&database](const std::string& table) {
+    const auto found = database.with_connection({}, std::chrono::seconds(10),
+                                                [&table](postgres::Connection& connection) {
+                                                  return postgres::swallowers_of(connection, table);
+                                                });
+    return found.value_or("");  // it has answered before, and this is no more than advice
+  };
+  for (const std::string table :
+       {"penstock.offsets", "penstock.pipelines", "penstock.dead_letters"}) {
+    if (const std::string found = ask(table); !found.empty()) {
+      warnings.push_back(plan::problem_at(
+          loaded, index, "sink.postgres", std::format("{} has {}", table, found),
+          "where it makes nothing of a row, the pipeline stops: Penstock's own tables must keep "
+          "what it writes"));
+    }
+  }
+  for (const std::string& table : tables) {
+    if (const std::string found = ask(table); !found.empty()) {
+      std::cout << std::format(
+          "{}: {} has {}: a row of which it makes nothing (RETURN NULL) is not written, and is no "
+          "dead letter; penstock_rows_unchanged_total counts it\n",
+          loaded.config.pipelines(index).name(), table, found);
+    }
+  }
+}
+
 // Checks one pipeline against its broker and its database. Adds what is wrong to `problems`, and
 // what may be meant to `warnings`.
 void check_online(const config::Loaded& loaded, int index, config::Problems& problems,
@@ -145,9 +177,12 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
     std::cout << std::format("{}: topic {} with {}\n", spec.name(), topic.name,
                              text::counted(topic.partitions, "partition"));
   }
+  std::set<std::string> tables;
   for (const flow::PlanPtr& plan : print_tables(spec.name(), **plans, *cluster)) {
     look_at_order(loaded, index, plan, database, warnings);
+    for (const Target& target : plan->targets()) tables.insert(target.table.quoted_name());
   }
+  look_at_swallowers(loaded, index, tables, database, warnings);
 }
 
 int check(const Options& options) {

@@ -43,8 +43,8 @@ struct CommitStats {
   std::uint64_t bytes = 0;            // of encoded rows
   std::uint64_t dead_letters = 0;     // all of them, refused_records among them
   std::uint64_t refused_records = 0;  // that PostgreSQL refused: rejects of Stage::write
-  // Rows of targets that are written by key after which the table is as it was: it said so already,
-  // or a later one of the same transaction says otherwise.
+  // Rows after which the table is as it was: a trigger made nothing of them; or, by key, it said so
+  // already, or a later one of the same transaction says otherwise.
   std::uint64_t unchanged_rows = 0;
   bool by_copy = false;
   bool bisected = false;

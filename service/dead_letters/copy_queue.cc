@@ -89,10 +89,14 @@ Result<void> CopyQueue::confirm(std::span<const std::int64_t> ids) {
       ask(pool_, stop_,
           // In one order, whoever else has some of them in hand.
           "WITH held AS MATERIALIZED (SELECT d.id FROM penstock.dead_letters d WHERE d.id = ANY "
-          "($1::bigint[]) AND d.pipeline = $2 AND d.copied_at IS NULL ORDER BY d.id FOR UPDATE) "
-          "UPDATE penstock.dead_letters d SET copied_at = now() FROM held WHERE d.id = held.id",
+          "($1::bigint[]) AND d.pipeline = $2 AND d.copied_at IS NULL ORDER BY d.id FOR UPDATE), "
+          "done AS (UPDATE penstock.dead_letters d SET copied_at = now() FROM held "
+          "WHERE d.id = held.id RETURNING d.id) "
+          "SELECT (SELECT count(*) FROM held) = (SELECT count(*) FROM done)",
           {list + "}", pipeline_});
   if (!done) return std::unexpected(done.error());
+  // Else they would be copied again and again.
+  if (!done->is_true(0, 0)) return std::unexpected(letters_stay(pool_));
   return {};
 }
 

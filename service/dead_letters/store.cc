@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "postgres/own_schema.h"
 #include "postgres/pool.h"
 
 namespace penstock::dead_letters {
@@ -52,6 +53,13 @@ Error error_of(const postgres::Failure& failure) {
     error.hint = "docs/reference/grants.md has what `penstock dead-letters` needs";
   }
   return error;
+}
+
+Error letters_stay(postgres::Pool& pool) {
+  const auto found = pool.with_connection({}, kPatience, [](Connection& connection) -> Try<Error> {
+    return postgres::not_written(connection, "dead_letters").error;
+  });
+  return found ? *found : found.error().error;
 }
 
 std::string page_sql(Condition& condition, std::int64_t after, std::uint64_t most) {
@@ -161,6 +169,7 @@ Result<std::uint64_t> purge(postgres::Pool& pool, const Filter& filter,
             condition.parameters);
     if (!deleted) return std::unexpected(deleted.error());
     if (number(*deleted, 0, 0) == 0) return gone;
+    if (number(*deleted, 0, 1) == 0) return std::unexpected(letters_stay(pool));
     gone += number(*deleted, 0, 1);
     progress(gone);
   }

@@ -71,5 +71,7 @@ inline constexpr std::int64_t kPageBytes = std::int64_t{16} << 20;
 
 // A failure, and what to do about it.
 [[nodiscard]] Error error_of(const postgres::Failure& failure);
+// Letters are there as they were after they were changed or deleted: whose doing it may be.
+[[nodiscard]] Error letters_stay(postgres::Pool& pool);
 
 }  // namespace penstock::dead_letters

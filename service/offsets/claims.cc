@@ -12,6 +12,7 @@
 #include "offsets/database.h"
 #include "offsets/holders.h"
 #include "offsets/position_table.h"
+#include "postgres/own_schema.h"
 #include "postgres/pool.h"
 
 namespace penstock::offsets {
@@ -79,6 +80,17 @@ std::string gone(const std::string& pipeline) {
          "' has no entry in penstock.pipelines any more: its positions were given another name, or "
          "forgotten, while it runs. Nothing is read, because all that was written would be written "
          "again. This process ends; start it with the name that `penstock offsets list` shows";
+}
+
+// A row that is missing may be hidden from this role.
+Try<void> find_hidden(Connection& connection) {
+  auto fault = postgres::find_fault(connection);
+  if (!fault) return std::unexpected(std::move(fault.error()));
+  if (!*fault) return {};
+  Failure failure;
+  failure.failure = postgres::FailureClass::configuration;
+  failure.error = **std::move(fault);
+  return std::unexpected(std::move(failure));
 }
 
 // `ended`: what became of those that were to end, by their transaction.
@@ -157,7 +169,12 @@ class Claims::Impl {
   template <typename Body>
   auto with_connection(const std::stop_token& stop, Body body)
       -> Result<typename std::invoke_result_t<Body, Connection&>::value_type> {
-    return pool_.with_connection(stop, options_.lock_timeout + kMargin, std::move(body))
+    const auto run = [&](Connection& connection) {
+      auto done = body(connection);
+      if (!done) postgres::explain(connection, done.error());
+      return done;
+    };
+    return pool_.with_connection(stop, options_.lock_timeout + kMargin, run)
         .transform_error([](const Failure& failure) { return error_of(failure); });
   }
 
@@ -240,6 +257,11 @@ Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, 
   if (!begun) return std::unexpected(std::move(begun.error()));
   auto rows = lock_rows(connection, options_.pipeline, progress.open_keys(), held);
   if (!rows) return std::unexpected(std::move(rows.error()));
+  const bool is_missing = !*begun || std::ranges::any_of(progress.open, [&](std::size_t i) {
+    const ClaimRequest& request = progress.requests[i];
+    return !rows->contains(key_of(request)) && request.id.partition < (**begun)[request.topic];
+  });
+  if (auto hidden = is_missing ? find_hidden(connection) : Try<void>(); !hidden) return hidden;
   std::vector<std::size_t> free;
   std::vector<const ClaimRequest*> fresh;
   for (const std::size_t i : progress.open) {
@@ -301,6 +323,9 @@ Try<void> Claims::Impl::take_and_commit(Connection& connection, Progress& progre
   }
   auto taken = take_rows(connection, options_.pipeline, options_.owner, claims);
   if (!taken) return std::unexpected(std::move(taken.error()));
+  if (taken->size() < claims.size()) {
+    return std::unexpected(postgres::not_written(connection, "offsets"));
+  }
   if (auto committed = commit(connection); !committed) return committed;
   const MutexLock lock(mutex_);
   for (const std::size_t i : indexes) {

@@ -26,9 +26,11 @@ std::string one_line(std::string_view text) {
 // The same table as for lanes, and what is missing when it is our own schema that is asked for.
 Error with_advice(Error error) {
   const std::string& state = error.sqlstate;
-  if (state == "3F000" || state == "42P01" || state == "42703" || state == "42883") {
+  const bool is_known = !error.hint.empty();  // what is wrong with our own schema
+  if (state == "42703" || state == "42883" ||
+      (!is_known && (state == "3F000" || state == "42P01"))) {
     error.hint = "run: penstock migrate up --config FILE";
-  } else if (state == "42501") {
+  } else if (state == "42501" && !is_known) {
     error.hint = "the grants that a service role needs are in docs/reference/grants.md";
   } else if (state == "55P03" || state == "57014") {
     error.kind = ErrorKind::deadline_exceeded;

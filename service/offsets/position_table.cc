@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "postgres/own_schema.h"
+
 namespace penstock::offsets {
 namespace {
 
@@ -155,6 +157,12 @@ postgres::Try<void> keep_begun(postgres::Connection& connection, const std::stri
       "WHERE p.pipeline = $1 AND coalesce((p.partitions ->> $2::text)::integer, 0) < $3::integer",
       {pipeline, topic, std::to_string(begun)});
   if (!kept) return std::unexpected(std::move(kept.error()));
+  auto lost = connection.execute(
+      "SELECT FROM penstock.pipelines p WHERE p.pipeline = $1 "
+      "AND coalesce((p.partitions ->> $2::text)::integer, 0) < $3::integer",
+      {pipeline, topic, std::to_string(begun)});
+  if (!lost) return std::unexpected(std::move(lost.error()));
+  if (lost->rows() > 0) return std::unexpected(postgres::not_written(connection, "pipelines"));
   return {};
 }
 
@@ -187,6 +195,12 @@ postgres::Try<void> make_rows(postgres::Connection& connection, const std::strin
       {pipeline, beginning.topic, beginning.cluster_id, beginning.topic_id, partitions.text(),
        offsets.text()});
   if (!made) return std::unexpected(std::move(made.error()));
+  auto lost = connection.execute(
+      "SELECT FROM unnest($3::integer[]) AS u(partition) WHERE NOT EXISTS (SELECT FROM "
+      "penstock.offsets o WHERE o.pipeline = $1 AND o.topic = $2 AND o.partition = u.partition)",
+      {pipeline, beginning.topic, partitions.text()});
+  if (!lost) return std::unexpected(std::move(lost.error()));
+  if (lost->rows() > 0) return std::unexpected(postgres::not_written(connection, "offsets"));
   return keep_begun(connection, pipeline, beginning.topic, begun);
 }
 

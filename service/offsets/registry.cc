@@ -6,6 +6,7 @@
 
 #include "offsets/database.h"
 #include "offsets/position_table.h"
+#include "postgres/own_schema.h"
 #include "postgres/pool.h"
 
 namespace penstock::offsets {
@@ -166,6 +167,12 @@ Try<void> write(Connection& connection, const Identity& identity) {
   auto written = connection.execute(kEnter, {identity.pipeline, identity.group, identity.cluster_id,
                                              array_of(identity.topics), array_of(identity.tables)});
   if (!written) return std::unexpected(std::move(written.error()));
+  auto there = connection.execute(
+      "SELECT FROM penstock.pipelines p WHERE p.pipeline = $1 AND (p.consumer_group, p.topics, "
+      "p.tables) = ($2::text, $3::text[], $4::text[])",
+      {identity.pipeline, identity.group, array_of(identity.topics), array_of(identity.tables)});
+  if (!there) return std::unexpected(std::move(there.error()));
+  if (there->rows() == 0) return std::unexpected(postgres::not_written(connection, "pipelines"));
   return {};
 }
 
@@ -184,6 +191,7 @@ auto in_transaction(postgres::Pool& pool, const std::string& pipeline, const std
       if (!committed) return std::unexpected(std::move(committed.error()));
     } else if (!answer.error().connection_lost) {
       roll_back(connection);
+      postgres::explain(connection, answer.error());
     }
     return answer;
   };
@@ -250,34 +258,15 @@ Result<void> may_enter(postgres::Pool& pool, const Identity& identity,
   });
 }
 
-Result<void> check_grants(postgres::Pool& pool, const std::stop_token& stop) {
-  return in_transaction(pool, "grants", stop, [](Connection& connection) -> Try<void> {
-    auto missing = connection.execute(
-        // By ids: without USAGE nobody may ask by name.
-        "WITH ours AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'penstock') "
-        "SELECT 'USAGE ON SCHEMA penstock', quote_ident(current_user) FROM ours "
-        "WHERE NOT has_schema_privilege(ours.oid, 'USAGE') UNION ALL "
-        "SELECT g.privilege || ' ON penstock.' || g.name, quote_ident(current_user) FROM (VALUES "
-        "(1, 'SELECT', 'schema_migrations'), (2, 'SELECT', 'offsets'), (3, 'INSERT', 'offsets'), "
-        "(4, 'UPDATE', 'offsets'), (5, 'SELECT', 'pipelines'), (6, 'INSERT', 'pipelines'), "
-        "(7, 'UPDATE', 'pipelines'), (8, 'INSERT', 'dead_letters')) AS g(number, privilege, name) "
-        "JOIN pg_class c ON c.relname = g.name AND c.relnamespace = (SELECT oid FROM ours) "
-        "WHERE NOT has_table_privilege(c.oid, g.privilege) UNION ALL "
-        "SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure::text, quote_ident(current_user) "
-        "FROM pg_proc p WHERE p.pronamespace = (SELECT oid FROM ours) "
-        "AND p.proname = 'advance' AND NOT has_function_privilege(p.oid, 'EXECUTE')",
-        {});
-    if (!missing) return std::unexpected(std::move(missing.error()));
-    if (missing->rows() == 0) return {};
-    const std::string role = missing->string(0, 1);
-    std::string what;
-    std::string grants;
-    for (int row = 0; row < missing->rows(); ++row) {
-      what += (row == 0 ? "" : ", ") + missing->string(row, 0);
-      grants += (row == 0 ? "GRANT " : "; GRANT ") + missing->string(row, 0) + " TO " + role;
-    }
-    return postgres::failed(postgres::FailureClass::configuration, ErrorKind::permission_denied,
-                            "role " + role + " lacks " + what, grants);
+Result<void> check_schema(postgres::Pool& pool, const std::stop_token& stop) {
+  return in_transaction(pool, "schema", stop, [](Connection& connection) -> Try<void> {
+    auto fault = postgres::find_fault(connection);
+    if (!fault) return std::unexpected(std::move(fault.error()));
+    if (!*fault) return {};
+    Failure failure;
+    failure.failure = postgres::FailureClass::configuration;
+    failure.error = **std::move(fault);
+    return std::unexpected(std::move(failure));
   });
 }
 
@@ -385,6 +374,9 @@ Result<std::vector<NewPosition>> reset(postgres::Pool& pool, const std::string& 
         auto done = connection.execute(
             kReset, {pipeline, topic, cluster_id, topic_id, partitions.text(), offsets.text()});
         if (!done) return std::unexpected(std::move(done.error()));
+        if (done->rows_written() < positions.size()) {
+          return std::unexpected(postgres::not_written(connection, "offsets"));
+        }
         return positions;
       });
 }

@@ -47,9 +47,9 @@ struct Identity {
 [[nodiscard]] Result<void> may_enter(postgres::Pool& pool, const Identity& identity,
                                      const std::stop_token& stop);
 
-// `permission_denied` when this role lacks something that running takes in schema penstock, all of
-// which the hint has as GRANTs.
-[[nodiscard]] Result<void> check_grants(postgres::Pool& pool, const std::stop_token& stop);
+// What of schema penstock this role cannot work with (postgres/own_schema.h): a right that it
+// lacks, with the GRANT, a table that is gone, row-level security, a rule.
+[[nodiscard]] Result<void> check_schema(postgres::Pool& pool, const std::stop_token& stop);
 
 // ---- For people ---------------------------------------------------------------------------------
 

@@ -137,8 +137,8 @@ const Metric<Pipeline> kPipelineMetrics[] = {
      "Rows committed to the target tables, as PostgreSQL counts them.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.rows_committed); }},
     {"penstock_rows_unchanged_total", kCounter, "",
-     "Rows written by key that left the table as it was: it said so already, or a later "
-     "row of the same transaction says otherwise.",
+     "Rows that left the table as it was: a trigger made nothing of them (`RETURN NULL`); or, by "
+     "key, it said so already, or a later row of the same transaction says otherwise.",
      [](const Pipeline& p, Samples& out) { out.add(p.counters.rows_unchanged); }},
     {"penstock_rejects_total", kCounter, "stage",
      "Records that a stage rejected; each becomes a dead letter when its transaction commits.",

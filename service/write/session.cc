@@ -5,6 +5,7 @@
 
 #include "postgres/binary_array.h"
 #include "postgres/catalog.h"
+#include "postgres/own_schema.h"
 #include "write/keyed_sql.h"
 
 namespace penstock::write {
@@ -17,10 +18,6 @@ void add_schema_hint(postgres::Failure& failure) {
   const std::string& state = failure.error.sqlstate;
   if (state == "3F000" || state == "42P01" || state == "42883" || state == "42703") {
     failure.error.hint = "run `penstock migrate up` on this database";
-  } else if (state == "42501") {
-    failure.error.hint =
-        "GRANT USAGE ON SCHEMA penstock, GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA "
-        "penstock to the role of the connection string";
   }
 }
 
@@ -140,20 +137,29 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
             {kText, kTextArray, kInt4Array, kInt8Array, kInt8Array, kInt8Array, kInt4Array}),
       plain(
           statement::kDeadLetters,
-          "INSERT INTO penstock.dead_letters (pipeline, topic, partition, \"offset\", "
+          "WITH written AS (INSERT INTO penstock.dead_letters (pipeline, topic, partition, "
+          "\"offset\", "
           "\"timestamp\", key, value, headers, stage, reason, sqlstate, message, target, trace_id, "
           "attempts, first_seen_at, plan_version) "
           "SELECT $1, u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h, u.i, u.j, u.k, u.l, u.m, u.n, "
           "pg_catalog.now() OPERATOR(pg_catalog.-) u.o::pg_catalog.interval, $17 "
           "FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
-          "AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)",
+          "AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) RETURNING 1) "
+          // As for kTables: a text that is no integer fails.
+          "SELECT (SELECT '" +
+              std::string(kLettersLost) +
+              "' FROM (SELECT pg_catalog.count(*) AS letters FROM written) w "
+              "WHERE w.letters OPERATOR(pg_catalog.<>) pg_catalog.cardinality($2))::int",
           {kText, kTextArray, kInt4Array, kInt8Array, kTimestamptzArray, kByteaArray, kByteaArray,
            kJsonbArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray, kTextArray,
            kInt4Array, kTextArray, kText}),
   };
   std::vector<bool> there;
   auto prepared = run_prepare({}, fixed, there);
-  if (!prepared) add_schema_hint(prepared.error());
+  if (!prepared) {
+    add_schema_hint(prepared.error());
+    postgres::explain(*connection_, prepared.error());
+  }
   return prepared;
 }
 

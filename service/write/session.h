@@ -47,6 +47,9 @@ inline constexpr const char* kReleaseOuter = "penstock_release";
 inline constexpr const char* kSetsEncoding =
     " has a trigger or a function that sets client_encoding to ";
 
+// What statement::kDeadLetters says where fewer letters are there than it was given.
+inline constexpr const char* kLettersLost = "dead letters are gone as soon as they are written";
+
 // How long statement::kGlance lets a statement wait for a lock.
 inline constexpr const char* kGlanceSql = "SET LOCAL lock_timeout = 50";
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "postgres/binary_array.h"
+#include "postgres/own_schema.h"
 #include "write/bisect.h"
 #include "write/copy_writer.h"
 #include "write/dead_letter.h"
@@ -105,6 +106,12 @@ Outcome failed_at_rows(Session& session, postgres::Failure failure, bool deferre
   return made;
 }
 
+// As it should: what moves it has made nothing of that.
+bool stands_where_it_begins(const Fenced& chain) {
+  return chain.found.epoch == chain.mine.chain->epoch &&
+         chain.found.offset == chain.mine.range.from;
+}
+
 Outcome from_step(Session& session, Group& group, StepFailure& step) {
   postgres::Failure& failure = step.failure;
   const bool is_ours =
@@ -122,9 +129,26 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
       failure.failure = postgres::FailureClass::configuration;
       return outcome(Outcome::Kind::failed, std::move(failure));
     }
+    if (std::ranges::all_of(fenced, stands_where_it_begins) && !failure.connection_lost) {
+      const auto swallowers = postgres::swallowers_of(session.connection(), "penstock.offsets");
+      if (swallowers && !swallowers->empty()) {
+        return outcome(Outcome::Kind::failed,
+                       postgres::not_written(session.connection(), "offsets"));
+      }
+    }
     Outcome made = outcome(Outcome::Kind::fenced, std::move(failure));
     made.fenced = std::move(fenced);
     return made;
+  }
+  if (is_ours && step.step != Step::tables && !failure.connection_lost) {
+    const std::string said = failure.error.message;
+    roll_back(session, failure);
+    if (said.contains(kLettersLost)) {
+      return outcome(Outcome::Kind::failed,
+                     postgres::not_written(session.connection(), "dead_letters"));
+    }
+    postgres::explain(session.connection(), failure);
+    if (failure.error.message != said) return outcome(Outcome::Kind::failed, std::move(failure));
   }
   if (is_refusal(failure)) {
     if (step.step == Step::tables) {
@@ -212,9 +236,10 @@ postgres::Try<void> prepare_staging(Session& session, const Group& group) {
                                    std::chrono::steady_clock::now());
 }
 
-// Of keyed targets: those that PostgreSQL took and that changed nothing.
-void count_unchanged(const Group& group, std::uint64_t sent, CommitStats& stats) {
-  if (group.is_keyed() && sent > stats.rows) stats.unchanged_rows = sent - stats.rows;
+// Those that PostgreSQL took and that changed nothing: by key, or because a trigger made nothing of
+// them.
+void count_unchanged(std::uint64_t sent, CommitStats& stats) {
+  if (sent > stats.rows) stats.unchanged_rows = sent - stats.rows;
 }
 
 void add_begin(Script& script, const Group& group, const TransactionRules& rules) {
@@ -262,7 +287,7 @@ Outcome commit_by_copy(Session& session, Group& group, const TransactionRules& r
     return failed_at_rows(session, std::move(failure.failure), /*deferred=*/false);
   }
   stats.rows = *copied;
-  count_unchanged(group, group.rows(), stats);
+  count_unchanged(group.rows(), stats);
   return finish(session, group, {}, rules, stats);
 }
 
@@ -280,7 +305,7 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
     script.add(Step::constraints, statement::kImmediate);
     if (auto done = script.run(); !done) return from_step(session, group, done.error());
     stats.rows = script.rows_written();
-    count_unchanged(group, sent, stats);
+    count_unchanged(sent, stats);
     return finish(session, group, group.left_out, rules, stats);
   }
   if (!group.left_out.empty() && group.probes) {
@@ -300,7 +325,7 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
     if (done.error().commit_unknown) stats.rows = sent;
     return from_step(session, group, done.error());
   }
-  count_unchanged(group, sent, stats);
+  count_unchanged(sent, stats);
   stats.fence = script.fence_time();
   return {};
 }
@@ -369,7 +394,7 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     taken -= row_count(refused);
   }
   stats.rows = found->rows;
-  count_unchanged(group, taken, stats);
+  count_unchanged(taken, stats);
   stats.refused_records = found->refusals.size();
   Outcome made = finish(session, group, found->refusals, rules, stats);
   made.refusals = std::move(found->refusals);

@@ -74,6 +74,25 @@ TEST_F(CheckOnline, NamesTheGrantsThatAreMissingInItsOwnSchema) {
                "GRANT SELECT ON penstock.schema_migrations TO " + role);
 }
 
+TEST_F(CheckOnline, NamesWhatCouldMakeRowsAndLettersVanish) {
+  owner(
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+      "CREATE TRIGGER audit BEFORE INSERT ON penstock.dead_letters FOR EACH ROW EXECUTE FUNCTION "
+      "f(); CREATE TRIGGER touch BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); "
+      "CREATE TRIGGER after AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()");
+  const auto output = check();
+  EXPECT_EQ(output.status.code, 0) << output.text;
+  EXPECT_TRUE(output.text.contains("warning: penstock.dead_letters has the trigger audit"))
+      << output.text;
+  EXPECT_TRUE(output.text.contains("\"public\".\"t\" has the trigger touch: a row of which"))
+      << output.text;
+  EXPECT_FALSE(output.text.contains("trigger after")) << output.text;
+  owner("CREATE RULE r AS ON INSERT TO penstock.dead_letters DO INSTEAD NOTHING");
+  const auto refused = check();
+  EXPECT_EQ(refused.status.code, 2) << refused.text;
+  EXPECT_TRUE(refused.text.contains("DROP RULE r ON penstock.dead_letters")) << refused.text;
+}
+
 TEST_F(CheckOnline, NamesTheFunctionThatDefaultsChecksAndIndexesMayNotCall) {
   owner(
       "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; "

@@ -246,6 +246,9 @@ TEST_F(BlameTest, RowsThatATriggerSwallowsAreNotCounted) {
     EXPECT_EQ(ids().size(), 539U);
     EXPECT_EQ(record.committed_rows(), 539U);
     EXPECT_EQ(lane.counters().rows.value(), 539U);
+    std::uint64_t unchanged = 0;
+    for (const CommitStats& stats : record.commits()) unchanged += stats.unchanged_rows;
+    EXPECT_EQ(unchanged, 60U);
   }
 }
 
