@@ -14,6 +14,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "end_to_end/bench_support.h"
 #include "end_to_end/peers/process_tree.h"
@@ -33,7 +34,8 @@ using namespace std::chrono_literals;
 
 struct Options {
   int pipelines = 50;
-  int partitions = 4;  // of each pipeline's topic
+  int partitions = 4;  // of each topic
+  int tables = 1;      // of each pipeline, with a topic each
   std::int64_t records = 2'000'000;
   int idle_seconds = 10;
   int linger_ms = 5;
@@ -92,23 +94,38 @@ double batches_of(const harness::ServeProcess& serve) {
   return batches;
 }
 
+// The numbers of all topics: "0_0", "0_1", … A pipeline's own begin with its number.
+std::vector<std::string> numbers(const Options& options) {
+  std::vector<std::string> all;
+  for (int pipeline = 0; pipeline < options.pipelines; ++pipeline) {
+    for (int table = 0; table < options.tables; ++table) {
+      all.push_back(std::format("{}_{}", pipeline, table));
+    }
+  }
+  return all;
+}
+
 std::string config(const Stand& stand) {
+  const bool is_pattern = stand.options.tables > 1;
   std::string text = "pipelines:\n";
   for (int i = 0; i < stand.options.pipelines; ++i) {
     text += std::format(R"(  - name: many-{0}
     source:
-      topics: [many-{0}]
+      {4}
       group: many-{0}
       kafka: {{bootstrap.servers: "{1}"{3}}}
     compute: {{let: {{total: double(msg.quantity) * msg.unit_price}}}}
     sink:
       postgres: "{2}"
       target:
-        table: many_{0}
+        table: {5}
         columns: {{id: msg.id, customer: msg.customer, total: total, placed_at: timestamp(msg.placed_at)}}
 )",
                         i, stand.kafka.bootstrap_servers(), stand.postgres.conninfo("bench"),
-                        stand.options.kafka.empty() ? "" : ", " + stand.options.kafka);
+                        stand.options.kafka.empty() ? "" : ", " + stand.options.kafka,
+                        is_pattern ? std::format("topics_matching: 'many_(?P<number>{}_.*)'", i)
+                                   : std::format("topics: [many_{}_0]", i),
+                        is_pattern ? "'many_{number}'" : std::format("many_{}_0", i));
   }
   return text + "server: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nlog: {format: json}\n";
 }
@@ -122,13 +139,13 @@ harness::ServeOptions serve_options(const Stand& stand) {
 }
 
 void prepare(const Stand& stand) {
-  for (int i = 0; i < stand.options.pipelines; ++i) {
-    need(harness::create_topic(stand.kafka.bootstrap_servers(), std::format("many-{}", i),
+  for (const std::string& number : numbers(stand.options)) {
+    need(harness::create_topic(stand.kafka.bootstrap_servers(), "many_" + number,
                                stand.options.partitions));
     need(stand.sql.execute(
         std::format("CREATE TABLE many_{} (id bigint{}, customer text, total double precision, "
                     "placed_at timestamptz)",
-                    i, stand.options.without_key ? "" : " PRIMARY KEY")));
+                    number, stand.options.without_key ? "" : " PRIMARY KEY")));
   }
   need(stand.sql.execute("CHECKPOINT"));
   // Not the cluster's first group: those of users have had some for years.
@@ -137,7 +154,7 @@ void prepare(const Stand& stand) {
 
 // All partitions claimed, nothing to read.
 void measure_idle(const Stand& stand, Figures& figures) {
-  const int claims = stand.options.pipelines * stand.options.partitions;
+  const int claims = stand.options.pipelines * stand.options.tables * stand.options.partitions;
   const auto begin = std::chrono::steady_clock::now();
   auto serve = need(harness::ServeProcess::spawn(serve_options(stand)));
   while (need(stand.sql.number("SELECT count(*) FROM penstock.offsets WHERE owner <> ''")) <
@@ -163,11 +180,12 @@ void measure_idle(const Stand& stand, Figures& figures) {
 
 std::int64_t produce(const Stand& stand) {
   std::int64_t produced = 0;
-  for (int i = 0; i < stand.options.pipelines; ++i) {
-    const std::int64_t share = stand.options.records / stand.options.pipelines;
+  const std::vector<std::string> topics = numbers(stand.options);
+  const std::int64_t share = stand.options.records / std::ssize(topics);
+  for (const std::string& number : topics) {
     auto producer = need(harness::OrderProducer::start(
         {.bootstrap_servers = stand.kafka.bootstrap_servers(),
-         .topic = std::format("many-{}", i),
+         .topic = "many_" + number,
          .stream = {.partitions = stand.options.partitions, .seed = 1, .bad_one_in = 0},
          .records = share,
          .rate = 0,
@@ -191,8 +209,8 @@ void warm_up(const Stand& stand) {
     std::this_thread::sleep_for(100ms);
   }
   serve.stop();
-  for (int i = 0; i < stand.options.pipelines; ++i) {
-    need(stand.sql.execute(std::format("TRUNCATE many_{}", i)));
+  for (const std::string& number : numbers(stand.options)) {
+    need(stand.sql.execute("TRUNCATE many_" + number));
   }
   need(stand.sql.execute("CHECKPOINT"));
   need(stand.sql.execute("SELECT pg_stat_reset()"));
@@ -204,10 +222,10 @@ void measure_throughput(const Stand& stand, Figures& figures) {
   auto serve = need(harness::ServeProcess::spawn(serve_options(stand)));
   std::string commits;
   std::string counts;
-  for (int i = 0; i < stand.options.pipelines; ++i) {
+  for (const std::string& number : numbers(stand.options)) {
     commits += std::format("{}SELECT count(*) AS n, xmin FROM many_{} GROUP BY xmin",
-                           commits.empty() ? "" : " UNION ALL ", i);
-    counts += std::format("{}(SELECT count(*) FROM many_{})", counts.empty() ? "" : " + ", i);
+                           commits.empty() ? "" : " UNION ALL ", number);
+    counts += std::format("{}(SELECT count(*) FROM many_{})", counts.empty() ? "" : " + ", number);
   }
   const auto deadline = std::chrono::steady_clock::now() + 600s;
   const auto cpu = [&] {
@@ -269,20 +287,21 @@ int run(const Options& options) {
   measure_throughput(stand, figures);
   std::printf(
       "%s",
-      std::format(
-          "{} pipelines of {} partitions in one process, on one database, {} CPUs for everything\n"
-          "  all claimed after      {:8.1f} s\n  connections            {:8}\n"
-          "  threads                {:8}\n  resident, idle         {:8.0f} MB\n"
-          "  CPU, idle              {:8.1f} % of a core\n"
-          "  rows/s, {} records {:9.0f}\n"
-          "  CPU s per million rows {:8.2f} Penstock, {:.2f} PostgreSQL, {:.2f} broker\n"
-          "  resident, at most      {:8.0f} MB\n  records per batch      {:8.0f}\n"
-          "  rows per transaction   {:8.0f}\n",
-          options.pipelines, options.partitions, std::thread::hardware_concurrency(),
-          figures.claimed_s, figures.connections, figures.threads, figures.rss_mb,
-          figures.idle_cpu * 100, options.records, figures.rows_per_second, figures.cpu.program,
-          figures.cpu.postgres, figures.cpu.broker, figures.peak_mb, figures.records_per_batch,
-          figures.rows_per_transaction)
+      std::format("{} pipelines of {} tables of {} partitions in one process, on one database, {} "
+                  "CPUs for everything\n"
+                  "  all claimed after      {:8.1f} s\n  connections            {:8}\n"
+                  "  threads                {:8}\n  resident, idle         {:8.0f} MB\n"
+                  "  CPU, idle              {:8.1f} % of a core\n"
+                  "  rows/s, {} records {:9.0f}\n"
+                  "  CPU s per million rows {:8.2f} Penstock, {:.2f} PostgreSQL, {:.2f} broker\n"
+                  "  resident, at most      {:8.0f} MB\n  records per batch      {:8.0f}\n"
+                  "  rows per transaction   {:8.0f}\n",
+                  options.pipelines, options.tables, options.partitions,
+                  std::thread::hardware_concurrency(), figures.claimed_s, figures.connections,
+                  figures.threads, figures.rss_mb, figures.idle_cpu * 100, options.records,
+                  figures.rows_per_second, figures.cpu.program, figures.cpu.postgres,
+                  figures.cpu.broker, figures.peak_mb, figures.records_per_batch,
+                  figures.rows_per_transaction)
           .c_str());
   if (options.json) {
     std::printf(
@@ -305,7 +324,10 @@ int main(int argc, char** argv) {
   app.add_option("--pipelines", options.pipelines)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--partitions", options.partitions, "of each pipeline's topic")
+  app.add_option("--partitions", options.partitions, "of each topic")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--tables", options.tables, "of each pipeline, with a topic each, by a pattern")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--records", options.records, "in sum, for the throughput")->capture_default_str();

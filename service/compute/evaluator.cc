@@ -356,7 +356,7 @@ bool Evaluator::is_missing(const ExpressionPlan::Column& column, const Value& va
 }
 
 void Evaluator::reject_shape(std::string_view place, std::uint32_t input, const Value& value) {
-  const cel::InputPath& path = plan_.inputs.paths()[input];
+  const cel::InputPath& path = plan_.inputs.paths()[plan_.origins[input]];
   const cel::InputPath above{path.root,
                              {path.segments.begin(), path.segments.begin() + value.absent_depth()},
                              false,
@@ -401,11 +401,8 @@ std::string Evaluator::missing_field(std::size_t i) const {
 
 std::string Evaluator::what_is_missing(std::uint32_t input) const {
   if (input == kNoSlot) return "its expression gives it no value";
-  const cel::InputPath& path = plan_.inputs.paths()[input];
+  const cel::InputPath& path = plan_.inputs.paths()[plan_.origins[input]];
   if (path.root == "record") return std::format("the record has no {}", path.to_string());
-  if (path.root != "msg" && path.root != "item") {  // a let
-    return std::format("{} has no value", path.to_string());
-  }
   if (!record_.value) return "a record without a payload has no msg: take it from record.key";
   const Segments segments(path.segments);
   return std::format("there is no {}{}", path.to_string(),

@@ -78,7 +78,9 @@ struct ExpressionPlan {
   std::vector<Step> steps;            // for every record; a step comes after those it uses
   std::size_t steps_for_where = 0;    // the first ones: `where` needs them
   std::vector<std::uint32_t> fields;  // slots of the document
-  std::vector<Route> routes;          // at least one
+  // By slot: the one whose value it has, of a let that is nothing but a field; itself otherwise.
+  std::vector<std::uint32_t> origins;
+  std::vector<Route> routes;  // at least one
   bool first_route_only = true;
   bool drops_unrouted = false;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <format>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -163,6 +164,23 @@ std::set<std::uint32_t> slots_read(const ExpressionPlan& plan, const ExpressionP
   return slots;
 }
 
+void find_origins(ExpressionPlan& plan) {
+  plan.origins.resize(plan.inputs.paths().size());
+  std::iota(plan.origins.begin(), plan.origins.end(), 0);
+  const auto follow = [&](const std::vector<ExpressionPlan::Step>& steps) {
+    for (const ExpressionPlan::Step& step : steps) {  // each after those it uses
+      if (const auto input = step.program.direct_input()) {
+        plan.origins[step.slot] = plan.origins[*input];
+      }
+    }
+  };
+  follow(plan.steps);
+  for (const ExpressionPlan::Route& route : plan.routes) {
+    follow(route.steps_for_list);
+    follow(route.steps);
+  }
+}
+
 void find_fields(ExpressionPlan& plan) {
   const std::span<const cel::InputPath> paths = plan.inputs.paths();
   for (std::uint32_t slot = 0; slot < paths.size(); ++slot) {
@@ -177,9 +195,10 @@ void find_fields(ExpressionPlan& plan) {
       if (paths[slot].root == "index") route.index = slot;
     }
     for (const ExpressionPlan::Column& column : route.columns) {
-      if (column.input != ExpressionPlan::kNoSlot && paths[column.input].root == root &&
-          !paths[column.input].segments.empty()) {
-        route.bare_fields.push_back(column.input);
+      if (column.input == ExpressionPlan::kNoSlot) continue;
+      const std::uint32_t field = plan.origins[column.input];
+      if (paths[field].root == root && !paths[field].segments.empty()) {
+        route.bare_fields.push_back(field);
       }
     }
   }
@@ -264,6 +283,7 @@ class Compilation {
     plan.first_route_only = options_.first_route_only;
     plan.drops_unrouted = options_.drops_unrouted;
     find_record_slots(plan);
+    find_origins(plan);
     find_fields(plan);
     plan.conform = Conform(*lets_.environment().find("msg"), plan.inputs);
     return true;

@@ -124,6 +124,32 @@ TEST_F(Shapes, RejectsARecordWithNoneOfTheFieldsAndNamesThoseItHas) {
   EXPECT_EQ(became(R"({"payload":[1]})"), "wrong_type");
 }
 
+TEST_F(Shapes, AreTheSameOfFieldsThatComeByWayOfALet) {
+  options.let = {{"i", "msg.id"}, {"c", "msg.customer.name"}, {"again", "c"}};
+  options.routes.front().columns = {{"id", "i"}, {"v", "again"}};
+  EXPECT_EQ(became(R"({"ID":1})"), "missing_field");
+  EXPECT_TRUE(message.contains("msg.customer.name, msg.id")) << message;
+  EXPECT_EQ(became(R"({"id":1})"), "row");
+  EXPECT_EQ(became("5"), "not_an_object");
+  EXPECT_EQ(message,
+            "column \"id\": there is no msg.id, because the document is a number, not an "
+            "object");
+  EXPECT_EQ(became(R"({"id":1,"customer":"bob"})"), "wrong_type");
+  EXPECT_EQ(message,
+            "column \"v\": there is no msg.customer.name, because msg.customer is a string, not an "
+            "object");
+  options.where = "again";
+  EXPECT_EQ(became(R"({"id":1,"customer":"bob"})"), "wrong_type");
+  EXPECT_EQ(became(R"({"id":1})"), "missing_field");
+  EXPECT_TRUE(message.starts_with("where: there is no msg.customer.name")) << message;
+  options.where.clear();
+  options.routes.front().for_each = "again";
+  options.routes.front().columns = {{"id", "i"}};
+  EXPECT_EQ(became(R"({"id":1,"customer":"bob"})"), "wrong_type");
+  EXPECT_TRUE(message.starts_with("for_each: there is no msg.customer.name, because msg.customer"))
+      << message;
+}
+
 TEST_F(Shapes, LetsExpressionsSayThatFieldsMayBeMissing) {
   options.routes.front().columns = {{"id", "record.offset"}, {"v", "msg.?v"}};
   EXPECT_EQ(became("{}"), "row");
