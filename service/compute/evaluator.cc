@@ -229,6 +229,21 @@ Evaluator::Fate Evaluator::begin_row() {
   return lacks_all_fields() ? reject_lack() : Fate::row;
 }
 
+bool Evaluator::has_key(std::span<const std::size_t> key) {
+  for (const std::size_t number : key) {
+    Value value;
+    if (!column(number, value)) [[unlikely]]
+      return false;
+    if (!value.is_absent() && !value.is_null()) [[likely]]
+      continue;
+    reject(Stage::encode, "null_key",
+           std::format("column \"{}\" is of the key, and {}", route_->columns[number].name,
+                       value.is_null() ? "its value is null" : missing_field(number)));
+    return false;
+  }
+  return true;
+}
+
 void Evaluator::fill_record_slots() {
   const ExpressionPlan::RecordSlots& slots = plan_.record;
   if (slots.offset != kNoSlot) slots_[slots.offset] = Value::of_int(record_.offset);

@@ -64,6 +64,8 @@ class Evaluator {
   [[nodiscard]] bool next_row();
   // Evaluates what comes before the columns of a row. Row or removal: they follow.
   [[nodiscard]] Fate begin_row();
+  // False: a column of the key is null or missing, or cannot be had: a reject.
+  [[nodiscard]] bool has_key(std::span<const std::size_t> key);
   // The value of column number `i`; absent: nothing sets it. False: a reject.
   [[nodiscard]] bool column(std::size_t i, cel::Value& value) {
     const ExpressionPlan::Column& column = route_->columns[i];

@@ -61,6 +61,7 @@ struct ExpressionPlan {
     std::vector<Step> steps;
     std::optional<cel::Program> delete_when;
     std::vector<Column> columns;
+    std::vector<std::size_t> key;  // of them, as far as the spec says it
     // Slots of the document, or of `item` where there is a list: those that are a column each, and
     // all that the route reads.
     std::vector<std::uint32_t> bare_fields;

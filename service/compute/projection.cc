@@ -310,6 +310,9 @@ class Compilation {
     route.name = binding.options().name;
     route.takes_tombstones = binding.options().takes_tombstones;
     for (const RouteBinding::Column& column : binding.columns()) {
+      if (std::ranges::contains(binding.options().key, column.name)) {
+        route.key.push_back(route.columns.size());
+      }
       route.columns.push_back({column.name, ExpressionPlan::kNoSlot, std::nullopt});
       if (!column.text_of) continue;
       route.columns.back().input =

@@ -46,6 +46,7 @@ struct RouteOptions {
   std::map<std::string, std::string> columns;  // column → expression; empty: matched by name
   std::string delete_when = {};                // empty: never
   std::string deleted_at = {};                 // the column of rows' marks; empty: none
+  std::vector<std::string> key = {};           // columns; empty: the table says it, if there is one
   bool inserts = true;                         // rows may be new ones
   bool takes_tombstones = true;                // with Tombstones::remove
 };

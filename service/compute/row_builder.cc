@@ -138,7 +138,10 @@ bool RowBuilder::add_row(TableBuilder& table) {
     reject_evaluation();
     return false;
   }
-  if (!table.key().empty() && !has_key(table)) return false;
+  if (!evaluator_.has_key(table.key())) [[unlikely]] {
+    reject_evaluation();
+    return false;
+  }
   row_.clear();
   std::ignore = row_.extend(sizeof fields_);
   fields_ = 0;
@@ -183,25 +186,6 @@ bool RowBuilder::append_row(TableBuilder& table, bool removes) {
                "the records of this batch leave out columns in more than 65536 ways");
   }
   return false;
-}
-
-bool RowBuilder::has_key(const TableBuilder& table) {
-  for (const std::size_t column_number : table.key()) {
-    Value value;
-    if (!evaluator_.column(column_number, value)) [[unlikely]] {
-      reject_evaluation();
-      return false;
-    }
-    if (!value.is_absent() && !value.is_null()) [[likely]]
-      continue;
-    reject_row("null_key",
-               std::format("column \"{}\" is of the key, and {}",
-                           table.description().columns[table.columns()[column_number]].name,
-                           value.is_null() ? "its value is null"
-                                           : evaluator_.missing_field(column_number)));
-    return false;
-  }
-  return true;
 }
 
 bool RowBuilder::add_column(TableBuilder& table, std::size_t column_number) {

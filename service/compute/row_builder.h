@@ -65,8 +65,6 @@ class RowBuilder {
   void add_routes();
   // False: a reject. So are all that follow.
   [[nodiscard]] bool add_row(TableBuilder& table);
-  // Because a row without a whole key is nobody's.
-  [[nodiscard]] bool has_key(const TableBuilder& table);
   [[nodiscard]] bool add_column(TableBuilder& table, std::size_t column);
   [[nodiscard]] bool add_removal_column(const TableBuilder& table, std::size_t column);
   [[nodiscard]] bool add_value(const ColumnDescription& column, const cel::Value& value);

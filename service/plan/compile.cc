@@ -117,6 +117,7 @@ compute::ComputeOptions compute_options(const v1::PipelineSpec& spec) {
                               .columns = {target.columns().begin(), target.columns().end()},
                               .delete_when = target.delete_when(),
                               .deleted_at = target.deleted_at(),
+                              .key = {target.key().begin(), target.key().end()},
                               .inserts = target.mode() != v1::TargetSpec::UPDATE,
                               .takes_tombstones = config::takes_tombstones(spec, target)});
   }

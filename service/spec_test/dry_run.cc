@@ -220,13 +220,6 @@ std::expected<DryRun, config::Problems> dry_run(const config::Loaded& loaded, in
 
   DryRun result{.steps = {}, .fate = run.fate(), .outcome = in_words(run, record, spec.sink())};
   if (!run.was_read()) return result;
-  const bool has_no_columns = std::ranges::any_of(run.rows(), [&](const RecordRun::Row& row) {
-    return named.routes[row.route].columns.empty();
-  });
-  if (has_no_columns && run.fate() == Fate::row) {
-    result.fate = Fate::reject;
-    result.outcome = "a dead letter: the document is no object that has fields";
-  }
   Steps steps(loaded, index, record, named);
   steps.show_lets();
   steps.show("where", named.where);

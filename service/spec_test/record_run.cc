@@ -70,20 +70,33 @@ RecordRun::Fate RecordRun::evaluate_routes() {
   return std::ranges::all_of(rows_, &Row::is_removed) ? Fate::removal : Fate::row;
 }
 
+// Where columns are matched by name and none is known.
+bool RecordRun::has_fields() {
+  const std::string_view document = *batch_.record(0).value;
+  if (!formats::JsonReader::field_names(document, {}).empty()) return true;
+  const std::size_t begin = document.find_first_not_of(" \t\r\n");
+  rejection_ = begin != std::string_view::npos && document[begin] == '{'
+                   ? Rejection{Stage::encode, "missing_field", "the document has no fields"}
+                   : Rejection{Stage::parse, "not_an_object", "the document is no object"};
+  return false;
+}
+
 RecordRun::Fate RecordRun::add_row(std::size_t route) {
   const Fate fate = evaluator_.begin_row();
-  if (fate == Fate::reject) return fate;
+  if (fate == Fate::reject || !evaluator_.has_key(plan_.routes[route].key)) return Fate::reject;
   Row row{.route = route, .index = {}, .is_removed = fate == Fate::removal, .values = {}};
   if (plan_.routes[route].for_each) {
     row.index = std::ranges::count(rows_, route, &Row::route);
   }
+  std::size_t failed = 0;
   for (std::size_t i = 0; i < plan_.routes[route].columns.size(); ++i) {
     cel::Value& value = row.values.emplace_back();
     if (evaluator_.column(i, value)) continue;
-    // Of a removal only the key counts: a column that cannot be had is none of it.
-    if (!row.is_removed) return Fate::reject;
+    // Of a removal only the key counts, which is some column that can be had.
+    if (!row.is_removed || ++failed == plan_.routes[route].columns.size()) return Fate::reject;
     value = cel::Value::absent(0);
   }
+  if (row.values.empty() && !row.is_removed && !has_fields()) return Fate::reject;
   rows_.push_back(std::move(row));
   return fate;
 }

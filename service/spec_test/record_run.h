@@ -53,6 +53,7 @@ class RecordRun {
   Fate evaluate();
   Fate evaluate_routes();
   Fate add_row(std::size_t route);
+  bool has_fields();
 
   const compute::ExpressionPlan& plan_;
   RecordBatch batch_;

@@ -47,6 +47,10 @@ struct Format {
   bool has_day = false;
   bool has_hour = false;
   bool has_offset = false;
+  bool has_seconds = false;  // since 1970: absl takes them for all of the time
+  bool has_parts = false;    // of it
+  bool has_half_day = false;
+  bool has_half = false;  // which one
   std::string problem;
 
   explicit Format(std::string_view format) {
@@ -62,10 +66,23 @@ struct Format {
     if (problem.empty() && !(has_year && has_month && has_day)) {
       problem = "the format lacks the year (%Y), the month (%m) or the day (%d)";
     }
+    if (problem.empty() && has_half_day != has_half) {
+      problem =
+          "hours of %I and the half of the day that %p says go together; %H counts from 0 "
+          "to 23";
+    }
+    if (problem.empty() && has_seconds && has_parts) {
+      problem =
+          "%s is whole seconds and all of the time, so that what else the format has would "
+          "be lost; time.fromSeconds(double(…)) reads fractions, too";
+    }
   }
 
  private:
   void add(char conversion) {
+    if (!std::string_view("saAnt%").contains(conversion)) has_parts = true;
+    if (conversion == 'I') has_half_day = true;
+    if (conversion == 'p') has_half = true;
     switch (conversion) {
       case 'Y':
         text += "%E4Y";
@@ -105,6 +122,7 @@ struct Format {
         has_offset = true;
         return;
       case 's':
+        has_seconds = true;
         has_year = has_month = has_day = has_hour = has_offset = true;
         break;
       case 'M':

@@ -68,6 +68,10 @@ TEST_F(TimeParse, RefusesWhatIsNoTimeOrMoreThanOne) {
   refused("'12:30', '%H:%M', 'UTC'", "lacks the year");
   refused("'2025-060', '%Y-%j', 'UTC'", "knows no '%j'");
   refused("'2025', '%', 'UTC'", "ends the format");
+  refused("'1622541600.75', '%s.%f'", "would be lost");
+  refused("'1622541600 +02', '%s %z'", "would be lost");
+  refused("'2025-03-01 01:30', '%F %I:%M', 'UTC'", "go together");
+  refused("'2025-03-01 13:30 PM', '%F %H:%M %p', 'UTC'", "go together");
 }
 
 TEST_F(TimeParse, CountsFrom1970InAnyUnit) {

@@ -82,7 +82,7 @@ TEST(DryRun, SaysThatAListHasNoFields) {
   loaded.config.mutable_pipelines(0)->mutable_compute()->clear_where();
   const auto run = dry_run(loaded, 0, record_with("[1]"));
   ASSERT_TRUE(run);
-  EXPECT_EQ(run->outcome, "a dead letter: the document is no object that has fields");
+  EXPECT_EQ(run->outcome, "a dead letter: parse: not_an_object: the document is no object");
   EXPECT_EQ(run->fate, Fate::reject);
 }
 

@@ -160,6 +160,27 @@ TEST(RunTests, TakesFieldsForColumnsWhereNoneAreGiven) {
             "✓ orders: matches names  f.yaml:12\n");
 }
 
+TEST(RunTests, MakesDeadLettersOfWhatHasNoFieldsOrNoKey) {
+  const std::string rejects =
+      "      - name: a\n"
+      "        records: [{value: '5'}, {value: '{}'}, {value: '[{\"id\": 1}]'}]\n"
+      "        expect: {rejects: [{reason: not_an_object}, {reason: missing_field}, {reason: "
+      "not_an_object}]}\n";
+  auto by_name = pipeline_with(rejects, "{}");
+  by_name.config.mutable_pipelines(0)->mutable_compute()->clear_where();
+  EXPECT_EQ(run(by_name), "✓ orders: a  f.yaml:12\n");
+  auto by_key = pipeline_with(
+      "      - name: a\n"
+      "        records: [{value: '{\"v\": 1}'}, {value: '{\"id\": null}'}, {key: x}, {}]\n"
+      "        expect: {rejects: [{reason: null_key}, {reason: null_key}, {reason: "
+      "invalid_argument}, {reason: no_such_field}]}\n",
+      "{id: 'has(msg.v) || has(msg.id) ? msg.?id.orValue(null) : int(string(record.key))', v: "
+      "msg.v}, mode: upsert, key: [id]");
+  by_key.config.mutable_pipelines(0)->mutable_compute()->clear_where();
+  by_key.config.mutable_pipelines(0)->mutable_parse()->set_tombstones(v1::ParseSpec::DELETE);
+  EXPECT_EQ(run(by_key), "✓ orders: a  f.yaml:12\n");
+}
+
 TEST(RunTests, ShortensLongRecords) {
   const std::string text =
       run("      - name: long\n"
