@@ -152,6 +152,10 @@ Value timestamp_of_string(EvalContext& context, Args args) {
   const std::string_view text = args[0].as_string();
   TimeText other;
   const bool is_other_form = read_time_text(text, other).empty() && other.has_offset;
+  if (is_other_form && !is_in_years(other)) {
+    return context.fail(ErrorCode::kOutOfRange, {"timestamp out of range: '", text,
+                                                 "' is not between the years 1 and 9999 of UTC"});
+  }
   return context.fail(ErrorCode::kInvalidArgument,
                       {"not a timestamp as RFC 3339 has it: '", text, "'; ",
                        is_other_form ? "time.parse(…) reads it" : time_text_hint(text)});

@@ -92,8 +92,9 @@ void append_fraction(std::string& out, std::int64_t nanos) {
   while (out.back() == '0') out.pop_back();
 }
 
-// Of seconds beyond the year 9999: which unit would make them a year of our time.
-std::string unit_guess(std::int64_t seconds) {
+// Of seconds beyond the year 9999: which unit would make the number that was given, so many of
+// which were taken for a second, a year of our time.
+std::string unit_guess(std::int64_t seconds, std::int64_t per_second) {
   constexpr std::int64_t kFirst = 631'152'000;   // 1990
   constexpr std::int64_t kLast = 4'102'444'800;  // 2100
   struct Guess {
@@ -103,9 +104,10 @@ std::string unit_guess(std::int64_t seconds) {
   for (const Guess& guess : {Guess{1'000, "milliseconds: write time.fromMillis(…)"},
                              Guess{1'000'000, "microseconds: write time.fromMicros(…)"},
                              Guess{1'000'000'000, "nanoseconds: write time.fromNanos(…)"}}) {
-    const std::int64_t scaled = seconds / guess.per_second;
+    if (guess.per_second <= per_second) continue;
+    const std::int64_t scaled = seconds / (guess.per_second / per_second);
     if (scaled >= kFirst && scaled <= kLast) {
-      return "; " + std::to_string(seconds) + " looks like " + std::string(guess.what);
+      return "; the number looks like " + std::string(guess.what);
     }
   }
   return {};
@@ -119,7 +121,8 @@ std::optional<Instant> subtract(Instant a, Instant b) {
   return from_nanos(nanos_of(a) - nanos_of(b));
 }
 
-Value make_timestamp(EvalContext& context, std::optional<Instant> instant) {
+Value make_timestamp(EvalContext& context, std::optional<Instant> instant,
+                     std::int64_t per_second) {
   if (instant && instant->nanos < 0) {
     instant->seconds -= 1;
     instant->nanos += static_cast<std::int32_t>(kNanosPerSecond);
@@ -127,7 +130,7 @@ Value make_timestamp(EvalContext& context, std::optional<Instant> instant) {
   if (!instant || instant->seconds < kFirstSecond || instant->seconds > kLastSecond) {
     return context.fail(ErrorCode::kOutOfRange,
                         {"timestamp out of range: it is not between the years 1 and 9999",
-                         instant ? unit_guess(instant->seconds) : ""});
+                         instant ? unit_guess(instant->seconds, per_second) : ""});
   }
   return Value::of_timestamp(*instant);
 }

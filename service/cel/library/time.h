@@ -20,8 +20,9 @@ inline constexpr std::int64_t kLastSecond = 253'402'300'799;
 [[nodiscard]] std::optional<Instant> subtract(Instant a, Instant b);
 
 // The value, or the error `out of range`, which guesses the unit of seconds that are milliseconds.
-// Brings nanoseconds into the form the kind asks for.
-[[nodiscard]] Value make_timestamp(EvalContext& context, std::optional<Instant> instant);
+// Brings nanoseconds into the form the kind asks for. `per_second`: of the number that was given.
+[[nodiscard]] Value make_timestamp(EvalContext& context, std::optional<Instant> instant,
+                                   std::int64_t per_second = 1);
 [[nodiscard]] Value make_duration(EvalContext& context, std::optional<Instant> instant);
 
 // "2009-02-13T23:31:30.5+01:00"; nothing: malformed or no such date.

@@ -220,7 +220,8 @@ Value from_int(EvalContext& context, Args args) {
     --seconds;
   }
   return make_timestamp(
-      context, Instant{seconds, static_cast<std::int32_t>(rest * (kNanosPerSecond / kPerSecond))});
+      context, Instant{seconds, static_cast<std::int32_t>(rest * (kNanosPerSecond / kPerSecond))},
+      kPerSecond);
 }
 
 // "1520949575.820367", of a document, to the nanosecond; false: it is written in another way.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "cel/library/time.h"
+
 namespace penstock::cel {
 namespace {
 
@@ -67,6 +69,25 @@ std::string_view take_date(std::string_view& text, std::int64_t& days) {
   if (!date.ok() || year < 1) return "there is no such day in the years 1 to 9999";
   days = std::chrono::sys_days(date).time_since_epoch().count();
   return {};
+}
+
+// The format of time.parse() for a text that read_time_text() reads and that has no offset.
+std::string format_of(std::string_view text) {
+  const bool dashed = text.size() > 4 && text[4] == '-';
+  std::string format = dashed ? "%Y-%m-%d" : "%Y%m%d";
+  text.remove_prefix(dashed ? 10 : 8);
+  if (text.empty()) return format;
+  const std::size_t hour = text.find_first_of("0123456789");
+  format += text.substr(0, hour);
+  text.remove_prefix(hour + 2);
+  const bool with_colons = text.starts_with(':');
+  format += with_colons ? "%H:%M" : "%H%M";
+  text.remove_prefix(with_colons ? 3 : 2);
+  if (text.empty() || text.starts_with(' ')) return format;
+  format += with_colons ? ":%S" : "%S";
+  text.remove_prefix(with_colons ? 3 : 2);
+  if (!text.empty() && !text.starts_with(' ')) format += std::string(text.substr(0, 1)) + "%f";
+  return format;
 }
 
 }  // namespace
@@ -135,15 +156,25 @@ std::string_view read_time_text(std::string_view text, TimeText& time) {
   return text.empty() ? std::string_view() : kNoTime;
 }
 
+bool is_in_years(const TimeText& time) {
+  const std::int64_t seconds = time.seconds - time.offset_seconds;
+  return seconds >= kFirstSecond && seconds <= kLastSecond;
+}
+
 std::string time_text_hint(std::string_view text) {
   TimeText time;
   if (read_time_text(text, time).empty()) {
-    return "time.parse(…, \"%Y-%m-%d %H:%M:%S\", \"Europe/Berlin\") reads it in a time zone, and + "
-           "\"Z\" behind the text makes it UTC";
+    std::string hint =
+        "time.parse(…, \"" + format_of(text) + "\", \"Europe/Berlin\") reads it in a time zone";
+    if (time.has_time) hint += ", and time.parse(… + \"Z\") as UTC";
+    return hint;
   }
   const bool is_numeric =
       !text.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos;
   const auto points = std::ranges::count(text, '.');
+  if (is_numeric && points == 0 && text.size() == 14) {
+    return "time.parse(…, \"%Y%m%d%H%M%S\", \"Europe/Berlin\") reads it in a time zone";
+  }
   if (is_numeric && points == 2)
     return "time.parse(…, \"%d.%m.%Y\", \"UTC\") reads a date like this";
   if (is_numeric && points < 2) {

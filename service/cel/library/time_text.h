@@ -30,6 +30,9 @@ struct TimeText {
 // Empty: it was read. Else what is wrong: "it has no such day".
 [[nodiscard]] std::string_view read_time_text(std::string_view text, TimeText& time);
 
+// Whether a timestamp can be what was read: its offset may take it out of the years 1 to 9999.
+[[nodiscard]] bool is_in_years(const TimeText& time);
+
 // How to read a text that is none of the above, or lacks an offset, with a function: "write …", or
 // empty.
 [[nodiscard]] std::string time_text_hint(std::string_view text);

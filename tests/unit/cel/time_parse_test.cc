@@ -74,7 +74,32 @@ TEST_F(TimeParse, RefusesWhatIsNoTimeOrMoreThanOne) {
   refused("'2025-03-01 13:30 PM', '%F %H:%M %p', 'UTC'", "go together");
 }
 
+TEST_F(TimeParse, IsNamedWithAFormatThatReadsTheText) {
+  for (const std::string text :
+       {"2021-06-01", "20210601", "2021-06-01T10:00", "2021-06-01 10:00", "2021-06-01T10:00:00",
+        "2021-06-01 10:00:00", "2021-06-01  10:00:00.5", "20210601T100000", "20210601100000"}) {
+    const std::string message = of("timestamp('" + text + "')");
+    const std::size_t begin = message.find("time.parse(…, \"");
+    ASSERT_NE(begin, std::string::npos) << message;
+    std::string call = message.substr(begin, message.find(')', begin) + 1 - begin);
+    call.replace(call.find("…"), std::string("…").size(), "'" + text + "'");
+    EXPECT_TRUE(of(call).starts_with(text.contains(":") || text.contains("T") || text.size() == 14
+                                         ? "2021-06-01T08:00:00"
+                                         : "2021-05-31T22:00:00"))
+        << call << ": " << of(call);
+    if (!message.contains("+ \"Z\"")) continue;
+    EXPECT_TRUE(of("time.parse('" + text + "' + \"Z\")").starts_with("2021-06-01T10:00:00"));
+  }
+  for (const char* text : {"0001-01-01T00:00:00+14:00", "9999-12-31 23:59:59-14"}) {
+    EXPECT_TRUE(of(std::string("timestamp('") + text + "')").contains("of UTC")) << text;
+  }
+}
+
 TEST_F(TimeParse, CountsFrom1970InAnyUnit) {
+  EXPECT_TRUE(
+      of("time.fromMillis(1520949575820000)").contains("microseconds: write time.fromMicros"));
+  EXPECT_TRUE(
+      of("time.fromMicros(1520949575820000123)").contains("nanoseconds: write time.fromNanos"));
   EXPECT_EQ(of("time.fromMillis(1520949575820)"), "2018-03-13T13:59:35.82Z");
   EXPECT_EQ(of("time.fromMillis(-1)"), "1969-12-31T23:59:59.999Z");
   EXPECT_EQ(of("time.fromMillis(1520949575820.5)"), "2018-03-13T13:59:35.8205Z");
