@@ -439,18 +439,30 @@ std::string Comparison::actual(bool is_whole, std::string_view more) const {
   return rows + ")";
 }
 
-// What is left of the records of a key.
-std::string Comparison::reduce(std::span<const Source> sources) const {
+std::string Comparison::key_columns(std::string_view alias) const {
   std::vector<std::string> key;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    if (columns_[i].is_key) key.push_back(std::format("r.c{}", i));
+    if (columns_[i].is_key) key.push_back(std::format("{}.c{}", alias, i));
   }
-  std::string order = "r.o DESC, r.i DESC";
-  if (target_->mode == WriteMode::ignore) order = "r.o, r.i";
-  if (target_->newer_by) {
-    const auto column = std::ranges::find(columns_, *target_->newer_by, &Column::index);
-    order = std::format("r.c{} DESC NULLS LAST, r.o, r.i", column - columns_.begin());
-  }
+  return list(key);
+}
+
+// Newer versions first; empty: records of one partition come in the order of their offsets.
+std::string Comparison::version_order(std::string_view alias) const {
+  if (!target_->newer_by) return {};
+  const auto column = std::ranges::find(columns_, *target_->newer_by, &Column::index);
+  return std::format("{}.c{} DESC NULLS LAST", alias, column - columns_.begin());
+}
+
+// Of records of a partition with equal versions, the one that stays first.
+std::string Comparison::order(std::string_view alias) const {
+  const bool first_stays = target_->mode == WriteMode::ignore || target_->newer_by;
+  return std::format("{0}.o{1}, {0}.i{1}", alias, first_stays ? "" : " DESC");
+}
+
+// What is left of the records of a key.
+std::string Comparison::reduce(std::span<const Source> sources) const {
+  const std::string versions = target_->newer_by ? version_order("r") + ", " : "";
   std::string within;
   if (std::ranges::any_of(sources, [](const Source& s) { return s.read_to > s.range.to; })) {
     within = " WHERE d.o < CASE d.p";
@@ -463,7 +475,33 @@ std::string Comparison::reduce(std::span<const Source> sources) const {
       "CREATE TEMPORARY TABLE {0} AS SELECT d.* FROM (SELECT DISTINCT ON ({1}) r.* FROM "
       "pg_temp.{2} "
       "r ORDER BY {1}, {3}) d{4}; ANALYZE pg_temp.{0}",
-      name("rows"), list(key), name("records"), order, within);
+      name("rows"), key_columns("r"), name("records"), versions + order("r"), within);
+}
+
+// Partitions have no order: of each key that was found, what it is if one of them came last.
+std::string Comparison::candidates() const {
+  const std::string rank = target_->newer_by
+                               ? std::format("rank() OVER (PARTITION BY {} ORDER BY {})",
+                                             key_columns("r"), version_order("r"))
+                               : "1";
+  return std::format(
+      "CREATE TEMPORARY TABLE {0} AS SELECT DISTINCT ON ({1}, v.p) v.kh, v.x, {2} AS r FROM "
+      "(SELECT r.*, {3} AS age FROM (SELECT r.*, {4} AS kh FROM pg_temp.{5} r) r WHERE r.kh IN "
+      "(SELECT f.kh FROM pg_temp.{6} f)) v WHERE v.age = 1 ORDER BY {1}, v.p, {7}",
+      name("candidates"), key_columns("v"), row_text("v"), rank, key_hash("r"), name("records"),
+      name("findings"), order("v"));
+}
+
+// A row that is what one of them says is right, and so is none where one of them deletes it.
+std::string Comparison::settle() const {
+  return std::format(
+      "{0}; DELETE FROM pg_temp.{1} f WHERE EXISTS (SELECT FROM pg_temp.{2} c WHERE c.kh = f.kh "
+      "AND "
+      "CASE WHEN f.arow IS NULL THEN c.x ELSE NOT c.x AND c.r = f.ar END); "
+      "UPDATE pg_temp.{1} f SET difference = {3} WHERE f.kh IN (SELECT c.kh FROM pg_temp.{2} c "
+      "GROUP "
+      "BY c.kh HAVING bool_or(c.x) <> bool_and(c.x) OR min(c.r) <> max(c.r))",
+      candidates(), name("findings"), name("candidates"), static_cast<int>(Difference::undecided));
 }
 
 std::string Comparison::chunks(bool is_whole) const {
@@ -514,7 +552,8 @@ std::string Comparison::findings(bool is_whole) const {
   return std::format(
       "CREATE TEMPORARY TABLE {} AS WITH es AS MATERIALIZED {}, ac AS MATERIALIZED {} SELECT CASE "
       "WHEN a.kh IS NULL THEN {} WHEN e.kh IS NULL THEN {} ELSE {} END AS difference, "
-      "coalesce(e.kh, a.kh) AS kh, e.p, e.o, e.i, e.erow, a.atable, a.arow{} FROM {} e FULL JOIN "
+      "coalesce(e.kh, a.kh) AS kh, e.p, e.o, e.i, e.erow, a.atable, a.arow, a.r AS ar{} FROM {} e "
+      "FULL JOIN "
       "{} "
       "a ON e.kh = a.kh AND e.m = a.m",
       name("findings"), side(expected(text("e"))), side(actual(is_whole, text("a"))),
@@ -566,15 +605,8 @@ Try<TableReport> Comparison::compare(Connection& connection, std::span<const Sou
   if (auto found = execute(connection, findings(is_whole)); !found) {
     return std::unexpected(std::move(found.error()));
   }
-  // Of which nobody knows the last record.
-  if (target_->is_keyed() && !target_->newer_by && sources.size() > 1) {
-    const std::string undecided = std::format(
-        "UPDATE pg_temp.{0} f SET difference = {1} WHERE f.kh IN (SELECT r.kh FROM (SELECT {2} AS "
-        "kh, r.p FROM pg_temp.{3} r) r WHERE r.kh IN (SELECT f.kh FROM pg_temp.{0} f) GROUP BY "
-        "r.kh "
-        "HAVING min(r.p) <> max(r.p))",
-        name("findings"), static_cast<int>(Difference::undecided), key_hash("r"), name("records"));
-    if (auto done = execute(connection, undecided); !done) {
+  if (target_->is_keyed() && sources.size() > 1) {
+    if (auto done = execute(connection, settle()); !done) {
       return std::unexpected(std::move(done.error()));
     }
   }

@@ -101,6 +101,11 @@ class Comparison {
   [[nodiscard]] std::string values(std::string_view alias, std::string_view as) const;
   [[nodiscard]] std::string expected(std::string_view more) const;
   [[nodiscard]] std::string actual(bool is_whole, std::string_view more) const;
+  [[nodiscard]] std::string key_columns(std::string_view alias) const;
+  [[nodiscard]] std::string version_order(std::string_view alias) const;
+  [[nodiscard]] std::string order(std::string_view alias) const;
+  [[nodiscard]] std::string candidates() const;
+  [[nodiscard]] std::string settle() const;
   [[nodiscard]] std::string reduce(std::span<const Source> sources) const;
   [[nodiscard]] std::string chunks(bool is_whole) const;
   [[nodiscard]] std::string findings(bool is_whole) const;

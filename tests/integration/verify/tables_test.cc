@@ -128,6 +128,77 @@ TEST_F(VerifyNewest, KnowsWhichVersionStays) {
                             "records of"));
 }
 
+class VerifyNewestOfTwo : public Verify {
+ protected:
+  explicit VerifyNewestOfTwo(const char* mode = "        mode: upsert\n        newer_by: v\n")
+      : Verify({.table = "CREATE TABLE t (n bigint PRIMARY KEY, s text, v bigint, source_offset "
+                         "bigint)",
+                .columns = {{"n", "msg.n"}, {"s", "msg.s"}, {"v", "msg.v"}},
+                .pipeline_yaml = mode,
+                .partitions = 2}) {}
+
+  // Committed in this order.
+  void feed(const Records& first, const Records& second) {
+    service.feed(first);
+    service.topic().produce(second, 1);
+    const auto all = static_cast<std::int64_t>(first.size() + second.size());
+    ASSERT_TRUE(wait_until([&] { return service.applied() == all; }));
+  }
+  void set(int n, const std::string& s, int v, int offset) {
+    execute(std::format("UPDATE t SET s = '{}', v = {}, source_offset = {} WHERE n = {}", s, v,
+                        offset, n));
+  }
+};
+
+TEST_F(VerifyNewestOfTwo, TakesAnyOfSeveralPartitionsEqualVersions) {
+  feed({R"({"n":0,"s":"other","v":1})", R"({"n":1,"s":"zero","v":7})",
+        R"({"n":1,"s":"late","v":7})", R"({"n":2,"s":"new","v":9})"},
+       {R"({"n":1,"s":"one","v":7})", R"({"n":1,"s":"old","v":6})", R"({"n":2,"s":"old","v":8})",
+        R"({"n":3,"s":"of one","v":1})"});
+  ASSERT_EQ(service.database().value("SELECT s FROM t WHERE n = 1"), "zero") << "it was there";
+  expect(verify({"--repair"}), 0, 0, 0);
+  set(1, "one", 7, 0);  // as if the other had come first
+  expect(verify({"--repair"}), 0, 0, 0);
+  EXPECT_EQ(service.database().value("SELECT s FROM t WHERE n = 1"), "one");
+  // A later one of its own partition is not what stays, and which of both is nobody knows.
+  set(1, "late", 7, 2);
+  set(2, "old", 8, 2);
+  const Json table = verify({"--repair"}, 1);
+  expect(table, 0, 0, 1);
+  EXPECT_EQ(table["undecided"], 1);
+  EXPECT_EQ(service.database().value("SELECT s FROM t WHERE n = 1"), "late") << "left alone";
+  EXPECT_EQ(service.database().value("SELECT s FROM t WHERE n = 2"), "new");
+  execute("DELETE FROM t WHERE n IN (1, 3)");
+  EXPECT_EQ(verify({"--repair"}, 1)["undecided"], 1);
+  EXPECT_EQ(service.database().value("SELECT string_agg(n::text, ',' ORDER BY n) FROM t"), "0,2,3");
+}
+
+class VerifyLastOfTwo : public VerifyNewestOfTwo {
+ protected:
+  VerifyLastOfTwo()
+      : VerifyNewestOfTwo("        mode: upsert\n        delete_when: has(msg.gone)\n") {}
+};
+
+TEST_F(VerifyLastOfTwo, TakesWhatTheLastRecordOfEitherPartitionLeaves) {
+  feed({R"({"n":1,"s":"zero","v":1})", R"({"n":2,"s":"zero","v":1})", R"({"n":3,"s":"z","v":1})",
+        R"({"n":3,"gone":true})", R"({"n":4,"s":"first","v":1})", R"({"n":4,"s":"zero","v":1})"},
+       {R"({"n":1,"s":"one","v":1})", R"({"n":2,"gone":true})", R"({"n":3,"s":"one","v":1})"});
+  ASSERT_EQ(service.database().value("SELECT string_agg(n || s, ',' ORDER BY n) FROM t"),
+            "1one,3one,4zero");
+  expect(verify(), 0, 0, 0);
+  // As if the other partition had come last.
+  set(1, "zero", 1, 0);
+  execute("INSERT INTO t VALUES (2, 'zero', 1, 1); DELETE FROM t WHERE n = 3");
+  expect(verify({"--repair", "--yes-delete-extra"}), 0, 0, 0);
+  EXPECT_EQ(service.database().value("SELECT string_agg(n || s, ',' ORDER BY n) FROM t"),
+            "1zero,2zero,4zero");
+  set(4, "first", 1, 4);
+  set(2, "neither", 1, 1);
+  const Json table = verify({}, 1);
+  expect(table, 0, 0, 1);
+  EXPECT_EQ(table["undecided"], 1);
+}
+
 class VerifyIgnore : public Verify {
  protected:
   VerifyIgnore()
