@@ -166,6 +166,7 @@ int verify_tables(const Options& options) {
     {
       ProgressLine progress;
       found = verification.run([&](const verify::Progress& so_far) {
+        if (!so_far.waits_for.empty()) return progress.say("waits: " + so_far.waits_for);
         progress.show(so_far.compares ? "comparing"
                                       : std::format("read {} of {}", grouped(so_far.done),
                                                     grouped(so_far.all)));

@@ -145,11 +145,13 @@ std::vector<int> run(const std::string& conninfo, std::chrono::milliseconds lock
   std::vector<int> done;
   while (true) {
     pqxx::work transaction(*connection);
-    // No statement timeout: building an index may take as long as it takes.
+    // No statement timeout: building an index may take as long as it takes. Of a process that is
+    // frozen between two statements the locks go.
     transaction.exec(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; "
         "SET LOCAL search_path = pg_catalog, pg_temp; "
-        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = " +
+        "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '30s'; "
+        "SET LOCAL lock_timeout = " +
         std::to_string(lock_wait.count()));
     try {
       transaction.exec(kTakeLock);

@@ -22,6 +22,8 @@ using postgres::Failure;
 
 constexpr std::chrono::seconds kKafkaPatience(30);
 constexpr std::chrono::seconds kConnectTimeout(10);
+// Longer than the brokers may be silent.
+constexpr std::chrono::seconds kIdleInTransaction(60);
 constexpr std::size_t kPrefetchBytes = std::size_t{32} << 20;
 // Each takes a try of its batch.
 constexpr std::size_t kMostRefused = 1000;
@@ -36,6 +38,9 @@ Error error_of(const Failure& failure) {
   const std::string& state = error.sqlstate;
   if (state == "3F000" || state == "42P01" || state == "42703" || state == "42883") {
     error.hint = "has the table or the schema \"penstock\" changed meanwhile? Run it again";
+  } else if (state == "25P03") {
+    error.hint = std::format("this process stood still for more than {} s: run it again",
+                             kIdleInTransaction.count());
   } else if (state == "42501" && error.hint.empty()) {
     error.hint = "docs/reference/grants.md has what `penstock verify` needs";
   }
@@ -92,10 +97,37 @@ std::uint64_t never_applied(const Source& source) {
 }  // namespace
 
 Verification::Verification(std::shared_ptr<const Plan> plan, Options options)
-    : plan_(std::move(plan)), options_(std::move(options)), wakeup_(system_clock()) {}
+    : plan_(std::move(plan)),
+      options_(std::move(options)),
+      wakeup_(system_clock()),
+      hold_wakeup_(system_clock()) {}
 
 Result<Report> Verification::run(const std::function<void(const Progress&)>& progress) {
   progress_ = progress;
+  lock_watch_.emplace(
+      [this]() -> std::unique_ptr<Connection> {
+        auto opened = open(wakeup_);
+        return opened ? *std::move(opened) : nullptr;
+      },
+      [this](const std::string& holder) {
+        so_far_.waits_for = holder;
+        progress_(so_far_);
+        so_far_.waits_for.clear();
+      });
+  return run().transform_error([this](Error error) { return explained(std::move(error)); });
+}
+
+// A hold that was lost explains whatever failed after it.
+Error Verification::explained(Error error) {
+  if (hold_) {
+    if (auto lost = hold_->lost()) return *std::move(lost);
+  }
+  const std::string& holder = lock_watch_->last();
+  if (error.sqlstate == "55P03" && !holder.empty()) error.message += "; " + holder;
+  return error;
+}
+
+Result<Report> Verification::run() {
   report_.pipeline = plan_->pipeline();
   processor_ = plan_->make_processor();
   const auto step = [](const Result<void>& done) { return done.has_value(); };
@@ -112,7 +144,10 @@ Result<Report> Verification::run(const std::function<void(const Progress&)>& pro
   // Then what came meanwhile, up to where the tables are.
   if (step(done) && options_.repair) done = hold_positions();
   if (step(done)) {
-    done = execute(*connection_, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE");
+    done = execute(*connection_,
+                   std::format("BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE; SET LOCAL "
+                               "idle_in_transaction_session_timeout = '{}s'",
+                               kIdleInTransaction.count()));
   }
   if (!done) return std::unexpected(done.error());
   const auto now = positions();
@@ -148,24 +183,25 @@ Result<void> Verification::make_comparisons() {
   return {};
 }
 
-Result<std::unique_ptr<Connection>> Verification::open() {
+Result<std::unique_ptr<Connection>> Verification::open(postgres::Wakeup& wakeup) {
   const std::array overrides{Connection::Setting{"application_name", "penstock/verify"}};
-  auto opened = Connection::open(options_.conninfo, {}, overrides, kConnectTimeout, wakeup_);
+  auto opened = Connection::open(options_.conninfo, {}, overrides, kConnectTimeout, wakeup);
   if (!opened) return std::unexpected(error_of(opened.error()));
   (*opened)->set_deadline(SteadyTime::max());
   return *std::move(opened);
 }
 
 Result<void> Verification::connect() {
-  auto opened = open();
+  auto opened = open(wakeup_);
   if (!opened) return std::unexpected(opened.error());
   connection_ = *std::move(opened);
+  lock_watch_->watch(*connection_);
   // What somebody made in a schema of the role's takes no part in our statements. Rows that a
   // policy hides are an error rather than missing. Sums of many rows take their time.
   auto done = execute(
       *connection_,
       "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET lock_timeout = 0; "
-      "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; "
+      "SET idle_session_timeout = 0; "
       "SET default_transaction_read_only = off; SET row_security = off; SET work_mem = '64MB'; "
       "SET temp_buffers = '64MB'; SET timezone = 'UTC'; "
       "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5s', false);"
@@ -223,20 +259,19 @@ std::string Verification::place(PartitionId partition) const {
 // ---- The repair
 // -----------------------------------------------------------------------------------------
 
-// In the order in which penstock.advance() locks them.
-constexpr const char* kLockPositions =
-    "SELECT FROM penstock.offsets o WHERE o.pipeline = $1 ORDER BY o.topic, o.partition FOR SHARE";
-
 Result<void> Verification::hold_positions() {
-  auto opened = open();
+  auto opened = open(hold_wakeup_);
   if (!opened) return std::unexpected(opened.error());
-  holder_ = *std::move(opened);
-  auto begun = execute(*holder_,
-                       "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
-                       "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '30s'");
-  if (!begun) return begun;
-  auto held = holder_->execute(kLockPositions, {plan_->pipeline()});
-  if (!held) return std::unexpected(error_of(held.error()));
+  lock_watch_->watch(**opened);
+  auto hold = PositionHold::take(*std::move(opened), plan_->pipeline());
+  lock_watch_->watch(*connection_);
+  if (!hold) return std::unexpected(error_of(hold.error()));
+  hold_ = *std::move(hold);
+  return {};
+}
+
+Result<void> Verification::still_holds() {
+  if (auto lost = hold_->lost()) return std::unexpected(*std::move(lost));
   return {};
 }
 
@@ -285,10 +320,13 @@ Result<void> Verification::repair() {
           "compare all records, or leave it out; nothing was changed");
     }
   }
-  // Triggers and defaults see what they see in a lane.
-  auto begun = execute(*connection_,
-                       "SET LOCAL search_path TO DEFAULT; SET LOCAL timezone TO DEFAULT; "
-                       "SET LOCAL lock_timeout = '60s'");
+  if (auto held = still_holds(); !held) return held;
+  // Triggers and defaults see what they see in a lane. From now on others may wait for its rows.
+  auto begun = execute(
+      *connection_, std::format("SET LOCAL search_path TO DEFAULT; SET LOCAL timezone TO DEFAULT; "
+                                "SET LOCAL lock_timeout = '60s'; SET LOCAL "
+                                "idle_in_transaction_session_timeout = '{}s'",
+                                PositionHold::kPatience.count()));
   if (!begun) return begun;
   // Parents before children, and the other way round.
   for (std::size_t i = 0; i < comparisons_.size(); ++i) {
@@ -300,7 +338,7 @@ Result<void> Verification::repair() {
     if (!done) return failed(done.error());
   }
   // 40001 if one has moved since the snapshot, because its lock was lost.
-  auto locked = connection_->execute(kLockPositions, {plan_->pipeline()});
+  auto locked = connection_->execute(PositionHold::lock_sql(), {plan_->pipeline()});
   if (!locked) return failed(locked.error());
   auto committed = connection_->execute("COMMIT");
   if (!committed) return failed(committed.error());

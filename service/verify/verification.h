@@ -7,8 +7,9 @@
 // records have been read: one that is held for long keeps VACUUM from its work. A repair writes
 // what is missing or different in the transaction that has found it. Meanwhile the pipeline commits
 // nothing: its positions are locked before the snapshot, and looked at again before COMMIT, so that
-// no record can come between.
-// Threads: the caller's only, which run() blocks. Failure: run() ends with it; nothing was changed.
+// no record can come between. While this process is frozen neither the pipeline nor VACUUM waits
+// for it for long: PostgreSQL ends its sessions, and so the verification. Threads: the caller's
+// only, which run() blocks. Failure: run() ends with it; nothing was changed.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,8 @@
 #include "postgres/connection.h"
 #include "postgres/wakeup.h"
 #include "verify/comparison.h"
+#include "verify/lock_watch.h"
+#include "verify/position_hold.h"
 #include "verify/report.h"
 
 namespace penstock::verify {
@@ -55,6 +58,7 @@ struct Progress {
   std::uint64_t done = 0;  // offsets
   std::uint64_t all = 0;
   bool compares = false;  // everything is read
+  std::string waits_for;  // while a statement waits for a lock: who holds it
 };
 
 class Verification {
@@ -78,10 +82,13 @@ class Verification {
   };
 
   [[nodiscard]] Result<void> make_comparisons();
-  [[nodiscard]] Result<std::unique_ptr<postgres::Connection>> open();
+  [[nodiscard]] Result<std::unique_ptr<postgres::Connection>> open(postgres::Wakeup& wakeup);
   [[nodiscard]] Result<void> connect();
   // Until the verification ends.
   [[nodiscard]] Result<void> hold_positions();
+  [[nodiscard]] Result<void> still_holds();
+  [[nodiscard]] Result<Report> run();
+  [[nodiscard]] Error explained(Error error);
   [[nodiscard]] Result<void> knows_the_newest(const Target& target) const;
   [[nodiscard]] Result<void> repair();
   [[nodiscard]] Result<std::map<PartitionId, Position>> positions();
@@ -107,8 +114,10 @@ class Verification {
   const std::shared_ptr<const Plan> plan_;
   const Options options_;
   postgres::Wakeup wakeup_;
+  std::optional<LockWatch> lock_watch_;  // before the connections that tell it
   std::unique_ptr<postgres::Connection> connection_;
-  std::unique_ptr<postgres::Connection> holder_;  // of the positions
+  postgres::Wakeup hold_wakeup_;
+  std::unique_ptr<PositionHold> hold_;
   std::unique_ptr<Processor> processor_;
   std::vector<Comparison> comparisons_;  // by target
   std::map<PartitionId, Log> logs_;

@@ -1,9 +1,11 @@
 // Who holds a lock that keeps others from writing a pipeline's tables.
 //
-// Place: a lane and a redrive ask after they have waited for a lock in vain, in no transaction.
+// Place: a lane and a redrive ask after they have waited for a lock in vain, in no transaction; a
+// verification while it waits, over another session.
 // Threads: the session's only.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,5 +20,9 @@ namespace penstock::write {
 
 // By now, a moment later: "; a lock is held by process …". Empty: nobody who can be seen.
 [[nodiscard]] std::string lock_holder(postgres::Connection& connection, const std::string& tables);
+
+// Who keeps this backend waiting, in the same words without the beginning. Empty: nobody. Nothing:
+// it could not be asked.
+[[nodiscard]] std::optional<std::string> blocker_of(postgres::Connection& connection, int pid);
 
 }  // namespace penstock::write

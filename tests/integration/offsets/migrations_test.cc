@@ -47,6 +47,16 @@ TEST_F(Migrations, MakeTheSchemaFromNothing) {
   EXPECT_TRUE(after->front().applied_at.ends_with("Z")) << after->front().applied_at;
 }
 
+TEST_F(Migrations, KeepTheirLocksNoLongerThanTheirProcessLives) {
+  constexpr std::array<Migration, 1> kLook{
+      {{1, "look",
+        "CREATE TABLE penstock.look AS SELECT "
+        "current_setting('idle_in_transaction_session_timeout') AS patience",
+        "DROP TABLE penstock.look", "c1"}}};
+  ASSERT_TRUE(migrate_up(conninfo, {}, kLook).has_value());
+  EXPECT_EQ(database.value("SELECT patience FROM penstock.look"), "30s");
+}
+
 TEST_F(Migrations, HaveNothingToDoTheSecondTime) {
   ASSERT_TRUE(migrate_up(conninfo).has_value());
   EXPECT_EQ(migrate_up(conninfo), std::vector<int>{});

@@ -1,5 +1,6 @@
 // Tables made what their records say.
 #include <atomic>
+#include <csignal>
 #include <format>
 #include <thread>
 
@@ -66,27 +67,65 @@ TEST_F(Repair, LosesNoRecordThatComesMeanwhile) {
   expect(verify(), 0, 0, 0);
 }
 
-// It is held when it has looked at the table; then the positions' lock is lost, and a record comes
-// that deletes what it is about to insert.
+// It is held while it writes; then the positions' lock is lost, and a record comes that deletes
+// what it has inserted and nobody sees yet.
 TEST_F(Repair, WritesNothingWhenThePipelineHasGoneOnMeanwhile) {
   service.feed(records(1, 10));
-  execute("DELETE FROM t WHERE n = 3");
-  execute("BEGIN; LOCK TABLE penstock.dead_letters");
+  execute("DELETE FROM t WHERE n = 4; UPDATE t SET s = 'other' WHERE n = 3");
+  execute("BEGIN; SELECT FROM t WHERE n = 3 FOR UPDATE");
   auto process = start({"--repair"});
-  ASSERT_TRUE(wait_until([&] {
-    return service.database().number(
-               "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
-               "'penstock.dead_letters'::regclass") == 1;
-  })) << output();
+  ASSERT_TRUE(wait_until([&] { return output().contains("waits: "); })) << output();
   execute(
       "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE a.datname = "
       "current_database() AND a.application_name = 'penstock/verify' AND a.state = 'idle in "
       "transaction'");
-  service.feed({R"({"n":3,"gone":true})"});
+  service.feed({R"({"n":4,"gone":true})"});
   execute("COMMIT");
   const auto status = process.wait_for(60s);
   EXPECT_TRUE(status && status->code == 1) << output();
+  EXPECT_TRUE(output().contains("positions are no longer held")) << output();
   EXPECT_TRUE(output().contains("nothing was changed; run it again")) << output();
+  expect(verify({}, 1), 0, 0, 1);
+}
+
+// Frozen while it waits for a lock, and so in the middle: what it held goes within its patience.
+TEST_F(Repair, KeepsThePipelineWaitingNoLongerThanItLives) {
+  service.feed(records(1, 10));
+  execute("DELETE FROM t WHERE n = 3");
+  execute("BEGIN; LOCK TABLE penstock.dead_letters");
+  auto process = start({"--repair"});
+  ASSERT_TRUE(wait_until([&] { return output().contains("waits: a lock is held by"); }))
+      << output();
+  process.signal(SIGSTOP);
+  execute("COMMIT");
+  service.topic().produce(records(11, 12));
+  EXPECT_TRUE(wait_until([&] { return service.applied() == 12; }, 60s)) << "it waits for ever";
+  process.signal(SIGCONT);
+  const auto status = process.wait_for(60s);
+  EXPECT_TRUE(status && status->code == 1) << output();
+  EXPECT_TRUE(output().contains("positions are no longer held")) << output();
+  EXPECT_TRUE(output().contains("nothing was changed; run it again")) << output();
+  EXPECT_EQ(service.database().number("SELECT count(*) FROM t WHERE n = 3"), 0);
+  expect(verify({"--repair"}), 1, 0, 0);
+}
+
+TEST_F(Repair, SaysWhoHoldsTheLockThatItWaitsFor) {
+  service.feed(records(1, 10));
+  execute("UPDATE t SET s = 'other' WHERE n = 3");
+  const std::string pid = service.database().value("SELECT pg_backend_pid()");
+  const auto says = [&](const std::string& lock, const std::vector<std::string>& words) {
+    SCOPED_TRACE(lock);
+    execute("BEGIN; " + lock);
+    auto process = start(words);
+    const std::string holder = "waits: a lock is held by process " + pid + " (";
+    EXPECT_TRUE(wait_until([&] { return output().contains(holder); })) << output();
+    execute("COMMIT");
+    const auto status = process.wait_for(60s);
+    EXPECT_TRUE(status) << output();
+  };
+  says("SELECT FROM t WHERE n = 3 FOR UPDATE", {"--repair"});  // a row
+  says("LOCK TABLE t", {});                                    // as ALTER TABLE
+  says("SELECT FROM penstock.offsets FOR UPDATE", {"--repair"});
   expect(verify(), 0, 0, 0);
 }
 
