@@ -7,6 +7,7 @@
 #include "cel/syntax/ast.h"
 #include "cel/vm/compiler.h"
 #include "cel/vm/share.h"
+#include "text/utf8.h"
 
 namespace penstock::cel {
 struct ExpressionSet::Expression {
@@ -14,6 +15,19 @@ struct ExpressionSet::Expression {
   Ast ast;
   CheckResult checked;
 };
+
+namespace {
+
+// A part of an expression as its author wrote it, shortened.
+std::string source_of(const Node& node, std::string_view source) {
+  constexpr std::size_t kLongest = 80;
+  if (node.end <= node.begin) return "…";
+  const std::string_view whole = source.substr(node.begin, node.end - node.begin);
+  if (whole.size() <= kLongest) return std::string(whole);
+  return std::string(text::cut_utf8(whole, kLongest)) + "…";
+}
+
+}  // namespace
 
 ExpressionSet::ExpressionSet(const CompileOptions& options) : options_(options) {}
 ExpressionSet::~ExpressionSet() = default;
@@ -60,8 +74,9 @@ std::expected<std::vector<ExpressionSet::Step>, ExpressionSet::Mistake> Expressi
   auto next_shared = shared.begin();
   for (std::size_t i = 0; i < expressions_.size(); ++i) {
     for (; next_shared != shared.end() && next_shared->owner == i; ++next_shared) {
-      compile_step(i, next_shared->node,
-                   inputs.add(next_shared->input.root, next_shared->input.segments));
+      const std::uint32_t slot = inputs.add(next_shared->input.root, next_shared->input.segments);
+      inputs.show_as(slot, source_of(*next_shared->node, expressions_[i]->source));
+      compile_step(i, next_shared->node, slot);
     }
     compile_step(i, trees[i]->root, std::nullopt);
   }

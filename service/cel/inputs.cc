@@ -27,6 +27,7 @@ bool is_identifier(std::string_view text) {
 }  // namespace
 
 std::string InputPath::to_string() const {
+  if (!shown.empty()) return shown;
   std::string text = root;
   for (const std::string& segment : segments) {
     if (is_identifier(segment)) {
@@ -45,7 +46,9 @@ std::uint32_t Inputs::add(std::string_view root, std::span<const std::string> se
                           bool presence_only) {
   const auto [at, is_new] = slots_.try_emplace(key_of(root, segments), size());
   if (is_new) {
-    paths_.push_back({std::string(root), {segments.begin(), segments.end()}, presence_only});
+    paths_.push_back({.root = std::string(root),
+                      .segments = {segments.begin(), segments.end()},
+                      .presence_only = presence_only});
   } else if (!presence_only) {
     paths_[at->second].presence_only = false;
   }
@@ -55,8 +58,11 @@ std::uint32_t Inputs::add(std::string_view root, std::span<const std::string> se
 std::uint32_t Inputs::add_text(std::string_view root, std::span<const std::string> segments) {
   // No key of a path without this begins so.
   const auto [at, is_new] = slots_.try_emplace('\0' + key_of(root, segments), size());
-  if (is_new)
-    paths_.push_back({std::string(root), {segments.begin(), segments.end()}, false, true});
+  if (is_new) {
+    paths_.push_back({.root = std::string(root),
+                      .segments = {segments.begin(), segments.end()},
+                      .as_text = true});
+  }
   return at->second;
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace penstock::cel {
@@ -25,6 +26,8 @@ struct InputPath {
   bool presence_only = false;
   // The value is wanted as the document has it, Value::of_json(), or null: no expression reads it.
   bool as_text = false;
+  // What messages show in place of the path: the source of an expression, where it is one's value.
+  std::string shown{};
 
   // "msg.a.b", as messages show it.
   [[nodiscard]] std::string to_string() const;
@@ -38,6 +41,8 @@ class Inputs {
                     bool presence_only = false);
   // The slot of its text, which is another one than that of its value.
   std::uint32_t add_text(std::string_view root, std::span<const std::string> segments);
+  // What messages show of this slot.
+  void show_as(std::uint32_t slot, std::string text) { paths_[slot].shown = std::move(text); }
   [[nodiscard]] std::optional<std::uint32_t> find(std::string_view root,
                                                   std::span<const std::string> segments) const;
 

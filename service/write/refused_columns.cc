@@ -18,6 +18,27 @@ bool is_of_type(const ColumnDescription& column, const postgres::Failure& failur
   return name == failure.schema + "." + failure.datatype;
 }
 
+// The column, or the attribute of its composite type, that is of the enum which is refused; null:
+// there is none. Of several the one whose type the message names.
+// NOLINTNEXTLINE(misc-no-recursion): as deep as composite types are nested
+const ColumnDescription* enum_of(const ColumnDescription& column, std::string_view message) {
+  if (!column.labels.empty()) return &column;
+  const ColumnDescription* first = nullptr;
+  for (const ColumnDescription& attribute : column.attributes) {
+    const ColumnDescription* const found = enum_of(attribute, message);
+    if (found == nullptr) continue;
+    // In the message with its schema or without.
+    std::string_view type = found->type_name;
+    type = type.substr(0, type.find('['));
+    type = type.substr(type.rfind('.') + 1);
+    for (const char before : {' ', '.'}) {
+      if (message.contains(before + std::string(type) + ":")) return found;
+    }
+    if (first == nullptr) first = found;
+  }
+  return first;
+}
+
 }  // namespace
 
 std::vector<const ColumnDescription*> refused_columns(const postgres::Failure& failure,
@@ -42,12 +63,15 @@ std::vector<const ColumnDescription*> refused_columns(const postgres::Failure& f
 }
 
 std::string labels_hint(const postgres::Failure& failure, const ColumnDescription& column) {
-  if (failure.error.sqlstate != "22P02" || column.labels.empty()) return {};
+  if (failure.error.sqlstate != "22P02") return {};
+  const ColumnDescription* const found = enum_of(column, failure.error.message);
+  if (found == nullptr) return {};
+  const std::vector<std::string>& labels = found->labels;
   std::string hint = "one of: ";
-  for (std::size_t i = 0; i < std::min(column.labels.size(), kMostLabels); ++i) {
-    hint += (i > 0 ? ", " : "") + column.labels[i];
+  for (std::size_t i = 0; i < std::min(labels.size(), kMostLabels); ++i) {
+    hint += (i > 0 ? ", " : "") + labels[i];
   }
-  return column.labels.size() > kMostLabels ? hint + ", …" : hint;
+  return labels.size() > kMostLabels ? hint + ", …" : hint;
 }
 
 }  // namespace penstock::write

@@ -67,6 +67,8 @@ struct Node {
   bool test_only = false;    // has()
   bool is_optional = false;  // target.?name
   std::uint32_t offset = 0;  // in bytes; where a message points
+  std::uint32_t begin = 0;   // the source from here to `end` says it; nothing: no such text
+  std::uint32_t end = 0;
   std::uint32_t depth = 1;
   Value literal;
   std::string_view name;  // identifier, field or function

@@ -38,6 +38,9 @@ class Lexer {
   // After an error: kError again and again.
   [[nodiscard]] Lexeme next();
 
+  // The end of what next() has returned.
+  [[nodiscard]] std::uint32_t position() const { return static_cast<std::uint32_t>(position_); }
+
   [[nodiscard]] const char* error() const { return error_; }
   [[nodiscard]] std::uint32_t error_offset() const { return error_offset_; }
 

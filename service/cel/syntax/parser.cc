@@ -107,6 +107,7 @@ class Parser {
 
   void advance() {
     previous_ = token_;
+    previous_end_ = lexer_.position();
     token_ = lexer_.next();
   }
 
@@ -128,9 +129,18 @@ class Parser {
     return false;
   }
 
+  // The source of a node whose last token has been read.
+  void locate(Node* node) const {
+    node->begin = node->offset;
+    if (node->target != nullptr) node->begin = std::min(node->begin, node->target->begin);
+    if (!node->args.empty()) node->begin = std::min(node->begin, node->args[0]->begin);
+    node->end = previous_end_;
+  }
+
   // Null when the tree has become too deep.
   Node* sealed(Node* node) {
     seal(node);
+    locate(node);
     if (node->depth <= kMaxDepth) return node;
     return fail(node->offset, "the expression is nested too deeply",
                 "at most " + std::to_string(kMaxDepth) + " operators may apply to each other");
@@ -190,6 +200,7 @@ class Parser {
       if (chain == left && left->name == name) {
         left->args.push_back(right);
         left->depth = std::max(left->depth, right->depth + 1);
+        left->end = previous_end_;
         if (left->depth > kMaxDepth) return sealed(left);
         continue;
       }
@@ -266,10 +277,14 @@ class Parser {
     advance();
     if (!parse_elements(call->args, nullptr, ")", "in the arguments")) return nullptr;
     if (!macros_) return sealed(call);
+    locate(call);
     MacroError error;
     Node* expanded = expand_macro(ast_, call, error);
     if (!error.message.empty()) return fail(error.offset, std::move(error.message));
-    return sealed(expanded);
+    const std::uint32_t begin = call->begin;
+    expanded = sealed(expanded);
+    if (expanded != nullptr) expanded->begin = begin;
+    return expanded;
   }
 
   // Up to and with `close`; a trailing comma only where there may be optional elements.
@@ -327,6 +342,8 @@ class Parser {
       in_parentheses_ = true;
       if (!expect(")", "after an expression in parentheses")) return nullptr;
       in_parentheses_ = false;
+      inner->begin = first.offset;
+      inner->end = previous_end_;
       return inner;
     }
     if (accept("[")) {
@@ -377,6 +394,7 @@ class Parser {
   const bool macros_;
   Lexeme token_;
   Lexeme previous_;
+  std::uint32_t previous_end_ = 0;
   bool in_parentheses_ = false;  // the expression in them has been read
   std::uint32_t nesting_ = 0;
   std::optional<Diagnostic> error_;

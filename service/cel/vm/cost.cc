@@ -74,7 +74,7 @@ class Estimation {
   // What a macro goes over, as a person would say it.
   std::string described(const Node* node) const {
     if (node->resolution == Resolution::kInput) {
-      return InputPath{node->input.root, node->input.segments, false}.to_string();
+      return InputPath{.root = node->input.root, .segments = node->input.segments}.to_string();
     }
     switch (node->kind) {
       case NodeKind::kIdent:

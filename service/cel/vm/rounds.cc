@@ -37,9 +37,10 @@ bool begin_rounds(const Instruction& in, const Argument& range, Value* registers
   } else {
     Value error = error_of(context, range);
     if (!error.is_error()) {
-      error = context.fail(ErrorCode::kNoSuchOverload,
-                           {"no such overload: a ", to_string(range.value.kind()),
-                            " cannot be iterated; ", range.input_name});
+      error = context.fail(
+          ErrorCode::kNoSuchOverload,
+          {"no such overload: a ", to_string(range.value.kind()), " cannot be iterated",
+           range.input_name.empty() ? "" : "; ", range.input_name});
     }
     registers[in.b] = error;
     return false;

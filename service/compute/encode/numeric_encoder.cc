@@ -219,7 +219,10 @@ bool encode_numeric(const ColumnDescription& column, double number, FieldBuffer&
   if (std::isinf(number)) return finish_infinity(column, number < 0, out, problem);
   std::array<char, 32> text;
   const char* const end =
-      std::to_chars(text.data(), text.data() + text.size(), std::abs(number)).ptr;
+      // In the other format large ones have digits that the double does not stand for.
+      std::to_chars(text.data(), text.data() + text.size(), std::abs(number),
+                    std::chars_format::scientific)
+          .ptr;
   Decimal decimal;
   [[maybe_unused]] const bool ok = read_decimal({text.data(), end}, decimal, out.text);
   decimal.negative = number < 0;

@@ -8,6 +8,7 @@
 
 #include "cel/compare.h"
 #include "cel/containers.h"
+#include "cel/json/token.h"
 #include "cel/text.h"
 #include "compute/encode/field_writer.h"
 #include "compute/encode/refusal.h"
@@ -44,7 +45,8 @@ class TextInput {
       : column_(column), text_(scratch.text), copy_(scratch.digits), problem_(problem) {}
 
   bool field(const Value& value) {
-    if (!column_.is_array || value.is_string()) return element(value);
+    if (!column_.is_array) return element(value);
+    if (value.is_string()) return string(value.as_string());
     if (value.is_list()) return array(value.as_list(), 1);
     return refuse(problem_, "wrong_type",
                   std::format("{} does not go into a column of type {}, which takes a list",
@@ -54,12 +56,12 @@ class TextInput {
  private:
   // One value of the type, or of the elements' type.
   bool element(const Value& value) {
-    if (value.is_string()) return string(value.as_string());
+    if (value.is_string()) return fits(value.as_string()) && string(value.as_string());
     switch (column_.text_form) {
       case TextForm::plain:
         break;
       case TextForm::number:
-        if (is_number(value)) return json(value);
+        if (is_number(value)) return number(value);
         break;
       case TextForm::range:
         if (value.is_map()) return range(value.as_map());
@@ -72,6 +74,35 @@ class TextInput {
         break;
     }
     return refuse_type(column_, value, problem_);
+  }
+
+  // What PostgreSQL would make something else of, without a word.
+  bool fits(std::string_view text) {
+    if (column_.text_form == TextForm::number) return is_not_negative(text);
+    const bool is_char = column_.type_name.starts_with("\"char\"");
+    if (!is_char || text.size() <= 1 || is_octal(text)) return true;
+    return refuse(problem_, "too_long",
+                  std::format("the string has {} bytes, \"char\" takes one", text.size()));
+  }
+
+  // "\\ooo", a byte as PostgreSQL writes those that are no ASCII.
+  static bool is_octal(std::string_view text) {
+    return text.size() == 4 && text[0] == '\\' &&
+           text.find_first_not_of("01234567", 1) == std::string_view::npos;
+  }
+
+  // Of an oid or xid it would count back from the largest one.
+  bool is_not_negative(std::string_view text) {
+    const std::size_t begin = text.find_first_not_of(" \t\n\v\f\r");
+    if (begin == std::string_view::npos) return true;
+    text.remove_prefix(begin);
+    if (text.size() < 2 || text[0] != '-' || !cel::is_digit(text[1])) return true;
+    return refuse_range(column_, problem_);
+  }
+
+  bool number(const Value& value) {
+    const std::size_t begin = text_.size();
+    return json(value) && is_not_negative(std::string_view(text_).substr(begin));
   }
 
   bool string(std::string_view part) {

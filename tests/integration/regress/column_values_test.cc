@@ -490,7 +490,9 @@ void expect_what_postgresql_reads(const std::vector<Type>& types, bool is_all) {
   const auto letters = service.dead_letters();
   EXPECT_EQ(rows.size() + letters.size(), samples.size());
   for (const DeadLetter& letter : letters) {
-    if (!is_all || letter.reason == "wrong_type") continue;
+    // What PostgreSQL would cut off, or count back from the largest number.
+    const bool is_changed = letter.reason == "too_long" || letter.reason == "out_of_range";
+    if (!is_all || letter.reason == "wrong_type" || is_changed) continue;
     const Sample& sample = samples.at(static_cast<std::size_t>(letter.offset));
     const std::string read = "SELECT " + sql_literal(sample.text) + "::" + sample.type->name;
     const auto expected = database.query("SELECT reads(" + sql_literal(read) + ")").at(0).at(0);
@@ -498,7 +500,7 @@ void expect_what_postgresql_reads(const std::vector<Type>& types, bool is_all) {
         << sample.type->name << ' ' << sample.json << ": " << letter.message;
     EXPECT_TRUE(letter.message.starts_with("column \"" + sample.column + "\": ")) << letter.message;
   }
-  EXPECT_GT(rows.size(), samples.size() / 8);
+  EXPECT_GT(rows.size(), samples.size() / 12);
 
   // That many went by COPY. One of each type: by an INSERT of several rows.
   std::map<const Type*, std::size_t> first;

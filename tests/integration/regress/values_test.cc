@@ -170,16 +170,20 @@ TEST(ValuesRegress, ARefusedLabelOrDomainNamesItsColumn) {
       {.table = "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE SCHEMA s; "
                 "CREATE DOMAIN s.\"Amount\" AS numeric(12,2) CHECK (VALUE >= 0); "
                 "CREATE DOMAIN label AS mood CHECK (VALUE <> 'sad'); "
+                "CREATE TYPE size AS ENUM ('big'); CREATE TYPE thing AS (s size, m mood); "
                 "CREATE TABLE t (id int, m mood, ms mood[], a s.\"Amount\", p label, q label, "
-                "source_offset bigint)",
+                "c thing, cs thing[], source_offset bigint)",
        .columns = {{"id", "msg.id"},
                    {"m", "msg.m"},
                    {"ms", "msg.ms"},
                    {"a", "msg.a"},
                    {"p", "msg.p"},
-                   {"q", "msg.q"}}});
+                   {"q", "msg.q"},
+                   {"c", "msg.c"},
+                   {"cs", "msg.cs"}}});
   const auto records = fed({R"({"id":1,"m":"glad"})", R"({"id":2,"ms":["ok","glad"]})",
-                            R"({"id":3,"a":-1})", R"({"id":4,"p":"sad"})", R"({"id":5,"q":"x"})"});
+                            R"({"id":3,"a":-1})", R"({"id":4,"p":"sad"})", R"({"id":5,"q":"x"})",
+                            R"({"id":6,"c":{"m":"x"}})", R"({"id":7,"cs":[{"s":"x"}]})"});
   std::vector<std::optional<std::string>> among_others(200, R"({"id":0,"m":"ok","a":1})");
   service.feed(records);  // by INSERT
   among_others.insert(among_others.begin() + 100, records.begin(), records.end());
@@ -187,8 +191,8 @@ TEST(ValuesRegress, ARefusedLabelOrDomainNamesItsColumn) {
   service.feed(among_others);  // by COPY
   EXPECT_EQ(service.database().number("SELECT count(*) FROM t WHERE id = 0"), 600);
   const auto letters = service.dead_letters();
-  ASSERT_EQ(letters.size(), 10U);
-  for (std::size_t i = 0; i < letters.size(); i += 5) {
+  ASSERT_EQ(letters.size(), 14U);
+  for (std::size_t i = 0; i < letters.size(); i += 7) {
     EXPECT_EQ(letters[i].message,
               "column \"m\": invalid input value for enum mood: \"glad\" (hint: one of: sad, ok)");
     EXPECT_EQ(letters[i + 1].message,
@@ -201,6 +205,10 @@ TEST(ValuesRegress, ARefusedLabelOrDomainNamesItsColumn) {
               "column \"p\": value for domain label violates check constraint \"label_check\"");
     EXPECT_EQ(letters[i + 4].message,
               "column \"q\": invalid input value for enum mood: \"x\" (hint: one of: sad, ok)");
+    EXPECT_EQ(letters[i + 5].message,
+              "column \"c\": invalid input value for enum mood: \"x\" (hint: one of: sad, ok)");
+    EXPECT_EQ(letters[i + 6].message,
+              "column \"cs\": invalid input value for enum size: \"x\" (hint: one of: big)");
   }
   EXPECT_TRUE(service.process().log().contains("\"column\":\"m\"")) << service.process().log();
 }

@@ -45,6 +45,21 @@ TEST_F(Expressions, ComputesOnceWhatWhereLetsAndColumnsHaveInCommon) {
   EXPECT_TRUE(rows->rejects[0].message.starts_with("where: ")) << rows->rejects[0].message;
 }
 
+TEST_F(Expressions, SaysOfWhatIsComputedOnceWhatItsAuthorHasWritten) {
+  options.where = "json.parse( msg.name ).size() > 0";
+  options.routes.front().columns = {{"id", "msg.id + (json.parse((msg.state + '')).size())"},
+                                    {"name", "string(json.parse(msg.name).first)"},
+                                    {"state", "string(json.parse((msg.state+'')).second)"}};
+  record(R"({"id":1,"name":"[5]","state":"{\"second\":7}"})");
+  record(R"({"id":1,"name":"{\"first\":7}","state":"[5]"})");
+  const auto rows = process();
+  ASSERT_EQ(rows->rejects.size(), 2U);
+  EXPECT_EQ(rows->rejects[0].message,
+            "column \"name\": no such field: first, json.parse( msg.name ) is list (at 1:29)");
+  EXPECT_TRUE(rows->rejects[1].message.contains("json.parse((msg.state + '')) is list"))
+      << rows->rejects[1].message;
+}
+
 TEST_F(Expressions, RejectsWhatIsNotAsDeclaredBeforeAnythingIsEvaluated) {
   options.schema = {{"id", "int"}, {"name", "nullable(string)"}, {"other", "int"}};
   options.where = "msg.id > 1";

@@ -51,6 +51,9 @@ TEST(NumericEncoder, TakesNumbersOfEveryKind) {
   EXPECT_EQ(hex(kNumeric, Value::of_double(0.1)), hex(kNumeric, "0.1"));
   EXPECT_EQ(hex(kNumeric, Value::of_double(-19.99)), hex(kNumeric, "-19.99"));
   EXPECT_EQ(hex(kNumeric, Value::of_double(1e300)), hex(kNumeric, "1e300"));
+  EXPECT_EQ(hex(kNumeric, Value::of_double(0x1p60)), hex(kNumeric, "1152921504606847000"));
+  EXPECT_EQ(hex(kNumeric, Value::of_double(1e22)), hex(kNumeric, "10000000000000000000000"));
+  EXPECT_EQ(hex(kNumeric, Value::of_double(100)), hex(kNumeric, "100"));
   EXPECT_EQ(hex(kNumeric, Value::of_double(5e-324)), hex(kNumeric, "5e-324"));
   EXPECT_EQ(hex(kNumeric, Value::of_double(-0.0)), hex(kNumeric, "0"));
 }

@@ -54,12 +54,32 @@ TEST(RecordEncoder, WhatIsNotThereIsNullAndWhatIsNoAttributeIsLeftOut) {
             "00000017"
             "00000004"
             "00000007");
-  EXPECT_EQ(made(address(), "{}").hex(),
+  EXPECT_EQ(made(address(), "{'street': null}").hex(),
             "00000002"
             "00000019"
             "ffffffff"
             "00000017"
             "ffffffff");
+}
+
+TEST(RecordEncoder, RefusesAnObjectThatHasNoneOfTheAttributes) {
+  for (const auto& [object, there] :
+       {std::pair{"{}", "no fields"}, std::pair{"{'Street': 'x', 'no': 7}", "Street, no"}}) {
+    const Encoded encoded = made(address(), object);
+    EXPECT_FALSE(encoded.ok);
+    EXPECT_EQ(encoded.problem.reason, "missing_field");
+    EXPECT_EQ(encoded.problem.message,
+              std::string("the object has none of the attributes of address, street, number; it "
+                          "has ") +
+                  there);
+  }
+  ColumnDescription list = address();
+  list.is_array = true;
+  list.element_oid = 999;
+  const Encoded encoded = made(list, "[{'number': 1}, {'no': 2}]");
+  EXPECT_EQ(encoded.problem.reason, "missing_field");
+  EXPECT_TRUE(encoded.problem.message.starts_with("item 1 of the list: "))
+      << encoded.problem.message;
 }
 
 TEST(RecordEncoder, SaysWhichAttributeRefusesItsValue) {
@@ -69,7 +89,7 @@ TEST(RecordEncoder, SaysWhichAttributeRefusesItsValue) {
   EXPECT_TRUE(encoded.problem.message.starts_with("\"number\" of it: ")) << encoded.problem.message;
   ColumnDescription column = address();
   column.attributes[0].not_null = true;
-  EXPECT_EQ(made(column, "{}").problem.reason, "not_null") << "a domain's";
+  EXPECT_EQ(made(column, "{'number': 1}").problem.reason, "not_null") << "a domain's";
   EXPECT_EQ(made(column, "'(a,1)'").problem.reason, "wrong_type");
 }
 

@@ -69,6 +69,20 @@ TEST(TextInput, TakesNumbersAndDocumentsWhereTheTypeHasThem) {
             R"({"type":"Point","coordinates":[1,2]})");
 }
 
+TEST(TextInput, RefusesWhatPostgresqlWouldMakeSomethingElseOf) {
+  const ColumnDescription character = by_text(TextForm::plain, "\"char\"");
+  EXPECT_EQ(text(character, "'a'"), "a");
+  EXPECT_EQ(text(character, "''"), "");
+  EXPECT_EQ(text(character, R"('\\351')"), R"(\351)");
+  EXPECT_EQ(text(character, "'abc'"), "too_long");
+  EXPECT_EQ(text(character, "'é'"), "too_long") << "two bytes";
+  EXPECT_EQ(text(by_text(TextForm::plain, "\"char\"[]", true), "['a', 'bc']"), "too_long");
+  // 4294967295.
+  EXPECT_EQ(text(kOid, "-1"), "out_of_range");
+  EXPECT_EQ(text(kOid, "' -1'"), "out_of_range");
+  EXPECT_EQ(text(kOid, "'-'"), "-") << "no function, to regproc";
+}
+
 TEST(TextInput, MakesARangeOfItsBounds) {
   EXPECT_EQ(text(kRange, "'[1,5)'"), "[1,5)");
   EXPECT_EQ(text(kRange, "{'lower': 1, 'upper': 5}"), "[1,5)");
