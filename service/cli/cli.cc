@@ -140,7 +140,7 @@ Result<std::vector<std::string>> in_order(const CLI::App& app, std::span<const c
     }
     if (next == nullptr) {
       return fail(ErrorKind::invalid_argument, "there is no command '" + word + "' of " + path,
-                  text::suggest(word, names));
+                  word == "help" ? "`" + path + " --help` says more" : text::suggest(word, names));
     }
     command = next;
     path += " " + word;
@@ -168,10 +168,28 @@ std::string path_of(const CLI::App& app) {
   return path;
 }
 
+// "id takes a number, not 'abc'", of CLI11's "Could not convert: id = abc".
+std::string of_conversion(std::string_view what, std::string_view begin) {
+  what.remove_prefix(begin.size());
+  const std::size_t equals = what.find(" = ");
+  if (equals == std::string_view::npos) return std::string(what);
+  return std::string(what.substr(0, equals)) + " takes a whole number of 0 or more, not '" +
+         std::string(what.substr(equals + 3)) + "'";
+}
+
 // What CLI11 found, like every other error.
 std::string in_our_words(const CLI::App* app, const CLI::Error& error) {
-  return "penstock: " + text::printable(error.what()) + "\n  `" + path_of(*app) +
-         " --help` says more\n";
+  constexpr std::string_view kConversion = "Could not convert: ";
+  std::string what = error.what();
+  std::string hint = "`" + path_of(*app) + " --help` says more";
+  if (what.starts_with(kConversion)) what = of_conversion(what, kConversion);
+  if (what == "A subcommand is required") {
+    what = path_of(*app) + " needs a command";
+    std::vector<std::string_view> names;
+    for (const CLI::App* one : commands_of(command_of(*app))) names.emplace_back(one->get_name());
+    hint = text::suggest("", names) + "; " + hint;
+  }
+  return "penstock: " + text::printable(what) + "\n  " + hint + "\n";
 }
 
 }  // namespace
@@ -208,8 +226,15 @@ int run(int argc, const char* const* argv) {
   } catch (const CLI::ExtrasError& error) {
     static_cast<void>(app.exit(error));
     const std::string_view what = error.what();
-    const std::string meant = option_meant(command_of(app), what.substr(what.rfind(' ') + 1));
-    if (!meant.empty()) std::cerr << "  " << meant << "\n";
+    const CLI::App& command = command_of(app);
+    const std::string_view wrong = what.substr(what.rfind(' ') + 1);
+    const std::string meant = option_meant(command, wrong);
+    if (command.get_name() == "eval" && wrong.starts_with('-') && !wrong.starts_with("--")) {
+      std::cerr << "  an expression that begins with a minus stands in parentheses: '(" << wrong
+                << ")'\n";
+    } else if (!meant.empty()) {
+      std::cerr << "  " << meant << "\n";
+    }
     return kUsage;
   } catch (const CLI::ParseError& error) {
     // 0 when it was --help.

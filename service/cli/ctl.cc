@@ -3,12 +3,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <format>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "cli/cli.h"
@@ -144,6 +147,19 @@ Result<std::string> address_in(const config::Loaded& loaded) {
   return address->to_string();
 }
 
+// Another port than was meant would be called for one that there is not.
+Result<void> check_port(const std::string& address) {
+  if (address.contains('/')) return {};  // unix:///run/…, dns:///…
+  const std::string_view port = std::string_view(address).substr(address.rfind(':') + 1);
+  int number = 0;
+  const auto [end, status] = std::from_chars(port.data(), port.data() + port.size(), number);
+  const bool is_port = status == std::errc() && end == port.data() + port.size() && number > 0 &&
+                       number <= 65'535 && address.contains(':');
+  if (is_port) return {};
+  return fail(ErrorKind::invalid_argument, "the address '" + address + "' has no port to call",
+              "HOST:PORT, such as 127.0.0.1:7070");
+}
+
 // With a client that speaks as the options say.
 template <typename Act>
 int with_client(const Options& options, Act act) {
@@ -154,6 +170,9 @@ int with_client(const Options& options, Act act) {
     auto address = address_in(loaded);
     if (!address) return report(address.error());
     client_options.address = *std::move(address);
+  }
+  if (const auto checked = check_port(client_options.address); !checked) {
+    return report(checked.error());
   }
   const control::TlsFiles& tls = options.tls;
   if (!tls.authority.empty()) client_options.tls = tls;
@@ -225,9 +244,19 @@ void add_ctl(CLI::App& app, int& exit_status) {
       add_named(*ctl, "pause", "Stop fetching; what is in flight is still committed", *options);
   pause->add_option("--reason", options->reason, "Shown to whoever looks at it next")
       ->type_name("TEXT");
-  set_example(*pause, "penstock ctl pause orders --reason 'the table is being rebuilt'");
-  pause->callback(
-      act([options](auto& client) { return client.pause(options->name, options->reason); }));
+  pause->footer(
+      "It holds for this process only, until `penstock ctl resume` or a restart: other processes\n"
+      "of the group go on with their partitions.\n\n"
+      "Example:\n  penstock ctl pause orders --reason 'the table is being rebuilt'");
+  pause->callback(act([options](auto& client) {
+    auto paused = client.pause(options->name, options->reason);
+    if (paused && !options->json) {
+      std::cout << "paused in this process, until `penstock ctl resume "
+                << text::printable(options->name) << "` or its restart; others of group "
+                << text::printable(paused->group()) << " go on\n";
+    }
+    return paused;
+  }));
   CLI::App* resume = add_named(
       *ctl, "resume", "Go on after a pause; try at once what is tried again by itself", *options);
   resume->add_flag("--accept-rejects", options->accept_rejects,

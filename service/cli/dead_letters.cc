@@ -49,6 +49,35 @@ std::string counted(std::uint64_t letters) {
   return grouped(letters) + (letters == 1 ? " dead letter" : " dead letters");
 }
 
+// A name that neither the file nor any letter has is a slip: nobody is to take it for "none".
+Result<void> check_pipeline(const Options& options, const std::set<std::string>& databases) {
+  const std::string& name = options.filter.pipeline;
+  if (name.empty()) return {};
+  std::set<std::string> known;
+  config::Loaded loaded;
+  if (!options.config.empty() && load_config(options.config, loaded)) {
+    for (const v1::PipelineSpec& spec : loaded.config.pipelines()) known.insert(spec.name());
+  }
+  if (known.contains(name)) return {};
+  Filter of_name;
+  of_name.pipeline = name;
+  for (const std::string& conninfo : databases) {
+    postgres::Pool pool({.conninfo = conninfo, .application_name = "penstock/dead-letters"});
+    const auto letters = dead_letters::count(pool, of_name);
+    if (!letters) return std::unexpected(letters.error());
+    if (*letters > 0) return {};
+    const auto causes = dead_letters::causes(pool, {});
+    if (!causes) return std::unexpected(causes.error());
+    for (const dead_letters::Cause& cause : *causes) known.insert(cause.pipeline);
+  }
+  const std::vector<std::string_view> names(known.begin(), known.end());
+  return fail(ErrorKind::invalid_argument,
+              "there is no pipeline '" + name + "'" +
+                  (options.config.empty() ? "" : " in " + options.config) +
+                  ", and no dead letter of one",
+              text::suggest(name, names));
+}
+
 // Runs `act` on each database that is meant, until one fails.
 template <typename Act>
 int in_databases(const Options& options, Act act) {
@@ -56,6 +85,7 @@ int in_databases(const Options& options, Act act) {
   if (!filter) return report(filter.error());
   std::set<std::string> databases;
   if (!databases_of(options.config, options.database, filter->pipeline, databases)) return kUsage;
+  if (const auto known = check_pipeline(options, databases); !known) return report(known.error());
   for (const std::string& conninfo : databases) {
     if (databases.size() > 1 && !options.json) {
       std::cout << config::mask_conninfo(conninfo) << "\n";

@@ -12,6 +12,7 @@
 
 #include "cel/reference.h"
 #include "cli/cli.h"
+#include "text/nearest_names.h"
 
 namespace penstock::cli {
 namespace {
@@ -78,6 +79,26 @@ std::vector<Found> find(const std::vector<std::string>& words) {
   return found;
 }
 
+// Names of functions that are like one of the words.
+std::string names_near(const std::vector<std::string>& words) {
+  std::vector<text::NamedCandidate> names;
+  for (const cel::ReferenceEntry& entry : cel::reference()) {
+    for (const std::string& signature : entry.signatures) {
+      const std::string_view name = name_in(signature);
+      const std::string_view last = name.substr(name.rfind('.') + 1);
+      if (last.empty() || std::ranges::contains(names, last, &text::NamedCandidate::shown))
+        continue;
+      names.push_back({.shown = std::string(last), .compared = std::string(last)});
+    }
+  }
+  std::string near;
+  for (const std::string& word : words) {
+    const std::string of_word = text::nearest_names(word, names);
+    if (!of_word.empty()) near += (near.empty() ? "" : ", ") + of_word;
+  }
+  return near;
+}
+
 int list(const Options& options) {
   if (options.markdown) {
     std::cout << cel::reference_page();
@@ -96,8 +117,11 @@ int list(const Options& options) {
   std::string words;
   for (const std::string& word : options.words)
     words += (words.empty() ? "'" : " and '") + word + "'";
+  const std::string meant = names_near(options.words);
   return report({ErrorKind::not_found, "no function mentions " + words,
-                 "`penstock functions` without a word lists all of them", ""});
+                 (meant.empty() ? "" : "did you mean " + meant + "? ") +
+                     "`penstock functions` without a word lists all of them",
+                 ""});
 }
 
 }  // namespace

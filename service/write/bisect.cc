@@ -1,6 +1,8 @@
 #include "write/bisect.h"
 
 #include <algorithm>
+#include <chrono>
+#include <format>
 #include <utility>
 
 #include "write/copy_writer.h"
@@ -47,6 +49,11 @@ void Bisection::refuse(std::size_t record, postgres::Failure failure,
                                                   group_.tried_at)) {
       waiting_.push_back({std::move(refusal), *until});
       return;
+    }
+    if (tried.tries > 1) {
+      refusal.message +=
+          std::format("; tried {} times within {:.1f} s, by dead_letters.retry_for", tried.tries,
+                      std::chrono::duration<double>(tried.since_first).count());
     }
   }
   refusals_.push_back(std::move(refusal));

@@ -11,6 +11,7 @@
 
 #include "core/chain.h"
 #include "core/reject_window.h"
+#include "write/refused_columns.h"
 
 namespace penstock::write {
 namespace {
@@ -35,11 +36,14 @@ void walk(const Group& group, std::span<const DeadLetter> letters, Window window
   }
 }
 
-Error error_of(const DeadLetter& letter, const RejectWindow& window, std::size_t limit) {
+// `refusal`: of a letter that PostgreSQL has refused; else null.
+Error error_of(const DeadLetter& letter, const Refusal* refusal, const RejectWindow& window,
+               std::size_t limit) {
   const RecordBatch& source = *letter.source;
   const Chain& chain = *source.chain();
   // What PostgreSQL says of a row may hold what is in it: that is for the dead letter only.
-  const std::string_view why = letter.stage == Stage::write ? letter.sqlstate : letter.message;
+  std::string why(letter.stage == Stage::write ? letter.sqlstate : letter.message);
+  if (refusal != nullptr) why += place_of(*refusal);
   std::string message = std::format(
       "too many records are rejected: {} of the last {} up to offset {} of {}[{}], where {} are "
       "too "
@@ -64,6 +68,13 @@ std::optional<TooMany> find_too_many(const Group& group, std::span<const Refusal
   }
   const std::vector<DeadLetter> letters = dead_letters_of(group, refusals);
   if (letters.empty()) return std::nullopt;
+  const auto refusal_of = [&](const DeadLetter& letter) -> const Refusal* {
+    if (letter.stage != Stage::write) return nullptr;
+    const auto found = std::ranges::find_if(refusals, [&](const Refusal& refusal) {
+      return group.place(refusal.record) == letter.place;
+    });
+    return found != refusals.end() ? &*found : nullptr;
+  };
   std::map<const Chain*, RejectWindow> windows;  // as they would be
   std::optional<TooMany> found;
   walk(
@@ -75,7 +86,7 @@ std::optional<TooMany> find_too_many(const Group& group, std::span<const Refusal
         if (!window.is_too_many(limit)) return true;
         found = TooMany{.place = letter.place,
                         .is_next = group.begins_chain(letter.place),
-                        .error = error_of(letter, window, limit)};
+                        .error = error_of(letter, refusal_of(letter), window, limit)};
         return false;
       });
   return found;

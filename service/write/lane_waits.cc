@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "write/lane.h"
+#include "write/refused_columns.h"
 
 namespace penstock::write {
 namespace {
@@ -18,14 +19,11 @@ constexpr std::size_t kRecordsWhileOneWaits = 256;
 
 // Without PostgreSQL's message, which may hold what is in the row.
 std::string describe(const Chain& chain, Offset offset, const Refusal& why, SystemTime until) {
-  std::string constraint;
-  if (!why.constraint.empty()) constraint = std::format(", constraint \"{}\"", why.constraint);
-  if (!why.table.empty()) constraint += std::format(" of table \"{}\"", why.table);
   return std::format(
       "offset {} of {}[{}] is refused by PostgreSQL ({} {}{}) and tried again until {:%FT%TZ}, by "
       "dead_letters.retry_for; what comes after it waits",
       offset, chain.plan->topic(chain.partition.topic), chain.partition.partition, why.sqlstate,
-      why.reason, constraint, std::chrono::ceil<std::chrono::seconds>(until));
+      why.reason, place_of(why), std::chrono::ceil<std::chrono::seconds>(until));
 }
 
 }  // namespace

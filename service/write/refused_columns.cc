@@ -62,6 +62,14 @@ std::vector<const ColumnDescription*> refused_columns(const postgres::Failure& f
   return columns;
 }
 
+std::string place_of(const Refusal& refusal) {
+  std::string place;
+  if (!refusal.constraint.empty()) place += ", constraint \"" + refusal.constraint + '"';
+  if (!refusal.column.empty()) place += ", column \"" + refusal.column + '"';
+  if (!refusal.table.empty()) place += " of table \"" + refusal.table + '"';
+  return place;
+}
+
 std::string labels_hint(const postgres::Failure& failure, const ColumnDescription& column) {
   if (failure.error.sqlstate != "22P02") return {};
   const ColumnDescription* const found = enum_of(column, failure.error.message);

@@ -23,4 +23,8 @@ namespace penstock::write {
 [[nodiscard]] std::string labels_hint(const postgres::Failure& failure,
                                       const ColumnDescription& column);
 
+// ", constraint "c", column "d" of table "t"", as far as PostgreSQL has named them: what may be
+// said where nothing of the row may.
+[[nodiscard]] std::string place_of(const Refusal& refusal);
+
 }  // namespace penstock::write

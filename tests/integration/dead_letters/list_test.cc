@@ -56,6 +56,16 @@ TEST_F(DeadLetters, AreListedNewestFirstWithWhatWasSaid) {
                                     "    no such field: msg.n\n");
 }
 
+TEST_F(DeadLetters, OfAPipelineThatNobodyKnowsAreASlip) {
+  add(1, 2, "of_before");
+  for (const std::string command : {"list", "export", "purge"}) {
+    expect_refusal({command, "--pipeline", "of_befor"}, 2, "there is no pipeline 'of_befor' in ");
+    expect_refusal({command, "--pipeline", "of_befor"}, 2, "did you mean 'of_before'?");
+  }
+  EXPECT_EQ(run({"list", "--pipeline", "p"}).text, "no dead letters\n") << "of the file";
+  EXPECT_EQ(listed({"--pipeline", "of_before"}).size(), 2U) << "which is gone from the file";
+}
+
 TEST_F(DeadLetters, AreListedAsManyAsAreWanted) {
   add(1, 1234);
   const auto output = run({"list", "--limit", "3"});

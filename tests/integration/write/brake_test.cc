@@ -86,7 +86,10 @@ TEST_F(BrakeTest, RowsThatPostgresqlRefusesCountToo) {
     EXPECT_EQ(dead_letters(), 49);
     EXPECT_EQ(position(0), 147);
     EXPECT_EQ(ids().size(), 98U);
-    EXPECT_FALSE(record.too_many().front().second.message.contains("row contains"));
+    const std::string message = record.too_many().front().second.message;
+    EXPECT_FALSE(message.contains("row contains")) << message;
+    EXPECT_TRUE(message.contains("by write (check_violation: 23514, constraint \"t_")) << message;
+    EXPECT_TRUE(message.contains(" of table \"t\")")) << message;
   }
 }
 

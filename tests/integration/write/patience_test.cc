@@ -88,6 +88,8 @@ TEST_F(PatienceTest, ARowWhoseParentDoesNotComeIsADeadLetterThatSaysHowLongItWas
   EXPECT_EQ(ids("child"), (std::vector<std::int64_t>{0, 1, 3}));
   EXPECT_EQ(database_.value("SELECT \"offset\" || sqlstate FROM penstock.dead_letters"), "223503");
   // Not in a busy loop: at least 20 ms lie between two tries.
+  EXPECT_TRUE(database_.value("SELECT message FROM penstock.dead_letters")
+                  .contains(" s, by dead_letters.retry_for"));
   EXPECT_EQ(database_.value("SELECT attempts BETWEEN 3 AND 40 FROM penstock.dead_letters"), "t")
       << database_.value("SELECT attempts FROM penstock.dead_letters");
   EXPECT_EQ(database_.value("SELECT last_seen_at - first_seen_at BETWEEN interval '650 ms' AND "

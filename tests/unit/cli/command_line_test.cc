@@ -43,6 +43,32 @@ TEST(CommandLine, NamesTheOptionThatWasMeant) {
   EXPECT_TRUE(flag.err.contains("did you mean '--online'?")) << flag.err;
 }
 
+TEST(CommandLine, SaysWhatWasExpectedInPlaceOfASlip) {
+  const std::string file = example("orders.yaml");
+  const char* const config = file.c_str();
+  const auto expect = [](const Ran& answer, const char* said) {
+    EXPECT_EQ(answer.status, kUsage) << answer.err;
+    EXPECT_TRUE(answer.err.contains(said)) << answer.err;
+  };
+  expect(ran({"eval", "-msg.n", "--msg", "{}"}),
+         "an expression that begins with a minus stands in parentheses: '(-msg.n)'\n");
+  EXPECT_EQ(ran({"eval", "(-msg.n)", "--msg", R"({"n":1})"}).out, "-1\n");
+  expect(ran({"dead-letters", "list", "--limit", "-1", "-c", config}),
+         "penstock: --limit takes a whole number of 0 or more, not '-1'\n");
+  expect(ran({"dead-letters", "show", "abc", "-c", config}),
+         "penstock: id takes a whole number of 0 or more, not 'abc'\n");
+  expect(ran({"dead-letters", "redrive", "--rate", "fast", "-c", config}),
+         "penstock: --rate takes a whole number of 0 or more, not 'fast'\n");
+  expect(ran({"offsets"}), "penstock: penstock offsets needs a command\n  one of: list, rename,");
+  expect(ran({"help"}), "`penstock --help` says more");
+  expect(ran({"ctl", "list", "--address", "127.0.0.1:99999"}),
+         "the address '127.0.0.1:99999' has no port to call\n  HOST:PORT, such as");
+  expect(ran({"ctl", "list", "--address", "localhost"}), "has no port to call");
+  EXPECT_TRUE(ran({"functions", "splt"}).err.contains("did you mean split")) << "nearest";
+  EXPECT_TRUE(
+      ran({"ctl", "pause", "--help"}).out.contains("until `penstock ctl resume` or a restart"));
+}
+
 TEST(CommandLine, TakesTheFileWithAndWithoutItsOption) {
   const std::string file = example("minimal.yaml");
   EXPECT_EQ(ran({"check", file.c_str()}).status, kOk);
