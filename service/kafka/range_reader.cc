@@ -133,17 +133,28 @@ struct RangeReader::Shared {
     }
     Error error = to_error(message.err, rd_kafka_message_errstr(&message));
     if (error.kind == ErrorKind::permission_denied || error.kind == ErrorKind::not_found) {
+      error.message = std::format("{}: {}", place, error.message);
       return std::unexpected(std::move(error));
     }
     last_error = std::move(error);  // it may pass
     return {};
   }
 
+  // What it waits for, and why, as far as anybody has said.
   [[nodiscard]] Error silence() {
-    const std::scoped_lock lock(complaint.mutex);
-    if (last_error) return *last_error;
-    if (complaint.error) return *complaint.error;
-    return {ErrorKind::deadline_exceeded, "Kafka: no record came in time", "", ""};
+    Error error{ErrorKind::deadline_exceeded, "", "are its brokers well? Run it again", ""};
+    {
+      const std::scoped_lock lock(complaint.mutex);
+      if (complaint.error) error = *complaint.error;
+    }
+    if (last_error) error = *last_error;
+    const auto waiting =
+        std::ranges::find_if(sources, [](const auto& source) { return !source->is_done; });
+    error.message = std::format("{} at offset {}: nothing came for {} s{}{}", (*waiting)->place(),
+                                (*waiting)->next,
+                                std::chrono::duration_cast<std::chrono::seconds>(patience).count(),
+                                error.message.empty() ? "" : ": ", error.message);
+    return error;
   }
 
   Source* source_of(const rd_kafka_message_t& message) {

@@ -284,8 +284,7 @@ std::expected<std::optional<Comparison::Refusal>, Failure> Comparison::put(
       const std::uint32_t record = rows.rows[row].record;
       item = row > 0 && rows.rows[row - 1].record == record ? item + 1 : 0;
       const Offset offset = batch.source->record(record).offset;
-      if (refused.contains(record) || !source.was_applied(offset) ||
-          (offset >= source.range.to && !needs_later_records()))
+      if (refused.contains(record) || (offset >= source.range.to && !needs_later_records()))
         continue;
       records.push_back(record);
       take(row, rows.shapes[rows.runs[run].shape], offset, item);

@@ -8,7 +8,6 @@
 // Failure: PostgreSQL's, which ends the verification.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <span>
@@ -30,13 +29,9 @@ struct Source {
   OffsetRange range;    // that was asked for
   Offset read_to = 0;   // a key that changes behind the range is not compared
   Offset position = 0;  // where the pipeline stands
-  // What the pipeline has ever read of it, in the order in which it began; the last has no end.
+  // What the pipeline has ever read of it, in the order of their beginnings; the last to be read
+  // has no end.
   std::vector<OffsetRange> readings = {};
-
-  [[nodiscard]] bool was_applied(Offset offset) const {
-    return std::ranges::any_of(
-        readings, [&](const OffsetRange& one) { return one.from <= offset && offset < one.to; });
-  }
 };
 
 class Comparison {

@@ -81,15 +81,24 @@ std::pair<std::string, std::string> columns_of(
   return {numbers.text(), offsets.text()};
 }
 
+// The next offsets from `at` on, and before `end`, that a reading has had; empty: there are none.
+OffsetRange applied_next(const Source& source, Offset at, Offset end) {
+  OffsetRange next{.from = end, .to = end};
+  for (const OffsetRange& one : source.readings) {
+    if (one.to <= at || one.from >= end) continue;
+    if (next.empty()) next = {.from = std::max(at, one.from), .to = std::min(one.to, end)};
+    if (one.from <= next.to) next.to = std::max(next.to, std::min(one.to, end));
+  }
+  return next;
+}
+
 // Offsets of its range that no reading has had.
 std::uint64_t never_applied(const Source& source) {
-  std::vector<OffsetRange> readings = source.readings;
-  std::ranges::sort(readings, {}, &OffsetRange::from);
-  Offset at = source.range.from;
   Offset all = 0;
-  for (const OffsetRange& one : readings) {
-    all += std::max<Offset>(0, std::min(one.from, source.range.to) - at);
-    at = std::max(at, one.to);
+  for (Offset at = source.range.from; at < source.range.to;) {
+    const OffsetRange next = applied_next(source, at, source.range.to);
+    all += next.from - at;
+    at = next.to;
   }
   return static_cast<std::uint64_t>(all);
 }
@@ -456,12 +465,14 @@ Result<void> Verification::move_to(const std::map<PartitionId, Position>& stored
       if (auto added = add_source(partition); !added) return added;
     }
     Source& source = sources_[static_cast<std::size_t>(numbers_[partition])];
-    if (is_known && source.readings != position.readings) {
+    std::vector<OffsetRange> readings = position.readings;
+    std::ranges::sort(readings, {}, &OffsetRange::from);
+    if (is_known && source.readings != readings) {
       return fail(ErrorKind::conflict,
                   std::format("the position of {} was reset meanwhile", place(partition)),
                   "run it again");
     }
-    source.readings = position.readings;
+    source.readings = std::move(readings);
     const std::optional<Offset> to = logs_[partition].to;
     most = std::max(most, position.next);
     const Offset end = std::min(to.value_or(position.next), position.next);
@@ -527,30 +538,41 @@ Result<void> Verification::check_scope() {
 // -----------------------------------------------------------------------------------------
 
 Result<void> Verification::read(bool in_transaction) {
-  std::vector<kafka::RangeReader::Range> ranges;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     const Source& source = sources_[i];
     if (read_[i] >= source.read_to) continue;
-    so_far_.all += static_cast<std::uint64_t>(source.read_to - read_[i]);
     if (const Log& log = logs_[source.partition]; !in_transaction && source.read_to > log.end) {
       return fail(ErrorKind::conflict,
                   std::format("the pipeline stands at {} of {}, and its log ends at {}",
                               source.read_to, place(source.partition), log.end),
                   "the broker has lost records that are rows: an unclean leader election?");
     }
-    ranges.push_back(
-        {.topic = source.topic,
-         .chain = std::make_shared<Chain>(source.partition, Epoch::none, read_[i], plan_),
-         .from = read_[i],
-         .to = source.read_to});
-    read_[i] = source.read_to;
   }
-  if (ranges.empty()) return {};
+  for (;;) {
+    // Of each partition what follows without a gap: what was passed over may be unreadable.
+    std::vector<kafka::RangeReader::Range> ranges;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      const Source& source = sources_[i];
+      const OffsetRange next = applied_next(source, read_[i], source.read_to);
+      read_[i] = std::max(read_[i], next.to);
+      if (next.empty()) continue;
+      so_far_.all += static_cast<std::uint64_t>(next.to - next.from);
+      ranges.push_back(
+          {.topic = source.topic,
+           .chain = std::make_shared<Chain>(source.partition, Epoch::none, next.from, plan_),
+           .from = next.from,
+           .to = next.to});
+    }
+    if (ranges.empty()) return {};
+    if (auto done = read(std::move(ranges), in_transaction); !done) return done;
+  }
+}
+
+Result<void> Verification::read(std::vector<kafka::RangeReader::Range> ranges,
+                                bool in_transaction) {
   auto reader =
       kafka::RangeReader::open(options_.kafka, std::move(ranges), kPrefetchBytes, kKafkaPatience);
   if (!reader) return std::unexpected(reader.error());
-  const std::uint64_t before = so_far_.done;
-  std::map<PartitionId, Offset> at;
   for (;;) {
     auto batch = (*reader)->next();
     if (!batch) return std::unexpected(batch.error());
@@ -562,7 +584,7 @@ Result<void> Verification::read(bool in_transaction) {
     }
     progress_(so_far_);
   }
-  so_far_.done = std::max(so_far_.done, before);
+  so_far_.done = so_far_.all;  // offsets without a record, too
   return {};
 }
 
@@ -571,7 +593,7 @@ Result<void> Verification::put(const RowBatch& batch, bool in_transaction) {
   const Source& source = sources_[static_cast<std::size_t>(number)];
   for (const Reject& reject : batch.rejects) {
     const Offset offset = batch.source->record(reject.record).offset;
-    if (offset >= source.range.to || !source.was_applied(offset)) continue;
+    if (offset >= source.range.to) continue;
     ++report_.rejects;
     if (rejected_.size() < kMostRejected) rejected_.emplace_back(number, offset);
   }

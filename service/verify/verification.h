@@ -24,6 +24,7 @@
 
 #include "core/error.h"
 #include "core/plan.h"
+#include "kafka/range_reader.h"
 #include "postgres/connection.h"
 #include "postgres/wakeup.h"
 #include "verify/comparison.h"
@@ -102,6 +103,8 @@ class Verification {
   [[nodiscard]] Result<void> check_scope();
   // Reads what of the sources has not been read yet.
   [[nodiscard]] Result<void> read(bool in_transaction);
+  [[nodiscard]] Result<void> read(std::vector<kafka::RangeReader::Range> ranges,
+                                  bool in_transaction);
   [[nodiscard]] Result<void> put(const RowBatch& batch, bool in_transaction);
   [[nodiscard]] Result<bool> try_put(const RowBatch& batch, const TableRows& rows,
                                      std::int32_t number, std::set<std::uint32_t>& refused,

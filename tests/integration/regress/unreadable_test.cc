@@ -56,6 +56,14 @@ class UnreadableBatch : public testing::Test {
     EXPECT_TRUE(wait_until([&] { return blocked() == 0; })) << service.process().log();
     EXPECT_EQ(rows(2), 30 - batch->end()) << "what was in other batches";
     EXPECT_EQ(rows(1), 10);
+    // Also what reads all of it again passes over it.
+    const auto verified = verify();
+    EXPECT_TRUE(verified.status.success()) << verified.text;
+    EXPECT_TRUE(verified.text.contains(std::to_string(batch->end() - 10) + " offsets left out"))
+        << verified.text;
+  }
+  harness::CommandOutput verify() {
+    return service.run_with_config({"verify", "p", "--key", "n,source_offset"}, service.config());
   }
 
   std::unique_ptr<harness::LocalKafka> kafka = own_kafka();
@@ -94,6 +102,17 @@ TEST_F(UnreadableBatch, WhoseRecordsCannotBeMadeOutIsNamedAndPassedOverByCommand
       90s))
       << status() << service.process().log();
   pass_over_it();
+}
+
+TEST_F(UnreadableBatch, ThatWasReadBeforeIsNamedByWhoReadsItAgain) {
+  service.serve();
+  ASSERT_TRUE(wait_until([&] { return service.applied() == 50; })) << service.process().log();
+  batch->break_checksum();
+  const auto output = verify();
+  EXPECT_EQ(output.status.code, 1);
+  EXPECT_TRUE(
+      output.text.contains(service.topic().name() + "/0: what is at offset 10 cannot be read: "))
+      << output.text;
 }
 
 TEST_F(UnreadableBatch, ThatCannotBeInflatedIsReadOnceTheBrokerHasItRight) {
