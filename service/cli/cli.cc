@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/version.h"
@@ -48,6 +49,12 @@ int report(const Error& error) {
 }
 
 bool load_config(const std::string& file, config::Loaded& loaded, config::Servers servers) {
+  if (file.empty()) {
+    report({ErrorKind::invalid_argument,
+            "the name of the configuration file, or the connection string, is empty",
+            "perhaps a variable of the shell that stands there is not set", ""});
+    return false;
+  }
   auto result = config::load_file(file, config::process_environment(), servers);
   if (!result) {
     print(result.error());
@@ -168,21 +175,36 @@ std::string path_of(const CLI::App& app) {
   return path;
 }
 
-// "id takes a number, not 'abc'", of CLI11's "Could not convert: id = abc".
-std::string of_conversion(std::string_view what, std::string_view begin) {
-  what.remove_prefix(begin.size());
-  const std::size_t equals = what.find(" = ");
-  if (equals == std::string_view::npos) return std::string(what);
-  return std::string(what.substr(0, equals)) + " takes a whole number of 0 or more, not '" +
-         std::string(what.substr(equals + 3)) + "'";
+// What CLI11 says of a value that does not fit: "Could not convert: id = abc", "--partition: Value
+// x not in range [0 - 1.79769e+308]". Empty: it says something else.
+std::string of_value(const CLI::App& command, std::string_view what) {
+  constexpr std::string_view kConversion = "Could not convert: ";
+  constexpr std::string_view kValue = ": Value ";
+  std::string name;
+  std::string value;
+  if (const std::size_t equals = what.find(" = ");
+      what.starts_with(kConversion) && equals != std::string_view::npos) {
+    name = what.substr(kConversion.size(), equals - kConversion.size());
+    value = what.substr(equals + 3);
+  } else if (const std::size_t range = what.find(" not in range [0 - 1.7");
+             range != std::string_view::npos && what.contains(kValue)) {
+    const std::size_t end = what.find(kValue);
+    name = what.substr(0, end);
+    value = what.substr(end + kValue.size(), range - end - kValue.size());
+  } else {
+    return {};
+  }
+  const CLI::Option* const option = find_option(command, name);
+  const bool is_flag = option != nullptr && option->get_items_expected_max() == 0;
+  return name +
+         (is_flag ? " takes no value" : " takes a whole number of 0 or more, not '" + value + "'");
 }
 
 // What CLI11 found, like every other error.
 std::string in_our_words(const CLI::App* app, const CLI::Error& error) {
-  constexpr std::string_view kConversion = "Could not convert: ";
   std::string what = error.what();
   std::string hint = "`" + path_of(*app) + " --help` says more";
-  if (what.starts_with(kConversion)) what = of_conversion(what, kConversion);
+  if (std::string said = of_value(command_of(*app), what); !said.empty()) what = std::move(said);
   if (what == "A subcommand is required") {
     what = path_of(*app) + " needs a command";
     std::vector<std::string_view> names;

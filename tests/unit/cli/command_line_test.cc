@@ -59,6 +59,11 @@ TEST(CommandLine, SaysWhatWasExpectedInPlaceOfASlip) {
          "penstock: id takes a whole number of 0 or more, not 'abc'\n");
   expect(ran({"dead-letters", "redrive", "--rate", "fast", "-c", config}),
          "penstock: --rate takes a whole number of 0 or more, not 'fast'\n");
+  expect(ran({"verify", "orders", "--partition", "x", "-c", config}),
+         "penstock: --partition takes a whole number of 0 or more, not 'x'\n");
+  expect(ran({"dead-letters", "redrive", "--dry-run=maybe", "-c", config}),
+         "penstock: --dry-run takes no value\n");
+  expect(ran({"check", "--config", ""}), "the name of the configuration file, or the connection");
   expect(ran({"offsets"}), "penstock: penstock offsets needs a command\n  one of: list, rename,");
   expect(ran({"help"}), "`penstock --help` says more");
   expect(ran({"ctl", "list", "--address", "127.0.0.1:99999"}),
