@@ -225,7 +225,7 @@ void add_verify(CLI::App& app, int& exit_status) {
   verify->footer(
       R"(The records go through today's pipeline, and their rows into a temporary table of the database,
 which compares. The pipeline may run meanwhile: tables, positions and dead letters are read in one
-snapshot. Dead letters are no rows. Without --repair nothing is changed. Rows that no record makes
+snapshot. Dead letters are no rows, and what the pipeline never read has none. Without --repair nothing is changed. Rows that no record makes
 are looked for only when all of the log is read.
 
 missing: a record makes this row, and the table does not have it. extra: the table has it, and no

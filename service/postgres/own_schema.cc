@@ -19,15 +19,16 @@ needs AS (SELECT * FROM (VALUES
 tables AS (SELECT c.oid, c.relname AS name FROM pg_catalog.pg_class c JOIN ours
              ON c.relnamespace OPERATOR(pg_catalog.=) ours.oid
            WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])),
+functions AS (SELECT * FROM (VALUES ('advance'), ('newest_dead_letter')) AS f(name)),
 role AS (SELECT pg_catalog.quote_ident(current_user) AS name),
 faults AS (
   SELECT 'gone' AS kind, 'penstock.' OPERATOR(pg_catalog.||) w.name AS what
   FROM (VALUES ('offsets'), ('pipelines'), ('dead_letters')) AS w(name)
   WHERE NOT EXISTS (SELECT FROM tables WHERE tables.name OPERATOR(pg_catalog.=) w.name)
   UNION ALL
-  SELECT 'gone', 'penstock.advance()' WHERE NOT EXISTS (
+  SELECT 'gone', pg_catalog.concat('penstock.', w.name, '()') FROM functions w WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_proc p JOIN ours ON p.pronamespace OPERATOR(pg_catalog.=) ours.oid
-    WHERE p.proname OPERATOR(pg_catalog.=) 'advance')
+    WHERE p.proname OPERATOR(pg_catalog.=) w.name)
   UNION ALL
   SELECT 'grant', 'USAGE ON SCHEMA penstock' FROM ours
   WHERE NOT pg_catalog.has_schema_privilege(ours.oid, 'USAGE')
@@ -39,8 +40,8 @@ faults AS (
   SELECT 'grant', 'EXECUTE ON FUNCTION ' OPERATOR(pg_catalog.||)
                     p.oid::pg_catalog.regprocedure::pg_catalog.text
   FROM pg_catalog.pg_proc p JOIN ours ON p.pronamespace OPERATOR(pg_catalog.=) ours.oid
-  WHERE p.proname OPERATOR(pg_catalog.=) 'advance'
-    AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
+    JOIN functions w ON p.proname OPERATOR(pg_catalog.=) w.name
+  WHERE NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
   UNION ALL
   SELECT 'security', 'penstock.' OPERATOR(pg_catalog.||) tables.name FROM tables
   WHERE pg_catalog.row_security_active(tables.oid)

@@ -89,6 +89,19 @@ TEST_F(Grants, AreEnoughForAllThatTheServiceDoes) {
   EXPECT_TRUE(done.has_value()) << done.error().to_string();
 }
 
+TEST_F(Grants, OfFunctionsThatNotEverybodyMayCallAreNamed) {
+  migrate();
+  grant();
+  EXPECT_TRUE(check_schema(pool, {}).has_value());
+  database.execute("REVOKE EXECUTE ON FUNCTION penstock.newest_dead_letter FROM PUBLIC");
+  const auto checked = check_schema(pool, {});
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_EQ(checked.error().hint,
+            "GRANT EXECUTE ON FUNCTION penstock.newest_dead_letter() TO " + role);
+  database.execute("GRANT EXECUTE ON FUNCTION penstock.newest_dead_letter TO " + role);
+  EXPECT_TRUE(check_schema(pool, {}).has_value());
+}
+
 TEST_F(Grants, OfTheServiceDoNotIncludeChangingTheSchema) {
   const auto refused = migrate_up(as_service);
   ASSERT_FALSE(refused.has_value());
