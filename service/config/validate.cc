@@ -263,6 +263,25 @@ class Rules {
              true);
       }
     }
+    check_tokens(sorted, path);
+  }
+
+  // librdkafka would try to connect without a token, and say nothing of it.
+  void check_tokens(const std::map<std::string, const std::string*>& properties,
+                    const std::string& path) {
+    const auto is = [&properties](const char* name, std::string_view value) {
+      const auto found = properties.find(name);
+      return found != properties.end() && *found->second == value;
+    };
+    for (const char* const name : {"sasl.mechanism", "sasl.mechanisms"}) {
+      if (!is(name, "OAUTHBEARER") || is("sasl.oauthbearer.method", "oidc") ||
+          is("enable.sasl.oauthbearer.unsecure.jwt", "true")) {
+        continue;
+      }
+      fail(child_path(path, name), "OAUTHBEARER does not say where tokens come from",
+           "add sasl.oauthbearer.method: oidc, with sasl.oauthbearer.token.endpoint.url, "
+           "sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret");
+    }
   }
 
   // librdkafka would say that it has no such property, but it is not asked while one is missing.

@@ -109,7 +109,7 @@ struct Consumer::Impl::Callbacks {
         reason = text.data();
       }
       const Error error = kafka::to_error(code, reason == nullptr ? std::string() : reason);
-      self.report(error);
+      self.report(error, /*follows=*/code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
       if (!fatal) return;
       const MutexLock lock(self.mutex);
       self.fatal = error;
@@ -166,10 +166,10 @@ Consumer::Impl::Impl(ConsumerOptions consumer_options, const Surroundings& surro
       membership(options, stats, jobs, assignment, subscription,
                  [this](const Error& error) { report(error); }) {}
 
-void Consumer::Impl::report(const Error& error) {
+void Consumer::Impl::report(const Error& error, bool follows) {
   {
     const MutexLock lock(mutex);
-    last_error = error;
+    if (!follows || !last_error) last_error = error;
     // librdkafka tells the same for every try, and how long it took.
     const SteadyTime now = options.clock->steady_now();
     std::erase_if(said, [now](const auto& entry) { return now - entry.second >= kSayEvery; });

@@ -38,7 +38,8 @@ struct Consumer::Impl : Polled {
   // ---- set up and tear down -------------------------------------------------------------------
   Result<void> start(const std::shared_ptr<Impl>& self) EXCLUDES(mutex);
   void stop(std::chrono::milliseconds limit) EXCLUDES(mutex);
-  void report(const Error& error) EXCLUDES(mutex);
+  // `follows`: from the one before, if there is one, which says more.
+  void report(const Error& error, bool follows = false) EXCLUDES(mutex);
 
   // ---- the poller -----------------------------------------------------------------------------
   std::optional<std::chrono::milliseconds> round() override;

@@ -70,7 +70,12 @@ Error to_error(int code, const std::string& detail) {
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
       error.kind = ErrorKind::permission_denied;
-      error.hint = "check security.protocol, sasl.mechanism, sasl.username and sasl.password";
+      // What librdkafka says where no token can be had, and the broker of one that is too old.
+      error.hint =
+          detail.contains("OAUTHBEARER") || detail.contains("invalid_token")
+              ? "check the sasl.oauthbearer.* properties, and the server that gives the tokens: it "
+                "is asked again every 10 s"
+              : "check security.protocol, sasl.mechanism, sasl.username and sasl.password";
       break;
     case RD_KAFKA_RESP_ERR__SSL:
       error.kind = ErrorKind::permission_denied;

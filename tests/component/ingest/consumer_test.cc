@@ -4,12 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "component/ingest/fake_pipeline.h"
 #include "component/ingest/mock_cluster.h"
+#include "core/log.h"
 
 namespace penstock::ingest {
 namespace {
@@ -528,12 +533,38 @@ TEST_F(ConsumerTest, ReportsATopicThatDoesNotExistAndTakesItWhenItComes) {
   EXPECT_FALSE(pipeline.consumer().last_error().has_value());
 }
 
+// Whether an error with these words was logged.
+class ToldErrors {
+ public:
+  explicit ToldErrors(std::string words) {
+    set_log_sink([this, words = std::move(words)](LogLevel, std::string_view,
+                                                  std::span<const LogField> fields) {
+      for (const LogField& field : fields) {
+        const auto* const text = std::get_if<std::string>(&field.value);
+        if (field.name == "error" && text != nullptr && text->contains(words)) told_ = true;
+      }
+    });
+  }
+  ~ToldErrors() { set_log_sink({}); }
+  ToldErrors(const ToldErrors&) = delete;
+  ToldErrors& operator=(const ToldErrors&) = delete;
+  [[nodiscard]] bool told() const { return told_; }
+
+ private:
+  std::atomic<bool> told_{false};
+};
+
 TEST_F(ConsumerTest, ReportsABrokerThatDoesNotAnswer) {
   ConsumerOptions nowhere = options();
   nowhere.properties["bootstrap.servers"] = "127.0.0.1:1";
+  const ToldErrors are_down("brokers are down");
   FakePipeline pipeline(store, nowhere);
   ASSERT_TRUE(pipeline.consumer().start());
   ASSERT_TRUE(eventually([&] { return pipeline.consumer().last_error().has_value(); }));
+  // What brought the brokers down says more than that they are.
+  ASSERT_TRUE(eventually([&] { return are_down.told(); }));
+  EXPECT_TRUE(pipeline.consumer().last_error()->message.contains("Connect to"))
+      << pipeline.consumer().last_error()->message;
   EXPECT_EQ(pipeline.consumer().last_error()->kind, ErrorKind::unavailable);
   EXPECT_NE(pipeline.consumer().last_error()->hint.find("bootstrap.servers"), std::string::npos);
   EXPECT_FALSE(pipeline.consumer().joined());

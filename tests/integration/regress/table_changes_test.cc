@@ -143,6 +143,20 @@ TEST_F(TableChanges, AnEnumThatWasMadeAnewIsFollowed) {
   expect_arrived();
 }
 
+TEST_F(TableChanges, ATableThatIsEmptiedGetsWhatComesLater) {
+  make("CREATE TABLE t (n bigint, source_offset bigint PRIMARY KEY)", {{"n", "msg.n"}});
+  feed(kMany, R"("n":1)");
+  expect_arrived();
+  service_->topic().produce(records(500, R"("n":2)"));
+  execute("TRUNCATE t");
+  service_->topic().produce(records(500, R"("n":2)"));
+  service_->topic().produce(records(1, R"("n":2)"));
+  expect_arrived();
+  EXPECT_EQ(number("SELECT count(*) FROM t WHERE n = 1"), 0);
+  // Those that were committed before it are gone with it, and no record behind it.
+  EXPECT_EQ(number("SELECT count(*) FROM t WHERE source_offset >= 3500"), 501);
+}
+
 TEST_F(TableChanges, ATableThatIsSwappedUnderItIsGoneOnWith) {
   const std::vector<std::string> swaps{
       "BEGIN; ALTER TABLE t RENAME TO t_old; CREATE TABLE t (LIKE t_old INCLUDING ALL); COMMIT",

@@ -457,6 +457,21 @@ TEST(Validate, RefusesPropertiesThatPenstockOwns) {
   }
 }
 
+TEST(Validate, AsksWhereTokensComeFrom) {
+  const auto found = [](const std::string& method) {
+    return found_after([&](auto&, auto& spec) {
+      auto& kafka = *spec.mutable_source()->mutable_kafka();
+      kafka["sasl.mechanisms"] = "OAUTHBEARER";
+      if (!method.empty()) kafka["sasl.oauthbearer.method"] = method;
+    });
+  };
+  EXPECT_EQ(found(""),
+            "pipelines[0].source.kafka[\"sasl.mechanisms\"]: OAUTHBEARER does not say where tokens "
+            "come from\n");
+  EXPECT_EQ(found("default"), found(""));
+  EXPECT_EQ(found("oidc"), "");
+}
+
 TEST(Validate, NeedsNoBrokersForTheMockCluster) {
   EXPECT_EQ(found_after([](auto&, auto& spec) {
               spec.mutable_source()->mutable_kafka()->clear();

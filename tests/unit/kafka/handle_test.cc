@@ -14,6 +14,9 @@ TEST(KafkaError, SaysWhatToDoAboutIt) {
   EXPECT_EQ(login.kind, ErrorKind::permission_denied);
   EXPECT_EQ(login.message, "Kafka: bad password");
   EXPECT_NE(login.hint.find("sasl"), std::string::npos);
+  const Error token = to_error(RD_KAFKA_RESP_ERR__AUTHENTICATION,
+                               "Failed to acquire SASL OAUTHBEARER token: Could not connect");
+  EXPECT_TRUE(token.hint.contains("gives the tokens")) << token.hint;
   EXPECT_EQ(to_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).kind, ErrorKind::not_found);
   EXPECT_EQ(to_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED).kind,
             ErrorKind::permission_denied);
