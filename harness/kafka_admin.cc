@@ -215,6 +215,28 @@ Result<std::vector<Offset>> end_offsets(const std::string& bootstrap_servers,
   return ends;
 }
 
+Result<void> delete_records(const std::string& bootstrap_servers, const std::string& topic,
+                            std::int32_t partition, Offset offset) {
+  auto client = make_producer({{"bootstrap.servers", bootstrap_servers}});
+  if (!client) return std::unexpected(client.error());
+  const kafka::PartitionList before(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(before.get(), topic.c_str(), partition)->offset = offset;
+  const std::unique_ptr<rd_kafka_DeleteRecords_t, decltype(&rd_kafka_DeleteRecords_destroy)>
+      unwanted(rd_kafka_DeleteRecords_new(before.get()), &rd_kafka_DeleteRecords_destroy);
+  return admin(
+      client->get(), "cannot delete records of " + topic,
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_DeleteRecords_t* all[] = {unwanted.get()};
+        rd_kafka_DeleteRecords(client->get(), all, 1, options, queue);
+      },
+      [](rd_kafka_event_t* event) {
+        return rd_kafka_DeleteRecords_result_offsets(
+                   rd_kafka_event_DeleteRecords_result(event))
+            ->elems[0]
+            .err;
+      });
+}
+
 Result<void> produce_all(const std::string& bootstrap_servers, const std::string& topic,
                          const std::vector<KafkaRecord>& records) {
   std::size_t delivered = 0;

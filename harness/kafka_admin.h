@@ -38,6 +38,11 @@ namespace penstock::harness {
 [[nodiscard]] Result<std::vector<Offset>> end_offsets(const std::string& bootstrap_servers,
                                                       const std::string& topic);
 
+// Deletes what lies before `offset` from a partition's log, as its retention would.
+[[nodiscard]] Result<void> delete_records(const std::string& bootstrap_servers,
+                                          const std::string& topic, std::int32_t partition,
+                                          Offset offset);
+
 struct KafkaRecord {
   std::int32_t partition = 0;
   const char* key = nullptr;  // null: no key

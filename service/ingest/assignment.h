@@ -69,7 +69,9 @@ class Assignment {
   void retry_rejects(bool accept);
   // Stops reading from it, until a person has acted.
   void block(Partition& partition, std::string reason);
-  // The same, for a position that is not in the log; the reason follows when the log was asked.
+  // The same, for a position that is not in the log; the reason follows when the log was asked. Its
+  // chain goes on, so that its lane notices when somebody has put the position elsewhere: it is
+  // claimed again then.
   void block_outside_log(Partition& partition, const std::string& kafka_says);
   // The same, for all partitions of a topic that was made again; each is claimed again when
   // somebody has said where to go on.

@@ -307,8 +307,10 @@ void Assignment::start_fetcher_again(Partition& partition) {
 void Assignment::reclaim(const std::shared_ptr<Chain>& chain, bool foreign_owner) {
   Partition* partition = find(chain->partition);
   if (partition == nullptr || partition->chain != chain) return;
-  // A new claim would not help what is blocked, and is not wanted for what is given back.
-  if (partition->phase == Phase::blocked || partition->phase == Phase::leaving) return;
+  // Not wanted for what is given back, and asked for already where that may help what is blocked.
+  // What stands outside of its log is claimed when somebody has put its position elsewhere.
+  const bool asks_again = partition->phase == Phase::blocked && partition->asks_again;
+  if (asks_again || partition->phase == Phase::leaving) return;
   claim_anew(*partition, ChainEnd::fenced, "waiting for claim: fenced");
   if (!foreign_owner) return;
   partition->awaits_group = true;
@@ -446,7 +448,7 @@ void Assignment::block_outside_log(Partition& partition, const std::string& kafk
   touch(partition);
   pause({&partition});
   jobs_.start(Jobs::Kind::asking, [this, kafka = kafka_, id = partition.id, topic = partition.topic,
-                                   number = partition.number, position, kafka_says,
+                                   chain = partition.chain, position, kafka_says,
                                    post = jobs_.poster()](const std::stop_token&) {
     const std::vector<kafka::TopicPartition> one{{topic, id.partition}};
     const auto begin =
@@ -455,9 +457,9 @@ void Assignment::block_outside_log(Partition& partition, const std::string& kafk
         kafka::log_offsets(kafka.get(), one, kafka::LogPlace::end, kQuestionTimeout)[0];
     std::optional<LogRange> log;
     if (begin && end) log = {*begin, *end};
-    post([this, id, number, position, log, kafka_says] {
+    post([this, id, chain, position, log, kafka_says] {
       Partition* blocked = find(id);
-      if (blocked == nullptr || blocked->number != number) return;
+      if (blocked == nullptr || blocked->chain != chain) return;  // it may be read elsewhere by now
       block(*blocked, outside_log(options_.pipeline, *blocked, position, log, kafka_says));
     });
   });

@@ -84,11 +84,9 @@ TEST_F(CutLog, IsNoticedAfterARestartAndReadByCommand) {
   EXPECT_TRUE(reason.contains(words)) << reason;
   EXPECT_EQ(count_by_n(service), (Counts{"1:1000"}));
 
-  ASSERT_TRUE(service.process().stop().success()) << service.process().log();
   const auto done = service.run_with_config(command, service.config());
   EXPECT_TRUE(done.status.success()) << done.text;
   EXPECT_TRUE(done.text.contains("1000 -> 600")) << done.text;
-  service.serve();
   EXPECT_TRUE(wait_until([&] { return service.applied() == 1'400; })) << service.process().log();
   EXPECT_EQ(count_by_n(service), (Counts{"1:1000", "2:800"}));
 }
@@ -101,6 +99,56 @@ TEST_F(CutLog, IsNoticedByWhoClaimsThePartitionAnew) {
   const std::string reason = blocked_reason(service);
   EXPECT_TRUE(reason.contains("it was cut at 600, and what was written there since")) << reason;
   EXPECT_EQ(count_by_n(service), (Counts{"1:1000"}));
+}
+
+// ---- A log that does not have the position any more ---------------------------------------------
+
+class DeletedRecords : public testing::Test {
+ protected:
+  // 100 records are taken in; of 100 more, half are deleted before anybody reads them.
+  void take_in() { service.feed(records(100, 1)); }
+  void outlive_retention() {
+    service.topic().produce(records(100, 2));
+    must(harness::delete_records(shared_brokers(), service.topic().name(), 0, 150));
+  }
+  void expect_the_command_to_be_enough() {
+    const std::string what = "position 100 is not in the log of " + service.topic().name() +
+                             "[0], which holds 150 to 200";
+    ASSERT_TRUE(wait_until([&] { return service.process().log().contains(what); }))
+        << service.process().log();
+    const std::string reason = blocked_reason(service);
+    const std::vector<std::string> command = {
+        "offsets",     "reset", "p",    "--topic",  service.topic().name(),
+        "--partition", "0",     "--to", "beginning"};
+    std::string words = "penstock";
+    for (const std::string& word : command) words += " " + word;
+    EXPECT_TRUE(reason.contains(words)) << reason;
+    const auto done = service.run_with_config(command, service.config());
+    EXPECT_TRUE(done.status.success()) << done.text;
+    EXPECT_TRUE(wait_until([&] { return service.applied() == 200; })) << service.process().log();
+    EXPECT_EQ(count_by_n(service), (Counts{"1:100", "2:50"}));
+    EXPECT_TRUE(wait_until([&] {
+      return service.process().metric("penstock_partition_blocked").value_or(-1) == 0;
+    })) << service.process().log();
+  }
+
+  Service service;
+};
+
+TEST_F(DeletedRecords, BeforeTheStartArePassedOverByCommandWhileItRuns) {
+  take_in();
+  ASSERT_TRUE(service.process().stop().success()) << service.process().log();
+  outlive_retention();
+  service.serve_while_waiting(service.config());
+  expect_the_command_to_be_enough();
+}
+
+TEST_F(DeletedRecords, UnderARunningProcessArePassedOverByCommandWhileItRuns) {
+  take_in();
+  service.process().process().signal(SIGSTOP);
+  outlive_retention();
+  service.process().process().signal(SIGCONT);
+  expect_the_command_to_be_enough();
 }
 
 // ---- A topic that was made again while nothing was fetched --------------------------------------
