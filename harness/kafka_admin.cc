@@ -230,8 +230,7 @@ Result<void> delete_records(const std::string& bootstrap_servers, const std::str
         rd_kafka_DeleteRecords(client->get(), all, 1, options, queue);
       },
       [](rd_kafka_event_t* event) {
-        return rd_kafka_DeleteRecords_result_offsets(
-                   rd_kafka_event_DeleteRecords_result(event))
+        return rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event))
             ->elems[0]
             .err;
       });

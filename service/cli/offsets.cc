@@ -168,6 +168,20 @@ Result<std::int64_t> behind_unreadable(const Options& options, const v1::Pipelin
                                   stored->next_offset, std::chrono::seconds(180));
 }
 
+// With a position, though the topic does not have them: it was made again with fewer.
+Result<std::vector<std::int32_t>> gone_partitions(const Options& options,
+                                                  const kafka::TopicReport& topic,
+                                                  postgres::Pool& pool) {
+  const auto stored = offsets::positions(pool);
+  if (!stored) return std::unexpected(stored.error());
+  std::vector<std::int32_t> gone;
+  for (const offsets::Position& position : *stored) {
+    if (position.pipeline != options.pipeline || position.topic != topic.name) continue;
+    if (position.partition >= topic.partitions) gone.push_back(position.partition);
+  }
+  return gone;
+}
+
 int reset(const Options& options) {
   config::Loaded loaded;
   if (!load_config(options.config, loaded)) return kUsage;
@@ -185,7 +199,10 @@ int reset(const Options& options) {
   const auto cluster = kafka::probe(properties, {options.topic}, kPatience);
   if (!cluster) return report(cluster.error());
   const kafka::TopicReport& topic = cluster->topics.front();
-  if (options.partition >= topic.partitions) {
+  postgres::Pool pool({.conninfo = spec.sink().postgres()});
+  const auto gone = gone_partitions(options, topic, pool);
+  if (!gone) return report(gone.error());
+  if (options.partition >= topic.partitions && !std::ranges::contains(*gone, options.partition)) {
     return report({ErrorKind::invalid_argument,
                    std::format("{} has no partition {}: it has {} of them", topic.name,
                                options.partition, topic.partitions),
@@ -193,7 +210,6 @@ int reset(const Options& options) {
   }
   const auto logs = kafka::probe_logs(properties, topic.name, topic.partitions, kPatience);
   if (!logs) return report(logs.error());
-  postgres::Pool pool({.conninfo = spec.sink().postgres()});
   if (options.to == "readable") {
     const auto behind = behind_unreadable(options, spec, pool);
     if (!behind) return report(behind.error());
@@ -207,15 +223,22 @@ int reset(const Options& options) {
     if (!offset) return report(offset.error());
     wanted.push_back({.partition = i, .next_offset = *offset});
   }
+  for (const std::int32_t partition : *gone) {
+    if (options.partition < 0 || partition == options.partition) {
+      wanted.push_back({.partition = partition, .next_offset = 0});
+    }
+  }
   const auto done = offsets::reset(pool, options.pipeline, cluster->cluster_id, topic.name,
                                    topic.topic_id, std::move(wanted));
   if (!done) return report(done.error());
   std::int64_t letters = 0;
   for (const offsets::NewPosition& position : *done) {
+    const bool is_gone = position.partition >= topic.partitions;
     std::cout << std::format(
-        "{}  {}[{}]  {} -> {}\n", options.pipeline, topic.name, position.partition,
-        position.was < 0 ? "none" : std::to_string(position.was), position.next_offset);
-    letters += position.letters;
+        "{}  {}[{}]  {} -> {}{}\n", options.pipeline, topic.name, position.partition,
+        position.was < 0 ? "none" : std::to_string(position.was), position.next_offset,
+        is_gone ? " (the topic has no such partition; if it gets one, all of that is read)" : "");
+    if (!is_gone) letters += position.letters;
   }
   if (letters > 0) {
     std::cout << std::format(
@@ -278,7 +301,11 @@ void add_offsets(CLI::App& app, int& exit_status) {
       ->type_name("FILE");
   add_pipeline(*resetting, options->pipeline, "pipeline", "Name of the pipeline");
   resetting->add_option("--topic", options->topic, "Which topic")->required()->type_name("NAME");
-  resetting->add_option("--partition", options->partition, "Which partition; left out: all of them")
+  resetting
+      ->add_option(
+          "--partition", options->partition,
+          "Which partition; left out: all of them, also those with a position that a topic "
+          "which was made again does not have any more")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   resetting

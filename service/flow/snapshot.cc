@@ -75,6 +75,12 @@ PipelineSnapshot Flow::snapshot() const {
   health_.fill(snapshot, consumer_->last_error(), consumer_->fatal());
   // Any other state says why nothing moves.
   if (snapshot.state == PipelineState::running) {
+    if (assigned.empty()) {
+      snapshot.state_reason = std::format(
+          "no partition is assigned to this process: other members of consumer group \"{}\" have "
+          "all that the group knows of",
+          snapshot.group);
+    }
     explain_standstills(assigned, now, snapshot);
     explain_missing_topics(snapshot);
     explain_waiting_records(assigned, snapshot);

@@ -33,7 +33,7 @@ ingest::StartAt start_at(v1::SourceSpec::StartAt start) {
 std::size_t reject_limit(double stop_at_share) {
   if (stop_at_share >= 1) return RejectWindow::kNever;
   const double records = std::ceil(stop_at_share * RejectWindow::kRecords);
-  return std::max<std::size_t>(1, static_cast<std::size_t>(records));
+  return std::max(RejectWindow::kFirst, static_cast<std::size_t>(records));
 }
 
 // Of the workers and of the lanes, when there is not enough for all.

@@ -143,8 +143,9 @@ Try<void> judge(Connection& connection, const Identity& identity, Own own) {
 
 Try<void> judge_topics(Connection& connection, const Identity& identity) {
   auto rows = connection.execute(
-      "SELECT DISTINCT o.topic, o.topic_id FROM penstock.offsets o WHERE o.pipeline = $1 "
-      "AND o.topic_id <> '' ORDER BY o.topic, o.topic_id",
+      "SELECT o.topic, o.topic_id, string_agg(o.partition::text, ', ' ORDER BY o.partition), "
+      "count(*) FROM penstock.offsets o WHERE o.pipeline = $1 AND o.topic_id <> '' "
+      "GROUP BY o.topic, o.topic_id ORDER BY o.topic, o.topic_id",
       {identity.pipeline});
   if (!rows) return std::unexpected(std::move(rows.error()));
   for (int row = 0; row < rows->rows(); ++row) {
@@ -153,12 +154,17 @@ Try<void> judge_topics(Connection& connection, const Identity& identity) {
         now->second == rows->text(row, 1)) {
       continue;
     }
-    return conflict("the stored positions of topic '" + now->first +
-                        "' belong to an earlier topic of that name (id " + rows->string(row, 1) +
-                        "): it was deleted and made again (id " + now->second +
-                        "), and its partitions would not be read",
-                    "if that is meant to be: penstock offsets reset --help says how to begin anew; "
-                    "if not, check bootstrap.servers");
+    const bool is_one = rows->text(row, 3) == "1";
+    return conflict("the stored position" + std::string(is_one ? "" : "s") + " of topic '" +
+                        now->first + "', partition" + (is_one ? " " : "s ") + rows->string(row, 2) +
+                        " belong" + (is_one ? "s" : "") + " to an earlier topic of that name (id " +
+                        rows->string(row, 1) + "): it was deleted and made again (id " +
+                        now->second + "), and " + (is_one ? "that" : "these") +
+                        " would not be read",
+                    "if that is meant to be: penstock offsets reset " + identity.pipeline +
+                        " --topic " + now->first +
+                        " --to beginning --config FILE (that is all of its partitions; "
+                        "--partition N is one). If not, check bootstrap.servers");
   }
   return {};
 }

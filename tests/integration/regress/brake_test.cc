@@ -96,6 +96,24 @@ TEST_F(Brake, AFewBadRecordsAreDeadLettersAndAFloodOfThemStops) {
   EXPECT_EQ(dead_letters(), 19 + 3'000 + 49) << "what was accepted once holds until it has passed";
 }
 
+TEST_F(Brake, ThatStopsBeforeTheFirstStopsBeforeTheNextAfterThatWasAccepted) {
+  make({.pipeline_yaml = "    dead_letters: {stop_at_share: 0}\n"});
+  service_->serve();
+  const Records values = {R"({"n":1,"s":"x"})", "no json", R"({"n":2,"s":"x"})", "no json",
+                          R"({"n":3,"s":"x"})"};
+  produce(values);
+  for (int accepted = 0; accepted < 2; ++accepted) {
+    const std::string at = "offset " + std::to_string(1 + 2 * accepted) + " of ";
+    ASSERT_TRUE(wait_until([&] { return readyz().contains(at); })) << readyz();
+    EXPECT_EQ(dead_letters(), accepted);
+    EXPECT_EQ(number("SELECT count(*) FROM t"), 1 + accepted);
+    EXPECT_TRUE(ctl({"resume", "p", "--accept-rejects"}).status.success());
+  }
+  expect_arrived();
+  EXPECT_EQ(dead_letters(), 2);
+  EXPECT_EQ(number("SELECT count(*) FROM t"), 3);
+}
+
 TEST_F(Brake, WhatAPersonAcceptsHoldsThoughTheTableHasChangedSinceItStopped) {
   make({});
   service_->serve();

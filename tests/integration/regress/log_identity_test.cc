@@ -261,6 +261,100 @@ TEST(TopicMadeAgain, LeavesAnotherTopicOfThePipelineAlone) {
   EXPECT_FALSE(service.process().process().poll()) << service.process().log();
 }
 
+// ---- … with fewer partitions --------------------------------------------------------------------
+
+class FewerPartitions : public testing::Test {
+ protected:
+  void read_three() {
+    service.topic().produce(records(7, 1), 2);
+    service.feed(records(100, 1));
+    ASSERT_TRUE(wait_until([&] { return service.applied() == 107; })) << service.process().log();
+  }
+  void make_again_with_two() {
+    service.topic().make_again(2);
+    service.topic().produce(records(150, 2));
+  }
+  harness::CommandOutput reset(const std::vector<std::string>& where) {
+    std::vector<std::string> command = {"offsets", "reset", "p", "--topic", service.topic().name()};
+    command.insert(command.end(), where.begin(), where.end());
+    return service.run_with_config(command, service.config());
+  }
+  harness::CommandOutput check_online() {
+    return service.run_with_config({"check", "--online"}, service.config());
+  }
+  std::string settled() {
+    return service.topic().name() + "[2]  7 -> 0 (the topic has no such partition";
+  }
+  void expect_the_new_one_to_be_read() {
+    EXPECT_TRUE(wait_until([&] { return count_by_n(service) == Counts{"1:107", "2:150"}; }))
+        << service.process().log();
+  }
+
+  Service service{{.partitions = 3}};
+};
+
+TEST_F(FewerPartitions, AreSettledByOneCommand) {
+  read_three();
+  ASSERT_TRUE(service.process().stop().success()) << service.process().log();
+  make_again_with_two();
+  const std::string wrong = check_online().text;
+  EXPECT_TRUE(wrong.contains("partitions 0, 1, 2 belong to an earlier topic of that name"))
+      << wrong;
+  EXPECT_TRUE(wrong.contains("penstock offsets reset p --topic " + service.topic().name() +
+                             " --to beginning --config FILE"))
+      << wrong;
+
+  service.serve_while_waiting(service.config());
+  const auto done = reset({"--to", "beginning"});
+  EXPECT_TRUE(done.status.success()) << done.text;
+  EXPECT_TRUE(done.text.contains(settled())) << done.text;
+  expect_the_new_one_to_be_read();
+  EXPECT_TRUE(check_online().status.success()) << check_online().text;
+  // What was read of the earlier one is no business of this one's records.
+  service.database().execute("DELETE FROM t WHERE n = 1");
+  const auto verified = service.run_with_config({"verify", "p"}, service.config());
+  EXPECT_TRUE(verified.status.success()) << verified.text;
+}
+
+TEST_F(FewerPartitions, AreSettledOneByOneAndOneThatComesLaterIsRead) {
+  read_three();
+  ASSERT_TRUE(service.process().stop().success()) << service.process().log();
+  make_again_with_two();
+  for (const char* partition : {"0", "1"}) {
+    ASSERT_TRUE(reset({"--partition", partition, "--to", "beginning"}).status.success());
+  }
+  const std::string wrong = check_online().text;
+  EXPECT_TRUE(wrong.contains("partition 2 belongs to an earlier topic of that name")) << wrong;
+  const auto done = reset({"--partition", "2", "--to", "beginning"});
+  EXPECT_TRUE(done.status.success()) << done.text;
+  EXPECT_TRUE(done.text.contains(settled())) << done.text;
+  EXPECT_TRUE(reset({"--partition", "3", "--to", "beginning"})
+                  .text.contains("has no partition 3: it has 2 of them"));
+  EXPECT_TRUE(check_online().status.success()) << check_online().text;
+
+  must(harness::add_partitions(shared_brokers(), service.topic().name(), 3));
+  service.topic().produce(records(20, 3), 2);
+  service.serve_while_waiting(service.config());
+  EXPECT_TRUE(wait_until([&] { return count_by_n(service) == Counts{"1:107", "2:150", "3:20"}; }))
+      << service.process().log();
+}
+
+TEST_F(FewerPartitions, UnderARunningProcessAreSettledByOneCommand) {
+  read_three();
+  service.process().process().signal(SIGSTOP);
+  make_again_with_two();
+  service.process().process().signal(SIGCONT);
+  EXPECT_TRUE(blocked_reason(service).contains("was deleted and made again"));
+  const auto done = reset({"--to", "beginning"});
+  EXPECT_TRUE(done.status.success()) << done.text;
+  EXPECT_TRUE(done.text.contains(settled())) << done.text;
+  expect_the_new_one_to_be_read();
+  EXPECT_TRUE(wait_until([&] {
+    return service.process().metric("penstock_partition_blocked").value_or(-1) == 0;
+  })) << service.process().log();
+  EXPECT_TRUE(check_online().status.success()) << check_online().text;
+}
+
 // ---- A topic that is not there ------------------------------------------------------------------
 
 // A pipeline of two topics of which the second comes and goes.

@@ -109,5 +109,30 @@ TEST(Hangup, EndsTheProcessInOrder) {
   EXPECT_EQ(service.process().logged("\"stopped\""), 1) << service.process().log();
 }
 
+// ---- More processes than partitions -------------------------------------------------------------
+
+TEST(ProcessWithoutPartitions, SaysWhoHasThem) {
+  Service service;
+  service.feed({R"({"n":1,"s":"x"})"});
+  auto second = must(harness::ServeProcess::spawn({.program = penstock_program(),
+                                                   .directory = service.directory(),
+                                                   .name = "second",
+                                                   .config = service.config(),
+                                                   .environment = {}}));
+  const auto ready = [&second] { return must(second.get("/readyz")); };
+  must(second.wait_until_listening(std::chrono::seconds(30)));
+  // Whichever of the two.
+  const std::string words =
+      "no partition is assigned to this process: other members of consumer "
+      "group \"" +
+      service.topic().name() + "\" have all";
+  EXPECT_TRUE(wait_until([&] {
+    return ready().body.contains(words) ||
+           must(service.process().get("/readyz")).body.contains(words);
+  })) << ready().body
+      << second.log();
+  EXPECT_EQ(ready().status, 200) << ready().body;
+}
+
 }  // namespace
 }  // namespace penstock::test

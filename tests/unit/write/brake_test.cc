@@ -188,6 +188,35 @@ TEST_F(BrakeTest, CountsOnWhereItHasStopped) {
   EXPECT_FALSE(find()) << "enough have passed";
 }
 
+TEST_F(BrakeTest, LetsTheAcceptedOneThroughAndNoOtherWhereTheFirstStops) {
+  constexpr std::size_t kFirst = RejectWindow::kFirst;
+  const auto one = chain();
+  add(one, "x..x");
+  EXPECT_EQ(find(kFirst)->place.record, 0U);
+  one->accept_rejects();
+  EXPECT_EQ(find(kFirst)->place.record, 3U) << "nobody has looked at that one";
+  group_ = {};
+  add(one, "x..");
+  commit(kFirst);
+  add(one, "x");
+  EXPECT_TRUE(find(kFirst));
+  one->accept_rejects();
+  commit(kFirst);
+  add(one, std::string(10, '.') + "x");
+  EXPECT_TRUE(find(kFirst)) << "what was accepted is over, however few passed since";
+}
+
+TEST_F(BrakeTest, AcceptsNothingMoreOnceAnythingPassedWhereTheFirstStops) {
+  constexpr std::size_t kFirst = RejectWindow::kFirst;
+  const auto one = chain();
+  one->accept_rejects();
+  add(one, ".");  // what it was accepted for has been cured meanwhile
+  EXPECT_FALSE(find(kFirst));
+  commit(kFirst);
+  add(one, "x");
+  EXPECT_TRUE(find(kFirst));
+}
+
 TEST_F(BrakeTest, GoesOnByItselfWhereAShareIsRejectedAllTheTime) {
   const auto one = chain();
   for (int i = 0; i < 49; ++i) one->rejects.reject();
