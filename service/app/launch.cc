@@ -84,7 +84,7 @@ Launch::Attempt Launch::attempt(std::chrono::milliseconds probe_limit) {
   const std::stop_token stop = stop_.get_token();
   postgres::Pool& database = engine_.database(spec_.sink().postgres()).pool;
   auto plans = make_plans(loaded_, index_, database, Lacking::is_made, stop);
-  attempt.database_answers = plans.has_value() || !plans.error().is_away;
+  attempt.database_answers = plans.has_value() || plans.error().database_answers;
   if (!plans) {
     attempt.problems = std::move(plans.error().problems);
     if (!plans.error().is_away) return attempt;

@@ -12,6 +12,7 @@
 #include "plan/by_topic.h"
 #include "plan/declared_tables.h"
 #include "postgres/catalog.h"
+#include "postgres/connect_failure.h"
 #include "postgres/failure_class.h"
 #include "postgres/table_ddl.h"
 
@@ -80,7 +81,9 @@ namespace {
 
 Refusal refusal_of(const config::Loaded& loaded, int index, std::string_view path,
                    const Error& error) {
-  return {{plan::problem_at(loaded, index, path, error.message, error.hint)}, is_away(error)};
+  return {.problems = {plan::problem_at(loaded, index, path, error.message, error.hint)},
+          .is_away = is_away(error),
+          .database_answers = !is_away(error) || postgres::is_answer(error.sqlstate)};
 }
 
 std::expected<postgres::ServerDescription, Refusal> make_server(const config::Loaded& loaded,

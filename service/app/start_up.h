@@ -38,7 +38,8 @@ enum class Lacking : std::uint8_t {
 // Why a pipeline has no plan.
 struct Refusal {
   config::Problems problems;
-  bool is_away = false;  // the database is, as is_away() says; else waiting cures nothing
+  bool is_away = false;          // the database is, as is_away() says; else waiting cures nothing
+  bool database_answers = true;  // though with what makes it away: read-only, full
   // What has to be done before there is one; `problems` are what is wrong besides, if anything is.
   std::vector<std::string> statements = {};
 };

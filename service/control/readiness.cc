@@ -58,7 +58,9 @@ void check_ready(const PipelineSnapshot& pipeline, Collector& collector) {
       break;
   }
   if (!pipeline.database_asked) return;  // it has not come so far as to know anything of the rest
-  if (!pipeline.database_reachable) add("database_unreachable", "PostgreSQL does not answer");
+  if (!pipeline.database_reachable) {
+    add("database_unreachable", "PostgreSQL does not answer, or is starting or shutting down");
+  }
   if (pipeline.database_reachable && !pipeline.schema_current) {  // else it is not known
     add("schema_not_current",
         "Penstock's schema is not at this version; run `penstock migrate up`");

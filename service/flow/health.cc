@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/log.h"
+#include "postgres/connect_failure.h"
 
 namespace penstock::flow {
 namespace {
@@ -22,10 +23,16 @@ std::string_view event_of(Stall::Kind kind) {
   return "database_away";
 }
 
-// Whether nobody answers who could say it: a server that is full or read-only does answer.
-bool is_unreachable(std::string_view sqlstate) {
-  return sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("57P");
+// Whether nobody answers who could say it: a server that is full or read-only does answer, and so
+// does one whose trigger says that there is none.
+bool is_unreachable(const Error& error) {
+  return error.kind != ErrorKind::data && !postgres::is_answer(error.sqlstate);
 }
+
+// What a person's pause is, to whoever finds it.
+constexpr const char* kPauseHolds =
+    "paused by a person, in this process alone: it keeps its partitions, which no other process "
+    "reads meanwhile, until `penstock ctl resume` or its next start";
 
 // Which partitions of a pipeline that runs have stopped, and why the first one has; empty: none.
 std::string halts(const std::vector<PartitionStatus>& partitions) {
@@ -170,7 +177,7 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
   snapshot.paused_by_user = paused_by_user_;
   snapshot.breaker_open = is_away;
   snapshot.database_reachable =
-      snapshot.aside_reason.empty() && !(is_away && is_unreachable(stall->error.sqlstate));
+      snapshot.aside_reason.empty() && !(is_away && is_unreachable(stall->error));
 
   const auto decide = [&snapshot](PipelineState state, std::string reason) {
     snapshot.state = state;
@@ -185,7 +192,9 @@ void Health::fill(PipelineSnapshot& snapshot, const std::optional<Error>& kafka_
   } else if (stall != nullptr && stall->kind == Stall::Kind::configuration) {
     decide(PipelineState::paused, reason_of(*stall));
   } else if (paused_by_user_) {
-    decide(PipelineState::paused, pause_reason_);
+    decide(PipelineState::paused, pause_reason_.empty()
+                                      ? kPauseHolds
+                                      : std::format("{} ({})", pause_reason_, kPauseHolds));
   } else if (!snapshot.aside_reason.empty()) {
     decide(PipelineState::backoff, snapshot.aside_reason);
   } else if (is_away) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <format>
 #include <system_error>
 #include <thread>
 #include <tuple>
@@ -380,6 +381,15 @@ std::string Consumer::search_reason() const {
 
 std::optional<Error> Consumer::last_error() const {
   const MutexLock lock(impl_->mutex);
+  if (impl_->silent_since) {
+    const auto silence = std::chrono::duration_cast<std::chrono::seconds>(
+        impl_->options.clock->steady_now() - *impl_->silent_since);
+    return Error{ErrorKind::unavailable,
+                 std::format("the brokers have not answered for {} s{}", silence.count(),
+                             impl_->last_error ? ": " + impl_->last_error->message : ""),
+                 "do they run, and does the network let their answers through?",
+                 {}};
+  }
   return impl_->last_error;
 }
 

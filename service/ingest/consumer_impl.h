@@ -98,6 +98,7 @@ struct Consumer::Impl : Polled {
   std::string aside_reason GUARDED_BY(mutex);
   std::vector<std::string> missing_topics GUARDED_BY(mutex);
   std::string search_reason GUARDED_BY(mutex);
+  std::optional<SteadyTime> silent_since GUARDED_BY(mutex);
 
   // The poller only.
   std::shared_ptr<rd_kafka_s> client;
@@ -118,6 +119,7 @@ struct Consumer::Impl : Polled {
   std::uint64_t published_version = ~std::uint64_t{0};
   std::vector<std::string> published_missing;
   std::string published_search;
+  std::optional<SteadyTime> published_silence;
   // Messages come in runs of one partition.
   const rd_kafka_topic_s* last_topic = nullptr;
   std::int32_t last_partition = -1;

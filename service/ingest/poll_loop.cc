@@ -357,6 +357,11 @@ void Consumer::Impl::publish() {
     const MutexLock lock(mutex);
     missing_topics = published_missing;
   }
+  if (topic_watch.silent_since() != published_silence) {
+    published_silence = topic_watch.silent_since();
+    const MutexLock lock(mutex);
+    silent_since = published_silence;
+  }
   if (std::string reason = subscription.reason(); reason != published_search) {
     published_search = reason;
     const MutexLock lock(mutex);

@@ -18,6 +18,7 @@ SteadyTime TopicWatch::look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& k
   if (asking_) return now + kAskEvery;
   if (now < next_) return next_;
   next_ = now + kAskEvery;
+  asked_at_ = now;
   asking_ = true;
   // What is claimed while they are asked about is claimed with an id that is newer.
   Ids claimed;
@@ -33,6 +34,11 @@ SteadyTime TopicWatch::look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& k
 
 void TopicWatch::take(const std::map<std::string, kafka::TopicFact>& facts, const Ids& claimed) {
   asking_ = false;
+  if (!facts.empty() || subscription_.topics().empty()) {
+    silent_since_.reset();
+  } else if (!silent_since_) {
+    silent_since_ = asked_at_;
+  }
   for (const auto& [topic, fact] : facts) {
     const auto known = std::ranges::find(missing_, topic);
     if (options_.topics_matching) {

@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ class TopicWatch {
   // Those of the options that are not there, as far as the cluster said; one that was found by a
   // pattern just vanishes.
   [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
+  // Since when nobody has answered; nothing once somebody did.
+  [[nodiscard]] std::optional<SteadyTime> silent_since() const { return silent_since_; }
 
  private:
   using Ids = std::map<PartitionId, std::string>;
@@ -42,6 +45,8 @@ class TopicWatch {
   Assignment& assignment_;
   Jobs& jobs_;
   bool asking_ = false;
+  SteadyTime asked_at_{};
+  std::optional<SteadyTime> silent_since_;
   SteadyTime next_{};
   std::vector<std::string> missing_;
 };

@@ -82,7 +82,9 @@ std::string words_of(const postgres::Reply& reply, int row) {
   const std::string command = command_of(reply.text(row, 5));
   const std::string state = reply.string(row, 3);
   return "pid " + reply.string(row, 0) + " (" + reply.string(row, 1) + role + ", " +
-         (state.empty() ? "there" : state) + since + (command.empty() ? "" : "; " + command) + ")";
+         (state.empty() ? "what it does is shown to pg_monitor and pg_read_all_stats only"
+                        : state) +
+         since + (command.empty() ? "" : "; " + command) + ")";
 }
 
 struct TableHolders {

@@ -57,7 +57,9 @@ std::string connect_hint(std::string_view sqlstate, std::string_view text) {
            "3 for each process, or use fewer lanes";
   }
   if (text.contains("session is read-only") || text.contains("server is in hot standby mode")) {
-    return "Penstock writes: name the primary, or all hosts of the cluster";
+    return "Penstock writes: name the primary, or all hosts of the cluster; if this is the "
+           "primary, "
+           "take default_transaction_read_only off its configuration, the database or the role";
   }
   if (sqlstate.empty() && text.contains("no password supplied")) {
     return "put the password into the connection string or PGPASSFILE";
@@ -72,6 +74,9 @@ std::string implied_sqlstate(std::string_view text) {
   if (text.contains("authentication method requirement") ||
       text.contains("server does not support SSL")) {
     return "28000";
+  }
+  if (text.contains("session is read-only") || text.contains("server is in hot standby mode")) {
+    return "25006";
   }
   return {};
 }
@@ -89,6 +94,11 @@ std::string without_quote(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_answer(std::string_view sqlstate) {
+  return !sqlstate.empty() && !sqlstate.starts_with("08") && sqlstate != "57P01" &&
+         sqlstate != "57P02" && sqlstate != "57P03";
+}
 
 Failure connect_failure(std::string_view libpqs) {
   ConnectMessage message = read_connect_message(libpqs);

@@ -13,6 +13,11 @@ std::string field(const PGresult* result, int code) {
   return text != nullptr ? text : "";
 }
 
+constexpr const char* kReadOnlyHint =
+    "this is a standby, or default_transaction_read_only is on for the server, the database or the "
+    "role: name the primary in sink.postgres, or take it off, as by ALTER ROLE … RESET "
+    "default_transaction_read_only";
+
 // A trigger may raise a text of any size: it goes to logs, probes and people.
 std::string cut_field(const PGresult* result, int code) {
   constexpr std::size_t kMaxBytes = 8192;
@@ -83,8 +88,13 @@ Failure Reply::failure() const {
   failure.failure = is_of_text(failure) ? classify_of_text(failure.error.sqlstate)
                                         : classify(failure.error.sqlstate);
   failure.error.kind = kind_of(failure.failure, failure.error.sqlstate);
+  // Whatever a trigger calls it, the server is there.
+  if (failure.raised && failure.error.kind == ErrorKind::unavailable) {
+    failure.error.kind = ErrorKind::data;
+  }
   if (!failure.raised && failure.error.hint.empty()) {
-    failure.error.hint = limit_hint(failure.error.sqlstate);
+    failure.error.hint =
+        failure.error.sqlstate == "25006" ? kReadOnlyHint : limit_hint(failure.error.sqlstate);
   }
   return failure;
 }

@@ -131,7 +131,9 @@ void Lane::writer_failed(WriterQueue& queue, const postgres::Failure& failure) {
     Error described = error;
     if (queue.group && session_) {
       const std::string tables = tables_of(queue.group->plan(), "penstock.offsets");
-      described.message += lock_holder(session_->connection(), tables);
+      described.message +=
+          lock_holder(session_->connection(),
+                      tables_of(queue.group->plan(), "penstock.offsets,penstock.dead_letters"));
       if (silent_holders_.end(*session_, tables, now()) > 0) queue.resume_at = now();
     }
     tell(queue, Stall{.kind = Stall::Kind::waits, .error = std::move(described)});

@@ -18,7 +18,8 @@ namespace penstock::write {
 // Penstock's.
 [[nodiscard]] std::string tables_of(const Plan& plan, std::string_view own);
 
-// By now, a moment later: "; a lock is held by process …". Empty: nobody who can be seen.
+// By now, a moment later: "; a lock is held by process …", or by a prepared transaction, or is
+// wanted by one that waits itself, and for whom. Empty: nobody who can be seen.
 [[nodiscard]] std::string lock_holder(postgres::Connection& connection, const std::string& tables);
 
 // Who keeps this backend waiting, in the same words without the beginning. Empty: nobody. Nothing:

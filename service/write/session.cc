@@ -7,6 +7,7 @@
 #include "postgres/catalog.h"
 #include "postgres/own_schema.h"
 #include "write/keyed_sql.h"
+#include "write/lock_holder.h"
 
 namespace penstock::write {
 namespace {
@@ -157,6 +158,10 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
   std::vector<bool> there;
   auto prepared = run_prepare({}, fixed, there);
   if (!prepared) {
+    Error& error = prepared.error().error;
+    if (postgres::waits_for_lock(error.sqlstate)) {
+      error.message += lock_holder(*connection_, "{penstock.offsets,penstock.dead_letters}");
+    }
     add_schema_hint(prepared.error());
     postgres::explain(*connection_, prepared.error());
   }

@@ -5,6 +5,7 @@
 
 #include "harness/kafka_admin.h"
 #include "integration/end_to_end/service.h"
+#include "integration/regress/broken_log.h"
 
 namespace penstock::test {
 namespace {
@@ -107,6 +108,68 @@ TEST(Hangup, EndsTheProcessInOrder) {
   const auto ended = service.process().process().terminate(SIGHUP, 30s);
   EXPECT_TRUE(ended.success()) << ended.to_string();
   EXPECT_EQ(service.process().logged("\"stopped\""), 1) << service.process().log();
+}
+
+// ---- What is really so --------------------------------------------------------------------------
+
+TEST(ReadOnlyRole, IsSaidAndNotThatPostgresqlDoesNotAnswer) {
+  Service service;
+  service.migrate();
+  service.database().execute("ALTER DATABASE " + service.database().name() +
+                             " SET default_transaction_read_only = on");
+  auto& process = service.serve_while_waiting(service.config());
+  EXPECT_TRUE(wait_until([&] { return ready(process).contains("read-only"); })) << ready(process);
+  EXPECT_TRUE(wait_until([&] {
+    return ready(process).contains("take default_transaction_read_only off");
+  })) << ready(process);
+  EXPECT_FALSE(ready(process).contains("database_unreachable")) << ready(process);
+}
+
+TEST(FullServer, IsSaidAndNotThatPostgresqlDoesNotAnswer) {
+  Service service;
+  service.migrate();
+  const std::string role = unique_name("limited");
+  service.database().execute("CREATE ROLE " + role + " LOGIN PASSWORD 'x' CONNECTION LIMIT 0");
+  service.connect_as(service.database().conninfo() + " user=" + role + " password=x");
+  auto& process = service.serve_while_waiting(service.config());
+  EXPECT_TRUE(wait_until([&] { return ready(process).contains("CONNECTION LIMIT"); }))
+      << ready(process);
+  EXPECT_FALSE(ready(process).contains("database_unreachable")) << ready(process);
+  EXPECT_TRUE(process.stop().success()) << process.log();
+  service.database().execute("DROP ROLE " + role);
+}
+
+TEST(TriggerThatSaysThereIsNoServer, IsNotTakenForOne) {
+  Service service;
+  service.feed({R"({"n":1,"s":"x"})"});
+  service.database().execute(
+      "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no, said "
+      "the trigger' USING ERRCODE = '57P03'; END$$;"
+      "CREATE TRIGGER act BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION act()");
+  service.topic().produce({R"({"n":2,"s":"x"})"});
+  EXPECT_TRUE(wait_until([&] { return ready(service.process()).contains("said the trigger"); }))
+      << ready(service.process());
+  EXPECT_FALSE(ready(service.process()).contains("database_unreachable"))
+      << ready(service.process());
+  EXPECT_EQ(service.process().metric("penstock_database_reachable").value_or(-1), 1);
+}
+
+TEST(FrozenBrokers, AreNamedInPlaceOfTheGroupThatIsJoined) {
+  const auto kafka = own_kafka();
+  Service service({.brokers = kafka->bootstrap_servers()});
+  service.feed({R"({"n":1,"s":"x"})"});
+  // It has left nothing behind that the next one would have to wait for, and that joins.
+  service.process().process().signal(SIGKILL);
+  auto& process = service.serve_while_waiting(service.config());
+  ASSERT_TRUE(wait_until([&] { return ready(process).contains("joining the group"); }))
+      << ready(process);
+  ASSERT_EQ(::kill(kafka->pid(), SIGSTOP), 0);
+  EXPECT_TRUE(wait_until([&] {
+    return ready(process).contains("the brokers have not answered for");
+  })) << ready(process);
+  ASSERT_EQ(::kill(kafka->pid(), SIGCONT), 0);
+  EXPECT_TRUE(wait_until([&] { return must(process.get("/readyz")).status == 200; }, 90s))
+      << ready(process);
 }
 
 // ---- More processes than partitions -------------------------------------------------------------

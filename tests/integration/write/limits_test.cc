@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "harness/local_postgres.h"
@@ -84,6 +85,86 @@ TEST_F(LimitsTest, WhatEndedAStatementIsNamed) {
   EXPECT_TRUE(soon([&] { return is_said("the limit is statement_timeout"); }));
   EXPECT_EQ(position(0), 0);
   EXPECT_EQ(dead_letters(), 0) << "no neighbour passes: nobody knows that it is the record's";
+}
+
+// ---- Who holds a lock that is waited for --------------------------------------------------------
+
+class LockHolderTest : public LimitsTest {
+ protected:
+  LockHolderTest() {
+    limit("SET lock_timeout = '100ms'");
+    claim(0);
+  }
+  void SetUp() override {
+    lane_.start();
+    ASSERT_TRUE(soon([&] { return lane_.status().connected; }));
+  }
+  // Of the session of this test's own.
+  static std::string process(harness::Sql& session) {
+    return "process " + *session.value("SELECT pg_backend_pid()") + " (";
+  }
+  static std::string plain() { return "what it does is shown to pg_monitor and"; }
+  void expect_to_be_written() {
+    ASSERT_TRUE(lane_.close(in_seconds(20)));
+    EXPECT_EQ(position(0), 1);
+  }
+
+  TestLane lane_{limited(), record_, in_flight_};
+  harness::Sql holder_ = *harness::Sql::connect(database_.conninfo());
+};
+
+TEST_F(LockHolderTest, IsAnAlterTableThatWaitsItselfAndWhoIsBeforeIt) {
+  ASSERT_TRUE(holder_.execute("BEGIN; SELECT FROM t"));
+  harness::Sql alters = *harness::Sql::connect(database_.conninfo());
+  const std::string altering = process(alters);
+  std::jthread alter([&] { EXPECT_TRUE(alters.execute("ALTER TABLE t ADD COLUMN more int")); });
+  ASSERT_TRUE(soon([&] {
+    return database_.number(
+               "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+               "'t'::regclass") == 1;
+  }));
+  lane_.push(rows(0, 0, 1));
+  EXPECT_TRUE(soon([&] { return is_said("a lock is wanted by " + altering); }));
+  EXPECT_TRUE(is_said("AccessExclusiveLock on t)"));
+  EXPECT_TRUE(is_said("it waits itself for " + process(holder_)));
+  EXPECT_TRUE(is_said(plain())) << "to this role it is not shown";
+  ASSERT_TRUE(holder_.execute("COMMIT"));
+  alter.join();
+}
+
+TEST_F(LockHolderTest, IsAPreparedTransaction) {
+  const std::string name = "prepared_" + database_.name();
+  ASSERT_TRUE(
+      holder_.execute("BEGIN; LOCK TABLE t IN SHARE MODE; PREPARE TRANSACTION '" + name + "'"));
+  lane_.push(rows(0, 0, 1));
+  EXPECT_TRUE(soon([&] { return is_said("held by the prepared transaction '" + name + "'"); }));
+  EXPECT_TRUE(is_said("COMMIT PREPARED or ROLLBACK PREPARED '" + name + "' ends"));
+  ASSERT_TRUE(holder_.execute("ROLLBACK PREPARED '" + name + "'"));
+  expect_to_be_written();
+}
+
+TEST_F(LockHolderTest, IsNamedForTheTableOfDeadLettersToo) {
+  database_.execute("GRANT SELECT, INSERT ON penstock.dead_letters TO PUBLIC");
+  ASSERT_TRUE(holder_.execute("BEGIN; LOCK TABLE penstock.dead_letters IN SHARE MODE"));
+  BatchBuilder bad = builder(0, 1, 0);
+  bad.reject(Stage::parse, "invalid_json", "not JSON", "{");
+  lane_.push(bad.build());
+  EXPECT_TRUE(soon([&] { return is_said("a lock is held by " + process(holder_)); }));
+  EXPECT_TRUE(is_said("ShareLock on penstock.dead_letters)"));
+  ASSERT_TRUE(holder_.execute("COMMIT"));
+  expect_to_be_written();
+}
+
+TEST_F(LockHolderTest, IsNamedByALaneThatCannotEvenConnectForIt) {
+  ASSERT_TRUE(holder_.execute("BEGIN; LOCK TABLE penstock.dead_letters"));
+  Options chosen = limited();
+  chosen.lanes.breaker_failures = 1;
+  TestLane late(chosen, record_, in_flight_);
+  late.start();
+  EXPECT_TRUE(soon([&] { return is_said("a lock is held by " + process(holder_)); }))
+      << late.status().waiting_for;
+  ASSERT_TRUE(holder_.execute("COMMIT"));
+  EXPECT_TRUE(soon([&] { return late.status().connected; }));
 }
 
 TEST_F(LimitsTest, AShorterLockTimeoutIsObeyedAndNamed) {

@@ -60,6 +60,9 @@ TEST_F(HealthTest, AServerThatSaysThatItIsFullDoesAnswer) {
   full.error.sqlstate = "57P03";
   health_.set_stall(0, full);
   EXPECT_FALSE(snapshot().database_reachable) << "it starts up";
+  full.error.kind = ErrorKind::data;
+  health_.set_stall(0, full);
+  EXPECT_TRUE(snapshot().database_reachable) << "a trigger says so";
 }
 
 TEST_F(HealthTest, IsNotRunningWhereEveryBrokerIsAway) {
@@ -124,7 +127,10 @@ TEST_F(HealthTest, ShowsAPersonsPauseWithItsReason) {
   EXPECT_TRUE(health_.pause("maintenance"));
   EXPECT_FALSE(health_.pause("maintenance"));
   EXPECT_EQ(snapshot().state, PipelineState::paused);
-  EXPECT_EQ(snapshot().state_reason, "maintenance");
+  EXPECT_TRUE(
+      snapshot().state_reason.starts_with("maintenance (paused by a person, in this "
+                                          "process alone: "))
+      << snapshot().state_reason;
   EXPECT_TRUE(snapshot().paused_by_user);
   health_.resume();
   EXPECT_EQ(snapshot().state, PipelineState::running);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "postgres/connect_failure.h"
+
 namespace penstock::postgres {
 namespace {
 
@@ -189,6 +191,27 @@ TEST(FailureClass, SuspectsARowOfWhatItsSessionCannotDoAnyMore) {
   EXPECT_FALSE(may_be_spoiled(failure_of("42P01")));
   EXPECT_TRUE(
       may_be_a_rows(failure_of("25001", "PL/pgSQL function act() line 1 at SQL statement")));
+}
+
+TEST(IsAnswer, IsWhatAServerSaysThatIsUp) {
+  for (const std::string code :
+       {"25006", "53300", "53100", "57014", "57P05", "25P03", "28P01", "28000", "3D000", "55P03"}) {
+    EXPECT_TRUE(is_answer(code)) << code;
+  }
+  for (const std::string code : {"", "08006", "08001", "57P01", "57P02", "57P03"}) {
+    EXPECT_FALSE(is_answer(code)) << code;
+  }
+}
+
+TEST(ConnectFailure, OfAServerThatIsReadOnlyIsItsAnswer) {
+  for (const char* words : {"connection to server at \"h\", port 5432 failed: session is read-only",
+                            "connection to server at \"h\", port 5432 failed: server is in hot "
+                            "standby mode"}) {
+    const Failure failure = connect_failure(words);
+    EXPECT_EQ(failure.error.sqlstate, "25006") << words;
+    EXPECT_EQ(failure.error.kind, ErrorKind::unavailable) << "another may take over";
+    EXPECT_TRUE(failure.error.hint.contains("name the primary")) << failure.error.hint;
+  }
 }
 
 }  // namespace
