@@ -10,8 +10,8 @@
 namespace penstock::compute {
 
 // A map, whose entries go into the attributes of their names as into columns of their types. What
-// it lacks is NULL, and what else it has is left out. One that has none of them is of another shape,
-// and refused.
+// it lacks is NULL, and what else it has is left out. One that has none of them is of another
+// shape, and refused.
 [[nodiscard]] bool encode_composite(const ColumnDescription& column, const cel::Value& value,
                                     FieldBuffer& out, EncodeProblem& problem);
 

@@ -103,7 +103,7 @@ TEST(Types, ACompositeTypeWhoseAttributesChangeIsFollowed) {
                               "CREATE TYPE whole AS (part inner_part, list numeric(6,2)[]);"
                               "CREATE TABLE t (v whole, vs whole[], source_offset bigint)",
                      .columns = {{"v", "msg.?v"}, {"vs", "msg.?vs"}}});
-    service.feed({R"({"v":{"part":{"n":1,"z":"x"},"list":[1.005,null]},"vs":[{},null]})",
+    service.feed({R"({"v":{"part":{"n":1,"z":"x"},"list":[1.005,null]},"vs":[{"list":null},null]})",
                   R"({"v":{"part":{"n":1,"z":""}}})"});
     EXPECT_EQ(
         service.rows("v::text, vs::text"),
