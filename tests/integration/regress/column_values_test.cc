@@ -490,10 +490,12 @@ void expect_what_postgresql_reads(const std::vector<Type>& types, bool is_all) {
   const auto letters = service.dead_letters();
   EXPECT_EQ(rows.size() + letters.size(), samples.size());
   for (const DeadLetter& letter : letters) {
-    // What PostgreSQL would cut off, or count back from the largest number.
-    const bool is_changed = letter.reason == "too_long" || letter.reason == "out_of_range";
-    if (!is_all || letter.reason == "wrong_type" || is_changed) continue;
+    if (!is_all || letter.reason == "wrong_type") continue;
     const Sample& sample = samples.at(static_cast<std::size_t>(letter.offset));
+    // What PostgreSQL would cut off, or count back from the largest number.
+    const std::string_view type = sample.type->name;
+    if (letter.reason == "too_long" && type == "\"char\"") continue;
+    if (letter.reason == "out_of_range" && type == "oid") continue;
     const std::string read = "SELECT " + sql_literal(sample.text) + "::" + sample.type->name;
     const auto expected = database.query("SELECT reads(" + sql_literal(read) + ")").at(0).at(0);
     EXPECT_TRUE(expected && expected->starts_with("refused: "))
