@@ -3,6 +3,8 @@
 #include <librdkafka/rdkafka.h>
 
 #include <array>
+#include <chrono>
+#include <csignal>
 #include <map>
 #include <set>
 
@@ -353,6 +355,31 @@ TEST_F(LettersOfAGuardedTopic, SayWhatToGrantAndNoRowWaits) {
   })) << service.process().log();
   EXPECT_EQ(letters("copied_at IS NULL"), 1);
   EXPECT_TRUE(service.process().stop().success()) << service.process().log();
+}
+
+// It takes what is sent and says nothing, like a link that swallows answers.
+TEST_F(LettersOfAGuardedTopic, WaitInTheTableWhileTheBrokerIsFrozenAndTheProcessEndsInTime) {
+  // A member that is lost has no partitions whose letters it would copy.
+  std::string config = service.config();
+  const std::string kafka = "kafka: {";
+  config.insert(config.find(kafka) + kafka.size(), "session.timeout.ms: 60000, ");
+  service.migrate();
+  service.serve_while_waiting(config);
+  service.feed({R"({"n":1,"s":"good"})", R"({"n":"two","s":"bad"})"});
+  ASSERT_TRUE(wait_until([&] { return letters("copied_at IS NOT NULL") == 1; }))
+      << service.process().log();
+  ASSERT_EQ(::kill(kafka_->pid(), SIGSTOP), 0);
+  add(1, 1200);
+  EXPECT_TRUE(
+      wait_until([&] { return service.process().logged("dead_letters_not_copied") > 0; }, 60s))
+      << service.process().log();
+  EXPECT_EQ(must(service.process().get("/livez")).status, 200);
+  EXPECT_EQ(letters("copied_at IS NULL"), 1200);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto ended = service.process().process().terminate(SIGTERM, 40s);
+  EXPECT_TRUE(ended.success()) << ended.to_string() << service.process().log();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 20s) << "drain_timeout and 10 s";
+  ASSERT_EQ(::kill(kafka_->pid(), SIGCONT), 0);
 }
 
 }  // namespace
