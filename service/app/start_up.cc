@@ -54,6 +54,34 @@ Result<void> keeps_columns(const v1::PipelineSpec& spec, const plan::CompiledPla
   return {};
 }
 
+std::string names_of(const Target& target) {
+  std::string names;
+  for (const std::uint16_t column : target.key) {
+    names += (names.empty() ? "" : ", ") + target.table.columns[column].name;
+  }
+  return names;
+}
+
+// Without `key` the table says which rows are one: by another primary key it would be another
+// upsert, which changes and removes other rows.
+Result<void> keeps_keys(const v1::PipelineSpec& spec, const plan::CompiledPlan& old,
+                        const plan::CompiledPlan& plan) {
+  const std::vector<plan::RouteSpec> routes = plan::routes_of(spec);
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    if (!routes[i].target.key().empty()) continue;
+    const std::string before = names_of(old.targets()[i]);
+    const std::string now = names_of(plan.targets()[i]);
+    if (before == now) continue;
+    return fail(ErrorKind::conflict,
+                "the table has changed: the primary key of " +
+                    plan.targets()[i].table.quoted_name() + " was (" + before + ") and is (" + now +
+                    "), by which other rows would be one",
+                "bring the key back, or say in " + routes[i].place + " which one is meant (key: [" +
+                    now + "]) and start the process again");
+  }
+  return {};
+}
+
 }  // namespace
 
 config::Problems check_offline(const config::Loaded& loaded, int index) {
@@ -313,6 +341,9 @@ Result<std::shared_ptr<const plan::CompiledPlan>> make_plan_again(const config::
   auto plan = plan::compile(loaded, index, old.server(), tables, old.topics());
   if (plan) {
     if (auto kept = keeps_columns(loaded.config.pipelines(index), old, **plan); !kept) {
+      return std::unexpected(kept.error());
+    }
+    if (auto kept = keeps_keys(loaded.config.pipelines(index), old, **plan); !kept) {
       return std::unexpected(kept.error());
     }
     return std::move(*plan);

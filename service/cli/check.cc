@@ -51,10 +51,14 @@ std::vector<flow::PlanPtr> print_tables(const std::string& pipeline, flow::PlanB
     const flow::PlanPtr known = plans.find(*plan);
     if (!std::ranges::contains(found, known)) found.push_back(known);
     for (const Target& target : known->targets()) {
-      std::string line =
-          std::format("{}: table {}.{}, {} of its {} columns are written\n", pipeline,
-                      target.table.schema, target.table.name,
-                      known->written_columns(target.number).size(), target.table.columns.size());
+      std::string key;
+      for (const std::uint16_t column : target.key) {
+        key += (key.empty() ? ", by the key (" : ", ") + target.table.columns[column].name;
+      }
+      std::string line = std::format("{}: table {}.{}, {} of its {} columns are written{}\n",
+                                     pipeline, target.table.schema, target.table.name,
+                                     known->written_columns(target.number).size(),
+                                     target.table.columns.size(), key.empty() ? key : key + ")");
       if (printed.insert(line).second) std::cout << line;
     }
   }
@@ -159,23 +163,27 @@ void check_online(const config::Loaded& loaded, int index, config::Problems& pro
       std::cout << std::format("{}: `penstock serve` would run: {};\n", spec.name(), statement);
     }
   }
-  if (plans && !copies.empty()) {
+  if ((plans || !plans.error().statements.empty()) && !copies.empty()) {
     const auto granted = dead_letters::check_grants(database, {"SELECT", "UPDATE"});
     if (!granted) {
       problems.push_back(plan::problem_at(loaded, index, "dead_letters.topic",
                                           granted.error().message, granted.error().hint));
     }
   }
+  const bool is_to_be_made = !plans && !plans.error().statements.empty();
+  if (cluster && (plans || is_to_be_made)) {
+    for (const kafka::TopicReport& topic : cluster->topics) {
+      std::cout << std::format("{}: topic {} with {}\n", spec.name(), topic.name,
+                               text::counted(topic.partitions, "partition"));
+    }
+  }
+  if (is_to_be_made) look_at_swallowers(loaded, index, {}, database, warnings);
   if (!cluster || !plans) return;
   const auto entry = offsets::may_enter(database, app::identity_of(spec, **plans, *cluster), {});
   if (!entry) {
     problems.push_back(
         plan::problem_at(loaded, index, "name", entry.error().message, entry.error().hint));
     return;
-  }
-  for (const kafka::TopicReport& topic : cluster->topics) {
-    std::cout << std::format("{}: topic {} with {}\n", spec.name(), topic.name,
-                             text::counted(topic.partitions, "partition"));
   }
   std::set<std::string> tables;
   for (const flow::PlanPtr& plan : print_tables(spec.name(), **plans, *cluster)) {

@@ -59,6 +59,20 @@ class TargetRules {
     const v1::SourceSpec& source = spec_.source();
     const auto name = TableName::parse(target_.table());
     if (!target_.table().contains('{')) {  // PostgreSQL's to read, as it is
+      if (!name && !target_.table().contains('}')) {
+        return fail(place, name.error().message,
+                    R"(write table, schema.table or schema."Table With Capitals")");
+      }
+      const std::string quoted = name ? name->of({}).value_or("") : "";
+      if (quoted.starts_with("\"penstock\".")) {
+        fail(place, "is in the schema penstock, which holds positions and dead letters",
+             "write to a table in a schema of your own");
+      }
+      if (quoted.starts_with("\"information_schema\".") ||
+          (quoted.starts_with("\"pg_") && quoted.contains("\".\""))) {
+        fail(place, "is in a schema of PostgreSQL's own",
+             "write to a table in a schema of your own");
+      }
       if (name && name->is_too_long()) {
         fail(place, "longer than the name of a table may be (63 bytes)",
              "PostgreSQL would cut it, and write another table perhaps");

@@ -143,6 +143,12 @@ bool may_be_a_rows(const Failure& failure) {
   return false;
 }
 
+bool is_of_the_schema(const Failure& failure) {
+  const std::string& state = failure.error.sqlstate;
+  return failure.failure == FailureClass::configuration && !failure.raised &&
+         state.starts_with("42") && state != "42501";
+}
+
 bool may_be_spoiled(const Failure& failure) {
   if (failure.failure == FailureClass::cancelled || failure.gave_up || failure.raised) return false;
   const std::string_view state = failure.error.sqlstate;

@@ -74,6 +74,8 @@ struct Failure {
 [[nodiscard]] FailureClass classify_of_text(std::string_view sqlstate);
 // Whether it is of a parameter that was given as text.
 [[nodiscard]] bool is_of_text(const Failure& failure);
+// Whether a statement does not fit the tables, as when a column has another type by now.
+[[nodiscard]] bool is_of_the_schema(const Failure& failure);
 // Whether what a row's trigger or function did may have ended the session, or made it useless for
 // what comes after the row: it ended its own backend, threw away prepared statements, made the
 // transaction read-only, took another role. Nobody can tell by the failure alone.

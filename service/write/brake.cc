@@ -11,6 +11,8 @@
 
 #include "core/chain.h"
 #include "core/reject_window.h"
+#include "text/plural.h"
+#include "write/bisect.h"
 #include "write/refused_columns.h"
 
 namespace penstock::write {
@@ -36,6 +38,12 @@ void walk(const Group& group, std::span<const DeadLetter> letters, Window window
   }
 }
 
+std::string hint_of(const Chain& chain) {
+  return "nothing of them is lost; correct the producer, the table or the pipeline, or let them "
+         "become dead letters: penstock ctl resume " +
+         std::string(chain.plan->pipeline()) + " --accept-rejects";
+}
+
 // `refusal`: of a letter that PostgreSQL has refused; else null.
 Error error_of(const DeadLetter& letter, const Refusal* refusal, const RejectWindow& window,
                std::size_t limit) {
@@ -51,12 +59,48 @@ Error error_of(const DeadLetter& letter, const Refusal* refusal, const RejectWin
       window.rejects(), RejectWindow::kRecords, source.record(letter.place.record).offset,
       chain.plan->topic(chain.partition.topic), chain.partition.partition, limit,
       to_string(letter.stage), letter.reason, why.empty() ? "" : ": ", why);
-  return Error{ErrorKind::conflict,
-               std::move(message),
-               "nothing of them is lost; correct the producer, the table or the pipeline, or let "
-               "them become dead letters: penstock ctl resume " +
-                   std::string(chain.plan->pipeline()) + " --accept-rejects",
-               {}};
+  return Error{ErrorKind::conflict, std::move(message), hint_of(chain), {}};
+}
+
+// What every record of a partition is rejected for when its rows are made is the table's doing, or
+// that of a producer that has changed. That shows before any of them is a dead letter.
+std::optional<TooMany> find_all_rejected(const Group& group, std::span<const DeadLetter> letters) {
+  struct Count {
+    const DeadLetter* first = nullptr;
+    std::size_t letters = 0;
+    bool is_one_cause = true;
+  };
+  std::map<const Chain*, Count> counts;
+  for (const DeadLetter& letter : letters) {
+    Count& count = counts[letter.source->chain().get()];
+    if (count.letters++ == 0) count.first = &letter;
+    count.is_one_cause =
+        count.is_one_cause && letter.stage == Stage::encode && letter.reason == count.first->reason;
+  }
+  for (const Part& part : group.parts) {
+    if (part.rows() > 0) counts.erase(part.batch->chain().get());
+  }
+  for (const Advance& advance : group.advances()) {
+    const auto found = counts.find(advance.chain.get());
+    if (found == counts.end() || advance.chain->rejects.accepts()) continue;
+    const auto& [first, rejected, is_one_cause] = found->second;
+    if (!is_one_cause || rejected < kTableFaultFrom) continue;
+    const Chain& chain = *advance.chain;
+    return TooMany{
+        .place = first->place,
+        .is_next = group.begins_chain(first->place),
+        .error = Error{
+            ErrorKind::conflict,
+            std::format("too many records are rejected: each that came of {}[{}] from offset {} on "
+                        "({}), by {} ({}: {})",
+                        chain.plan->topic(chain.partition.topic), chain.partition.partition,
+                        first->source->record(first->place.record).offset,
+                        text::counted(static_cast<std::int64_t>(rejected), "record"),
+                        to_string(first->stage), first->reason, first->message),
+            hint_of(chain),
+            {}}};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -68,6 +112,9 @@ std::optional<TooMany> find_too_many(const Group& group, std::span<const Refusal
   }
   const std::vector<DeadLetter> letters = dead_letters_of(group, refusals);
   if (letters.empty()) return std::nullopt;
+  if (limit < RejectWindow::kNever) {
+    if (auto all = find_all_rejected(group, letters)) return all;
+  }
   const auto refusal_of = [&](const DeadLetter& letter) -> const Refusal* {
     if (letter.stage != Stage::write) return nullptr;
     const auto found = std::ranges::find_if(refusals, [&](const Refusal& refusal) {

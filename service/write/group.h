@@ -130,6 +130,9 @@ struct Group {
   bool others_pass = false;
   // However much is refused is the records' fault, and not the table's.
   bool blames_records = false;
+  // A table has changed, and no row has been written since: what refuses all of these, however few
+  // they are, is its doing.
+  bool table_changed = false;
   // Its first records, each of which is too much alone. With `probes` it is only seen whether the
   // others pass; else it is committed without them.
   std::vector<Refusal> left_out;

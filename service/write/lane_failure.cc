@@ -1,5 +1,6 @@
 // What a lane does when something went wrong: whose failure it is, how long to wait, what to say.
 #include <algorithm>
+#include <format>
 #include <utility>
 
 #include "core/log.h"
@@ -36,6 +37,7 @@ constexpr std::chrono::seconds kGraceForOthers(1);
 
 Stall::Kind stall_kind(const postgres::Failure& failure) {
   const std::string& state = failure.error.sqlstate;
+  if (state == "55000") return Stall::Kind::configuration;  // a key that is deferrable by now
   const bool waits = postgres::waits_for_lock(state) || state == "57014" || state == "25P04" ||
                      failure.failure == postgres::FailureClass::retry_quickly ||
                      failure.failure == postgres::FailureClass::unclear;
@@ -236,7 +238,14 @@ void Lane::refused_by_table(WriterQueue& queue, const Outcome& outcome) {
 Error Lane::describe_refused(const Group& group, const Outcome& outcome) {
   Error error = outcome.failure.error;
   error.kind = ErrorKind::conflict;
-  error.message = "the table refuses most rows: " + error.message;
+  // So many had been tried when it was clear.
+  const std::size_t tried = outcome.example.value_or(group.records() - 1) + 1;
+  const auto refused = static_cast<std::size_t>(std::max<std::ptrdiff_t>(
+      1, std::ranges::count_if(outcome.refusals,
+                               [&](const Refusal& one) { return one.record < tried; })));
+  error.message = std::format("the table refuses {} rows ({} of {} records): {}",
+                              refused * 2 > tried ? "most" : "more than a quarter of the", refused,
+                              tried, error.message);
   if (outcome.example) {
     const RecordPlace place = group.place(*outcome.example);
     const RecordBatch& source = *group.parts[place.part].batch->source;
@@ -271,6 +280,7 @@ void Lane::too_many(WriterQueue& queue, const TooMany& found) {
 // Mostly somebody makes another plan at once, and the chains of this one end: that is no stall.
 void Lane::outdated(WriterQueue& queue, const Outcome& outcome) {
   const bool stays = std::exchange(queue.is_outdated, true);
+  queue.writer->table_changed = true;
   log(LogLevel::info, "table_changed",
       {{"pipeline", queue.writer->options.pipeline},
        {"lane", number_},

@@ -128,6 +128,7 @@ void Lane::attempt(WriterQueue& queue) {
   ++group.tries;
   group.insists = queue.odd_failures < kInsists;
   group.doubts_refusals = queue.is_mostly_refused;
+  group.table_changed = queue.writer->table_changed;
   TransactionRules rules;
   rules.copy_from_rows = queue.writer->options.copy_from_rows;
   rules.glance = queue.glances && ++queue.glances_made % kGlances != 0 && serves_others(queue);
@@ -216,6 +217,7 @@ void Lane::attempt(WriterQueue& queue) {
     case Outcome::Kind::failed:
       if (outcome.spoiled && spoiled(queue, outcome.failure)) break;
       if (outcome.outdated) return outdated(queue, outcome);
+      if (postgres::is_of_the_schema(outcome.failure)) queue.writer->table_changed = true;
       suspect_a_record(queue, outcome);
       writer_failed(queue, outcome.failure);
       break;
@@ -237,6 +239,7 @@ void Lane::committed(WriterQueue& queue, CommitStats stats, std::span<const Refu
       batch.refused_rows += slice.count;
     }
   }
+  if (stats.rows > 0) queue.writer->table_changed = false;
   queue.clear_left_out();
   auto batches = queue.finish_group();
   for (const auto& batch : batches) {

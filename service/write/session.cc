@@ -122,7 +122,7 @@ postgres::Try<void> Session::configure(const LanesOptions& options) {
       plain(statement::kCommit, "COMMIT"),
       plain(statement::kTables, tables_sql(postgres::table_version_sql(kTable)),
             {kTextArray, kTextArray}),
-      plain(statement::kKeyedTables,
+      plain(statement::kWholeTables,
             tables_sql("pg_catalog.concat(" + postgres::table_version_sql(kTable) + ", ' ', " +
                        postgres::table_rules_version_sql(kTable) + ")"),
             {kTextArray, kTextArray}),

@@ -34,8 +34,9 @@ inline constexpr const char* kCommit = "penstock_commit";
 inline constexpr const char* kFence = "penstock_fence";
 inline constexpr const char* kDeadLetters = "penstock_dead_letters";
 inline constexpr const char* kTables = "penstock_tables";  // fails if one has changed
-// The same for tables that are written by key, of which more must not change.
-inline constexpr const char* kKeyedTables = "penstock_keyed_tables";
+// The same with indexes, constraints and triggers: of tables that are written by key, and of all
+// when one has refused rows.
+inline constexpr const char* kWholeTables = "penstock_whole_tables";
 inline constexpr const char* kImmediate = "penstock_immediate";  // SET CONSTRAINTS ALL IMMEDIATE
 inline constexpr const char* kOuterSavepoint = "penstock_outer";
 inline constexpr const char* kSavepoint = "penstock_savepoint";

@@ -185,24 +185,25 @@ Outcome from_step(Session& session, Group& group, StepFailure& step) {
 }
 
 // Looks whether the tables are still what the rows were made for. After the rows, when their locks
-// are held: what it finds is what they have met.
-void add_tables(Script& script, const Group& group) {
+// are held: what it finds is what they have met. `refuses`: some of them are refused, perhaps by
+// what has come to a table since.
+void add_tables(Script& script, const Group& group, bool refuses) {
   const bool has_rejects = std::ranges::any_of(
       group.parts, [](const Part& part) { return !part.batch->rejects.empty(); });
   if (group.rows() == 0 && !has_rejects) return;
-  for (const bool keyed : {false, true}) {
+  for (const bool whole : {false, true}) {
     postgres::BinaryArray names;
     postgres::BinaryArray versions;
     for (postgres::BinaryArray* array : {&names, &versions}) array->begin(postgres::oid::kText);
     for (const Target& target : group.plan().targets()) {
-      if (target.is_keyed() != keyed) continue;
+      if ((refuses || target.is_keyed()) != whole) continue;
       const TableDescription& table = target.table;
       names.add(table.quoted_name());
-      versions.add(keyed ? table.version + " " + table.rules_version : table.version);
+      versions.add(whole ? table.version + " " + table.rules_version : table.version);
     }
     if (names.count() == 0) continue;
     const std::array parameters{names.finish(), versions.finish()};
-    script.add(Step::tables, keyed ? statement::kKeyedTables : statement::kTables, parameters);
+    script.add(Step::tables, whole ? statement::kWholeTables : statement::kTables, parameters);
   }
 }
 
@@ -210,7 +211,7 @@ void add_tables(Script& script, const Group& group) {
 Outcome finish(Session& session, Group& group, std::span<const Refusal> refusals,
                const TransactionRules& rules, CommitStats& stats) {
   Script script(session);
-  add_tables(script, group);
+  add_tables(script, group, !refusals.empty());
   if (group.careful) script.add(Step::constraints, statement::kImmediate);
   if (rules.ending != nullptr) {
     rules.ending->add(script, group, refusals);
@@ -314,7 +315,7 @@ Outcome commit_in_one_trip(Session& session, Group& group, const TransactionRule
     roll_back(session, made.failure);
     return made;
   }
-  add_tables(script, group);
+  add_tables(script, group, !group.left_out.empty());
   stats.dead_letters = add_dead_letters(script, group, group.left_out);
   add_fence(script, group);
   script.add(Step::commit, statement::kCommit);
@@ -369,8 +370,10 @@ Outcome commit_carefully(Session& session, Group& group, const TransactionRules&
     made.waiting = std::move(found->waiting);
     return made;
   }
-  if (!found->not_theirs && !group.blames_records && found->all_by == rules.refused_by &&
-      rules.refused_before + group.records() >= kTableFaultFrom) {
+  const bool are_many = found->all_by == rules.refused_by &&
+                        rules.refused_before + group.records() >= kTableFaultFrom;
+  if (!found->not_theirs && !group.blames_records && found->all_by &&
+      (are_many || group.table_changed)) {
     found->not_theirs = found->last;
     found->example = group.records() - 1;
   }

@@ -46,6 +46,8 @@ struct WriterShared {
   // Until then its transactions take turns: two of them have met in rows that they lock in
   // different orders.
   std::atomic<SteadyTime> takes_turns_until = SteadyTime{};
+  // A table has changed, as far as can be told, and none has taken a row since.
+  std::atomic<bool> table_changed = false;
 };
 
 class WriterQueue {

@@ -270,6 +270,26 @@ TEST_F(TableChanges, AFieldWhoseColumnIsGoneIsNotThrownAway) {
   }
 }
 
+TEST_F(TableChanges, AnotherPrimaryKeyIsNoOtherUpsertUnlessSomebodySaysSo) {
+  service_.emplace(ServiceOptions{
+      .table = "CREATE TABLE t (id bigint PRIMARY KEY, n bigint NOT NULL, source_offset bigint)",
+      .columns = {{"id", "msg.id"}, {"n", "msg.n"}},
+      .pipeline_yaml = "        mode: upsert\n"});
+  feed(1, R"("id":1,"n":1)");
+  execute("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (n)");
+  service_->topic().produce(records(1, R"("id":2,"n":1)"));
+  expect_pause("was (id) and is (n)");
+  expect_pause("key: [n]");
+  EXPECT_EQ(value("SELECT string_agg(id::text, ',') FROM t"), "1");
+  execute("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id) DEFERRABLE");
+  expect_pause("is deferrable, so that ON CONFLICT");
+  execute("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id)");
+  expect_arrived();
+  EXPECT_EQ(value("SELECT string_agg(id::text, ',' ORDER BY id) FROM t"), "1,2");
+  const auto output = service_->run_with_config({"check", "--online"}, service_->config());
+  EXPECT_TRUE(output.text.contains("columns are written, by the key (id)")) << output.text;
+}
+
 TEST_F(TableChanges, ATriggerThatSetsTheEncodingMakesNoTextAnother) {
   for (const int count : {1, kMany}) {
     next_ = 0;

@@ -95,8 +95,8 @@ TEST_F(BrakeTest, RowsThatPostgresqlRefusesCountToo) {
 
 TEST_F(BrakeTest, WhatAPersonAcceptsBecomesDeadLettersAlsoIfATableRefusesAll) {
   claim(0);
-  Options chosen = options();
   database_.execute("ALTER TABLE t ADD CONSTRAINT shut CHECK (id < 100)");
+  Options chosen = options();
   TestLane lane(chosen, record_, in_flight_);
   lane.push(rows(0, 0, 1000));
   lane.push(batch(0, 1000, 0, 500));

@@ -170,6 +170,22 @@ TEST_F(RefusalTest, ATableThatRefusesOneRowAfterTheOtherStallsAfterTwenty) {
   EXPECT_EQ(record_.committed_rows(), 1U);
 }
 
+TEST_F(RefusalTest, SaysHowMuchOfItATableRefuses) {
+  claim(0);
+  TestLane lane(options(), record_, in_flight_);
+  std::set<int> third;
+  for (int i = 0; i < 90; i += 3) third.insert(i);
+  lane.push(with_poison(90, third));
+  lane.start();
+  ASSERT_TRUE(soon([&] { return record_.stall().has_value(); }));
+  const std::string said = record_.stall()->error.message;
+  EXPECT_TRUE(
+      said.starts_with("the table refuses more than a quarter of the rows (23 of 67 "
+                       "records): "))
+      << said;
+  lane.stop();
+}
+
 TEST_F(RefusalTest, KeepsWhatPostgresqlSaid) {
   claim(0);
   TestLane lane(options(), record_, in_flight_);

@@ -194,6 +194,25 @@ TEST(Validate, TakesRoutesThatCanBeReached) {
             }),
             sink + "routes[0].table: longer than the name of a table may be (63 bytes)\n")
       << "PostgreSQL would write the table of the first 63";
+  for (const char* table : {"a.b.c", "a..b", "\"a"}) {
+    EXPECT_TRUE(found([&](auto&, auto& sink) {
+                  sink.mutable_routes(0)->set_table(table);
+                }).starts_with(sink + "routes[0].table: '" + table + "' has "))
+        << table;
+  }
+  for (const char* table : {"penstock.offsets", "Penstock.anything", "\"penstock\".dead_letters"}) {
+    EXPECT_EQ(found([&](auto&, auto& sink) { sink.mutable_routes(0)->set_table(table); }),
+              sink +
+                  "routes[0].table: is in the schema penstock, which holds positions and dead "
+                  "letters\n");
+  }
+  for (const char* table : {"pg_catalog.pg_class", "information_schema.tables", "pg_temp.t"}) {
+    EXPECT_EQ(found([&](auto&, auto& sink) { sink.mutable_routes(0)->set_table(table); }),
+              sink + "routes[0].table: is in a schema of PostgreSQL's own\n");
+  }
+  for (const char* table : {"penstock", "pg_like", "shop.penstock", "\"Penstock\".t"}) {
+    EXPECT_EQ(found([&](auto&, auto& sink) { sink.mutable_routes(0)->set_table(table); }), "");
+  }
   EXPECT_EQ(found([](auto&, auto& sink) {
               sink.mutable_routes(0)->clear_table();
               sink.mutable_routes(1)->add_key("id");

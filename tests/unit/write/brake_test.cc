@@ -31,8 +31,8 @@ class BrakeTest : public testing::Test {
     return std::make_shared<Chain>(PartitionId{0, partition}, Epoch{1}, 0, plan_);
   }
 
-  // A letter for each record: '.' has a row, 'x' was rejected before, 'r' is refused by PostgreSQL,
-  // '-' was left out by `where`.
+  // A letter for each record: '.' has a row, 'x' was rejected before, 'e' because its row could not
+  // be made, 'r' is refused by PostgreSQL, '-' was left out by `where`.
   void add(const std::shared_ptr<Chain>& chain, std::string_view fates) {
     auto batch = std::make_unique<RowBatch>();
     batch->source = std::make_unique<RecordBatch>(chain, next_, 64);
@@ -43,7 +43,9 @@ class BrakeTest : public testing::Test {
     for (std::uint32_t i = 0; i < fates.size(); ++i) {
       batch->source->add_record(next_++, 0, std::nullopt, "v");
       if (fates[i] == 'x') {
-        batch->rejects.push_back({i, Stage::encode, "missing_field", "no field 'tenant'", {}});
+        batch->rejects.push_back({i, Stage::compute, "no_such_field", "no field 'tenant'", {}});
+      } else if (fates[i] == 'e') {
+        batch->rejects.push_back({i, Stage::encode, "missing_field", "column \"tenant\"", {}});
       } else if (fates[i] != '-') {
         if (fates[i] == 'r') {
           refusals_.push_back({rows_, "23514", "secret", {}, {}, {}, "check_violation"});
@@ -142,6 +144,29 @@ TEST_F(BrakeTest, CountsWhatPostgresqlRefusesWithWhatWasRejectedBefore) {
   EXPECT_EQ(found->place.record, 98U);
 }
 
+TEST_F(BrakeTest, StopsBeforeTheFirstWhereNoRowOfTwentyRecordsCanBeMade) {
+  const auto one = chain();
+  add(one, std::string(19, 'e'));
+  EXPECT_FALSE(find());
+  add(one, "e");
+  const auto found = find();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->place, (RecordPlace{0, 0}));
+  EXPECT_TRUE(found->is_next);
+  EXPECT_TRUE(
+      found->error.message.contains("each that came of t[0] from offset 0 on (20 records), "
+                                    "by encode (missing_field: column \"tenant\")"))
+      << found->error.message;
+  EXPECT_FALSE(find(RejectWindow::kNever));
+  one->rejects.accept();
+  EXPECT_FALSE(find()) << "a person has said so";
+}
+
+TEST_F(BrakeTest, OneRowThatCanBeMadeShowsThatItIsTheRecords) {
+  add(chain(), std::string(30, 'e') + ".");
+  EXPECT_FALSE(find());
+}
+
 TEST_F(BrakeTest, CountsEachPartitionByItself) {
   const auto one = chain(0);
   const auto other = chain(1);
@@ -167,7 +192,7 @@ TEST_F(BrakeTest, SaysWhyWithoutWhatIsInARow) {
   add(one, std::string(50, 'x'));
   std::string said = find()->error.to_string();
   EXPECT_TRUE(said.contains("50 of the last 200 up to offset 49 of t[0]")) << said;
-  EXPECT_TRUE(said.contains("encode (missing_field: no field 'tenant')")) << said;
+  EXPECT_TRUE(said.contains("compute (no_such_field: no field 'tenant')")) << said;
   EXPECT_TRUE(said.contains("penstock ctl resume orders --accept-rejects")) << said;
   group_ = {};
   add(one, std::string(50, 'r'));
