@@ -1,5 +1,4 @@
 #include "component/chain/fake_postgres.h"
-#include "write/refused_columns.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -7,7 +6,12 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <string>
+#include <string_view>
 #include <utility>
+
+#include "write/lock_holder.h"
+#include "write/refused_columns.h"
 
 namespace penstock::test {
 namespace {
@@ -407,6 +411,7 @@ Connection::~Connection() {
 void Connection::cancel() {}
 
 std::string Connection::tls() const { return {}; }
+int Connection::server_version() const { return 170000; }
 std::uint64_t Connection::traffic() const { return 0; }
 
 // Nobody has one.
@@ -466,6 +471,9 @@ std::vector<const ColumnDescription*> refused_columns(const postgres::Failure&, 
   return {};
 }
 std::string labels_hint(const postgres::Failure&, const ColumnDescription&) { return {}; }
+std::string place_of(const Refusal&) { return {}; }
+std::string tables_of(const Plan&, std::string_view) { return {}; }
+std::string lock_holder(postgres::Connection&, const std::string&) { return {}; }
 
 postgres::Try<void> end_backend(Session& session, const postgres::BackendIdentity& old_backend) {
   if (!current->is_alive(session.connection())) return std::unexpected(test::lost());
