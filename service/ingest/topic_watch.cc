@@ -34,7 +34,10 @@ SteadyTime TopicWatch::look(SteadyTime now, const std::shared_ptr<rd_kafka_s>& k
 
 void TopicWatch::take(const std::map<std::string, kafka::TopicFact>& facts, const Ids& claimed) {
   asking_ = false;
-  if (!facts.empty() || subscription_.topics().empty()) {
+  // What fails at once, such as a connection, is an answer of another kind.
+  const bool is_silent = facts.empty() && !subscription_.topics().empty() &&
+                         options_.clock->steady_now() - asked_at_ >= kPatience / 2;
+  if (!is_silent) {
     silent_since_.reset();
   } else if (!silent_since_) {
     silent_since_ = asked_at_;
