@@ -66,8 +66,7 @@ std::string lock_holder(postgres::Connection& connection, const std::string& tab
   if (!found || found->rows() == 0) return {};
   if (found->is_true(0, 7)) return "; a lock is held by " + words_of(*found);
   // Whoever wants a lock comes before all that ask for one later.
-  std::string wanted =
-      "; a lock is wanted by " + words_of(*found) + ", and waited for behind it";
+  std::string wanted = "; a lock is wanted by " + words_of(*found) + ", and waited for behind it";
   auto before =
       connection.execute(std::string(kLock) +
                              " AND l.granted AND coalesce(l.pid, 0) = ANY "
