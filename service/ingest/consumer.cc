@@ -381,16 +381,17 @@ std::string Consumer::search_reason() const {
 
 std::optional<Error> Consumer::last_error() const {
   const MutexLock lock(impl_->mutex);
-  if (impl_->silent_since) {
-    const auto silence = std::chrono::duration_cast<std::chrono::seconds>(
-        impl_->options.clock->steady_now() - *impl_->silent_since);
-    return Error{ErrorKind::unavailable,
-                 std::format("the brokers have not answered for {} s{}", silence.count(),
-                             impl_->last_error ? ": " + impl_->last_error->message : ""),
-                 "do they run, and does the network let their answers through?",
-                 {}};
-  }
-  return impl_->last_error;
+  if (!impl_->silent_since) return impl_->last_error;
+  Error error = impl_->last_error.value_or(
+      Error{ErrorKind::unavailable,
+            {},
+            "do they run, and does the network let their answers through?",
+            {}});
+  const auto silence = std::chrono::duration_cast<std::chrono::seconds>(
+      impl_->options.clock->steady_now() - *impl_->silent_since);
+  error.message = std::format("the brokers have not answered for {} s{}{}", silence.count(),
+                              error.message.empty() ? "" : ": ", error.message);
+  return error;
 }
 
 std::optional<Error> Consumer::fatal() const {
