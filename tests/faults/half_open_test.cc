@@ -174,16 +174,16 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Slow, AStatementIsNeitherCutNorGivenToOthers) {
   Stand stand;
-  auto serve = stand.serve("serve");
-  auto other = stand.serve("other");
-  ASSERT_TRUE(wait_until([&] { return partitions_of(serve) == 2 && partitions_of(other) == 2; }));
-  const auto claims = claims_so_far(stand);
   // One transaction of either takes 25 s in the server.
   stand.execute(
       "CREATE SEQUENCE slow_once; CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS "
       "$$ BEGIN IF nextval('slow_once') <= 2 THEN PERFORM pg_sleep(25); END IF; RETURN NULL; END "
       "$$; CREATE TRIGGER be_slow AFTER INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION "
       "be_slow()");
+  auto serve = stand.serve("serve");
+  auto other = stand.serve("other");
+  ASSERT_TRUE(wait_until([&] { return partitions_of(serve) == 2 && partitions_of(other) == 2; }));
+  const auto claims = claims_so_far(stand);
   stand.produce(5'000, 5'000);
   ASSERT_TRUE(wait_until(
       [&] {
