@@ -54,14 +54,6 @@ Result<void> keeps_columns(const v1::PipelineSpec& spec, const plan::CompiledPla
   return {};
 }
 
-std::string names_of(const Target& target) {
-  std::string names;
-  for (const std::uint16_t column : target.key) {
-    names += (names.empty() ? "" : ", ") + target.table.columns[column].name;
-  }
-  return names;
-}
-
 // Without `key` the table says which rows are one: by another primary key it would be another
 // upsert, which changes and removes other rows.
 Result<void> keeps_keys(const v1::PipelineSpec& spec, const plan::CompiledPlan& old,
@@ -69,8 +61,8 @@ Result<void> keeps_keys(const v1::PipelineSpec& spec, const plan::CompiledPlan& 
   const std::vector<plan::RouteSpec> routes = plan::routes_of(spec);
   for (std::size_t i = 0; i < routes.size(); ++i) {
     if (!routes[i].target.key().empty()) continue;
-    const std::string before = names_of(old.targets()[i]);
-    const std::string now = names_of(plan.targets()[i]);
+    const std::string before = key_names(old.targets()[i]);
+    const std::string now = key_names(plan.targets()[i]);
     if (before == now) continue;
     return fail(ErrorKind::conflict,
                 "the table has changed: the primary key of " +
@@ -83,6 +75,14 @@ Result<void> keeps_keys(const v1::PipelineSpec& spec, const plan::CompiledPlan& 
 }
 
 }  // namespace
+
+std::string key_names(const Target& target) {
+  std::string names;
+  for (const std::uint16_t column : target.key) {
+    names += (names.empty() ? "" : ", ") + target.table.columns[column].name;
+  }
+  return names;
+}
 
 config::Problems check_offline(const config::Loaded& loaded, int index) {
   config::Problems problems = plan::check_expressions(loaded, index);

@@ -27,6 +27,8 @@ namespace penstock::app {
 
 // A server is away: the same may work later.
 [[nodiscard]] bool is_away(const Error& error);
+// The columns of its key, as "a, b".
+[[nodiscard]] std::string key_names(const Target& target);
 
 // What becomes of tables and columns that a pipeline declares and the database does not have.
 enum class Lacking : std::uint8_t {

@@ -51,14 +51,12 @@ std::vector<flow::PlanPtr> print_tables(const std::string& pipeline, flow::PlanB
     const flow::PlanPtr known = plans.find(*plan);
     if (!std::ranges::contains(found, known)) found.push_back(known);
     for (const Target& target : known->targets()) {
-      std::string key;
-      for (const std::uint16_t column : target.key) {
-        key += (key.empty() ? ", by the key (" : ", ") + target.table.columns[column].name;
-      }
+      const std::string key =
+          target.is_keyed() ? ", by the key (" + app::key_names(target) + ")" : "";
       std::string line = std::format("{}: table {}.{}, {} of its {} columns are written{}\n",
                                      pipeline, target.table.schema, target.table.name,
                                      known->written_columns(target.number).size(),
-                                     target.table.columns.size(), key.empty() ? key : key + ")");
+                                     target.table.columns.size(), key);
       if (printed.insert(line).second) std::cout << line;
     }
   }

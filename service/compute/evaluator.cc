@@ -61,21 +61,6 @@ Value part_of(const Value& whole, Evaluator::Segments segments) {
   return *at;
 }
 
-// "a, b, c": the first of them, each cut.
-std::string listed(const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 12;
-  constexpr std::size_t kShownBytes = 60;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
-    const std::string_view cut = text::cut_utf8(names[i], kShownBytes);
-    text += i == 0 ? "" : ", ";
-    text += cut;
-    if (cut.size() < names[i].size()) text += "…";
-  }
-  if (names.size() > kShown) text += ", …";
-  return text;
-}
-
 }  // namespace
 
 Evaluator::Evaluator(const ExpressionPlan& plan, FieldNames field_names)

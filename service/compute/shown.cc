@@ -1,6 +1,8 @@
 #include "compute/shown.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <string_view>
 
 #include "cel/json/number.h"
 #include "cel/text.h"
@@ -25,6 +27,20 @@ std::string shown(const cel::Value& value) {
   }
   if (text.size() <= kShownBytes) return text;
   return std::string(text::cut_utf8(text, kShownBytes)) + "…";
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kMostNames = 12;
+  constexpr std::size_t kNameBytes = 60;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kMostNames); ++i) {
+    const std::string_view cut = text::cut_utf8(names[i], kNameBytes);
+    text += i == 0 ? "" : ", ";
+    text += cut;
+    if (cut.size() < names[i].size()) text += "…";
+  }
+  if (names.size() > kMostNames) text += ", …";
+  return text;
 }
 
 }  // namespace penstock::compute

@@ -82,17 +82,6 @@ std::string gone(const std::string& pipeline) {
          "again. This process ends; start it with the name that `penstock offsets list` shows";
 }
 
-// A row that is missing may be hidden from this role.
-Try<void> find_hidden(Connection& connection) {
-  auto fault = postgres::find_fault(connection);
-  if (!fault) return std::unexpected(std::move(fault.error()));
-  if (!*fault) return {};
-  Failure failure;
-  failure.failure = postgres::FailureClass::configuration;
-  failure.error = **std::move(fault);
-  return std::unexpected(std::move(failure));
-}
-
 // `ended`: what became of those that were to end, by their transaction.
 std::string reason_of(const Key& key, const Holders& holders,
                       const std::map<std::string, std::string>& ended) {
@@ -261,7 +250,9 @@ Try<void> Claims::Impl::take_stored(Connection& connection, Progress& progress, 
     const ClaimRequest& request = progress.requests[i];
     return !rows->contains(key_of(request)) && request.id.partition < (**begun)[request.topic];
   });
-  if (auto hidden = is_missing ? find_hidden(connection) : Try<void>(); !hidden) return hidden;
+  if (is_missing) {  // it may be hidden from this role
+    if (auto checked = postgres::check_own_schema(connection); !checked) return checked;
+  }
   std::vector<std::size_t> free;
   std::vector<const ClaimRequest*> fresh;
   for (const std::size_t i : progress.open) {

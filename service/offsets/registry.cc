@@ -265,14 +265,8 @@ Result<void> may_enter(postgres::Pool& pool, const Identity& identity,
 }
 
 Result<void> check_schema(postgres::Pool& pool, const std::stop_token& stop) {
-  return in_transaction(pool, "schema", stop, [](Connection& connection) -> Try<void> {
-    auto fault = postgres::find_fault(connection);
-    if (!fault) return std::unexpected(std::move(fault.error()));
-    if (!*fault) return {};
-    Failure failure;
-    failure.failure = postgres::FailureClass::configuration;
-    failure.error = **std::move(fault);
-    return std::unexpected(std::move(failure));
+  return in_transaction(pool, "schema", stop, [](Connection& connection) {
+    return postgres::check_own_schema(connection);
   });
 }
 

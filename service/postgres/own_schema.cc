@@ -1,6 +1,7 @@
 #include "postgres/own_schema.h"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -109,13 +110,23 @@ Error error_of(const Reply& faults) {
           {}};
 }
 
-}  // namespace
-
 Try<std::optional<Error>> find_fault(Connection& connection) {
   auto faults = connection.execute(kFaults, {});
   if (!faults) return std::unexpected(std::move(faults.error()));
   if (faults->rows() == 0) return std::nullopt;
   return error_of(*faults);
+}
+
+}  // namespace
+
+Try<void> check_own_schema(Connection& connection) {
+  auto fault = find_fault(connection);
+  if (!fault) return std::unexpected(std::move(fault.error()));
+  if (!*fault) return {};
+  Failure failure;
+  failure.failure = FailureClass::configuration;
+  failure.error = **std::move(fault);
+  return std::unexpected(std::move(failure));
 }
 
 void explain(Connection& connection, Failure& failure) {

@@ -6,20 +6,19 @@
 // Threads: the connection's owner. Failure: as Connection.
 #pragma once
 
-#include <optional>
 #include <string>
 
-#include "core/error.h"
 #include "postgres/connection.h"
 
 namespace penstock::postgres {
 
-// What this role cannot work with, and the statement that cures it: a right that it lacks, a table
-// that is gone, row-level security that applies to it, a rule.
-[[nodiscard]] Try<std::optional<Error>> find_fault(Connection& connection);
+// Fails, of class `configuration`, with what this role cannot work with and the statement that
+// cures it: a right that it lacks, a table that is gone, row-level security that applies to it, a
+// rule.
+[[nodiscard]] Try<void> check_own_schema(Connection& connection);
 
-// A statement on tables of Penstock's own has failed for this: where find_fault() knows why, the
-// failure says so. Rolls back.
+// A statement on tables of Penstock's own has failed for this: where check_own_schema() knows why,
+// the failure says so. Rolls back.
 void explain(Connection& connection, Failure& failure);
 
 // What can make nothing of a row that is written to `table` (as SQL names it), such as "the trigger

@@ -11,22 +11,10 @@
 #include "compute/encode/field_writer.h"
 #include "compute/encode/refusal.h"
 #include "compute/encode/text_encoder.h"
+#include "compute/shown.h"
 
 namespace penstock::compute {
 namespace {
-
-constexpr std::size_t kMostNames = 8;
-
-template <typename Names>
-std::string listed(const Names& names) {
-  std::string list;
-  std::size_t count = 0;
-  for (const std::string& name : names) {
-    if (count++ == kMostNames) return list + ", …";
-    list += (list.empty() ? "" : ", ") + name;
-  }
-  return list;
-}
 
 // An object of another shape, as a record that has none of the fields that are read.
 bool refuse_shape(const ColumnDescription& column, const cel::Map& map, EncodeProblem& problem) {

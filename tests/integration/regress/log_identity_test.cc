@@ -103,6 +103,18 @@ TEST_F(CutLog, IsNoticedByWhoClaimsThePartitionAnew) {
 
 // ---- A log that does not have the position any more ---------------------------------------------
 
+// Begins anew by the very command that the reason names.
+void reset_as_is_said(Service& service, const std::string& reason) {
+  const std::vector<std::string> command = {
+      "offsets",     "reset", "p",    "--topic",  service.topic().name(),
+      "--partition", "0",     "--to", "beginning"};
+  std::string words = "penstock";
+  for (const std::string& word : command) words += " " + word;
+  EXPECT_TRUE(reason.contains(words)) << reason;
+  const auto done = service.run_with_config(command, service.config());
+  EXPECT_TRUE(done.status.success()) << done.text;
+}
+
 class DeletedRecords : public testing::Test {
  protected:
   // 100 records are taken in; of 100 more, half are deleted before anybody reads them.
@@ -117,14 +129,7 @@ class DeletedRecords : public testing::Test {
     ASSERT_TRUE(wait_until([&] { return service.process().log().contains(what); }))
         << service.process().log();
     const std::string reason = blocked_reason(service);
-    const std::vector<std::string> command = {
-        "offsets",     "reset", "p",    "--topic",  service.topic().name(),
-        "--partition", "0",     "--to", "beginning"};
-    std::string words = "penstock";
-    for (const std::string& word : command) words += " " + word;
-    EXPECT_TRUE(reason.contains(words)) << reason;
-    const auto done = service.run_with_config(command, service.config());
-    EXPECT_TRUE(done.status.success()) << done.text;
+    reset_as_is_said(service, reason);
     EXPECT_TRUE(wait_until([&] { return service.applied() == 200; })) << service.process().log();
     EXPECT_EQ(count_by_n(service), (Counts{"1:100", "2:50"}));
     EXPECT_TRUE(wait_until([&] {
@@ -164,14 +169,7 @@ TEST(TopicMadeAgain, IsNotReadFromTheMiddleAndIsReadByCommandWhileItRuns) {
   EXPECT_TRUE(reason.contains("was deleted and made again")) << reason;
   EXPECT_EQ(count_by_n(service), (Counts{"1:100"})) << service.process().log();
 
-  const std::vector<std::string> command = {
-      "offsets",     "reset", "p",    "--topic",  service.topic().name(),
-      "--partition", "0",     "--to", "beginning"};
-  std::string words = "penstock";
-  for (const std::string& word : command) words += " " + word;
-  EXPECT_TRUE(reason.contains(words)) << reason;
-  const auto done = service.run_with_config(command, service.config());
-  EXPECT_TRUE(done.status.success()) << done.text;
+  reset_as_is_said(service, reason);
   EXPECT_TRUE(wait_until([&] { return service.applied() == 150; })) << service.process().log();
   EXPECT_EQ(count_by_n(service), (Counts{"1:100", "2:150"}));
   EXPECT_EQ(service.process().metric("penstock_partition_blocked").value_or(-1), 0);
